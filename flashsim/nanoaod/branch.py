@@ -1,0 +1,44 @@
+"""What a NanoAOD branch is, apart from its values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["Branch"]
+
+
+@dataclass(frozen=True)
+class Branch:
+    """One branch of a NanoAOD tree.
+
+    Parameters
+    ----------
+    name
+        Full branch name, such as ``Jet_pt``, ``LHEPdfWeight`` or ``run``.
+    dtype
+        Element type in native byte order, such as ``np.dtype("float32")``.
+    collection
+        Name of the collection whose counter ``n{collection}`` gives the length per event (``Jet``,
+        ``LHEPdfWeight``); ``None`` for one value per event.
+    title
+        The documentation string that NanoAOD stores as the branch title; may be empty.
+    """
+
+    name: str
+    dtype: np.dtype
+    collection: str | None = None
+    title: str = ""
+
+    @property
+    def field(self) -> str:
+        """Name inside the collection: ``pt`` of ``Jet_pt``; empty for ``LHEPdfWeight`` itself."""
+        if self.collection is None or self.name == self.collection:
+            return ""
+        return self.name.removeprefix(f"{self.collection}_")
+
+    @property
+    def jagged(self) -> bool:
+        """Whether the branch has a variable number of values per event."""
+        return self.collection is not None

@@ -1,0 +1,3 @@
+"""preprocessing."""
+
+from __future__ import annotations
