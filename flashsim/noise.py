@@ -1,0 +1,166 @@
+"""Random numbers that belong to an object, not to a position in a stream.
+
+A draw is a function of (seed, collection, purpose, fold) and (run, luminosityBlock, event, object index,
+number of the draw). How events are cut into chunks, files or workers therefore cannot change it, and fold k
+of an event is the same whether one fold is made or many.
+
+The generator is Philox4x32-10, a counter-based generator that passes BigCrush (Salmon, Moraes, Dror and Shaw,
+"Parallel random numbers: as easy as 1, 2, 3", SC'11, doi:10.1145/2063384.2063405): the first group of numbers
+above, hashed, is its 64-bit key, the second its 128-bit counter.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Stream", "event_hash"]
+
+_MULTIPLIER_0 = np.uint64(0xD2511F53)
+_MULTIPLIER_1 = np.uint64(0xCD9E8D57)
+_WEYL_0 = np.uint64(0x9E3779B9)
+_WEYL_1 = np.uint64(0xBB67AE85)
+_LOW = np.uint64(0xFFFFFFFF)
+_HALF = np.uint64(32)
+_TO_UNIT = 1.0 / 4294967296.0
+
+
+@numba.njit(cache=True, inline="always")
+def _philox(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]  # compiled by numba  # noqa: ANN001, ANN202
+    for _ in range(10):
+        p0 = _MULTIPLIER_0 * c0
+        p1 = _MULTIPLIER_1 * c2
+        c0, c1, c2, c3 = (
+            ((p1 >> _HALF) ^ c1 ^ k0) & _LOW,
+            p1 & _LOW,
+            ((p0 >> _HALF) ^ c3 ^ k1) & _LOW,
+            p0 & _LOW,
+        )
+        k0 = (k0 + _WEYL_0) & _LOW
+        k1 = (k1 + _WEYL_1) & _LOW
+    return c0, c1, c2, c3
+
+
+@numba.njit(cache=True)
+def _fill(key, events, indices, out, normal):  # type: ignore[no-untyped-def]  # numba  # noqa: ANN001, ANN202
+    k0, k1 = key & _LOW, key >> _HALF
+    columns = out.shape[1]
+    for row in range(out.shape[0]):
+        e0, e1 = events[row] & _LOW, events[row] >> _HALF
+        for block in range((columns + 3) // 4):
+            words = _philox(e0, e1, indices[row] & _LOW, np.uint64(block), k0, k1)
+            u0 = (words[0] + 0.5) * _TO_UNIT
+            u1 = (words[1] + 0.5) * _TO_UNIT
+            u2 = (words[2] + 0.5) * _TO_UNIT
+            u3 = (words[3] + 0.5) * _TO_UNIT
+            if normal:  # Box and Muller (1958)
+                r, s = math.sqrt(-2.0 * math.log(u0)), math.sqrt(-2.0 * math.log(u2))
+                a, b = 2.0 * math.pi * u1, 2.0 * math.pi * u3
+                u0, u1, u2, u3 = r * math.cos(a), r * math.sin(a), s * math.cos(b), s * math.sin(b)
+            first = 4 * block
+            out[row, first] = u0
+            if first + 1 < columns:
+                out[row, first + 1] = u1
+            if first + 2 < columns:
+                out[row, first + 2] = u2
+            if first + 3 < columns:
+                out[row, first + 3] = u3
+
+
+def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Finaliser of splitmix64 (Steele, Lea and Flood, OOPSLA 2014): a bijection of 64-bit words."""
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+def event_hash(
+    run: NDArray[np.integer], luminosity_block: NDArray[np.integer], event: NDArray[np.integer]
+) -> NDArray[np.uint64]:
+    """64-bit hash of the three numbers that name an event, elementwise.
+
+    Parameters
+    ----------
+    run, luminosity_block, event
+        Arrays of the same shape, any integer type.
+    """
+    golden = np.uint64(0x9E3779B97F4A7C15)
+    result = _mix(np.asarray(run).astype(np.uint64) + golden)
+    result = _mix((result ^ np.asarray(luminosity_block).astype(np.uint64)) + golden)
+    return _mix((result ^ np.asarray(event).astype(np.uint64)) + golden)
+
+
+@dataclass(frozen=True)
+class Stream:
+    """The random numbers of one collection, for one purpose, in one fold.
+
+    Parameters
+    ----------
+    seed
+        The user's seed.
+    collection
+        What is simulated, such as ``"Jet"``.
+    purpose
+        What the numbers decide, such as ``"efficiency"``; different purposes are independent.
+    fold
+        Number of the oversampling fold, from 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> events = event_hash(np.array([1, 1]), np.array([1, 1]), np.array([7, 8]))
+    >>> stream = Stream(seed=1, collection="Jet", purpose="flow")
+    >>> whole = stream.normal(events, np.array([0, 0]), 3)
+    >>> bool((whole[1:] == stream.normal(events[1:], np.array([0]), 3)).all())
+    True
+    """
+
+    seed: int
+    collection: str
+    purpose: str
+    fold: int = 0
+
+    def uniform(
+        self, events: NDArray[np.uint64], indices: NDArray[np.integer], columns: int
+    ) -> NDArray[np.float64]:
+        """Uniform numbers in the open interval (0, 1).
+
+        Parameters
+        ----------
+        events
+            Shape (N,): `event_hash` of each object's event.
+        indices
+            Shape (N,): index of each object in its event.
+        columns
+            How many numbers an object gets.
+
+        Returns
+        -------
+        Shape (N, columns).
+        """
+        return self._draw(events, indices, columns, normal=False)
+
+    def normal(
+        self, events: NDArray[np.uint64], indices: NDArray[np.integer], columns: int
+    ) -> NDArray[np.float64]:
+        """Numbers with the standard normal distribution; parameters as for `uniform`."""
+        return self._draw(events, indices, columns, normal=True)
+
+    def _draw(
+        self, events: NDArray[np.uint64], indices: NDArray[np.integer], columns: int, *, normal: bool
+    ) -> NDArray[np.float64]:
+        out = np.empty((len(events), columns), dtype=np.float64)
+        events = np.ascontiguousarray(events, dtype=np.uint64)
+        objects = np.ascontiguousarray(indices).astype(np.uint64)
+        _fill(self._key(), events, objects, out, normal)
+        return out
+
+    def _key(self) -> np.uint64:
+        text = "\0".join((str(self.seed), self.collection, self.purpose, str(self.fold)))
+        digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
+        return np.uint64(int.from_bytes(digest, "little"))
