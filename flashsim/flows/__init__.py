@@ -1,3 +1,7 @@
-"""flows."""
+"""Conditional normalizing flows: the density model, and its exact fast sampler."""
 
 from __future__ import annotations
+
+from flashsim.flows.maf import ConditionalMAF
+
+__all__ = ["ConditionalMAF"]
