@@ -1,0 +1,248 @@
+"""Reading NanoAOD files, TTree or RNTuple, local or remote, in chunks of events."""
+
+from __future__ import annotations
+
+import contextlib
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import uproot
+
+from flashsim.errors import FlashSimError, InputFileError, MissingDependencyError
+from flashsim.nanoaod.containers import Container, NtupleContainer, TreeContainer, is_container
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+    import awkward as ak
+
+    from flashsim.nanoaod.branch import Branch
+
+__all__ = ["NanoFile"]
+
+
+class NanoFile:
+    """A NanoAOD file open for reading; a context manager.
+
+    Parameters
+    ----------
+    path
+        A local path, or a URL that uproot opens, such as ``root://...``.
+
+    Attributes
+    ----------
+    path : str
+        The path or URL as given.
+    num_entries : int
+        Number of events.
+    container : {"TTree", "RNTuple"}
+        What holds the events.
+    branches : dict of str to Branch
+        Branches of the ``Events`` tree under their flat names (``Jet_pt``). Counters such as ``nJet`` are
+        not listed: they are the list lengths of the collection's branches.
+    counter_titles : dict of str to str
+        For each collection the title of its counter, which NanoAOD uses to describe the collection.
+    unsupported : tuple of str
+        Names of branches of kinds that NanoAOD does not have (strings, nested vectors, objects).
+
+    Raises
+    ------
+    InputFileError
+        If the file is not there, is not a complete ROOT file, or has no ``Events``.
+    MissingDependencyError
+        If reading from this kind of URL needs a package that is not installed.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = str(path)
+        # The mapping keeps uproot from taking a colon in the path for the start of an object's name.
+        with self._input_errors():
+            self._file: Any = uproot.open({self.path: None})
+        try:
+            self._check_complete()
+            self._check_events()
+            self._events = self._container("Events")
+        except BaseException:
+            self._file.close()
+            raise
+        self.num_entries = self._events.num_entries
+        self.container: Literal["TTree", "RNTuple"] = self._events.kind
+        self.branches: dict[str, Branch] = self._events.branches
+        self.counter_titles: dict[str, str] = self._events.counter_titles
+        self.unsupported: tuple[str, ...] = self._events.unsupported
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def has(self, name: str) -> bool:
+        """Whether the events have a branch of this name."""
+        return name in self.branches
+
+    def read(self, names: Sequence[str], start: int = 0, stop: int | None = None) -> dict[str, ak.Array]:
+        """Read some branches of a range of events.
+
+        Parameters
+        ----------
+        names
+            Flat branch names.
+        start, stop
+            First event, and the one after the last (default: the end of the file).
+
+        Returns
+        -------
+        dict of str to ak.Array
+            In the order of `names`: ``events * dtype``, or ``events * var * dtype`` in a collection.
+
+        Raises
+        ------
+        InputFileError
+            If a branch is missing or damaged.
+        """
+        self._require(names)
+        stop = self.num_entries if stop is None else min(stop, self.num_entries)
+        with self._input_errors():
+            return self._events.read(list(dict.fromkeys(names)), start, max(start, stop))
+
+    def chunks(self, names: Sequence[str], size: int) -> Iterator[tuple[int, int, dict[str, ak.Array]]]:
+        """Read some branches of all events, chunk by chunk; a file without events yields nothing.
+
+        Parameters
+        ----------
+        names
+            Flat branch names.
+        size
+            Number of events of a chunk; the last may have fewer.
+
+        Yields
+        ------
+        start, stop : int
+            Range of events of the chunk.
+        arrays : dict of str to ak.Array
+            As `read` returns them.
+
+        Raises
+        ------
+        InputFileError
+            If a branch is missing or damaged.
+        ValueError
+            If the size is not positive.
+        """
+        if size < 1:
+            msg = f"a chunk needs at least one event, found size {size}"
+            raise ValueError(msg)
+        self._require(names)
+        arrays = self._events.iterate(list(dict.fromkeys(names)), size) if names else None
+        for start in range(0, self.num_entries, size):
+            with self._input_errors():
+                columns = {} if arrays is None else next(arrays)
+            yield start, min(start + size, self.num_entries), columns
+
+    @cached_property
+    def trees(self) -> tuple[str, ...]:
+        """Names of the other trees that can be copied: ``Runs``, ``LuminosityBlocks``.
+
+        ``MetaData`` and ``ParameterSets`` hold objects of CMSSW classes and are not among them.
+        """
+        return tuple(
+            name
+            for name, classname in self._classnames.items()
+            if name != "Events" and is_container(classname) and self._container(name).branches
+        )
+
+    def read_tree(self, name: str) -> tuple[dict[str, Branch], dict[str, ak.Array]]:
+        """Read one of the other trees whole.
+
+        Parameters
+        ----------
+        name
+            One of `trees`.
+
+        Returns
+        -------
+        branches : dict of str to Branch
+        arrays : dict of str to ak.Array
+            All entries of all branches.
+
+        Raises
+        ------
+        InputFileError
+            If there is no such tree or it is damaged.
+        """
+        if name not in self.trees:
+            found = ", ".join(self.trees) or "none"
+            msg = f"{self.path}: has no tree {name!r} that can be copied; it has {found}"
+            raise InputFileError(msg)
+        tree = self._container(name)
+        with self._input_errors():
+            return tree.branches, tree.read(list(tree.branches), 0, tree.num_entries)
+
+    @cached_property
+    def _classnames(self) -> dict[str, str]:
+        with self._input_errors():
+            names: dict[str, str] = self._file.classnames(recursive=False, cycle=False)
+        return names
+
+    def _container(self, name: str) -> Container:
+        with self._input_errors():
+            table = self._file[name]
+            return TreeContainer(table) if self._classnames[name] == "TTree" else NtupleContainer(table)
+
+    def _require(self, names: Sequence[str]) -> None:
+        for name in names:
+            if name not in self.branches:
+                reason = (
+                    "is of a kind that NanoAOD does not have" if name in self.unsupported else "is missing"
+                )
+                msg = f"{self.path}: branch {name!r} {reason}"
+                raise InputFileError(msg)
+
+    def _check_events(self) -> None:
+        if not is_container(self._classnames.get("Events", "")):
+            found = ", ".join(self._classnames) or "nothing"
+            msg = f"{self.path}: is not NanoAOD: expected a tree 'Events', found {found}"
+            raise InputFileError(msg)
+
+    def _check_complete(self) -> None:
+        expected = int(self._file.file.fEND)
+        with self._input_errors():
+            found = self._file.file.source.num_bytes
+        if found is not None and found < expected:
+            msg = (
+                f"{self.path}: is truncated: expected {expected} bytes, found {found}; copy or make it again"
+            )
+            raise InputFileError(msg)
+
+    @contextlib.contextmanager
+    def _input_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (FlashSimError, MemoryError):
+            raise
+        except FileNotFoundError as error:
+            msg = f"{self.path}: no such file"
+            raise InputFileError(msg) from error
+        except (IsADirectoryError, PermissionError) as error:
+            msg = f"{self.path}: cannot be opened: {error.strerror}"
+            raise InputFileError(msg) from error
+        except ImportError as error:
+            msg = f"{self.path}: reading from here needs the package {error.name}; install it"
+            raise MissingDependencyError(msg) from error
+        except Exception as error:
+            # Damaged bytes surface as almost any exception, from struct.error to KeyError.
+            msg = f"{self.path}: is not a ROOT file that can be read, or is damaged ({_first_line(error)})"
+            raise InputFileError(msg) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(",")
