@@ -11,8 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from flashsim.errors import RecipeError
-from flashsim.recipes import Recipe, load_recipe, recipe_path
+from flashsim.recipes import Recipe, parse_recipe, read_yaml, recipe_path
 from flashsim.transforms import Relation
 
 __all__ = [
@@ -386,31 +385,18 @@ class ObjectDeclaration(Recipe):
 def load_object(name: str) -> ObjectDeclaration:
     """Declaration of an object: a shipped one by name, or a user's own file by path.
 
+    The gen view may be written out or named; a named one is looked for beside the declaration first, then
+    among the shipped recipes.
+
     Raises
     ------
     RecipeError
         If there is no such recipe or it is not valid.
     """
     path = recipe_path("preprocessing", name)
-    return load_recipe(_NamedView, path).resolve(str(path))
-
-
-class _NamedView(Recipe):
-    """A declaration as it stands in YAML: the gen view may be named instead of written out."""
-
-    model_config = Recipe.model_config | {"extra": "allow"}
-
-    gen_view: str | GenView
-
-    def resolve(self, origin: str) -> ObjectDeclaration:
-        from flashsim.recipes import parse_recipe  # noqa: PLC0415
-
-        view = self.gen_view
-        if isinstance(view, str):
-            beside = recipe_path("preprocessing", origin).parent / view
-            view = load_recipe(GenView, beside if beside.is_file() else recipe_path("preprocessing", view))
-        if not isinstance(view, GenView):
-            msg = f"{origin}: gen_view is neither a recipe nor a mapping"
-            raise RecipeError(msg)
-        content = {**(self.model_extra or {}), "gen_view": view.model_dump()}
-        return parse_recipe(ObjectDeclaration, content, origin=origin)
+    content = read_yaml(path)
+    view = content.get("gen_view")
+    if isinstance(view, str):
+        beside = path.parent / view
+        content["gen_view"] = read_yaml(beside if beside.is_file() else recipe_path("preprocessing", view))
+    return parse_recipe(ObjectDeclaration, content, origin=str(path))

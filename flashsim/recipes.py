@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from flashsim.errors import RecipeError
 
-__all__ = ["STAGES", "Recipe", "load_recipe", "parse_recipe", "recipe_folder", "recipe_path"]
+__all__ = ["STAGES", "Recipe", "load_recipe", "parse_recipe", "read_yaml", "recipe_folder", "recipe_path"]
 
 STAGES = ("preprocessing", "training", "generation", "analysis", "reference")
 
@@ -85,6 +85,17 @@ def load_recipe(model: type[AnyRecipe], path: Path) -> AnyRecipe:
     RecipeError
         If the file is not YAML, or does not fit the model: names the file and every offending key.
     """
+    return parse_recipe(model, read_yaml(path), origin=str(path))
+
+
+def read_yaml(path: Path) -> dict[str, object]:
+    """Content of one YAML file whose top level is a mapping.
+
+    Raises
+    ------
+    RecipeError
+        If the file cannot be read, is not YAML or holds something else.
+    """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -93,14 +104,20 @@ def load_recipe(model: type[AnyRecipe], path: Path) -> AnyRecipe:
     except yaml.YAMLError as error:
         msg = f"{path}: is not valid YAML ({' '.join(str(error).split())})"
         raise RecipeError(msg) from error
-    return parse_recipe(model, content, origin=str(path))
-
-
-def parse_recipe(model: type[AnyRecipe], content: object, *, origin: str) -> AnyRecipe:
-    """Validate content that was read from somewhere; `origin` names it in messages."""
     if not isinstance(content, dict):
-        msg = f"{origin}: expected a mapping of keys, found {type(content).__name__}"
+        msg = f"{path}: expected a mapping of keys, found {type(content).__name__}"
         raise RecipeError(msg)
+    return content
+
+
+def parse_recipe(model: type[AnyRecipe], content: dict[str, object], *, origin: str) -> AnyRecipe:
+    """Validate content that was read from somewhere; `origin` names it in messages.
+
+    Raises
+    ------
+    RecipeError
+        If it does not fit the model: names every offending key.
+    """
     try:
         return model.model_validate(content)
     except ValidationError as error:

@@ -1,0 +1,124 @@
+"""Between tables of NanoAOD values and matrices of numbers that networks work on.
+
+Training encodes and generation decodes; both hold the same fitted codecs, which travel in the model file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flashsim.objects import Conditioning, Target
+from flashsim.transforms import QuantileNormal, Standard, normal_quantile
+
+__all__ = ["ConditioningCodec", "TargetCodec"]
+
+Columns = Mapping[str, NDArray[np.floating]]
+
+
+@dataclass(frozen=True)
+class ConditioningCodec:
+    """Conditioning columns to a standardised matrix.
+
+    Parameters
+    ----------
+    transforms
+        A fitted transform a column, in the order of the matrix.
+    """
+
+    transforms: dict[str, Standard]
+
+    @classmethod
+    def fit(cls, conditioning: Sequence[Conditioning], columns: Columns) -> ConditioningCodec:
+        """Fit to columns of shape (N,) by name, as the declared list gives them."""
+        scales = {name: scale for entry in conditioning for name, scale in entry.columns().items()}
+        return cls({name: Standard.fit(columns[name], scale) for name, scale in scales.items()})
+
+    def encode(self, columns: Columns) -> NDArray[np.float32]:
+        """Matrix of shape (N, C), finite unless a value is NaN."""
+        if not self.transforms:
+            return np.zeros((len(next(iter(columns.values()), [])), 0), dtype=np.float32)
+        encoded = [transform.forward(columns[name]) for name, transform in self.transforms.items()]
+        return np.stack(encoded, axis=1).astype(np.float32)
+
+    def to_json(self) -> dict[str, dict[str, str | float]]:
+        """JSON form."""
+        return {name: transform.to_json() for name, transform in self.transforms.items()}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, dict[str, str | float]]) -> ConditioningCodec:
+        """Codec of a JSON form."""
+        return cls({name: Standard.from_json(form) for name, form in content.items()})
+
+
+@dataclass(frozen=True)
+class TargetCodec:
+    """Targets to standard normal columns and back.
+
+    Decoding returns only values that the branches can have: point masses, integers and allowed values
+    exactly, everything else inside its range, nothing non-finite.
+
+    Parameters
+    ----------
+    targets
+        The declarations, in the order of the matrix.
+    transforms
+        A fitted transform a target.
+    """
+
+    targets: tuple[Target, ...]
+    transforms: tuple[QuantileNormal, ...]
+
+    @classmethod
+    def fit(cls, targets: Sequence[Target], columns: Columns, gen: Columns) -> TargetCodec:
+        """Fit to NanoAOD values by branch and gen values by field, all of shape (N,)."""
+        transforms = [
+            QuantileNormal.fit(_related(target, columns, gen), discrete=target.is_discrete) for target in targets
+        ]
+        return cls(tuple(targets), tuple(transforms))
+
+    def bounds(self, columns: Columns, gen: Columns) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Probabilities below and up to each value, shape (N, D) each; see `QuantileNormal.bounds`."""
+        pairs = [
+            transform.bounds(_related(target, columns, gen))
+            for target, transform in zip(self.targets, self.transforms, strict=True)
+        ]
+        return np.stack([low for low, _ in pairs], axis=1), np.stack([high for _, high in pairs], axis=1)
+
+    def encode(
+        self, columns: Columns, gen: Columns, uniform: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Standard normal values, shape (N, D); `uniform` of the same shape spreads the point masses."""
+        low, high = self.bounds(columns, gen)
+        return normal_quantile(low + uniform * (high - low))
+
+    def decode(self, normal: NDArray[np.floating], gen: Columns) -> dict[str, NDArray[np.float64]]:
+        """NanoAOD values by branch, shape (N,) each, for finite `normal` of shape (N, D)."""
+        decoded = {}
+        for column, (target, transform) in enumerate(zip(self.targets, self.transforms, strict=True)):
+            relative = transform.inverse(normal[:, column])
+            reference = _reference(target, gen, len(normal))
+            decoded[target.branch] = _allowed(target, target.transform.inverse(relative, reference))
+        return decoded
+
+
+def _related(target: Target, columns: Columns, gen: Columns) -> NDArray[np.float64]:
+    values = np.asarray(columns[target.branch], dtype=np.float64)
+    return target.transform.forward(values, _reference(target, gen, len(values)))
+
+
+def _reference(target: Target, gen: Columns, rows: int) -> NDArray[np.float64]:
+    if target.reference is None:
+        return np.zeros(rows)
+    return np.asarray(gen[target.reference], dtype=np.float64)
+
+
+def _allowed(target: Target, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Bring values that gen information moved out of the branch's range back to its edge."""
+    if target.range is None:
+        return values
+    clipped = np.clip(values, *target.range)
+    return np.where(np.isin(values, target.special), values, clipped) if target.special else clipped

@@ -1,0 +1,239 @@
+"""One file a simulated object: networks as safetensors, everything else as a JSON header.
+
+The header holds the object's declaration, the fitted codecs, the networks' architectures, and where the model
+comes from; nothing in the file is executed when it is read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from flashsim.codec import ConditioningCodec, TargetCodec
+from flashsim.errors import ModelFileError, OutputFileError
+from flashsim.flows import ConditionalMAF
+from flashsim.networks import Perceptron
+from flashsim.objects import ObjectDeclaration, Target
+from flashsim.transforms import QuantileNormal
+
+__all__ = ["FORMAT_VERSION", "FakeModel", "ObjectModel", "read_header"]
+
+FORMAT_VERSION = 1
+_KEY = "flashsim"
+
+
+@dataclass(frozen=True)
+class FakeModel:
+    """Reconstructed objects without a gen object.
+
+    Parameters
+    ----------
+    conditioning
+        Codec of the event-level conditioning.
+    count
+        Network: conditioning to logits of 0, 1, ..., max_count objects in the event.
+    targets, flow
+        Codec and flow of the objects' properties; none where training had too few objects to learn from, and
+        then the count is always zero.
+    """
+
+    conditioning: ConditioningCodec
+    count: Perceptron
+    targets: TargetCodec | None
+    flow: ConditionalMAF | None
+
+
+@dataclass(frozen=True)
+class ObjectModel:
+    """Everything that simulates one object.
+
+    Parameters
+    ----------
+    declaration
+        The object, with the targets that the training had.
+    nanoaod_version
+        NanoAOD version of the training's inputs.
+    conditioning
+        Codec of the gen objects' conditioning.
+    efficiency
+        Network: conditioning to the logit of being reconstructed.
+    targets, flow
+        Codec and flow of the reconstructed properties.
+    fakes
+        Reconstructed objects without a gen object.
+    provenance
+        Inputs, recipe, seed, metrics, versions, wall time: JSON content.
+    digest
+        SHA-256 of the file that the model was read from; empty for a new one.
+    """
+
+    declaration: ObjectDeclaration
+    nanoaod_version: str
+    conditioning: ConditioningCodec
+    efficiency: Perceptron
+    targets: TargetCodec
+    flow: ConditionalMAF
+    fakes: FakeModel
+    provenance: dict[str, Any] = field(default_factory=dict)
+    digest: str = ""
+
+    def networks(self) -> dict[str, nn.Module]:
+        """Networks by the prefix of their tensors."""
+        found: dict[str, nn.Module | None] = {
+            "efficiency": self.efficiency,
+            "flow": self.flow,
+            "fakes.count": self.fakes.count,
+            "fakes.flow": self.fakes.flow,
+        }
+        return {name: network for name, network in found.items() if network is not None}
+
+    def parameters(self) -> dict[str, int]:
+        """Number of trained parameters of each network."""
+        return {name: sum(p.numel() for p in net.parameters()) for name, net in self.networks().items()}
+
+    def save(self, path: Path, *, force: bool = False) -> None:
+        """Write the model file; it appears complete or not at all.
+
+        Raises
+        ------
+        OutputFileError
+            If it exists and `force` is not set, or cannot be written.
+        """
+        if path.exists() and not force:
+            msg = f"{path}: exists already; name another output or add --force"
+            raise OutputFileError(msg)
+        tensors = {
+            f"{name}/{key}": tensor.detach().cpu().contiguous()
+            for name, network in self.networks().items()
+            for key, tensor in network.state_dict().items()
+        }
+        part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save_file(tensors, part, metadata={_KEY: json.dumps(self._header(), separators=(",", ":"))})
+            part.replace(path)
+        except OSError as error:
+            msg = f"{path}: cannot be written ({error.strerror or error})"
+            raise OutputFileError(msg) from error
+        finally:
+            part.unlink(missing_ok=True)
+
+    def _header(self) -> dict[str, Any]:
+        fakes = self.fakes
+        return {
+            "format_version": FORMAT_VERSION,
+            "nanoaod_version": self.nanoaod_version,
+            "declaration": self.declaration.model_dump(mode="json"),
+            "conditioning": self.conditioning.to_json(),
+            "targets": [t.to_json() for t in self.targets.transforms],
+            "fake_conditioning": fakes.conditioning.to_json(),
+            "fake_targets": None if fakes.targets is None else [t.to_json() for t in fakes.targets.transforms],
+            "architectures": {
+                name: network.architecture()  # type: ignore[operator]  # both classes have it
+                for name, network in self.networks().items()
+            },
+            "provenance": self.provenance,
+        }
+
+    @classmethod
+    def load(cls, path: Path) -> ObjectModel:
+        """Read a model file, with networks on the CPU and in evaluation mode.
+
+        Raises
+        ------
+        ModelFileError
+            If it is no model file, of another format version, or damaged.
+        """
+        header = read_header(path)
+        try:
+            with safe_open(path, framework="pt") as file:
+                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  # not a mapping
+            return cls._build(header, tensors, hashlib.sha256(path.read_bytes()).hexdigest())
+        except (SafetensorError, KeyError, TypeError, ValueError, ValidationError, RuntimeError, OSError) as error:
+            reason = " ".join(str(error).split())[:300]
+            msg = f"{path}: is damaged or was made by another version of flashsim ({reason})"
+            raise ModelFileError(msg) from error
+
+    @classmethod
+    def _build(cls, header: dict[str, Any], tensors: dict[str, torch.Tensor], digest: str) -> ObjectModel:
+        declaration = ObjectDeclaration.model_validate(header["declaration"])
+        architectures = header["architectures"]
+
+        def state(name: str) -> dict[str, torch.Tensor]:
+            return {k.removeprefix(f"{name}/"): v for k, v in tensors.items() if k.startswith(f"{name}/")}
+
+        def perceptron(name: str) -> Perceptron:
+            network = Perceptron(**architectures[name])
+            network.load_state_dict(state(name))
+            return network.eval()
+
+        def maf(name: str) -> ConditionalMAF:
+            network = ConditionalMAF(**architectures[name])
+            network.load_state_dict(state(name))
+            return network.eval()
+
+        has_fakes = header["fake_targets"] is not None
+        fakes = FakeModel(
+            conditioning=ConditioningCodec.from_json(header["fake_conditioning"]),
+            count=perceptron("fakes.count"),
+            targets=_target_codec(unrelated(declaration), header["fake_targets"]) if has_fakes else None,
+            flow=maf("fakes.flow") if has_fakes else None,
+        )
+        return cls(
+            declaration=declaration,
+            nanoaod_version=header["nanoaod_version"],
+            conditioning=ConditioningCodec.from_json(header["conditioning"]),
+            efficiency=perceptron("efficiency"),
+            targets=_target_codec(declaration.targets, header["targets"]),
+            flow=maf("flow"),
+            fakes=fakes,
+            provenance=header["provenance"],
+            digest=digest,
+        )
+
+
+def unrelated(declaration: ObjectDeclaration) -> list[Target]:
+    """Targets of objects without a gen object: the same, without a relation."""
+    return [target.model_copy(update={"relation": "none"}) for target in declaration.targets]
+
+
+def _target_codec(targets: list[Target], forms: list[dict[str, list[float]]]) -> TargetCodec:
+    return TargetCodec(tuple(targets), tuple(QuantileNormal.from_json(form) for form in forms))
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """Header of a model file, without its tensors.
+
+    Raises
+    ------
+    ModelFileError
+        If the file is missing, is no model file, or has another format version.
+    """
+    if not path.is_file():
+        msg = f"{path}: there is no such model file"
+        raise ModelFileError(msg)
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        msg = f"{path}: is not a model file ({error})"
+        raise ModelFileError(msg) from error
+    if _KEY not in metadata:
+        msg = f"{path}: is a safetensors file, but not a FlashSim model; make one with 'flashsim train'"
+        raise ModelFileError(msg)
+    header: dict[str, Any] = json.loads(metadata[_KEY])
+    if header.get("format_version") != FORMAT_VERSION:
+        found = header.get("format_version")
+        msg = f"{path}: has format version {found}, this flashsim reads {FORMAT_VERSION}; train the model again"
+        raise ModelFileError(msg)
+    return header

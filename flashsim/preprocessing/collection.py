@@ -1,0 +1,62 @@
+"""Objects of many events as flat columns: what kernels and tables work on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import awkward as ak
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Collection", "flat_column"]
+
+
+@dataclass(frozen=True)
+class Collection:
+    """Flat columns of a collection of objects in E events.
+
+    Parameters
+    ----------
+    offsets
+        Shape (E + 1,): the objects of event e are rows ``offsets[e]`` to ``offsets[e + 1]``.
+    columns
+        Values by field name, each of shape (N,).
+    """
+
+    offsets: NDArray[np.int64]
+    columns: dict[str, NDArray[np.generic]]
+
+    def __getitem__(self, field: str) -> NDArray[np.generic]:
+        """Column of a field, shape (N,)."""
+        return self.columns[field]
+
+    def __len__(self) -> int:
+        """Count the objects of all events."""
+        return int(self.offsets[-1])
+
+    @property
+    def events(self) -> int:
+        """Number of events."""
+        return len(self.offsets) - 1
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Objects an event, shape (E,)."""
+        return np.diff(self.offsets)
+
+    @property
+    def event_rows(self) -> NDArray[np.int64]:
+        """Row of the event that each object belongs to, shape (N,)."""
+        return np.repeat(np.arange(self.events), self.counts)
+
+    def select(self, keep: NDArray[np.bool_]) -> Collection:
+        """Objects for which `keep`, of shape (N,), is true."""
+        kept_before = np.concatenate(([0], np.cumsum(keep)))
+        return Collection(kept_before[self.offsets], {k: v[keep] for k, v in self.columns.items()})
+
+
+def flat_column(array: ak.Array) -> tuple[NDArray[np.int64], NDArray[np.generic]]:
+    """Offsets, shape (E + 1,), and values, shape (N,), of a jagged branch."""
+    counts = np.asarray(ak.num(array, axis=1), dtype=np.int64)
+    offsets = np.concatenate((np.zeros(1, dtype=np.int64), np.cumsum(counts)))
+    return offsets, np.asarray(ak.flatten(array, axis=1))

@@ -1,0 +1,156 @@
+"""Conditioning columns of the gen objects, as the declaration lists them.
+
+`conditioning_columns` is the only place where they are computed, for training and for generation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flashsim.objects import (
+    STATUS_FLAGS,
+    Activity,
+    Angle,
+    Bits,
+    Categories,
+    Closest,
+    Conditioning,
+    EventValue,
+    GenField,
+)
+from flashsim.preprocessing.collection import Collection
+from flashsim.preprocessing.kernels import closest, ring_sum
+from flashsim.transforms import wrap_angle
+
+__all__ = ["GenChunk", "conditioning_branches", "conditioning_columns"]
+
+Columns = dict[str, NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class GenChunk:
+    """The gen-level content of a chunk of E events.
+
+    Parameters
+    ----------
+    collections
+        Gen collections by name.
+    event_values
+        Branches with one value an event by name, shape (E,).
+    events
+        E.
+    """
+
+    collections: Mapping[str, Collection]
+    event_values: Mapping[str, NDArray[np.generic]]
+    events: int
+
+
+def conditioning_branches(conditioning: Sequence[Conditioning]) -> list[str]:
+    """Names of the event-level branches that a list of conditioning variables reads, sorted."""
+    return sorted({entry.branch for entry in conditioning if isinstance(entry, EventValue)})
+
+
+def conditioning_columns(
+    conditioning: Sequence[Conditioning], chunk: GenChunk, gen: str | None = None
+) -> Columns:
+    """Compute the conditioning columns.
+
+    Parameters
+    ----------
+    conditioning
+        The declared variables.
+    chunk
+        The events.
+    gen
+        Name of the gen collection whose objects are conditioned; none for one row an event.
+
+    Returns
+    -------
+    Columns by name in the declared order, shape (N,) for the N gen objects, or (E,) for the events.
+    """
+    columns: Columns = {}
+    for entry in conditioning:
+        columns.update(_columns_of(entry, chunk, gen))
+    return {name: np.asarray(column, dtype=np.float64) for name, column in columns.items()}
+
+
+def _columns_of(entry: Conditioning, chunk: GenChunk, gen: str | None) -> Mapping[str, NDArray[np.generic]]:
+    if isinstance(entry, EventValue):
+        value = chunk.event_values[entry.branch]
+        return {entry.name: value if gen is None else value[chunk.collections[gen].event_rows]}
+    if isinstance(entry, Activity):
+        return {entry.name: _activity(entry, chunk, gen)}
+    objects = chunk.collections[gen or ""]
+    match entry:
+        case GenField():
+            return {entry.name: objects[entry.field]}
+        case Angle():
+            angle = objects[entry.field].astype(np.float64)
+            return {f"{entry.name}_cos": np.cos(angle), f"{entry.name}_sin": np.sin(angle)}
+        case Categories():
+            label = np.abs(objects[entry.field].astype(np.int64))
+            return {
+                f"{entry.name}_{name}": np.isin(label, labels) for name, labels in entry.categories.items()
+            }
+        case Bits():
+            flags = objects[entry.field].astype(np.int64)
+            return {flag: (flags >> STATUS_FLAGS.index(flag)) & 1 for flag in entry.flags}
+        case Closest():
+            return _closest(entry, objects, chunk.collections[entry.of], same=entry.of == gen)
+
+
+def _closest(entry: Closest, objects: Collection, others: Collection, *, same: bool) -> Columns:
+    row, distance = closest(
+        objects.offsets,
+        objects["eta"],
+        objects["phi"],
+        others.offsets,
+        others["eta"],
+        others["phi"],
+        entry.rank,
+        entry.cone,
+        same,
+    )
+    found = row >= 0
+    safe = np.where(found, row, 0)
+
+    def of_neighbour(field: str) -> NDArray[np.float64]:
+        column = others[field].astype(np.float64)
+        return column[safe] if len(column) else np.zeros(len(objects))
+
+    deta = np.where(found, objects["eta"] - of_neighbour("eta"), 0.0)
+    dphi = np.where(found, wrap_angle(objects["phi"] - of_neighbour("phi")), 0.0)
+    columns = {
+        f"{entry.name}_found": found.astype(np.float64),
+        f"{entry.name}_dr": distance,
+        f"{entry.name}_deta": deta,
+        f"{entry.name}_dphi": dphi,
+    }
+    for share in entry.shares:
+        ratio = of_neighbour(share) / np.maximum(objects["pt"].astype(np.float64), 1e-3)
+        columns[f"{entry.name}_{share}_share"] = np.where(found, ratio, 0.0)
+    return columns
+
+
+def _activity(entry: Activity, chunk: GenChunk, gen: str | None) -> NDArray[np.float64]:
+    others = chunk.collections[entry.of]
+    if entry.outer is None:
+        total = np.bincount(others.event_rows, weights=others["pt"], minlength=chunk.events)
+        return total if gen is None else total[chunk.collections[gen].event_rows]
+    objects = chunk.collections[gen or ""]
+    return ring_sum(
+        objects.offsets,
+        objects["eta"],
+        objects["phi"],
+        others.offsets,
+        others["eta"],
+        others["phi"],
+        others["pt"],
+        entry.inner,
+        entry.outer,
+    )

@@ -1,0 +1,57 @@
+"""Which reconstructed object belongs to which gen object."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flashsim.preprocessing.collection import Collection
+from flashsim.transforms import wrap_angle
+
+__all__ = ["match"]
+
+
+def match(gen: Collection, reco: Collection, index_field: str) -> NDArray[np.int64]:
+    """Row of the reconstructed object of every gen object, or -1.
+
+    NanoAOD gives the index of the gen object. Real files hold indices beyond the end of the collection
+    (1.9 % of ``Jet_genJetIdx`` in a 2018 sample) and indices of gen objects that are not in the selected
+    collection: neither is a match. Where several reconstructed objects name one gen object, the closest in
+    eta and phi keeps it, and the others are unmatched.
+
+    Parameters
+    ----------
+    gen
+        Gen objects with ``index`` (position in the NanoAOD collection), ``eta`` and ``phi``; N rows.
+    reco
+        Reconstructed objects with `index_field`, ``eta`` and ``phi``.
+    index_field
+        Name of the field of `reco` that holds the index.
+
+    Returns
+    -------
+    Shape (N,): rows of `reco`, each at most once, or -1.
+    """
+    rows = np.full(len(gen), -1, dtype=np.int64)
+    if len(gen) == 0 or len(reco) == 0:
+        return rows
+    key_gen = _key(gen.event_rows, gen["index"])
+    index = reco[index_field].astype(np.int64)
+    key_reco = np.where(index >= 0, _key(reco.event_rows, index), -1)
+    order = np.argsort(key_gen)
+    place = np.minimum(np.searchsorted(key_gen[order], key_reco), len(order) - 1)
+    candidate = order[place]
+    matched = np.flatnonzero(key_gen[candidate] == key_reco)
+    partner = candidate[matched]
+    distance = np.hypot(
+        reco["eta"][matched].astype(np.float64) - gen["eta"][partner],
+        wrap_angle(reco["phi"][matched].astype(np.float64) - gen["phi"][partner]),
+    )
+    # The last write wins, so the closest comes last.
+    farthest_first = np.argsort(-distance, kind="stable")
+    rows[partner[farthest_first]] = matched[farthest_first]
+    return rows
+
+
+def _key(event: NDArray[np.int64], index: NDArray[np.generic]) -> NDArray[np.int64]:
+    return event * (1 << 20) + index.astype(np.int64)

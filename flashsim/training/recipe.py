@@ -1,0 +1,74 @@
+"""Training recipes: how each model of an object is trained."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from flashsim.recipes import Recipe, load_recipe, recipe_path
+
+__all__ = ["CountRecipe", "EfficiencyRecipe", "FlowRecipe", "Schedule", "TrainingRecipe", "load_training"]
+
+
+class Schedule(Recipe):
+    """Optimisation of one network: AdamW with a one-cycle learning rate, early stopping, best epoch kept."""
+
+    epochs: int = Field(default=150, ge=1, description="largest number of epochs")
+    batch: int = Field(default=1024, ge=1, description="largest number of rows a step")
+    min_steps: int = Field(
+        default=16, ge=1, description="fewest steps an epoch; small tables get smaller batches for it"
+    )
+    learning_rate: float = Field(default=1e-3, gt=0, description="largest learning rate of the cycle")
+    weight_decay: float = Field(default=1e-4, ge=0, description="decoupled weight decay")
+    gradient_clip: float = Field(default=5.0, gt=0, description="largest norm of the gradient")
+    patience: int = Field(default=20, ge=1, description="epochs without improvement before stopping")
+
+
+class EfficiencyRecipe(Recipe):
+    """The efficiency network."""
+
+    width: int = Field(default=64, ge=1, description="units of a hidden layer")
+    depth: int = Field(default=2, ge=0, description="hidden layers")
+    dropout: float = Field(default=0.0, ge=0, lt=1, description="dropout probability")
+    schedule: Schedule = Field(default=Schedule(), description="optimisation")
+
+
+class CountRecipe(EfficiencyRecipe):
+    """The network of the number of fakes."""
+
+
+class FlowRecipe(Recipe):
+    """A conditional masked autoregressive flow."""
+
+    layers: int = Field(default=5, ge=1, description="autoregressive layers")
+    width: int = Field(default=128, ge=1, description="units of a hidden layer")
+    depth: int = Field(default=2, ge=1, description="hidden layers of a conditioner")
+    bins: int = Field(default=24, ge=1, description="spline bins")
+    bound: float = Field(default=6.0, gt=0, description="half width of the splines' interval")
+    dropout: float = Field(default=0.0, ge=0, lt=1, description="dropout probability")
+    schedule: Schedule = Field(default=Schedule(), description="optimisation")
+
+
+class TrainingRecipe(Recipe):
+    """Everything that `flashsim train` needs besides the tables."""
+
+    schema_version: Literal[1] = Field(description="version of this format")
+    object: str = Field(description="name of the object that the recipe is for")
+    seed: int = Field(default=1, ge=0, description="seed of initial weights, batches and noise")
+    min_rows: int = Field(default=50, ge=2, description="fewest rows that a flow is trained on")
+    efficiency: EfficiencyRecipe = Field(default=EfficiencyRecipe(), description="is it reconstructed?")
+    flow: FlowRecipe = Field(default=FlowRecipe(), description="its reconstructed properties")
+    fake_count: CountRecipe = Field(default=CountRecipe(), description="how many fakes in this event?")
+    fake_flow: FlowRecipe = Field(default=FlowRecipe(), description="properties of the fakes")
+
+
+def load_training(name: str) -> TrainingRecipe:
+    """Training recipe: a shipped one by name, or a user's own file by path.
+
+    Raises
+    ------
+    RecipeError
+        If there is no such recipe or it is not valid.
+    """
+    return load_recipe(TrainingRecipe, recipe_path("training", name))
