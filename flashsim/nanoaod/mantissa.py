@@ -68,7 +68,7 @@ def round_mantissa(values: NDArray[np.float32], bits: int) -> NDArray[np.float32
 
 
 def observed_bits(values: NDArray[np.float32]) -> int:
-    """Number of mantissa bits that values make use of.
+    """Count the mantissa bits that values make use of.
 
     Parameters
     ----------
