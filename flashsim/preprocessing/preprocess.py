@@ -20,7 +20,7 @@ from flashsim.preprocessing.collection import Collection, flat_column
 from flashsim.preprocessing.features import GenChunk, conditioning_branches, conditioning_columns
 from flashsim.preprocessing.genview import build_gen_view, gen_view_branches
 from flashsim.preprocessing.matching import match
-from flashsim.preprocessing.tables import SPLITS, TableDescription, TableWriter
+from flashsim.tables import SPLITS, TableDescription, TableWriter
 
 __all__ = ["EVENT_IDS", "gen_branches", "gen_chunk", "preprocess", "require_branches"]
 

@@ -1,3 +1,3 @@
-"""training."""
+"""Training: tables in, one model file an object out."""
 
 from __future__ import annotations

@@ -16,7 +16,6 @@ import lightning
 import pandas as pd
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
-from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor, nn
 
 from flashsim.training.recipe import Schedule
@@ -111,14 +110,25 @@ class _Fitting(lightning.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": cycle, "interval": "step"}}
 
 
-class _Reporter(Callback):
-    def __init__(self, report: Report | None) -> None:
-        self.report, self.best = report, float("inf")
+class _Log(Callback):
+    """Writes the losses of every epoch to a CSV file, which a resumed fit goes on with."""
 
-    def on_validation_epoch_end(self, trainer: lightning.Trainer, _: lightning.LightningModule) -> None:
-        self.best = min(self.best, float(trainer.callback_metrics["validation"]))
-        if self.report is not None and not trainer.sanity_checking:
-            self.report(trainer.current_epoch + 1, trainer.max_epochs or 0, self.best)
+    def __init__(self, path: Path, report: Report | None, *, resume: bool) -> None:
+        self.path, self.report = path, report
+        if resume and path.is_file():
+            self.history = pd.read_csv(path)
+        else:
+            self.history = pd.DataFrame({"epoch": [], "train": [], "validation": []})
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, _: lightning.LightningModule) -> None:
+        losses = {name: float(trainer.callback_metrics[name]) for name in ("train", "validation")}
+        earlier = self.history[self.history["epoch"] < trainer.current_epoch]
+        row = pd.DataFrame([{"epoch": trainer.current_epoch, **losses}])
+        self.history = pd.concat([earlier, row], ignore_index=True) if len(earlier) else row
+        self.history.to_csv(self.path, index=False)
+        if self.report is not None:
+            best = float(self.history["validation"].min())
+            self.report(trainer.current_epoch + 1, trainer.max_epochs or 0, best)
 
 
 def fit(
@@ -163,14 +173,16 @@ def fit(
     fitting = _Fitting(network, loss, train, validation, schedule, schedule.epochs * len(batches))
     best = ModelCheckpoint(folder, filename="best", monitor="validation", save_last=True, enable_version_counter=False)
     last = folder / "last.ckpt"
+    folder.mkdir(parents=True, exist_ok=True)
+    log = _Log(folder / "losses.csv", report, resume=resume and last.is_file())
     with torch.random.fork_rng(), _quiet_lightning():
         torch.manual_seed(seed)
         trainer = lightning.Trainer(
             accelerator=accelerator,
             devices=1,
             max_epochs=schedule.epochs,
-            callbacks=[best, EarlyStopping("validation", patience=schedule.patience), _Reporter(report)],
-            logger=CSVLogger(folder, name=None, version=""),
+            callbacks=[best, EarlyStopping("validation", patience=schedule.patience), log],
+            logger=False,
             gradient_clip_val=schedule.gradient_clip,
             enable_progress_bar=False,
             enable_model_summary=False,
@@ -186,7 +198,7 @@ def fit(
     checkpoint = torch.load(best.best_model_path, weights_only=True, map_location="cpu")
     fitting.load_state_dict(checkpoint["state_dict"])
     network.to("cpu").eval()
-    history = _history(folder / "metrics.csv")
+    history = log.history
     best_row = history.loc[history["validation"].idxmin()]
     return FitResult(
         train_loss=_mean_loss(fitting.cpu(), "train"),
@@ -208,12 +220,6 @@ def _mean_loss(fitting: _Fitting, name: str) -> float:
         total += float(fitting.loss(fitting.network, fitting.rows(name, index), generator)) * len(index)
         rows += len(index)
     return total / rows
-
-
-def _history(path: Path) -> pd.DataFrame:
-    """Losses by epoch; Lightning writes train and validation in rows of their own, and resumes append."""
-    table = pd.read_csv(path)
-    return table.groupby("epoch", as_index=False)[["train", "validation"]].last()
 
 
 class _quiet_lightning(warnings.catch_warnings):  # noqa: N801  # used like a function
