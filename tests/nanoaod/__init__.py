@@ -1,0 +1,3 @@
+"""Tests of flashsim.nanoaod."""
+
+from __future__ import annotations
