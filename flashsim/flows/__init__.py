@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from flashsim.flows.maf import ConditionalMAF
+from flashsim.flows.sampler import Sampler
 
-__all__ = ["ConditionalMAF"]
+__all__ = ["ConditionalMAF", "Sampler"]

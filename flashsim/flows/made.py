@@ -55,12 +55,18 @@ class DegreeLinear(MaskedLinear):  # type: ignore[misc]  # nflows has no types
 
     mask: Tensor
     degrees: Tensor
+    in_degrees: Tensor
 
     def __init__(self, in_degrees: Tensor, out_degrees: Tensor) -> None:
         super().__init__(in_degrees, len(out_degrees), 1, random_mask=False, is_output=False)
         # Not part of the state: the architecture fixes them, and they would double a model's size.
         self.register_buffer("mask", (out_degrees[:, None] >= in_degrees).float(), persistent=False)
         self.register_buffer("degrees", out_degrees.clone(), persistent=False)
+        self.register_buffer("in_degrees", in_degrees.clone(), persistent=False)
+
+    def masked_weight(self) -> Tensor:
+        """Return the weights with those of absent connections zero, shape (O, I)."""
+        return self.weight * self.mask  # type: ignore[no-any-return]
 
 
 class MaskedConditioner(nn.Module):
@@ -110,13 +116,16 @@ class MaskedConditioner(nn.Module):
         # One matrix gives the context's part of all hidden layers; the biases are in `hidden`.
         self.context = nn.Linear(context, depth * width, bias=False) if context else None
         self.output = DegreeLinear(degrees, out_degrees)
-        self._degrees = degrees.clone()
         self.dropout = nn.Dropout(dropout)
 
     @property
     def degrees(self) -> Tensor:
         """Degrees of the units of every hidden layer, shape (width,)."""
-        return self._degrees
+        return self.output.in_degrees
+
+    def hidden_layers(self) -> list[DegreeLinear]:
+        """Return the masked linear maps of the hidden layers, the first from the variables."""
+        return [layer for layer in self.hidden if isinstance(layer, DegreeLinear)]
 
     def forward(self, inputs: Tensor, context: Tensor | None = None) -> Tensor:
         """Compute the transform parameters.

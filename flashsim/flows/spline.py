@@ -23,15 +23,14 @@ from torch.nn import functional
 
 __all__ = [
     "MAX_LOGIT",
-    "MIN_BIN_HEIGHT",
-    "MIN_BIN_WIDTH",
+    "MIN_BIN_SHARE",
     "MIN_DERIVATIVE",
     "identity_logit",
     "rational_quadratic",
 ]
 
-MIN_BIN_WIDTH = 1e-3
-MIN_BIN_HEIGHT = 1e-3
+MIN_BIN_SHARE = 1e-3
+"""Smallest share of the interval that a bin takes, in width and in height."""
 MIN_DERIVATIVE = 1e-3
 MAX_LOGIT = 1e4
 """Largest derivative (and its logit): its square times a squared slope still fits a float32."""
@@ -72,8 +71,8 @@ def rational_quadratic(
     *,
     inverse: bool = False,
     bound: float = 6.0,
-    min_bin_width: float = MIN_BIN_WIDTH,
-    min_bin_height: float = MIN_BIN_HEIGHT,
+    min_bin_width: float = MIN_BIN_SHARE,
+    min_bin_height: float = MIN_BIN_SHARE,
     min_derivative: float = MIN_DERIVATIVE,
 ) -> tuple[Tensor, Tensor]:
     """Map inputs through a monotonic spline on [-bound, bound] and the identity outside.

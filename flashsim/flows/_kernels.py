@@ -1,0 +1,270 @@
+"""Numba kernels of the sampler: single precision, feature-major, objects along the fast axis.
+
+The loops over objects are written so that the compiler turns them into vector instructions: the exponential
+is a polynomial, bins are found by comparison, and nothing branches on a value. The functions are those of
+`flashsim.flows.spline` and of SiLU.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numba
+import numpy as np
+
+from flashsim.flows import spline
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["LANES", "activate", "activate_residual", "invert_spline"]
+
+LANES = 64
+"""Objects handled together: their logits stay in the first-level cache. Tiles are multiples of it."""
+
+_ZERO, _HALF, _ONE, _TWO, _FOUR = (np.float32(value) for value in (0.0, 0.5, 1.0, 2.0, 4.0))
+_LOG2E = np.float32(math.log2(math.e))
+_LN2 = np.float32(math.log(2.0))
+_LOWEST = np.float32(-87.0)
+# Adding this number leaves a float32's integer part in its lowest bits.
+_ROUNDING = np.float32(1.5 * 2**23)
+# exp on half a binary octave either side of zero, and artanh(s) / s in powers of s^2.
+_EXP = tuple(
+    np.polynomial.Chebyshev.interpolate(np.exp, 5, domain=[-0.5 * math.log(2.0), 0.5 * math.log(2.0)])
+    .convert(kind=np.polynomial.Polynomial)
+    .coef.astype(np.float32)
+)
+_ATANH = tuple(np.float32(2.0 / n) for n in range(1, 16, 2))
+
+_MIN_SHARE = np.float32(spline.MIN_BIN_SHARE)
+_MIN_DERIVATIVE = np.float32(spline.MIN_DERIVATIVE)
+_MAX_LOGIT = np.float32(spline.MAX_LOGIT)
+_IDENTITY_LOGIT = np.float32(spline.identity_logit())
+
+
+def _compiled(function: Callable[..., Any], *, inline: bool = False) -> Any:
+    """Compile; keep the machine code on disk where there is a place for it, which a batch node may lack."""
+    # Contraction to fused multiply-adds is the only liberty taken: it does not depend on the data's position.
+    options: dict[str, Any] = {"fastmath": {"contract"}, "error_model": "numpy", "nogil": True}
+    if inline:
+        return numba.njit(inline="always", **options)(function)
+    try:
+        return numba.njit(cache=True, **options)(function)
+    except RuntimeError:
+        return numba.njit(**options)(function)
+
+
+def _exp_of_negative_(x: np.float32) -> np.float32:
+    """exp(x) for x <= 0, to 2e-7 relative; not below exp(-87)."""
+    x = max(x, _LOWEST)
+    shifted = x * _LOG2E + _ROUNDING
+    exponent = shifted - _ROUNDING
+    r = x - exponent * _LN2
+    p = _EXP[5]
+    p = p * r + _EXP[4]
+    p = p * r + _EXP[3]
+    p = p * r + _EXP[2]
+    p = p * r + _EXP[1]
+    p = p * r + _EXP[0]
+    power = np.int32((np.int32(exponent) + np.int32(127)) << np.int32(23))
+    scale: np.float32 = power.view(np.float32)
+    return p * scale
+
+
+_exp_of_negative = _compiled(_exp_of_negative_, inline=True)
+
+
+def _softplus_(x: np.float32) -> np.float32:
+    """log(1 + exp(x)), with log(1 + e) = 2 artanh(e / (2 + e)), e in [0, 1]."""
+    e = _exp_of_negative(-abs(x))
+    s = e / (_TWO + e)
+    q = s * s
+    p = _ATANH[7]
+    p = p * q + _ATANH[6]
+    p = p * q + _ATANH[5]
+    p = p * q + _ATANH[4]
+    p = p * q + _ATANH[3]
+    p = p * q + _ATANH[2]
+    p = p * q + _ATANH[1]
+    p = p * q + _TWO
+    result: np.float32 = max(x, _ZERO) + s * p
+    return result
+
+
+_softplus = _compiled(_softplus_, inline=True)
+
+
+def _activate(units: np.ndarray, activations: np.ndarray) -> None:
+    """Write SiLU(units) to activations, both of shape (M, T)."""
+    for row in range(units.shape[0]):
+        for t in range(units.shape[1]):
+            x = units[row, t]
+            e = _exp_of_negative(-abs(x))
+            activations[row, t] = x * (_ONE if x >= _ZERO else e) / (_ONE + e)
+
+
+activate = _compiled(_activate)
+
+
+def _activate_residual(units: np.ndarray, activations: np.ndarray, following: np.ndarray) -> None:
+    """Write SiLU(units) to activations and add units to following, all of shape (M, T)."""
+    for row in range(units.shape[0]):
+        for t in range(units.shape[1]):
+            x = units[row, t]
+            e = _exp_of_negative(-abs(x))
+            activations[row, t] = x * (_ONE if x >= _ZERO else e) / (_ONE + e)
+            following[row, t] += x
+
+
+activate_residual = _compiled(_activate_residual)
+
+
+# The helpers below work on rows first to first + K and columns start to start + LANES of the logits. They
+# take each row as a contiguous slice: with computed offsets or strides the compiler does not vectorise, nor
+# does it where a loop writes so many arrays that it cannot check whether they overlap.
+
+
+def _exponentials_(  # noqa: PLR0917
+    logits: np.ndarray, first: int, bins: int, start: int, scale: np.ndarray, free: np.float32
+) -> None:
+    """Replace logits by exp(logit - largest); scale becomes the free share over their sum."""
+    top = np.empty(LANES, np.float32)
+    for t in range(LANES):
+        top[t] = -np.inf
+        scale[t] = _ZERO
+    for k in range(first, first + bins):
+        row = logits[k, start : start + LANES]
+        for t in range(LANES):
+            top[t] = max(top[t], row[t])
+    for k in range(first, first + bins):
+        row = logits[k, start : start + LANES]
+        for t in range(LANES):
+            e = _exp_of_negative(row[t] - top[t])
+            row[t] = e
+            scale[t] += e
+    for t in range(LANES):
+        scale[t] = free / scale[t]
+
+
+_exponentials = _compiled(_exponentials_)
+
+
+def _find_bin_(  # noqa: PLR0917
+    weights: np.ndarray,
+    first: int,
+    bins: int,
+    start: int,
+    scale: np.ndarray,
+    target: np.ndarray,
+    index: np.ndarray,
+) -> None:
+    """Find the index of the bin that holds the target, in [0, K - 1]."""
+    knot = np.empty(LANES, np.float32)
+    for t in range(LANES):
+        index[t] = 0
+        knot[t] = _ZERO
+    for k in range(first, first + bins - 1):
+        row = weights[k, start : start + LANES]
+        for t in range(LANES):
+            knot[t] += _MIN_SHARE + row[t] * scale[t]
+            index[t] += np.int32(1) if target[t] >= knot[t] else np.int32(0)
+
+
+_find_bin = _compiled(_find_bin_)
+
+
+def _bin_edges_(  # noqa: PLR0917
+    weights: np.ndarray,
+    first: int,
+    bins: int,
+    start: int,
+    scale: np.ndarray,
+    index: np.ndarray,
+    low: np.ndarray,
+    size: np.ndarray,
+) -> None:
+    """Find the lower edge and the size of the bin of the given index."""
+    for t in range(LANES):
+        low[t] = _ZERO
+    for k in range(bins):
+        row = weights[first + k, start : start + LANES]
+        bin_index = np.int32(k)
+        for t in range(LANES):
+            share = _MIN_SHARE + row[t] * scale[t]
+            low[t] += share if bin_index < index[t] else _ZERO
+            size[t] = share if bin_index == index[t] else size[t]
+
+
+_bin_edges = _compiled(_bin_edges_)
+
+
+def _edge_derivatives_(  # noqa: PLR0917
+    logits: np.ndarray, bins: int, start: int, index: np.ndarray, d0: np.ndarray, d1: np.ndarray
+) -> None:
+    """Find the derivatives at both ends of the bin of the given index."""
+    for t in range(LANES):
+        knot = 2 * bins + index[t]
+        d0[t] = logits[knot - 1, start + t] if index[t] > 0 else _IDENTITY_LOGIT
+        d1[t] = logits[knot, start + t] if index[t] < bins - 1 else _IDENTITY_LOGIT
+    for t in range(LANES):
+        d0[t] = _MIN_DERIVATIVE + _softplus(min(d0[t], _MAX_LOGIT))
+        d1[t] = _MIN_DERIVATIVE + _softplus(min(d1[t], _MAX_LOGIT))
+
+
+_edge_derivatives = _compiled(_edge_derivatives_)
+
+
+def _position_(y: np.float32, slope: np.float32, d0: np.float32, d1: np.float32) -> np.float32:
+    """Relative position of relative height y in a bin: see `flashsim.flows.spline`."""
+    u = d0 * (_ONE - y) - d1 * y
+    height = y if u >= _ZERO else _ONE - y
+    reach = abs(u) + np.sqrt(u * u + _FOUR * slope * slope * y * (_ONE - y))
+    distance = _TWO * slope * height / (reach + _TWO * slope * height)
+    position: np.float32 = distance if u >= _ZERO else _ONE - distance
+    return position
+
+
+_position = _compiled(_position_, inline=True)
+
+
+def _invert_spline(values: np.ndarray, logits: np.ndarray, outputs: np.ndarray, bound: np.float32) -> None:
+    """Invert the splines of one variable.
+
+    Parameters
+    ----------
+    values
+        Heights to find the positions of, shape (T,), T a multiple of LANES.
+    logits
+        Spline parameters, shape (3K - 1, T): widths, heights, inner derivatives. Overwritten.
+    outputs
+        Positions, shape (T,).
+    bound
+        Half width of the spline's interval.
+    """
+    bins = (logits.shape[0] + 1) // 3
+    free = _ONE - np.float32(bins) * _MIN_SHARE
+    index = np.empty(LANES, np.int32)
+    scale, target = np.empty(LANES, np.float32), np.empty(LANES, np.float32)
+    bottom, height = np.empty(LANES, np.float32), np.empty(LANES, np.float32)
+    left, width = np.empty(LANES, np.float32), np.empty(LANES, np.float32)
+    d0, d1 = np.empty(LANES, np.float32), np.empty(LANES, np.float32)
+    for start in range(0, values.shape[0], LANES):
+        z, x = values[start : start + LANES], outputs[start : start + LANES]
+        for t in range(LANES):
+            target[t] = min(max(_HALF + z[t] / (_TWO * bound), _ZERO), _ONE)
+        _exponentials(logits, bins, bins, start, scale, free)
+        _find_bin(logits, bins, bins, start, scale, target, index)
+        _bin_edges(logits, bins, bins, start, scale, index, bottom, height)
+        _exponentials(logits, 0, bins, start, scale, free)
+        _bin_edges(logits, 0, bins, start, scale, index, left, width)
+        _edge_derivatives(logits, bins, start, index, d0, d1)
+        for t in range(LANES):
+            y = min(max((target[t] - bottom[t]) / height[t], _ZERO), _ONE)
+            target[t] = _position(y, height[t] / width[t], d0[t], d1[t])
+        for t in range(LANES):
+            position = _TWO * bound * (left[t] + width[t] * target[t]) - bound
+            x[t] = position if abs(z[t]) <= bound else z[t]
+
+
+invert_spline = _compiled(_invert_spline)
