@@ -293,6 +293,9 @@ def _check(architecture: Architecture) -> None:
     if architecture["bound"] <= 0.0:
         msg = f"A flow needs a positive bound, found {architecture['bound']}."
         raise ValueError(msg)
+    if not 0.0 <= architecture["dropout"] < 1.0:
+        msg = f"A flow needs a dropout in [0, 1), found {architecture['dropout']}."
+        raise ValueError(msg)
 
 
 def _chain(architecture: Architecture) -> list[nn.Module]:
