@@ -60,7 +60,8 @@ class TreeContainer:
         self._tree = tree
         self.num_entries = int(tree.num_entries)
         self.branches: dict[str, Branch] = {}
-        counters = {b.name: b.count_branch.name for b in tree.branches if b.count_branch is not None}
+        counted = [(b.name, b.count_branch) for b in tree.branches]
+        counters = {name: counter.name for name, counter in counted if counter is not None}
         scalars = {b.name for b in tree.branches if b.name not in counters}
         unsupported = []
         for b in tree.branches:

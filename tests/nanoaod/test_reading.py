@@ -211,68 +211,65 @@ FILES = {
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_real_files(nanoaod_dir, name):
-    with NanoFile(nanoaod_dir / f"{name}.root") as file:
-        assert file.num_entries == FILES[name]
-        assert file.unsupported == ()
-        assert file.branches["Jet_pt"].collection == "Jet"
-        assert file.branches["PSWeight"].collection == "PSWeight"
-        assert file.branches["run"] == Branch("run", np.dtype("u4"), None, file.branches["run"].title)
-        for branch in file.branches.values():
-            assert "/" not in branch.name
-            assert branch.dtype.isnative
-            assert branch.collection is None or branch.name.startswith(branch.collection)
-        jets = [name for name, branch in file.branches.items() if branch.collection == "Jet"]
-        arrays = file.read(jets)
-        for jet in jets:
-            assert ak.num(arrays[jet]).tolist() == ak.num(arrays["Jet_pt"]).tolist()
-            assert ak.to_numpy(ak.flatten(arrays[jet])).dtype == file.branches[jet].dtype
+def test_real_files(real_file, name):
+    file = real_file(name)
+    assert file.num_entries == FILES[name]
+    assert file.unsupported == ()
+    assert file.branches["Jet_pt"].collection == "Jet"
+    assert file.branches["PSWeight"].collection == "PSWeight"
+    assert file.branches["run"] == Branch("run", np.dtype("u4"), None, file.branches["run"].title)
+    for branch in file.branches.values():
+        assert "/" not in branch.name
+        assert branch.dtype.isnative
+        assert branch.collection is None or branch.name.startswith(branch.collection)
+    jets = [name for name, branch in file.branches.items() if branch.collection == "Jet"]
+    arrays = file.read(jets)
+    for jet in jets:
+        assert ak.num(arrays[jet]).tolist() == ak.num(arrays["Jet_pt"]).tolist()
+        assert ak.to_numpy(ak.flatten(arrays[jet])).dtype == file.branches[jet].dtype
 
 
-def test_rntuple_is_its_ttree_twin(nanoaod_dir):
-    with (
-        NanoFile(nanoaod_dir / "dy_2018_v6.root") as tree,
-        NanoFile(nanoaod_dir / "dy_2018_v6_rntuple.root") as ntuple,
-    ):
-        assert set(tree.branches) == set(ntuple.branches)
-        for name, branch in tree.branches.items():
-            twin = ntuple.branches[name]
-            assert (branch.dtype, branch.collection) == (twin.dtype, twin.collection), name
-        # A thousand trigger bits are all alike.
-        names = [name for name in tree.branches if not name.startswith(("HLT_", "L1_", "FatJet", "Tau"))]
-        names += [name for name in tree.branches if name.startswith("HLT_")][:5]
-        ours, theirs = tree.read(names), ntuple.read(names)
-        for name, array in ours.items():
-            assert array.type == theirs[name].type
-            assert array.layout.form == theirs[name].layout.form
-            assert ak.array_equal(array, theirs[name], equal_nan=True), name
+def test_rntuple_is_its_ttree_twin(real_file):
+    tree, ntuple = real_file("dy_2018_v6"), real_file("dy_2018_v6_rntuple")
+    assert set(tree.branches) == set(ntuple.branches)
+    for name, branch in tree.branches.items():
+        twin = ntuple.branches[name]
+        assert (branch.dtype, branch.collection) == (twin.dtype, twin.collection), name
+    # A thousand trigger bits are all alike.
+    names = [name for name in tree.branches if not name.startswith(("HLT_", "L1_", "FatJet", "Tau"))]
+    names += [name for name in tree.branches if name.startswith("HLT_")][:5]
+    ours, theirs = tree.read(names), ntuple.read(names)
+    for name, array in ours.items():
+        assert array.type == theirs[name].type
+        assert array.layout.form == theirs[name].layout.form
+        assert ak.array_equal(array, theirs[name], equal_nan=True), name
 
 
-def test_real_runs(nanoaod_dir):
-    with NanoFile(nanoaod_dir / "htt_fastsim_v9.root") as file:
-        assert set(file.trees) == {"Runs", "LuminosityBlocks"}
-        branches, arrays = file.read_tree("Runs")
-        assert branches["genEventSumw"].dtype == np.float64
-        assert branches["LHEScaleSumw"].collection == "LHEScaleSumw"
-        assert len(arrays["run"]) == 1
-    with NanoFile(nanoaod_dir / "dy_2018_v6.root") as file:
-        branches, _ = file.read_tree("Runs")
-        assert branches["LHEScaleSumw_"].collection == "LHEScaleSumw_"
+def test_real_runs(real_file):
+    file = real_file("htt_fastsim_v9")
+    assert set(file.trees) == {"Runs", "LuminosityBlocks"}
+    branches, arrays = file.read_tree("Runs")
+    assert branches["genEventSumw"].dtype == np.float64
+    assert branches["LHEScaleSumw"].collection == "LHEScaleSumw"
+    assert len(arrays["run"]) == 1
+    file = real_file("dy_2018_v6")
+    branches, _ = file.read_tree("Runs")
+    assert branches["LHEScaleSumw_"].collection == "LHEScaleSumw_"
 
 
 ROUND_TRIP = ("run", "luminosityBlock", "event", "Jet_", "GenPart_", "LHEPdfWeight", "Flag_", "Pileup")
 
 
 @pytest.mark.parametrize("name", ["dy_2018_v6", "tt_2024_v15"])
-def test_real_events_survive_a_round_trip(nanoaod_dir, tmp_path, name):
-    with NanoFile(nanoaod_dir / f"{name}.root") as source:
-        branches = [b for b in source.branches.values() if b.name.startswith(ROUND_TRIP)]
-        names = [branch.name for branch in branches]
-        with NanoWriter(tmp_path / "copy.root") as writer:
-            writer.tree("Events", branches, counter_titles=source.counter_titles)
-            for *_, arrays in source.chunks(names, 64):
-                writer.extend("Events", arrays)
-        with NanoFile(tmp_path / "copy.root") as copy:
-            assert copy.branches == {branch.name: branch for branch in branches}
-            ours, theirs = copy.read(names), source.read(names)
-            assert [n for n in names if not ak.array_equal(ours[n], theirs[n], equal_nan=True)] == []
+def test_real_events_survive_a_round_trip(real_file, tmp_path, name):
+    source = real_file(name)
+    branches = [b for b in source.branches.values() if b.name.startswith(ROUND_TRIP)]
+    names = [branch.name for branch in branches]
+    with NanoWriter(tmp_path / "copy.root") as writer:
+        writer.tree("Events", branches, counter_titles=source.counter_titles)
+        for *_, arrays in source.chunks(names, 64):
+            writer.extend("Events", arrays)
+    with NanoFile(tmp_path / "copy.root") as copy:
+        assert copy.branches == {branch.name: branch for branch in branches}
+        ours, theirs = copy.read(names), source.read(names)
+        assert [n for n in names if not ak.array_equal(ours[n], theirs[n], equal_nan=True)] == []

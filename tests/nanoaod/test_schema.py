@@ -80,18 +80,18 @@ def test_unknown_names_are_clear_errors():
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_schemas_are_those_of_real_files(nanoaod_dir, version):
+def test_schemas_are_those_of_real_files(real_file, version):
     schema = load_schema(version)
-    with NanoFile(nanoaod_dir / f"{SOURCES[version]}.root") as file:
-        for name, branch in file.branches.items():
-            if branch.collection in {"Jet", "Muon", "Electron", "GenJet", "GenPart"}:
-                assert (schema[name].dtype, schema[name].collection) == (branch.dtype, branch.collection)
-                assert branch.title in {"", schema[name].title}
-        bits = {name: mantissa_bits(version, name) for name in schema if file.has(name)}
-        reduced = {name: number for name, number in bits.items() if number is not None}
-        for name, array in file.read(list(reduced)).items():
-            values = ak.to_numpy(ak.flatten(array, axis=None))
-            np.testing.assert_array_equal(round_mantissa(values, reduced[name]), values, err_msg=name)
+    file = real_file(SOURCES[version])
+    for name, branch in file.branches.items():
+        if branch.collection in {"Jet", "Muon", "Electron", "GenJet", "GenPart"}:
+            assert (schema[name].dtype, schema[name].collection) == (branch.dtype, branch.collection)
+            assert branch.title in {"", schema[name].title}
+    bits = {name: mantissa_bits(version, name) for name in schema if file.has(name)}
+    reduced = {name: number for name, number in bits.items() if number is not None}
+    for name, array in file.read(list(reduced)).items():
+        values = ak.to_numpy(ak.flatten(array, axis=None))
+        np.testing.assert_array_equal(round_mantissa(values, reduced[name]), values, err_msg=name)
 
 
 def sample(path, branches, arrays):

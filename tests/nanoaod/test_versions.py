@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from flashsim.nanoaod.branch import Branch
-from flashsim.nanoaod.reading import NanoFile
 from flashsim.nanoaod.schema import VERSIONS, detect_version, load_schema
 
 TRUTH = {
@@ -36,17 +35,17 @@ def test_schemas_are_told_apart(version):
 
 
 @pytest.mark.parametrize("name", TRUTH)
-def test_real_files_are_told_apart(nanoaod_dir, name):
-    with NanoFile(nanoaod_dir / f"{name}.root") as file:
-        assert detect_version(file.branches) == TRUTH[name]
-        if file.container == "TTree":  # the RNTuple has no titles, and v5 and v6 differ in nothing else
-            assert detect_version(gen_level(file.branches)) == TRUTH[name]
+def test_real_files_are_told_apart(real_file, name):
+    file = real_file(name)
+    assert detect_version(file.branches) == TRUTH[name]
+    if file.container == "TTree":  # the RNTuple has no titles, and v5 and v6 differ in nothing else
+        assert detect_version(gen_level(file.branches)) == TRUTH[name]
 
 
 @pytest.mark.parametrize("name", ["bad_no_genjet", "data_dimuon_2018"])
-def test_other_files_do_not_fail(nanoaod_dir, name):
-    with NanoFile(nanoaod_dir / f"{name}.root") as file:
-        assert detect_version(file.branches) in VERSIONS
+def test_other_files_do_not_fail(real_file, name):
+    file = real_file(name)
+    assert detect_version(file.branches) in VERSIONS
 
 
 def test_types_tell_where_names_do_not():
