@@ -150,22 +150,23 @@ def generate_gen(
 
 
 def _blocks(settings: Path, seed: int, events: int, workers: int) -> Iterator[tuple[Columns, CrossSection]]:
-    """All blocks in order, from this process or from several."""
+    """Yield all blocks in order, made by this process or by several."""
     tasks = [
-        (settings, seed, block, min(EVENTS_PER_BLOCK, events - start))
-        for block, start in enumerate(range(0, events, EVENTS_PER_BLOCK))
+        _Block(settings, seed, number, first=start + 1, events=min(EVENTS_PER_BLOCK, events - start))
+        for number, start in enumerate(range(0, events, EVENTS_PER_BLOCK))
     ]
     if workers == 1 or len(tasks) == 1:
-        for task in tasks:
-            yield _block(*task)
+        yield from map(_generate, tasks)
         return
-    # Pythia and fastjet keep state of their own, which a forked process would share in the middle of use.
-    context = multiprocessing.get_context("spawn")
+    # Workers are forked from a process that has imported everything and done nothing: a fork of this one
+    # would share libraries in the middle of use, and fresh ones would all import for seconds.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
     with ProcessPoolExecutor(min(workers, len(tasks)), mp_context=context) as pool:
         waiting: deque[Future[tuple[Columns, CrossSection]]] = deque()
         try:
             for task in tasks:
-                waiting.append(pool.submit(_block, *task))
+                waiting.append(pool.submit(_generate, task))
                 # Blocks ahead of the writer are held in memory, so they are limited.
                 if len(waiting) > 2 * workers:
                     yield waiting.popleft().result()
@@ -176,14 +177,25 @@ def _blocks(settings: Path, seed: int, events: int, workers: int) -> Iterator[tu
                 future.cancel()
 
 
-def _block(settings: Path, seed: int, block: int, events: int) -> tuple[Columns, CrossSection]:
-    """Generate one block of events and give its NanoAOD branches."""
-    generator = PythiaGenerator(settings, _block_seed(seed, block))
+@dataclass(frozen=True)
+class _Block:
+    """A unit of work: `events` events from event number `first` on."""
+
+    settings: Path
+    seed: int
+    number: int
+    first: int
+    events: int
+
+
+def _generate(block: _Block) -> tuple[Columns, CrossSection]:
+    """Generate the events of a block and give their NanoAOD branches."""
+    generator = PythiaGenerator(block.settings, _block_seed(block.seed, block.number))
     parts = []
-    first = block * EVENTS_PER_BLOCK + 1
-    for batch in generator.batches(events):
+    first = block.first
+    for batch in generator.batches(block.events):
         numbers = np.arange(first, first + batch.record.events, dtype=np.uint64)
-        parts.append(_columns(batch, seed, numbers))
+        parts.append(_columns(batch, block.seed, numbers))
         first += batch.record.events
     columns = {name: ak.concatenate([part[name] for part in parts]) for name in parts[0]}
     return columns, generator.cross_section()
