@@ -102,6 +102,8 @@ class ConditionalMAF(nn.Module):
 
     Examples
     --------
+    >>> import torch
+    >>> from flashsim.flows import ConditionalMAF
     >>> flow = ConditionalMAF(features=2, context=3, layers=2, width=16)
     >>> flow.log_prob(torch.zeros(5, 2), torch.zeros(5, 3)).shape
     torch.Size([5])

@@ -18,6 +18,7 @@ import torch
 
 from flashsim.flows._arrangement import arranged
 from flashsim.flows._kernels import LANES
+from flashsim.flows._threads import run_shares
 from flashsim.flows._workspace import Workspace, backend_for
 
 if TYPE_CHECKING:
@@ -40,8 +41,8 @@ class Sampler:
     the flow's weights are and in their precision, without dropout and without gradients. On a CPU in
     single precision the activations and splines are compiled loops, otherwise torch operations.
 
-    A row's result depends on that row only, bit for bit, whatever rows come with it and in which order,
-    as long as machine, tile and number of threads stay the same.
+    A row's result depends on that row only, bit for bit, whatever rows come with it, in which order, and
+    on how many threads (as many as `torch.get_num_threads`, a tile each), on one machine with one tile.
 
     Parameters
     ----------
@@ -101,14 +102,22 @@ class Sampler:
         context = self._checked_context(z, context)
         # Made outside inference mode, so that what is returned can be used anywhere.
         x = torch.empty(z.shape, dtype=self.dtype, device=self.device)
-        with torch.inference_mode():
-            workspace = Workspace(self._architecture, self.tile, self.dtype, self.device)
-            for start in range(0, len(z), self.tile):
-                rows = slice(start, start + self.tile)
-                workspace.fill(z[rows], None if context is None else context[rows])
-                for layer in reversed(self._layers):
-                    self._invert(layer, workspace)
-                x[rows] = workspace.z[:, : len(z[rows])].T
+        starts = range(0, len(z), self.tile)
+
+        def invert_tiles(share: int, shares: int) -> None:
+            with torch.inference_mode():
+                workspace = Workspace(self._architecture, self.tile, self.dtype, self.device)
+                for start in starts[share::shares]:
+                    rows = slice(start, start + self.tile)
+                    workspace.fill(z[rows], None if context is None else context[rows])
+                    for layer in reversed(self._layers):
+                        self._invert(layer, workspace)
+                    x[rows] = workspace.z[:, : len(z[rows])].T
+
+        if self.device.type == "cpu":
+            run_shares(invert_tiles, len(starts))
+        else:
+            invert_tiles(0, 1)
         return x
 
     def _invert(self, layer: Layer, workspace: Workspace) -> None:

@@ -70,6 +70,17 @@ def test_order_and_company_of_the_rows_change_no_bit(seed):
     assert torch.equal(found[50:], WIDE_RESULT[order[50:]])
 
 
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_number_of_threads_changes_no_bit(threads):
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        assert torch.equal(WIDE_SAMPLER.from_noise(WIDE_NOISE, WIDE_CONTEXT), WIDE_RESULT)
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+
+
 @given(st.integers(0, 2**32 - 1), st.sampled_from([1.0, 1e2, 1e4, 1e6]))
 @settings(max_examples=10, deadline=None)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
