@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
-__all__ = ["Perceptron"]
+__all__ = ["Perceptron", "evaluate"]
 
 
 class Perceptron(nn.Sequential):
@@ -52,3 +54,20 @@ class Perceptron(nn.Sequential):
         with torch.no_grad():
             last.weight.mul_(0.0)
             last.bias.copy_(logits)
+
+
+@torch.inference_mode()
+def evaluate(network: nn.Module, rows: NDArray[np.float32], *, tile: int = 4096) -> NDArray[np.float64]:
+    """Output of a network in evaluation mode, shape (N, outputs), for rows of shape (N, inputs).
+
+    The network only ever sees whole tiles, the last one padded: a row's output then does not depend on how
+    many rows come with it, down to the last bit.
+    """
+    device = next(network.parameters()).device
+    results = []
+    for start in range(0, len(rows), tile):
+        part = rows[start : start + tile]
+        padded = np.zeros((tile, rows.shape[1]), dtype=np.float32)
+        padded[: len(part)] = part
+        results.append(network(torch.from_numpy(padded).to(device))[: len(part)].double().cpu().numpy())
+    return np.concatenate(results) if results else np.zeros((0, 0))

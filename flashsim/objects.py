@@ -6,7 +6,6 @@ documentation loop over these lists; no Python names an object's variables.
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -16,7 +15,7 @@ from flashsim.transforms import Relation
 
 __all__ = [
     "STATUS_FLAGS",
-    "VERSIONS",
+    "NANOAOD_VERSIONS",
     "Activity",
     "Angle",
     "Bits",
@@ -36,7 +35,7 @@ __all__ = [
     "load_object",
 ]
 
-VERSIONS = ("v5", "v6", "v7", "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15")
+NANOAOD_VERSIONS = ("v5", "v6", "v7", "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15")
 """NanoAOD versions in order, for the range in which a target exists."""
 
 STATUS_FLAGS = (
@@ -245,15 +244,15 @@ class Target(Recipe):
     values: list[float] | None = Field(default=None, description="the only values allowed")
     range: tuple[float, float] | None = Field(default=None, description="smallest and largest value")
     special: list[float] = Field(default=[], description="values allowed outside of the range, such as -1")
-    since: str = Field(default=VERSIONS[0], description="first NanoAOD version that has it")
-    until: str = Field(default=VERSIONS[-1], description="last NanoAOD version that has it")
+    since: str = Field(default=NANOAOD_VERSIONS[0], description="first NanoAOD version that has it")
+    until: str = Field(default=NANOAOD_VERSIONS[-1], description="last NanoAOD version that has it")
     description: str = Field(default="", description="what it is, for the documentation")
 
     @field_validator("since", "until")
     @classmethod
     def _known_version(cls, version: str) -> str:
-        if version not in VERSIONS:
-            msg = f"unknown NanoAOD version '{version}'; known are {list(VERSIONS)}"
+        if version not in NANOAOD_VERSIONS:
+            msg = f"unknown NanoAOD version '{version}'; known are {list(NANOAOD_VERSIONS)}"
             raise ValueError(msg)
         return version
 
@@ -271,7 +270,7 @@ class Target(Recipe):
             return None
         return self.gen_field or self.branch
 
-    @cached_property
+    @property
     def transform(self) -> Relation:
         """The relation to the gen object as a transform."""
         return Relation(self.relation, self.threshold or 0.0, self.width, self.floor)
@@ -283,7 +282,7 @@ class Target(Recipe):
 
     def exists_in(self, version: str) -> bool:
         """Whether NanoAOD of this version has the branch."""
-        return VERSIONS.index(self.since) <= VERSIONS.index(version) <= VERSIONS.index(self.until)
+        return NANOAOD_VERSIONS.index(self.since) <= NANOAOD_VERSIONS.index(version) <= NANOAOD_VERSIONS.index(self.until)
 
 
 class Derived(Recipe):
@@ -352,6 +351,12 @@ class ObjectDeclaration(Recipe):
         wanted |= {e.of for e in self.fakes.conditioning if e.kind == "activity"}
         if unknown := sorted(wanted - set(known)):
             msg = f"unknown gen collections {unknown}; the gen view has {sorted(known)}"
+            raise ValueError(msg)
+        needed = {"index", *self.references()}
+        needed |= {e.field for e in self.conditioning if e.kind in {"field", "angle", "categories", "bits"}}
+        needed |= {str(d.field) for d in self.derived if d.source == "gen"}
+        if missing := sorted(needed - set(self.gen_collection.fields)):
+            msg = f"gen collection {self.gen} lacks the fields {missing}"
             raise ValueError(msg)
         return self
 

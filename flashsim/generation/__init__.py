@@ -1,3 +1,3 @@
-"""generation."""
+"""Generation: gen-level NanoAOD in, simulated NanoAOD out."""
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from flashsim.objects import (
     EventValue,
     GenField,
 )
-from flashsim.preprocessing.collection import Collection
+from flashsim.collection import Collection
 from flashsim.preprocessing.kernels import closest, ring_sum
 from flashsim.transforms import wrap_angle
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flashsim.objects import STATUS_FLAGS, GenCollection, GenView
-from flashsim.preprocessing.collection import Collection, flat_column
+from flashsim.collection import Collection, flat_column
 from flashsim.preprocessing.kernels import jets_that_are_leptons, lepton_origin
 
 __all__ = ["build_gen_view", "gen_view_branches"]
@@ -74,7 +74,7 @@ def _build(
         offsets, values = flat_column(arrays[f"{declared.branch}_{field}"])
         raw[field] = values.astype(np.float64 if values.dtype.kind == "f" else np.int64)
     computed: dict[str, Callable[[], NDArray[np.generic]]] = {
-        "index": lambda: np.arange(offsets[-1]) - np.repeat(offsets[:-1], np.diff(offsets)),
+        "index": lambda: Collection(offsets, {}).local_index,
         "charge": lambda: -np.sign(raw["pdgId"]),  # type: ignore[arg-type]  # an integer column
         "origin": lambda: lepton_origin(offsets, raw["pdgId"], raw["statusFlags"], raw["genPartIdxMother"]),
     }

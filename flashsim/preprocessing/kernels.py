@@ -1,6 +1,6 @@
 """Compiled loops over the objects of an event: neighbours, activity, ancestry.
 
-All take flat columns with offsets, see `flashsim.preprocessing.collection.Collection`; distances are
+All take flat columns with offsets, see `flashsim.collection.Collection`; distances are
 ``sqrt(deta^2 + dphi^2)`` with dphi wrapped into [-pi, pi].
 """
 

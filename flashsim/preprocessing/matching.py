@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from flashsim.preprocessing.collection import Collection
+from flashsim.collection import Collection
 from flashsim.transforms import wrap_angle
 
 __all__ = ["match"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from flashsim.nanoaod.reading import NanoFile
 from flashsim.nanoaod.schema import detect_version
 from flashsim.noise import Stream, event_hash
 from flashsim.objects import ObjectDeclaration
-from flashsim.preprocessing.collection import Collection, flat_column
+from flashsim.collection import Collection, flat_column
 from flashsim.preprocessing.features import GenChunk, conditioning_branches, conditioning_columns
 from flashsim.preprocessing.genview import build_gen_view, gen_view_branches
 from flashsim.preprocessing.matching import match
@@ -35,11 +35,18 @@ def gen_branches(declaration: ObjectDeclaration) -> list[str]:
     return sorted({*gen_view_branches(declaration.gen_view), *event_values})
 
 
-def gen_chunk(declaration: ObjectDeclaration, arrays: dict[str, ak.Array]) -> GenChunk:
-    """Build the gen-level content of a chunk, from at least `gen_branches` and the event's numbers."""
+def gen_chunk(
+    declaration: ObjectDeclaration,
+    arrays: dict[str, ak.Array],
+    collections: Mapping[str, Collection] | None = None,
+) -> GenChunk:
+    """Build the gen-level content of a chunk, from at least `gen_branches` and the event's numbers.
+
+    `collections` may be those of another object with the same gen view, to spare building them again.
+    """
     event_values = conditioning_branches([*declaration.conditioning, *declaration.fakes.conditioning])
     return GenChunk(
-        collections=build_gen_view(declaration.gen_view, arrays),
+        collections=collections or build_gen_view(declaration.gen_view, arrays),
         event_values={name: np.asarray(arrays[name]) for name in event_values},
         events=len(arrays["event"]),
     )

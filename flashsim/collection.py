@@ -49,10 +49,20 @@ class Collection:
         """Row of the event that each object belongs to, shape (N,)."""
         return np.repeat(np.arange(self.events), self.counts)
 
+    @property
+    def local_index(self) -> NDArray[np.int64]:
+        """Position of each object in its event, shape (N,)."""
+        return np.arange(len(self)) - np.repeat(self.offsets[:-1], self.counts)
+
     def select(self, keep: NDArray[np.bool_]) -> Collection:
         """Objects for which `keep`, of shape (N,), is true."""
         kept_before = np.concatenate(([0], np.cumsum(keep)))
         return Collection(kept_before[self.offsets], {k: v[keep] for k, v in self.columns.items()})
+
+
+    def take(self, rows: NDArray[np.int64]) -> Collection:
+        """Objects in another order inside their events; `rows`, of shape (N,), is a permutation."""
+        return Collection(self.offsets, {k: v[rows] for k, v in self.columns.items()})
 
 
 def flat_column(array: ak.Array) -> tuple[NDArray[np.int64], NDArray[np.generic]]:

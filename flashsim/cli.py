@@ -1,0 +1,291 @@
+"""The command line: parses, calls one function, prints.
+
+Results go to stdout or files; progress and log lines go to stderr. What a user can mend ends with one
+sentence and exit status 2.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from flashsim.errors import FlashSimError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="flashsim",
+    help="Simulated NanoAOD from generator-level events, with conditional normalizing flows.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Force = Annotated[bool, typer.Option("--force", "-f", help="Replace an output that exists.")]
+Seed = Annotated[int, typer.Option(help="The same seed gives the same events.", min=0)]
+
+
+def main() -> None:
+    """Run the command line."""
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="flashsim: %(message)s")
+    try:
+        app(standalone_mode=True)
+    except FlashSimError as error:
+        typer.echo(f"flashsim: error: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("flashsim: interrupted; no output was written", err=True)
+        sys.exit(130)
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        from importlib.metadata import version
+
+        typer.echo(f"flashsim {version('flashsim')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more, on stderr.")] = False,
+) -> None:
+    if verbose:
+        logging.getLogger("flashsim").setLevel(logging.INFO)
+
+
+@contextmanager
+def _progress(unit: str) -> Iterator[Progress]:
+    """Progress bars on stderr with a rate; silent where stderr is not a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: Any) -> Text:
+            speed = task.finished_speed or task.speed
+            return Text("" if speed is None else f"{speed:,.0f} {unit}/s")
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        Rate(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        yield progress
+
+
+@app.command()
+def generate(
+    inputs: Annotated[
+        list[str], typer.Option("--input", "-i", help="Gen-level NanoAOD: paths, globs or root:// URLs.")
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="File, or folder for several inputs; default: NAME_flash.root here."),
+    ] = None,
+    models: Annotated[
+        list[Path] | None, typer.Option("--models", "-m", help="Model files or folders; default: the shipped ones.")
+    ] = None,
+    seed: Seed = 1,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(help="Pattern of reconstructed branches of the input to keep, such as 'HLT_*'."),
+    ] = None,
+    nano_version: Annotated[
+        str | None, typer.Option(help="NanoAOD version of the output, such as v9; default: the input's.")
+    ] = None,
+    chunk: Annotated[int, typer.Option(help="Events in memory at a time.", min=1)] = 10_000,
+    device: Annotated[str, typer.Option(help="Where the networks run: cpu, cuda, cuda:1.")] = "cpu",
+    threads: Annotated[int | None, typer.Option(help="Threads of the networks; default: all cores.", min=1)] = None,
+    compression: Annotated[str, typer.Option(help="zstd, lz4, zlib, lzma or none.")] = "zstd",
+    force: Force = False,
+) -> None:
+    """Simulate events: gen-level NanoAOD in, NanoAOD with simulated objects out.
+
+    Example: flashsim generate --input gen.root --output flash.root
+    """
+    from flashsim.generation.generate import Generator
+    from flashsim.generation.jobs import plan_jobs, prepare_device
+    from flashsim.generation.recipe import load_output
+    from flashsim.modelfile import ObjectModel
+    from flashsim.models import model_files
+
+    prepare_device(device, threads)
+    jobs = plan_jobs(inputs, output)
+    loaded = [ObjectModel.load(path) for path in model_files(models)]
+    generator = Generator(loaded, load_output(), seed=seed, device=device, chunk=chunk)
+    for source, target in jobs:
+        with _progress("events") as progress:
+            bar = progress.add_task(Path(source).name, total=None, note="")
+            summary = generator.run(
+                source,
+                target,
+                keep=keep or (),
+                version=nano_version,
+                compression=compression,
+                force=force,
+                command=" ".join(["flashsim", *sys.argv[1:]]),
+                progress=lambda done, total, bar=bar, progress=progress: progress.update(  # type: ignore[misc]
+                    bar, completed=done, total=total
+                ),
+            )
+        counts = ", ".join(f"{number} {name}" for name, number in summary.objects.items())
+        rate = summary.events / max(summary.seconds, 1e-9)
+        typer.echo(
+            f"{summary.output}: {summary.events} events ({summary.version}), {counts}, "
+            f"{summary.seconds:.1f} s, {rate:,.0f} events/s"
+        )
+        for name, fields in summary.left_out.items():
+            typer.echo(f"  NanoAOD {summary.version} has no {', '.join(f'{name}_{f}' for f in fields)}", err=True)
+
+
+@app.command()
+def preprocess(
+    what: Annotated[str, typer.Argument(metavar="OBJECT", help="jets, muons, or the path of your own YAML file.")],
+    files: Annotated[list[str], typer.Argument(help="NanoAOD files: paths, globs or root:// URLs.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the tables.")],
+    chunk: Annotated[int, typer.Option(help="Events in memory at a time.", min=1)] = 20_000,
+    force: Force = False,
+) -> None:
+    """Make training tables of one object from NanoAOD.
+
+    Example: flashsim preprocess jets full_*.root --output tables/jets
+    """
+    from flashsim.nanoaod.inputs import expand_inputs
+    from flashsim.objects import load_object
+    from flashsim.preprocessing.preprocess import preprocess as run
+
+    declaration = load_object(what)
+    paths = expand_inputs(files)
+    with _progress("events") as progress:
+        bar = progress.add_task(declaration.name, total=None, note="")
+        description = run(
+            declaration,
+            paths,
+            output,
+            chunk=chunk,
+            force=force,
+            progress=lambda done, total: progress.update(bar, completed=done, total=total),
+        )
+    typer.echo(f"{output}: {declaration.name} of NanoAOD {description.nanoaod_version}")
+    for split, events in description.events.items():
+        typer.echo(
+            f"  {split}: {events} events, {description.gen_objects[split]} gen objects, "
+            f"{description.reconstructed[split]} reconstructed, {description.fakes[split]} unmatched"
+        )
+    for column, count in description.non_finite.items():
+        typer.echo(f"  {count} values of {column} are not finite; training sets their rows aside")
+
+
+@app.command()
+def train(
+    what: Annotated[str, typer.Argument(metavar="OBJECT", help="jets, muons, or the name of your own object.")],
+    tables: Annotated[Path, typer.Option("--tables", "-t", help="Folder of the tables.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The model file, NAME.safetensors.")],
+    recipe: Annotated[
+        str | None, typer.Option(help="Your own training recipe; default: the shipped one of this object.")
+    ] = None,
+    runs: Annotated[Path | None, typer.Option(help="Folder of checkpoints and logs; default: OUTPUT.run.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoints.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    force: Force = False,
+) -> None:
+    """Train the models of one object: efficiency, flow and fakes, in one file.
+
+    Example: flashsim train jets --tables tables/jets --output jets.safetensors
+    """
+    from flashsim.training.figure import draw_losses
+    from flashsim.training.recipe import load_training
+    from flashsim.training.tables import Tables
+    from flashsim.training.train import train as run
+
+    folder = runs or output.with_name(f"{output.name}.run")
+    with _progress("epochs") as progress:
+        bars: dict[str, Any] = {}
+
+        def report(name: str, epoch: int, most: int, best: float) -> None:
+            if name not in bars:
+                bars[name] = progress.add_task(name, total=most, note="")
+            progress.update(bars[name], completed=epoch, note=f"best validation loss {best:.3f}")
+
+        model, results = run(
+            Tables(tables),
+            load_training(recipe or what),
+            output,
+            runs=folder,
+            resume=resume,
+            force=force,
+            accelerator=device,
+            report=report,
+        )
+    figure = draw_losses(results, folder / "losses.png")
+    typer.echo(f"{output}: {sum(model.parameters().values())} parameters, {output.stat().st_size / 1e6:.2f} MB")
+    for name, result in results.items():
+        typer.echo(
+            f"  {name}: train {result.train_loss:.3f}, validation {result.validation_loss:.3f} "
+            f"(epoch {result.best_epoch + 1} of {result.epochs})"
+        )
+    typer.echo(f"  losses: {figure}")
+
+
+@app.command()
+def inspect(
+    file: Annotated[str, typer.Argument(help="A model file or a NanoAOD file.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Tell what a model or NanoAOD file holds, and what it can be used for."""
+    from flashsim.inspection import describe, render
+
+    description = describe(file)
+    typer.echo(json.dumps(description, indent=1) if as_json else render(description))
+
+
+@app.command()
+def gen(
+    source: Annotated[str, typer.Argument(metavar="INPUT", help="Pythia 8 command file, or a shipped one: vbf_hmumu.cmnd.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The gen-level NanoAOD file.")],
+    events: Annotated[int, typer.Option("--events", "-n", help="Number of events.", min=1)] = 1000,
+    seed: Seed = 1,
+    workers: Annotated[int, typer.Option(help="Processes; the result does not depend on it.", min=1)] = 1,
+    force: Force = False,
+) -> None:
+    """Make gen-level NanoAOD with Pythia 8 (needs the extra 'reference').
+
+    Example: flashsim gen vbf_hmumu.cmnd --events 1000 --output gen.root
+    """
+    from flashsim.recipes import recipe_path
+    from flashsim.reference import generate_gen
+
+    command_file = recipe_path("reference", source)
+    with _progress("events") as progress:
+        bar = progress.add_task(command_file.name, total=events, note="")
+        summary = generate_gen(
+            command_file,
+            output,
+            events=events,
+            seed=seed,
+            workers=workers,
+            force=force,
+            progress=lambda done, total: progress.update(bar, completed=done, total=total),
+        )
+    typer.echo(f"{output}: {summary}")
