@@ -69,10 +69,7 @@ def measured(*, threads: int, rows: int, repeats: int, **sizes: int) -> dict[str
         nflows = rate(lambda: stock.inverse(few, few_context), len(few), repeats)
         difference = (Sampler(flow).from_noise(few, few_context) - flow.from_noise(few, few_context)).abs()
     samplers = {tile: Sampler(flow, tile=tile) for tile in TILES}
-    rates = {
-        tile: rate(lambda one=one: one.from_noise(z, context), rows, repeats)
-        for tile, one in samplers.items()
-    }
+    rates = {tile: rate(partial(one.from_noise, z, context), rows, repeats) for tile, one in samplers.items()}
     best = max(rates.values())
     return {
         "machine": {"processor": platform.processor() or platform.machine(), "threads": threads},

@@ -28,7 +28,7 @@ def hidden_degrees(width: int, features: int) -> Tensor:
     Parameters
     ----------
     width
-        Number of units.
+        Number of units. Giving degree 0 a larger share than the others did not lower the loss.
     features
         Number of variables D. With fewer units than variables the degrees are spread from 0 to D - 1,
         so that the last parameters still see every variable before them.
