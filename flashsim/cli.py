@@ -73,7 +73,14 @@ def _options(
 def _progress(unit: str) -> Iterator[Progress]:
     """Progress bars on stderr with a rate; silent where stderr is not a terminal."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
     from rich.text import Text
 
     class Rate(ProgressColumn):
@@ -101,10 +108,13 @@ def generate(
     ],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="File, or folder for several inputs; default: NAME_flash.root here."),
+        typer.Option(
+            "--output", "-o", help="File, or folder for several inputs; default: NAME_flash.root here."
+        ),
     ] = None,
     models: Annotated[
-        list[Path] | None, typer.Option("--models", "-m", help="Model files or folders; default: the shipped ones.")
+        list[Path] | None,
+        typer.Option("--models", "-m", help="Model files or folders; default: the shipped ones."),
     ] = None,
     seed: Seed = 1,
     keep: Annotated[
@@ -116,7 +126,9 @@ def generate(
     ] = None,
     chunk: Annotated[int, typer.Option(help="Events in memory at a time.", min=1)] = 10_000,
     device: Annotated[str, typer.Option(help="Where the networks run: cpu, cuda, cuda:1.")] = "cpu",
-    threads: Annotated[int | None, typer.Option(help="Threads of the networks; default: all cores.", min=1)] = None,
+    threads: Annotated[
+        int | None, typer.Option(help="Threads of the networks; default: all cores.", min=1)
+    ] = None,
     compression: Annotated[str, typer.Option(help="zstd, lz4, zlib, lzma or none.")] = "zstd",
     force: Force = False,
 ) -> None:
@@ -156,12 +168,16 @@ def generate(
             f"{summary.seconds:.1f} s, {rate:,.0f} events/s"
         )
         for name, fields in summary.left_out.items():
-            typer.echo(f"  NanoAOD {summary.version} has no {', '.join(f'{name}_{f}' for f in fields)}", err=True)
+            typer.echo(
+                f"  NanoAOD {summary.version} has no {', '.join(f'{name}_{f}' for f in fields)}", err=True
+            )
 
 
 @app.command()
 def preprocess(
-    what: Annotated[str, typer.Argument(metavar="OBJECT", help="jets, muons, or the path of your own YAML file.")],
+    what: Annotated[
+        str, typer.Argument(metavar="OBJECT", help="jets, muons, or the path of your own YAML file.")
+    ],
     files: Annotated[list[str], typer.Argument(help="NanoAOD files: paths, globs or root:// URLs.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the tables.")],
     chunk: Annotated[int, typer.Option(help="Events in memory at a time.", min=1)] = 20_000,
@@ -199,13 +215,17 @@ def preprocess(
 
 @app.command()
 def train(
-    what: Annotated[str, typer.Argument(metavar="OBJECT", help="jets, muons, or the name of your own object.")],
+    what: Annotated[
+        str, typer.Argument(metavar="OBJECT", help="jets, muons, or the name of your own object.")
+    ],
     tables: Annotated[Path, typer.Option("--tables", "-t", help="Folder of the tables.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The model file, NAME.safetensors.")],
     recipe: Annotated[
         str | None, typer.Option(help="Your own training recipe; default: the shipped one of this object.")
     ] = None,
-    runs: Annotated[Path | None, typer.Option(help="Folder of checkpoints and logs; default: OUTPUT.run.")] = None,
+    runs: Annotated[
+        Path | None, typer.Option(help="Folder of checkpoints and logs; default: OUTPUT.run.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoints.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     force: Force = False,
@@ -239,7 +259,9 @@ def train(
             report=report,
         )
     figure = draw_losses(results, folder / "losses.png")
-    typer.echo(f"{output}: {sum(model.parameters().values())} parameters, {output.stat().st_size / 1e6:.2f} MB")
+    typer.echo(
+        f"{output}: {sum(model.parameters().values())} parameters, {output.stat().st_size / 1e6:.2f} MB"
+    )
     for name, result in results.items():
         typer.echo(
             f"  {name}: train {result.train_loss:.3f}, validation {result.validation_loss:.3f} "
@@ -262,7 +284,9 @@ def inspect(
 
 @app.command()
 def gen(
-    source: Annotated[str, typer.Argument(metavar="INPUT", help="Pythia 8 command file, or a shipped one: vbf_hmumu.cmnd.")],
+    source: Annotated[
+        str, typer.Argument(metavar="INPUT", help="Pythia 8 command file, or a shipped one: vbf_hmumu.cmnd.")
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The gen-level NanoAOD file.")],
     events: Annotated[int, typer.Option("--events", "-n", help="Number of events.", min=1)] = 1000,
     seed: Seed = 1,

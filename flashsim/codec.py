@@ -76,7 +76,8 @@ class TargetCodec:
     def fit(cls, targets: Sequence[Target], columns: Columns, gen: Columns) -> TargetCodec:
         """Fit to NanoAOD values by branch and gen values by field, all of shape (N,)."""
         transforms = [
-            QuantileNormal.fit(_related(target, columns, gen), discrete=target.is_discrete) for target in targets
+            QuantileNormal.fit(_related(target, columns, gen), discrete=target.is_discrete)
+            for target in targets
         ]
         return cls(tuple(targets), tuple(transforms))
 
@@ -88,9 +89,7 @@ class TargetCodec:
         ]
         return np.stack([low for low, _ in pairs], axis=1), np.stack([high for _, high in pairs], axis=1)
 
-    def encode(
-        self, columns: Columns, gen: Columns, uniform: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
+    def encode(self, columns: Columns, gen: Columns, uniform: NDArray[np.float64]) -> NDArray[np.float64]:
         """Standard normal values, shape (N, D); `uniform` of the same shape spreads the point masses."""
         low, high = self.bounds(columns, gen)
         return normal_quantile(low + uniform * (high - low))

@@ -59,7 +59,6 @@ class Collection:
         kept_before = np.concatenate(([0], np.cumsum(keep)))
         return Collection(kept_before[self.offsets], {k: v[keep] for k, v in self.columns.items()})
 
-
     def take(self, rows: NDArray[np.int64]) -> Collection:
         """Objects in another order inside their events; `rows`, of shape (N,), is a permutation."""
         return Collection(self.offsets, {k: v[rows] for k, v in self.columns.items()})

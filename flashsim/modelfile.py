@@ -137,7 +137,9 @@ class ObjectModel:
             "conditioning": self.conditioning.to_json(),
             "targets": [t.to_json() for t in self.targets.transforms],
             "fake_conditioning": fakes.conditioning.to_json(),
-            "fake_targets": None if fakes.targets is None else [t.to_json() for t in fakes.targets.transforms],
+            "fake_targets": None
+            if fakes.targets is None
+            else [t.to_json() for t in fakes.targets.transforms],
             "architectures": {
                 name: network.architecture()  # type: ignore[operator]  # both classes have it
                 for name, network in self.networks().items()
@@ -159,7 +161,15 @@ class ObjectModel:
             with safe_open(path, framework="pt") as file:
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  # not a mapping
             return cls._build(header, tensors, hashlib.sha256(path.read_bytes()).hexdigest())
-        except (SafetensorError, KeyError, TypeError, ValueError, ValidationError, RuntimeError, OSError) as error:
+        except (
+            SafetensorError,
+            KeyError,
+            TypeError,
+            ValueError,
+            ValidationError,
+            RuntimeError,
+            OSError,
+        ) as error:
             reason = " ".join(str(error).split())[:300]
             msg = f"{path}: is damaged or was made by another version of flashsim ({reason})"
             raise ModelFileError(msg) from error
@@ -234,6 +244,8 @@ def read_header(path: Path) -> dict[str, Any]:
     header: dict[str, Any] = json.loads(metadata[_KEY])
     if header.get("format_version") != FORMAT_VERSION:
         found = header.get("format_version")
-        msg = f"{path}: has format version {found}, this flashsim reads {FORMAT_VERSION}; train the model again"
+        msg = (
+            f"{path}: has format version {found}, this flashsim reads {FORMAT_VERSION}; train the model again"
+        )
         raise ModelFileError(msg)
     return header

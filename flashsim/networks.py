@@ -31,7 +31,9 @@ class Perceptron(nn.Sequential):
     torch.Size([5, 1])
     """
 
-    def __init__(self, inputs: int, outputs: int, *, width: int = 64, depth: int = 2, dropout: float = 0.0) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, *, width: int = 64, depth: int = 2, dropout: float = 0.0
+    ) -> None:
         layers: list[nn.Module] = []
         size = inputs
         for _ in range(depth):
@@ -41,7 +43,11 @@ class Perceptron(nn.Sequential):
             size = width
         super().__init__(*layers, nn.Linear(size, outputs))
         self._architecture = {
-            "inputs": inputs, "outputs": outputs, "width": width, "depth": depth, "dropout": dropout
+            "inputs": inputs,
+            "outputs": outputs,
+            "width": width,
+            "depth": depth,
+            "dropout": dropout,
         }
 
     def architecture(self) -> dict[str, int | float]:

@@ -57,7 +57,7 @@ STATUS_FLAGS = (
 )
 """Bits of ``GenPart_statusFlags`` in order (CMSSW ``reco::GenStatusFlags``, title of the NanoAOD branch)."""
 
-Scale = Literal["linear", "log", "log1p"]
+Scale = Literal["linear", "abs", "log", "log1p"]
 
 
 class Cleaning(Recipe):
@@ -282,7 +282,11 @@ class Target(Recipe):
 
     def exists_in(self, version: str) -> bool:
         """Whether NanoAOD of this version has the branch."""
-        return NANOAOD_VERSIONS.index(self.since) <= NANOAOD_VERSIONS.index(version) <= NANOAOD_VERSIONS.index(self.until)
+        return (
+            NANOAOD_VERSIONS.index(self.since)
+            <= NANOAOD_VERSIONS.index(version)
+            <= NANOAOD_VERSIONS.index(self.until)
+        )
 
 
 class Derived(Recipe):
@@ -325,8 +329,12 @@ class FakeDeclaration(Recipe):
 class Split(Recipe):
     """Shares of the events that are kept from training."""
 
-    validation: float = Field(default=0.15, gt=0, lt=0.5, description="share of the events for early stopping")
-    test: float = Field(default=0.15, gt=0, lt=0.5, description="share of the events for the final measurement")
+    validation: float = Field(
+        default=0.15, gt=0, lt=0.5, description="share of the events for early stopping"
+    )
+    test: float = Field(
+        default=0.15, gt=0, lt=0.5, description="share of the events for the final measurement"
+    )
 
 
 class ObjectDeclaration(Recipe):

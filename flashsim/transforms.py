@@ -233,19 +233,19 @@ class Standard:
     Parameters
     ----------
     scale
-        ``linear``, ``log`` (clipped where the argument is not positive) or ``log1p``.
+        ``linear``, ``abs`` (the magnitude), ``log`` (clipped where the argument is not positive) or ``log1p``.
     mean, deviation, minimum, maximum
         Of the scaled column. A constant column has deviation 1.
     """
 
-    scale: Literal["linear", "log", "log1p"]
+    scale: Literal["linear", "abs", "log", "log1p"]
     mean: float
     deviation: float
     minimum: float
     maximum: float
 
     @classmethod
-    def fit(cls, column: NDArray[np.floating], scale: Literal["linear", "log", "log1p"]) -> Standard:
+    def fit(cls, column: NDArray[np.floating], scale: Literal["linear", "abs", "log", "log1p"]) -> Standard:
         """Fit to finite values of shape (N,).
 
         Raises
@@ -269,7 +269,7 @@ class Standard:
         return (np.clip(scaled, self.minimum, self.maximum) - self.mean) / self.deviation
 
     def inverse(self, standard: NDArray[np.floating]) -> Floats:
-        """Values before standardisation, shape (N,)."""
+        """Values before standardisation, shape (N,); magnitudes where the scale is ``abs``."""
         scaled = np.asarray(standard, dtype=np.float64) * self.deviation + self.mean
         match self.scale:
             case "log":
@@ -303,6 +303,8 @@ class Standard:
 def _scaled(column: Floats, scale: str) -> Floats:
     with np.errstate(divide="ignore", invalid="ignore"):
         match scale:
+            case "abs":
+                return np.abs(column)
             case "log":
                 return np.where(column > 0.0, np.log(column), -np.inf)
             case "log1p":

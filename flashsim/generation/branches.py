@@ -77,7 +77,11 @@ def copied_branches(
 
 
 def plan_collection(
-    declaration: ObjectDeclaration, file: NanoFile, version: str, links: Sequence[Link], simulated: Sequence[str]
+    declaration: ObjectDeclaration,
+    file: NanoFile,
+    version: str,
+    links: Sequence[Link],
+    simulated: Sequence[str],
 ) -> CollectionPlan:
     """Branches of one simulated collection in a file of a NanoAOD version.
 

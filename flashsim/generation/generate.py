@@ -175,7 +175,8 @@ class Generator:
             msg = f"{file.path}: NanoAOD {version} cannot be written; choose one of {', '.join(VERSIONS)}"
             raise InputFileError(msg)
         collections = {
-            d.collection: plan_collection(d, file, version, self.recipe.links, self.collections) for d in declarations
+            d.collection: plan_collection(d, file, version, self.recipe.links, self.collections)
+            for d in declarations
         }
         copied = copied_branches(file, self.recipe, keep, self.collections)
         return _Plan(version, needed, copied, collections)
@@ -207,7 +208,9 @@ class Generator:
             collection = simulator.simulate(self._gen_chunk(simulator, arrays, chunks), events)
             bits = plan.collections[simulator.collection].bits
             own_bits = {name: bits[name] for name in bits if name in collection.columns}
-            collections[simulator.collection] = ordered(rounded(collection, simulator.declaration.targets, own_bits))
+            collections[simulator.collection] = ordered(
+                rounded(collection, simulator.declaration.targets, own_bits)
+            )
         return link_collections(collections, self.recipe.links)
 
     @staticmethod
@@ -216,7 +219,11 @@ class Generator:
     ) -> GenChunk:
         """Gen-level content for one object, shared between objects of one gen view."""
         declaration = simulator.declaration
-        chunk = gen_chunk(declaration, arrays, next((c.collections for view, c in built if view == declaration.gen_view), None))
+        chunk = gen_chunk(
+            declaration,
+            arrays,
+            next((c.collections for view, c in built if view == declaration.gen_view), None),
+        )
         built.append((declaration.gen_view, chunk))
         return chunk
 
@@ -264,5 +271,6 @@ def _refuse_same(source: str, output: Path) -> None:
 
 def _jagged(collection: Collection, plan: CollectionPlan) -> dict[str, ak.Array]:
     return {
-        branch.name: ak.unflatten(collection[name], collection.counts) for name, branch in plan.branches.items()
+        branch.name: ak.unflatten(collection[name], collection.counts)
+        for name, branch in plan.branches.items()
     }

@@ -82,7 +82,8 @@ class ObjectSimulator:
         event_rows = np.concatenate((matched.event_rows, fakes.event_rows))
         order = np.argsort(event_rows, kind="stable")
         columns: dict[str, NDArray[np.generic]] = {
-            name: np.concatenate((column, fakes.columns[name]))[order] for name, column in matched.columns.items()
+            name: np.concatenate((column, fakes.columns[name]))[order]
+            for name, column in matched.columns.items()
         }
         counts = np.bincount(event_rows, minlength=chunk.events)
         return Collection(np.concatenate(([0], np.cumsum(counts))), columns)
@@ -153,7 +154,9 @@ class ObjectSimulator:
         return codec.decode(normal.cpu().numpy(), reference)  # type: ignore[arg-type]  # floating-point columns
 
 
-def _derive(derived: Derived, columns: Columns | dict[str, NDArray[np.generic]], rows: int) -> NDArray[np.float64]:
+def _derive(
+    derived: Derived, columns: Columns | dict[str, NDArray[np.generic]], rows: int
+) -> NDArray[np.float64]:
     if derived.source == "constant":
         return np.full(rows, derived.value)
     return columns[derived.field or ""].astype(np.float64) * derived.factor

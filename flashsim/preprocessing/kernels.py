@@ -139,9 +139,7 @@ def _hadron_flavour(pdg_id: int) -> int:
 
 
 @numba.njit(cache=True)
-def lepton_origin(
-    offsets: Integers, pdg_id: Integers, status_flags: Integers, mother: Integers
-) -> Integers:
+def lepton_origin(offsets: Integers, pdg_id: Integers, status_flags: Integers, mother: Integers) -> Integers:
     """Origin of every gen particle as ``Muon_genPartFlav`` encodes it, shape (N,).
 
     1 for prompt, 15 for the decay of a prompt tau, 5 and 4 for a b or c hadron among the ancestors, 3 for

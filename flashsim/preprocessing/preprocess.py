@@ -65,7 +65,9 @@ def require_branches(file: NanoFile, wanted: Sequence[str], purpose: str) -> Non
         return
     shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
     is_data = not any(name.startswith(("GenPart", "GenJet", "Generator")) for name in file.branches)
-    hint = "it has no gen-level branches at all: is it collision data?" if is_data else "use simulated NanoAOD"
+    hint = (
+        "it has no gen-level branches at all: is it collision data?" if is_data else "use simulated NanoAOD"
+    )
     msg = f"{file.path}: lacks {shown}, needed {purpose}; {hint}"
     raise InputFileError(msg)
 
@@ -143,7 +145,9 @@ def _survey(declaration: ObjectDeclaration, files: Sequence[str]) -> tuple[Objec
             needed += [f"{collection}_{field}" for field in ("pt", "eta", "phi", declaration.match)]
             require_branches(file, needed, f"to preprocess {declaration.name}")
             versions[detect_version(file.branches)] = file.path
-            kept &= {name.removeprefix(f"{collection}_") for name in file.branches if name.startswith(collection)}
+            kept &= {
+                name.removeprefix(f"{collection}_") for name in file.branches if name.startswith(collection)
+            }
             events += file.num_entries
     if len(versions) > 1:
         found = ", ".join(f"{path} is {version}" for version, path in versions.items())
@@ -203,7 +207,9 @@ class _ChunkTables:
         self._extend(writer, "events", split, ids, every, {"fakes": counts} | event_conditioning)
 
     def _reco(self, arrays: dict[str, ak.Array]) -> Collection:
-        flat = {field: flat_column(arrays[f"{self.declaration.collection}_{field}"]) for field in self.reco_fields}
+        flat = {
+            field: flat_column(arrays[f"{self.declaration.collection}_{field}"]) for field in self.reco_fields
+        }
         offsets = flat[self.reco_fields[0]][0]
         return Collection(offsets, {field: values for field, (_, values) in flat.items()})
 

@@ -171,7 +171,9 @@ def fit(
     batch = min(schedule.batch, max(1, rows // schedule.min_steps))
     batches = _Batches(rows, batch, shuffle=True)
     fitting = _Fitting(network, loss, train, validation, schedule, schedule.epochs * len(batches))
-    best = ModelCheckpoint(folder, filename="best", monitor="validation", save_last=True, enable_version_counter=False)
+    best = ModelCheckpoint(
+        folder, filename="best", monitor="validation", save_last=True, enable_version_counter=False
+    )
     last = folder / "last.ckpt"
     folder.mkdir(parents=True, exist_ok=True)
     log = _Log(folder / "losses.csv", report, resume=resume and last.is_file())

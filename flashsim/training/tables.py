@@ -56,7 +56,9 @@ class Rows:
             conditioning=columns("conditioning."),
             gen=columns("gen."),
             targets=columns("target."),
-            reconstructed=table["reconstructed"].to_numpy(bool) if "reconstructed" in table else np.ones(rows, bool),
+            reconstructed=table["reconstructed"].to_numpy(bool)
+            if "reconstructed" in table
+            else np.ones(rows, bool),
             fakes=table["fakes"].to_numpy(np.int64) if "fakes" in table else np.zeros(rows, np.int64),
         )
 
@@ -83,7 +85,9 @@ class Rows:
                 if kind == "target":
                     bad &= self.reconstructed
                 if bad.any():
-                    _log.warning("%s: %d rows with a non-finite %s '%s' set aside", origin, bad.sum(), kind, name)
+                    _log.warning(
+                        "%s: %d rows with a non-finite %s '%s' set aside", origin, bad.sum(), kind, name
+                    )
                 keep &= ~bad
         return self.select(keep)
 

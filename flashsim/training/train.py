@@ -81,7 +81,9 @@ def train(
         msg = f"{tables.folder}: holds tables of '{declaration.name}', the recipe is for '{recipe.object}'"
         raise TableError(msg)
     started = time.monotonic()
-    trainer = _Trainer(tables, recipe, runs or output.with_name(f"{output.name}.run"), resume, accelerator, report)
+    trainer = _Trainer(
+        tables, recipe, runs or output.with_name(f"{output.name}.run"), resume, accelerator, report
+    )
     conditioning, efficiency = trainer.efficiency()
     targets, flow = trainer.flow(conditioning)
     fakes = trainer.fakes()
@@ -157,7 +159,9 @@ class _Trainer:
         count = self._perceptron(self.recipe.fake_count, size, largest + 1)
         if not (enough and len(fakes["validation"])):
             _log.warning(
-                "only %d unmatched %s to learn from: the model will make none", len(fakes["train"]), declaration.name
+                "only %d unmatched %s to learn from: the model will make none",
+                len(fakes["train"]),
+                declaration.name,
             )
             none_at_all = torch.full((largest + 1,), -100.0)
             none_at_all[0] = 0.0
@@ -173,7 +177,8 @@ class _Trainer:
         self._fit("fake_count", count, _category_loss, tensors, self.recipe.fake_count.schedule)
         targets = TargetCodec.fit(unrelated(declaration), fakes["train"].targets, {})
         tensors = {
-            split: _flow_tensors(targets, t.targets, {}, codec.encode(t.conditioning)) for split, t in fakes.items()
+            split: _flow_tensors(targets, t.targets, {}, codec.encode(t.conditioning))
+            for split, t in fakes.items()
         }
         flow = self._maf(self.recipe.fake_flow, len(targets.targets), size)
         self._fit("fake_flow", flow, _flow_loss, tensors, self.recipe.fake_flow.schedule)
@@ -198,7 +203,12 @@ class _Trainer:
         )
 
     def _fit(
-        self, name: str, network: nn.Module, loss: Loss, tensors: dict[str, tuple[Tensor, ...]], schedule: Schedule
+        self,
+        name: str,
+        network: nn.Module,
+        loss: Loss,
+        tensors: dict[str, tuple[Tensor, ...]],
+        schedule: Schedule,
     ) -> None:
         report = self.report
         self.results[name] = fit(
