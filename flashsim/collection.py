@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import awkward as ak
 import numpy as np
@@ -24,9 +25,9 @@ class Collection:
     """
 
     offsets: NDArray[np.int64]
-    columns: dict[str, NDArray[np.generic]]
+    columns: dict[str, NDArray[Any]]
 
-    def __getitem__(self, field: str) -> NDArray[np.generic]:
+    def __getitem__(self, field: str) -> NDArray[Any]:
         """Column of a field, shape (N,)."""
         return self.columns[field]
 
@@ -64,7 +65,7 @@ class Collection:
         return Collection(self.offsets, {k: v[rows] for k, v in self.columns.items()})
 
 
-def flat_column(array: ak.Array) -> tuple[NDArray[np.int64], NDArray[np.generic]]:
+def flat_column(array: ak.Array) -> tuple[NDArray[np.int64], NDArray[Any]]:
     """Offsets, shape (E + 1,), and values, shape (N,), of a jagged branch."""
     counts = np.asarray(ak.num(array, axis=1), dtype=np.int64)
     offsets = np.concatenate((np.zeros(1, dtype=np.int64), np.cumsum(counts)))

@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -80,7 +80,7 @@ class TableWriter:
             else:
                 _part(path).unlink(missing_ok=True)
 
-    def extend(self, kind: str, split: NDArray[np.int64], columns: Mapping[str, NDArray[np.generic]]) -> None:
+    def extend(self, kind: str, split: NDArray[np.int64], columns: Mapping[str, NDArray[Any]]) -> None:
         """Append rows of one kind; `split`, shape (N,), numbers the split of each row."""
         self._count_non_finite(columns)
         for number, name in enumerate(SPLITS):
@@ -92,7 +92,7 @@ class TableWriter:
             self._files[path].write_table(table)
             self.rows[kind, name] += len(table)
 
-    def _count_non_finite(self, columns: Mapping[str, NDArray[np.generic]]) -> None:
+    def _count_non_finite(self, columns: Mapping[str, NDArray[Any]]) -> None:
         reconstructed = columns.get("reconstructed")
         for column, values in columns.items():
             if values.dtype.kind != "f":

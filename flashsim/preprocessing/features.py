@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,7 +47,7 @@ class GenChunk:
     """
 
     collections: Mapping[str, Collection]
-    event_values: Mapping[str, NDArray[np.generic]]
+    event_values: Mapping[str, NDArray[Any]]
     events: int
 
 
@@ -79,7 +80,7 @@ def conditioning_columns(
     return {name: np.asarray(column, dtype=np.float64) for name, column in columns.items()}
 
 
-def _columns_of(entry: Conditioning, chunk: GenChunk, gen: str | None) -> Mapping[str, NDArray[np.generic]]:
+def _columns_of(entry: Conditioning, chunk: GenChunk, gen: str | None) -> Mapping[str, NDArray[Any]]:
     if isinstance(entry, EventValue):
         value = chunk.event_values[entry.branch]
         return {entry.name: value if gen is None else value[chunk.collections[gen].event_rows]}

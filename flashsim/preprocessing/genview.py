@@ -6,6 +6,7 @@ Training and generation both call `build_gen_view`, so what a network is given c
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import awkward as ak
 import numpy as np
@@ -69,11 +70,11 @@ def _in_order_of_cleaning(view: GenView) -> list[str]:
 def _build(
     declared: GenCollection, arrays: Mapping[str, ak.Array], built: Mapping[str, Collection]
 ) -> Collection:
-    raw: dict[str, NDArray[np.generic]] = {}
+    raw: dict[str, NDArray[Any]] = {}
     for field in sorted(_fields_read(declared)):
         offsets, values = flat_column(arrays[f"{declared.branch}_{field}"])
         raw[field] = values.astype(np.float64 if values.dtype.kind == "f" else np.int64)
-    computed: dict[str, Callable[[], NDArray[np.generic]]] = {
+    computed: dict[str, Callable[[], NDArray[Any]]] = {
         "index": lambda: Collection(offsets, {}).local_index,
         "charge": lambda: -np.sign(raw["pdgId"]),  # type: ignore[arg-type]  # an integer column
         "origin": lambda: lepton_origin(offsets, raw["pdgId"], raw["statusFlags"], raw["genPartIdxMother"]),
@@ -85,7 +86,7 @@ def _build(
 def _selected(
     declared: GenCollection,
     offsets: NDArray[np.int64],
-    raw: Mapping[str, NDArray[np.generic]],
+    raw: Mapping[str, NDArray[Any]],
     built: Mapping[str, Collection],
 ) -> NDArray[np.bool_]:
     keep = np.asarray(raw["pt"] >= declared.min_pt)  # type: ignore[operator]  # a floating-point column

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -53,5 +55,5 @@ def match(gen: Collection, reco: Collection, index_field: str) -> NDArray[np.int
     return rows
 
 
-def _key(event: NDArray[np.int64], index: NDArray[np.generic]) -> NDArray[np.int64]:
+def _key(event: NDArray[np.int64], index: NDArray[Any]) -> NDArray[np.int64]:
     return event * (1 << 20) + index.astype(np.int64)

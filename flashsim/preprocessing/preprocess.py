@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import awkward as ak
 import numpy as np
@@ -227,15 +228,15 @@ class _ChunkTables:
         split: NDArray[np.int64],
         ids: dict[str, NDArray[np.int64]],
         rows: NDArray[np.int64],
-        columns: dict[str, NDArray[np.generic]],
+        columns: dict[str, NDArray[Any]],
     ) -> None:
         named = {name: values[rows] for name, values in ids.items()}
         writer.extend(kind, split[rows], named | {name: _compact(values) for name, values in columns.items()})
 
 
-def _prefixed(prefix: str, columns: dict[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:
+def _prefixed(prefix: str, columns: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     return {f"{prefix}.{name}": values for name, values in columns.items()}
 
 
-def _compact(values: NDArray[np.generic]) -> NDArray[np.generic]:
+def _compact(values: NDArray[Any]) -> NDArray[Any]:
     return values.astype(np.float32) if values.dtype == np.float64 else values
