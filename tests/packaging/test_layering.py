@@ -1,0 +1,100 @@
+"""Imports point one way: command line, stages, core. Files stay small."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "flashsim"
+CORE_FOLDERS = {"flows", "models", "nanoaod"}
+STAGES = {p.name for p in PACKAGE.iterdir() if (p / "__init__.py").is_file()} - CORE_FOLDERS
+ALLOWED = {("generation", "preprocessing")}
+"""Stages that may import a stage: training and generation must share the code of the conditioning."""
+MODULES = sorted(p for p in PACKAGE.rglob("*.py"))
+MOST_LINES = 400
+
+
+def name_of(path):
+    return path.relative_to(PACKAGE).as_posix()
+
+
+def imports(nodes):
+    """Dotted names of all modules that some nodes import."""
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def imported_stages(nodes):
+    parts = (name.split(".") for name in imports(nodes))
+    return {p[1] for p in parts if len(p) > 1 and p[0] == "flashsim" and p[1] in STAGES}
+
+
+def tree(path):
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def outside_functions(module):
+    """Nodes that run when the module is imported."""
+    todo = list(module.body)
+    while todo:
+        node = todo.pop()
+        yield node
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            todo.extend(ast.iter_child_nodes(node))
+
+
+def wrong_imports(path):
+    """Stages that a module imports and must not."""
+    parts = path.relative_to(PACKAGE).parts
+    if parts[0].removesuffix(".py") == "cli":
+        # The command line imports a stage when a command needs it: `flashsim --help` must be quick.
+        return imported_stages(outside_functions(tree(path)))
+    stage = parts[0] if parts[0] in STAGES else None
+    found = imported_stages(ast.walk(tree(path))) - {stage}
+    return {other for other in found if (stage, other) not in ALLOWED}
+
+
+def uses(path, package):
+    return any(name.split(".")[0] == package for name in imports(ast.walk(tree(path))))
+
+
+def test_the_stages_are_found():
+    assert {"generation", "preprocessing", "reference", "training"} <= STAGES
+
+
+def test_imports_point_one_way():
+    assert {name_of(path): wrong for path in MODULES if (wrong := wrong_imports(path))} == {}
+
+
+def test_imports_are_absolute():
+    """So that the other tests see them."""
+    relative = [
+        name_of(path)
+        for path in MODULES
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.ImportFrom) and node.level
+    ]
+    assert relative == []
+
+
+def test_only_flows_knows_nflows():
+    users = {path.relative_to(PACKAGE).parts[0] for path in MODULES if uses(path, "nflows")}
+    assert users == {"flows"}
+
+
+def test_files_stay_small():
+    lines = {name_of(path): len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES}
+    assert {name: count for name, count in lines.items() if count > MOST_LINES} == {}
+
+
+def test_public_names_are_listed():
+    def names(path):
+        assignments = (node for node in tree(path).body if isinstance(node, ast.Assign))
+        return {target.id for node in assignments for target in node.targets if isinstance(target, ast.Name)}
+
+    assert [name_of(p) for p in MODULES if p.name != "__init__.py" and "__all__" not in names(p)] == []
