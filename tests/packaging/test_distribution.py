@@ -34,7 +34,7 @@ def tracked(root, folder, suffixes):
 
 
 def look(python_path: Path, cwd: Path) -> dict:
-    """What an interpreter finds that has this folder before all others, from a working directory elsewhere."""
+    """What an interpreter finds that has this folder before all others and runs in another one."""
     environment = os.environ | {"PYTHONPATH": str(python_path)}
     done = subprocess.run(
         [sys.executable, "-c", LOOK], cwd=cwd, env=environment, capture_output=True, text=True, check=True
