@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
 from flashsim.collection import Collection
-from flashsim.generation.recipe import Link
 from flashsim.nanoaod.mantissa import round_mantissa
-from flashsim.objects import Target
 from flashsim.preprocessing.kernels import closest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from numpy.typing import NDArray
+
+    from flashsim.generation.recipe import Link
+    from flashsim.objects import Target
 
 __all__ = ["link_collections", "ordered", "rounded"]
 
@@ -80,12 +85,12 @@ def link_collections(collections: Mapping[str, Collection], links: Iterable[Link
             target["phi"],
             1,
             link.cone,
-            False,  # noqa: FBT003  # a compiled kernel
+            False,
         )
         index = np.where(row >= 0, row - target.offsets[source.event_rows], -1)
         back, count = _back_index(source.offsets, index, target.offsets, len(link.back))
         linked[link.source] = Collection(source.offsets, {**source.columns, link.index: index})
-        extra: dict[str, NDArray[np.generic]] = {name: back[:, k] for k, name in enumerate(link.back)}
+        extra: dict[str, NDArray[Any]] = {name: back[:, k] for k, name in enumerate(link.back)}
         if link.count is not None:
             extra[link.count] = count
         linked[link.target] = Collection(target.offsets, {**target.columns, **extra})

@@ -3,41 +3,43 @@
 from __future__ import annotations
 
 import json
-import logging
 import time
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version as package_version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import awkward as ak
 import numpy as np
 
-from flashsim.collection import Collection
-from flashsim.errors import InputFileError, ModelFileError, OutputFileError
+from flashsim.errors import ModelFileError, OutputFileError
 from flashsim.generation.assembly import link_collections, ordered, rounded
-from flashsim.generation.branches import CollectionPlan, copied_branches, plan_collection
-from flashsim.generation.recipe import OutputRecipe
+from flashsim.generation.plan import plan_output
 from flashsim.generation.simulate import ObjectSimulator
-from flashsim.modelfile import ObjectModel
-from flashsim.nanoaod.branch import Branch
 from flashsim.nanoaod.reading import NanoFile
-from flashsim.nanoaod.schema import VERSIONS, detect_version
 from flashsim.nanoaod.writing import NanoWriter
 from flashsim.noise import event_hash
-from flashsim.preprocessing.features import GenChunk
-from flashsim.preprocessing.preprocess import EVENT_IDS, gen_branches, gen_chunk, require_branches
+from flashsim.preprocessing.preprocess import EVENT_IDS, gen_chunk
 
-__all__ = ["DEFAULT_CHUNK", "Generator", "Summary"]
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
 
-DEFAULT_CHUNK = 10_000
+    from flashsim.collection import Collection
+    from flashsim.generation.plan import CollectionPlan, OutputPlan
+    from flashsim.generation.recipe import OutputRecipe
+    from flashsim.modelfile import ObjectModel
+
+__all__ = ["DEFAULT_CHUNK", "PROVENANCE", "Generator", "Progress", "Summary"]
+
+DEFAULT_CHUNK = 5_000
 """Events in memory at a time."""
 
-_log = logging.getLogger(__name__)
+PROVENANCE = "flashsim"
+"""Name of the text in an output, a TObjString of JSON, that says how it was made."""
 
-Progress = Callable[[int, int], None]
-"""Called with (events done, events in all)."""
+if TYPE_CHECKING:
+    Progress = Callable[[int, int], None]
+    """Called with (events done, events in all)."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,11 @@ class Summary:
     objects
         Simulated objects by collection.
     left_out
-        Targets that the models have and this NanoAOD version has not, by collection.
+        Branches that the models have and this NanoAOD version has not.
+    stale
+        Branches that were to be kept and are left out, as they index objects that are simulated anew.
+    trained_on
+        By collection, the NanoAOD version of a model's training where it is another one.
     seconds
         Wall time.
     """
@@ -65,7 +71,9 @@ class Summary:
     version: str
     events: int
     objects: dict[str, int]
-    left_out: dict[str, list[str]]
+    left_out: list[str]
+    stale: list[str]
+    trained_on: dict[str, str]
     seconds: float = field(compare=False)
 
 
@@ -79,7 +87,7 @@ class Generator:
     recipe
         What the output holds besides.
     seed
-        The same seed gives the same events.
+        The same seed gives the same events, however the input is cut into chunks or files.
     device
         Torch's name of the device that the networks run on.
     chunk
@@ -100,11 +108,11 @@ class Generator:
         device: str = "cpu",
         chunk: int = DEFAULT_CHUNK,
     ) -> None:
-        self.simulators = [ObjectSimulator(model, seed=seed, device=device) for model in models]
-        self.collections = [simulator.collection for simulator in self.simulators]
         if not models:
             msg = "no models given: name at least one model file"
             raise ModelFileError(msg)
+        self.simulators = [ObjectSimulator(model, seed=seed, device=device) for model in models]
+        self.collections = [simulator.collection for simulator in self.simulators]
         if twice := sorted({name for name in self.collections if self.collections.count(name) > 1}):
             msg = f"two models simulate {twice[0]}: give one model a collection"
             raise ModelFileError(msg)
@@ -112,7 +120,7 @@ class Generator:
 
     def run(
         self,
-        source: str,
+        source: str | Path,
         output: Path,
         *,
         keep: Sequence[str] = (),
@@ -131,67 +139,98 @@ class Generator:
         output
             The simulated file; it appears complete or not at all.
         keep
-            Patterns of reconstructed branches of the input to keep.
+            Patterns of reconstructed branches of the input to keep; those of simulated collections, and
+            indices into them, are not kept.
         version
             NanoAOD version of the output; by default that of the input.
         compression
-            Of the output.
+            One of `flashsim.nanoaod.writing.COMPRESSIONS`.
         force
             Replace an existing output.
         command
             The command line, for the provenance.
         progress
-            Called after every chunk.
+            Called before the first and after every chunk.
 
         Raises
         ------
         InputFileError
-            If the input cannot be read or lacks a branch.
+            If the input cannot be read or lacks a branch, or a value that is needed is NaN.
         OutputFileError
             If the output exists and `force` is not set, cannot be written, or is the input.
         """
         started = time.monotonic()
         _refuse_same(source, output)
         with NanoFile(source) as file:
-            plan = self._plan(file, version, keep)
+            plan = self.plan(file, keep=keep, version=version)
             with NanoWriter(output, compression=compression, force=force) as writer:
                 objects = self._write_events(file, writer, plan, progress)
                 for name in file.trees:
                     branches, arrays = file.read_tree(name)
                     writer.tree(name, list(branches.values()))
                     writer.extend(name, arrays)
-                writer.write_string("flashsim", json.dumps(self._provenance(file, plan, command)))
+                writer.write_string(PROVENANCE, json.dumps(self._provenance(file, plan, command)))
             events = file.num_entries
-        left_out = {name: list(c.left_out) for name, c in plan.collections.items() if c.left_out}
-        seconds = time.monotonic() - started
-        return Summary(str(source), str(output), plan.version, events, objects, left_out, seconds)
+        trained_on = {s.collection: s.model.nanoaod_version for s in self.simulators}
+        return Summary(
+            input=str(source),
+            output=str(output),
+            version=plan.version,
+            events=events,
+            objects=objects,
+            left_out=[f"{name}_{f}" for name, c in plan.collections.items() for f in c.left_out],
+            stale=plan.stale,
+            trained_on={name: found for name, found in trained_on.items() if found != plan.version},
+            seconds=time.monotonic() - started,
+        )
 
-    def _plan(self, file: NanoFile, version: str | None, keep: Sequence[str]) -> _Plan:
+    def plan(self, file: NanoFile, *, keep: Sequence[str] = (), version: str | None = None) -> OutputPlan:
+        """Plan what is generated from a file, see `plan_output`."""
         declarations = [simulator.declaration for simulator in self.simulators]
-        needed = sorted({branch for declaration in declarations for branch in gen_branches(declaration)})
-        require_branches(file, [*EVENT_IDS, *needed], "to generate from it")
-        version = version or detect_version(file.branches)
-        if version not in VERSIONS:
-            msg = f"{file.path}: NanoAOD {version} cannot be written; choose one of {', '.join(VERSIONS)}"
-            raise InputFileError(msg)
-        collections = {
-            d.collection: plan_collection(d, file, version, self.recipe.links, self.collections)
-            for d in declarations
-        }
-        copied = copied_branches(file, self.recipe, keep, self.collections)
-        return _Plan(version, needed, copied, collections)
+        return plan_output(file, declarations, self.recipe, keep=keep, version=version)
+
+    def simulate(
+        self, arrays: dict[str, ak.Array], plan: OutputPlan, *, origin: str = "input"
+    ) -> dict[str, Collection]:
+        """Simulate all collections of a chunk of events, ordered by pT and linked.
+
+        Parameters
+        ----------
+        arrays
+            At least the branches `OutputPlan.needed`, of E events.
+        plan
+            For the precision of the branches.
+        origin
+            Name of the input, for messages.
+
+        Raises
+        ------
+        InputFileError
+            If a value that is needed is NaN.
+        """
+        events = event_hash(*(np.asarray(arrays[name]) for name in EVENT_IDS))
+        # Objects that share a gen view share its collections.
+        views: dict[str, Mapping[str, Collection]] = {}
+        simulated = {}
+        for simulator in self.simulators:
+            chunk = gen_chunk(simulator.declaration, arrays, views.get(simulator.gen_view))
+            views[simulator.gen_view] = chunk.collections
+            drawn = simulator.simulate(chunk, events, origin=origin)
+            bits = plan.collections[simulator.collection].bits
+            known = {name: bits[name] for name in bits if name in drawn.columns}
+            simulated[simulator.collection] = ordered(rounded(drawn, simulator.declaration.targets, known))
+        return link_collections(simulated, self.recipe.links)
 
     def _write_events(
-        self, file: NanoFile, writer: NanoWriter, plan: _Plan, progress: Progress | None
+        self, file: NanoFile, writer: NanoWriter, plan: OutputPlan, progress: Progress | None
     ) -> dict[str, int]:
-        simulated = [branch for c in plan.collections.values() for branch in c.branches.values()]
-        writer.tree("Events", [*plan.copied, *simulated], title="Events")
-        names = sorted({*EVENT_IDS, *plan.needed, *(branch.name for branch in plan.copied)})
+        writer.tree("Events", plan.branches, title="Events", counter_titles=plan.counter_titles)
+        if progress is not None:
+            progress(0, file.num_entries)
         objects = dict.fromkeys(self.collections, 0)
-        for _, stop, arrays in file.chunks(names, self.chunk):
-            collections = self.simulate(arrays, plan)
+        for _, stop, arrays in file.chunks(plan.read, self.chunk):
             written: dict[str, Any] = {branch.name: arrays[branch.name] for branch in plan.copied}
-            for name, collection in collections.items():
+            for name, collection in self.simulate(arrays, plan, origin=file.path).items():
                 written |= _jagged(collection, plan.collections[name])
                 objects[name] += len(collection)
             writer.extend("Events", written)
@@ -199,35 +238,7 @@ class Generator:
                 progress(stop, file.num_entries)
         return objects
 
-    def simulate(self, arrays: dict[str, ak.Array], plan: _Plan) -> dict[str, Collection]:
-        """Simulate all collections of a chunk, ordered and linked."""
-        events = event_hash(*(np.asarray(arrays[name]) for name in EVENT_IDS))
-        chunks: list[tuple[object, GenChunk]] = []
-        collections = {}
-        for simulator in self.simulators:
-            collection = simulator.simulate(self._gen_chunk(simulator, arrays, chunks), events)
-            bits = plan.collections[simulator.collection].bits
-            own_bits = {name: bits[name] for name in bits if name in collection.columns}
-            collections[simulator.collection] = ordered(
-                rounded(collection, simulator.declaration.targets, own_bits)
-            )
-        return link_collections(collections, self.recipe.links)
-
-    @staticmethod
-    def _gen_chunk(
-        simulator: ObjectSimulator, arrays: dict[str, ak.Array], built: list[tuple[object, GenChunk]]
-    ) -> GenChunk:
-        """Gen-level content for one object, shared between objects of one gen view."""
-        declaration = simulator.declaration
-        chunk = gen_chunk(
-            declaration,
-            arrays,
-            next((c.collections for view, c in built if view == declaration.gen_view), None),
-        )
-        built.append((declaration.gen_view, chunk))
-        return chunk
-
-    def _provenance(self, file: NanoFile, plan: _Plan, command: str) -> dict[str, Any]:
+    def _provenance(self, file: NanoFile, plan: OutputPlan, command: str) -> dict[str, Any]:
         return {
             "flashsim": package_version("flashsim"),
             "torch": package_version("torch"),
@@ -235,36 +246,17 @@ class Generator:
             "command": command,
             "input": Path(file.path).name,
             "nanoaod_version": plan.version,
-            "models": {s.declaration.name: {"sha256": s.model.digest} for s in self.simulators},
+            "models": {
+                s.declaration.name: {"sha256": s.model.digest, "nanoaod_version": s.model.nanoaod_version}
+                for s in self.simulators
+            },
             "simulated": {name: list(c.branches) for name, c in plan.collections.items()},
             "copied": sorted(branch.name for branch in plan.copied),
         }
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """What is read from a file and what is written.
-
-    Parameters
-    ----------
-    version
-        NanoAOD version of the output.
-    needed
-        Gen-level branches that conditioning reads.
-    copied
-        Branches of the output that are the input's.
-    collections
-        Branches of the simulated collections.
-    """
-
-    version: str
-    needed: list[str]
-    copied: list[Branch]
-    collections: dict[str, CollectionPlan]
-
-
-def _refuse_same(source: str, output: Path) -> None:
-    if "://" not in source and output.exists() and Path(source).exists() and output.samefile(source):
+def _refuse_same(source: str | Path, output: Path) -> None:
+    if "://" not in str(source) and output.exists() and Path(source).exists() and output.samefile(source):
         msg = f"{output}: is the input; name another output"
         raise OutputFileError(msg)
 

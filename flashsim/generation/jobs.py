@@ -2,52 +2,93 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
 from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import torch
 
 from flashsim.errors import FlashSimError, OutputFileError
 from flashsim.nanoaod.inputs import expand_inputs
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 __all__ = ["plan_jobs", "prepare_device"]
 
 
-def plan_jobs(inputs: Sequence[str], output: Path | None) -> list[tuple[str, Path]]:
-    """Pairs of input and output: one output a file.
+def plan_jobs(inputs: Sequence[str], output: Path | None, *, force: bool = False) -> list[tuple[str, Path]]:
+    """Pair inputs and outputs, one output a file, and refuse what would fail or destroy something later.
 
     Parameters
     ----------
     inputs
-        Paths, globs, lists or URLs.
+        Paths, globs, lists or URLs, see `expand_inputs`.
     output
-        A file for one input; a folder, which is made, for several; none for ``NAME_flash.root`` here.
+        ``NAME.root`` for one input; anything else is a folder, which is made if it is not there, for files
+        ``NAME_flash.root``; none for the current folder.
+    force
+        Whether outputs that exist are replaced.
 
     Raises
     ------
     InputFileError
         If an input does not exist.
     OutputFileError
-        If several inputs would give one output.
+        If two inputs would give one output, an output is an input, or it exists and `force` is not set.
     """
     sources = expand_inputs(inputs)
-    if len(sources) == 1 and output is not None and not output.is_dir():
-        return [(sources[0], output)]
-    folder = output or Path()
-    if len(sources) > 1 and output is not None and output.suffix == ".root":
-        msg = f"{output}: {len(sources)} inputs give as many outputs; name a folder"
-        raise OutputFileError(msg)
-    jobs = [(source, folder / f"{Path(source).stem}_flash.root") for source in sources]
-    outputs = [target for _, target in jobs]
-    if twice := sorted({str(target) for target in outputs if outputs.count(target) > 1}):
-        msg = f"{twice[0]}: several inputs of this name; run them apart, into different folders"
-        raise OutputFileError(msg)
-    folder.mkdir(parents=True, exist_ok=True)
+    if output is not None and output.suffix == ".root" and not output.is_dir():
+        if len(sources) > 1:
+            msg = f"{output}: {len(sources)} inputs give as many outputs; name a folder"
+            raise OutputFileError(msg)
+        jobs = [(sources[0], output)]
+    else:
+        folder = output or Path()
+        jobs = [(source, folder / f"{_stem(source)}_flash.root") for source in sources]
+        _make_folder(folder)
+    _check_outputs(jobs, force=force)
     return jobs
 
 
-def prepare_device(device: str, threads: int | None) -> None:
-    """Check that torch has the device, and set its threads on the CPU.
+def _stem(source: str) -> str:
+    return Path(urlsplit(source).path if "://" in source else source).stem
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        msg = f"{folder}: cannot be made a folder for outputs ({error.strerror or error})"
+        raise OutputFileError(msg) from error
+
+
+def _check_outputs(jobs: Sequence[tuple[str, Path]], *, force: bool) -> None:
+    inputs = {os.path.realpath(source): source for source, _ in jobs if "://" not in source}
+    seen: set[Path] = set()
+    for _, target in jobs:
+        if target in seen:
+            msg = f"{target}: several inputs would give this output; run them apart, into different folders"
+            raise OutputFileError(msg)
+        seen.add(target)
+        if os.path.realpath(target) in inputs:
+            msg = f"{target}: is an input; name another output"
+            raise OutputFileError(msg)
+        if target.exists() and not force:
+            msg = f"{target}: exists already; name another output or add --force"
+            raise OutputFileError(msg)
+
+
+def prepare_device(device: str, threads: int | None = None) -> None:
+    """Check that torch can compute on the device, and set its threads on the CPU.
+
+    Parameters
+    ----------
+    device
+        Torch's name: ``cpu``, ``cuda``, ``cuda:1``.
+    threads
+        Threads of the networks; none leaves torch's own number.
 
     Raises
     ------
@@ -57,7 +98,8 @@ def prepare_device(device: str, threads: int | None) -> None:
     if threads is not None:
         torch.set_num_threads(threads)
     try:
-        torch.empty(1, device=device)
+        torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError) as error:
-        msg = f"--device {device}: torch cannot use it here ({str(error).splitlines()[0]}); try cpu"
+        reason = str(error).splitlines()[0].rstrip(".")
+        msg = f"--device {device}: torch cannot compute on it here ({reason}); use cpu"
         raise FlashSimError(msg) from error

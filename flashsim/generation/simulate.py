@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
-from flashsim.codec import ConditioningCodec, TargetCodec
 from flashsim.collection import Collection
 from flashsim.errors import InputFileError
-from flashsim.flows import ConditionalMAF, Sampler
-from flashsim.modelfile import ObjectModel
+from flashsim.flows import Sampler
 from flashsim.networks import evaluate
 from flashsim.noise import Stream
-from flashsim.objects import Derived
-from flashsim.preprocessing.features import GenChunk, conditioning_columns
+from flashsim.preprocessing.features import conditioning_columns
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from numpy.typing import NDArray
+
+    from flashsim.codec import TargetCodec
+    from flashsim.modelfile import ObjectModel
+    from flashsim.objects import Derived
+    from flashsim.preprocessing.features import GenChunk
+
+    Columns = dict[str, NDArray[np.float64]]
 
 __all__ = ["ObjectSimulator"]
-
-Columns = dict[str, NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,8 @@ class ObjectSimulator:
         self.model = model
         self.declaration = model.declaration
         self.collection = model.declaration.collection
+        # Declarations are not hashable; two views that are alike are the same text.
+        self.gen_view = model.declaration.gen_view.model_dump_json()
         self.seed = seed
         self.device = device
         for network in model.networks().values():
@@ -56,7 +65,9 @@ class ObjectSimulator:
         self._sampler = Sampler(model.flow)
         self._fake_sampler = None if model.fakes.flow is None else Sampler(model.fakes.flow)
 
-    def simulate(self, chunk: GenChunk, events: NDArray[np.uint64], fold: int = 0) -> Collection:
+    def simulate(
+        self, chunk: GenChunk, events: NDArray[np.uint64], *, fold: int = 0, origin: str = "input"
+    ) -> Collection:
         """Draw the collection for every event of a chunk.
 
         Parameters
@@ -67,6 +78,8 @@ class ObjectSimulator:
             `flashsim.noise.event_hash` of each event, shape (E,).
         fold
             Number of the oversampling fold.
+        origin
+            Name of the input, for messages.
 
         Returns
         -------
@@ -75,68 +88,79 @@ class ObjectSimulator:
         Raises
         ------
         InputFileError
-            If a conditioning value is NaN.
+            If a value that simulation needs is NaN, or infinite where a result is computed from it.
         """
-        matched = self._matched(chunk, events, fold)
-        fakes = self._fakes(chunk, events, fold)
+        matched = self._matched(chunk, events, fold, origin)
+        fakes = self._fakes(chunk, events, fold, origin)
         event_rows = np.concatenate((matched.event_rows, fakes.event_rows))
         order = np.argsort(event_rows, kind="stable")
-        columns: dict[str, NDArray[np.generic]] = {
+        columns: dict[str, NDArray[Any]] = {
             name: np.concatenate((column, fakes.columns[name]))[order]
             for name, column in matched.columns.items()
         }
         counts = np.bincount(event_rows, minlength=chunk.events)
         return Collection(np.concatenate(([0], np.cumsum(counts))), columns)
 
-    def _matched(self, chunk: GenChunk, events: NDArray[np.uint64], fold: int) -> _Objects:
-        gen = chunk.collections[self.declaration.gen]
-        gen_columns = conditioning_columns(self.declaration.conditioning, chunk, self.declaration.gen)
-        conditioning = self._encoded(self.model.conditioning, gen_columns)
+    def _matched(self, chunk: GenChunk, events: NDArray[np.uint64], fold: int, origin: str) -> _Objects:
+        """Draw which gen objects are reconstructed, and as what."""
+        declaration = self.declaration
+        gen = chunk.collections[declaration.gen]
+        gen_columns = conditioning_columns(declaration.conditioning, chunk, declaration.gen)
+        self._check(gen_columns, origin, np.isnan)
+        self._check({field: gen[field] for field in declaration.references()}, origin, _not_finite)
+        conditioning = self.model.conditioning.encode(gen_columns)
         keys, number = events[gen.event_rows], gen.local_index
         probability = expit(evaluate(self.model.efficiency, conditioning))
         drawn = self._stream("efficiency", fold).uniform(keys, number, 1)
         keep = (drawn < probability.reshape(drawn.shape))[:, 0]
         kept = gen.select(keep)
         noise = self._stream("flow", fold).normal(keys[keep], number[keep], len(self.model.targets.targets))
-        columns = self._draw(self._sampler, self.model.targets, noise, conditioning[keep], kept)
-        columns[self.declaration.match] = kept["index"].astype(np.float64)
-        for derived in self.declaration.derived:
-            source = kept.columns if derived.source == "gen" else columns
-            columns[derived.branch] = _derive(derived, source, len(kept))
+        reference = {field: kept[field] for field in declaration.references()}
+        columns = self._draw(self._sampler, self.model.targets, noise, conditioning[keep], reference)
+        columns[declaration.match] = kept["index"].astype(np.float64)
+        for derived in declaration.derived:
+            columns[derived.branch] = _derive(derived, kept.columns, columns, len(kept))
         return _Objects(kept.event_rows, columns)
 
-    def _fakes(self, chunk: GenChunk, events: NDArray[np.uint64], fold: int) -> _Objects:
-        fakes = self.model.fakes
-        entries = self.declaration.fakes.conditioning
-        conditioning = self._encoded(fakes.conditioning, conditioning_columns(entries, chunk))
-        zero = np.zeros(chunk.events, dtype=np.int64)
-        drawn = self._stream("fake count", fold).uniform(events, zero, 1)
-        chances = softmax(evaluate(fakes.count, conditioning).reshape(chunk.events, -1), axis=1)
-        counts = np.count_nonzero(np.cumsum(chances, axis=1)[:, :-1] < drawn, axis=1)
-        if fakes.flow is None or self._fake_sampler is None or fakes.targets is None:
-            counts = zero
-        rows = np.repeat(np.arange(chunk.events), counts)
-        number = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
-        columns: Columns = {target.branch: np.zeros(0) for target in self.model.targets.targets}
-        if len(rows) and self._fake_sampler is not None and fakes.targets is not None:
+    def _fakes(self, chunk: GenChunk, events: NDArray[np.uint64], fold: int, origin: str) -> _Objects:
+        """Draw how many objects without a gen object an event has, and which."""
+        fakes, declaration = self.model.fakes, self.declaration
+        event_columns = conditioning_columns(declaration.fakes.conditioning, chunk)
+        self._check(event_columns, origin, np.isnan)
+        conditioning = fakes.conditioning.encode(event_columns)
+        if fakes.targets is None or self._fake_sampler is None:
+            rows = np.zeros(0, dtype=np.int64)
+            columns = {target.branch: np.zeros(0) for target in self.model.targets.targets}
+        else:
+            zero = np.zeros(chunk.events, dtype=np.int64)
+            drawn = self._stream("fake count", fold).uniform(events, zero, 1)
+            chances = softmax(evaluate(fakes.count, conditioning), axis=1)
+            counts = np.count_nonzero(np.cumsum(chances, axis=1)[:, :-1] < drawn, axis=1)
+            rows = np.repeat(np.arange(chunk.events), counts)
+            number = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
             noise = self._stream("fake flow", fold).normal(events[rows], number, len(fakes.targets.targets))
-            columns = self._draw(self._fake_sampler, fakes.targets, noise, conditioning[rows], None)
-        columns[self.declaration.match] = np.full(len(rows), -1.0)
-        for derived in self.declaration.derived:
-            unmatched = np.full(len(rows), derived.unmatched)
-            columns[derived.branch] = (
-                unmatched if derived.source == "gen" else _derive(derived, columns, len(rows))
-            )
+            columns = self._draw(self._fake_sampler, fakes.targets, noise, conditioning[rows], {})
+        columns[declaration.match] = np.full(len(rows), -1.0)
+        for derived in declaration.derived:
+            columns[derived.branch] = _derive(derived, None, columns, len(rows))
         return _Objects(rows, columns)
 
     def _stream(self, purpose: str, fold: int) -> Stream:
         return Stream(self.seed, self.collection, purpose, fold)
 
-    def _encoded(self, codec: ConditioningCodec, columns: Columns) -> NDArray[np.float32]:
-        if bad := [name for name in codec.transforms if np.isnan(columns[name]).any()]:
-            msg = f"conditioning variable '{bad[0]}' of {self.declaration.name} is NaN: mend the input"
-            raise InputFileError(msg)
-        return codec.encode(columns)
+    def _check(
+        self,
+        columns: Mapping[str, NDArray[Any]],
+        origin: str,
+        is_bad: Callable[[NDArray[Any]], NDArray[np.bool_]],
+    ) -> None:
+        for name, column in columns.items():
+            if count := int(np.count_nonzero(is_bad(column))):
+                msg = (
+                    f"{origin}: '{name}', from which {self.declaration.name} are simulated, is not a number "
+                    f"in {count} of {len(column)} rows; mend or leave out these events"
+                )
+                raise InputFileError(msg)
 
     def _draw(
         self,
@@ -144,19 +168,28 @@ class ObjectSimulator:
         codec: TargetCodec,
         noise: NDArray[np.float64],
         conditioning: NDArray[np.float32],
-        gen: Collection | None,
+        reference: Mapping[str, NDArray[Any]],
     ) -> Columns:
         normal = sampler.from_noise(
             torch.from_numpy(noise.astype(np.float32)).to(self.device),
             torch.from_numpy(np.ascontiguousarray(conditioning)).to(self.device),
         )
-        reference = {} if gen is None else {field: gen[field] for field in self.declaration.references()}
-        return codec.decode(normal.cpu().numpy(), reference)  # type: ignore[arg-type]  # floating-point columns
+        return codec.decode(normal.cpu().numpy(), reference)
+
+
+def _not_finite(column: NDArray[Any]) -> NDArray[np.bool_]:
+    finite: NDArray[np.bool_] = np.isfinite(column)
+    return ~finite
 
 
 def _derive(
-    derived: Derived, columns: Columns | dict[str, NDArray[np.generic]], rows: int
+    derived: Derived, gen: Mapping[str, NDArray[Any]] | None, reco: Columns, rows: int
 ) -> NDArray[np.float64]:
+    """Column of a derived branch, shape (rows,); `gen` is none for objects without a gen object."""
     if derived.source == "constant":
         return np.full(rows, derived.value)
-    return columns[derived.field or ""].astype(np.float64) * derived.factor
+    if derived.source == "gen" and gen is None:
+        return np.full(rows, derived.unmatched)
+    source: Mapping[str, NDArray[Any]] = reco if gen is None or derived.source == "reco" else gen
+    values: NDArray[np.float64] = source[derived.field or ""].astype(np.float64) * derived.factor
+    return values

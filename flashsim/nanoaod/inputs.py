@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flashsim.errors import InputFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = ["expand_inputs"]
 
@@ -14,29 +17,44 @@ __all__ = ["expand_inputs"]
 def expand_inputs(named: Iterable[str]) -> list[str]:
     """Files that a user names, each once, in the order given; what a glob finds is sorted.
 
-    A URL is taken as it is, and ``@FILE`` stands for the names in a text file, one a line.
+    A URL is taken as it is, and ``@FILE`` stands for the names in a text file, one a line, where ``#`` starts
+    a comment line.
+
+    Parameters
+    ----------
+    named
+        Paths, globs (``**`` for any depth), URLs or ``@FILE``.
 
     Raises
     ------
     InputFileError
-        If a path does not exist or a glob finds nothing.
+        If a path does not exist, a glob finds nothing, or a list cannot be read or names no file.
     """
     found: list[str] = []
     for name in named:
         if name.startswith("@"):
-            found += expand_inputs(_listed(Path(name[1:])))
-        elif "://" in name or Path(name).is_file():
-            found.append(name)
-        elif glob.has_magic(name):
-            matches = sorted(path for path in glob.glob(name, recursive=True) if Path(path).is_file())  # noqa: PTH207  # a user's pattern may be absolute
-            if not matches:
-                msg = f"{name}: no file fits this pattern"
-                raise InputFileError(msg)
-            found += matches
+            for listed in _listed(Path(name[1:])):
+                found += _matches(listed)
         else:
-            msg = f"{name}: there is no such file"
-            raise InputFileError(msg)
+            found += _matches(name)
     return list(dict.fromkeys(found))
+
+
+def _matches(name: str) -> list[str]:
+    if "://" in name or Path(name).is_file():
+        return [name]
+    if Path(name).is_dir():
+        msg = f"{name}: is a folder; name the files in it, such as '{Path(name) / '*.root'}'"
+        raise InputFileError(msg)
+    if not glob.has_magic(name):
+        msg = f"{name}: there is no such file"
+        raise InputFileError(msg)
+    # pathlib cannot glob a pattern that starts at the root.
+    found = sorted(path for path in glob.glob(name, recursive=True) if Path(path).is_file())  # noqa: PTH207
+    if not found:
+        msg = f"{name}: no file fits this pattern"
+        raise InputFileError(msg)
+    return found
 
 
 def _listed(path: Path) -> list[str]:
@@ -45,4 +63,8 @@ def _listed(path: Path) -> list[str]:
     except (OSError, UnicodeDecodeError) as error:
         msg = f"{path}: cannot be read as a list of files ({error})"
         raise InputFileError(msg) from error
-    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    names = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    if not names:
+        msg = f"{path}: names no file; expected one a line"
+        raise InputFileError(msg)
+    return names

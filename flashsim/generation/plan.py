@@ -1,0 +1,222 @@
+"""What a generated file holds: which branches are simulated, which copied, of which types and titles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from flashsim.errors import InputFileError
+from flashsim.nanoaod.branch import Branch
+from flashsim.nanoaod.schema import VERSIONS, counter_titles, detect_version, load_schema, mantissa_bits
+from flashsim.preprocessing.preprocess import EVENT_IDS, gen_branches, require_branches
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from flashsim.generation.recipe import Link, OutputRecipe
+    from flashsim.nanoaod.reading import NanoFile
+    from flashsim.objects import ObjectDeclaration
+
+__all__ = ["CollectionPlan", "OutputPlan", "plan_output"]
+
+
+@dataclass(frozen=True)
+class CollectionPlan:
+    """The branches of a simulated collection.
+
+    Parameters
+    ----------
+    branches
+        By field, in the order in which they are written.
+    bits
+        Mantissa bits by field; none for all.
+    left_out
+        Targets of the declaration that this NanoAOD version does not have.
+    """
+
+    branches: dict[str, Branch]
+    bits: dict[str, int | None]
+    left_out: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class OutputPlan:
+    """What is read from an input and what is written.
+
+    Parameters
+    ----------
+    version
+        NanoAOD version of the output.
+    needed
+        Branches that simulation reads, the event's numbers among them; sorted.
+    copied
+        Branches of the output that are the input's, values, types and titles.
+    stale
+        Branches that the user wants to keep and that are left out: indices into simulated collections, whose
+        objects are others now.
+    collections
+        The simulated collections by name.
+    counter_titles
+        Descriptions of the output's collections, which are the titles of their counters.
+    """
+
+    version: str
+    needed: list[str]
+    copied: list[Branch]
+    stale: list[str]
+    collections: dict[str, CollectionPlan]
+    counter_titles: dict[str, str]
+
+    @property
+    def branches(self) -> list[Branch]:
+        """All branches of the output, counters apart."""
+        simulated = [branch for c in self.collections.values() for branch in c.branches.values()]
+        return [*self.copied, *simulated]
+
+    @property
+    def read(self) -> list[str]:
+        """Names of all branches that are read from the input, sorted."""
+        return sorted({*self.needed, *(branch.name for branch in self.copied)})
+
+
+def plan_output(
+    file: NanoFile,
+    declarations: Sequence[ObjectDeclaration],
+    recipe: OutputRecipe,
+    *,
+    keep: Sequence[str] = (),
+    version: str | None = None,
+) -> OutputPlan:
+    """Plan what is generated from a file.
+
+    Parameters
+    ----------
+    file
+        The input.
+    declarations
+        The objects that are simulated, one a collection.
+    recipe
+        What is copied, and how collections point at each other.
+    keep
+        The user's patterns of reconstructed branches to keep nevertheless. They leave simulated collections
+        alone.
+    version
+        NanoAOD version of the output; by default that of the input.
+
+    Raises
+    ------
+    InputFileError
+        If the file lacks a branch that is needed, the version is none that can be written, or a pattern of
+        `keep` fits no branch that can be kept.
+    """
+    detected = detect_version(file.branches)
+    version = version or detected
+    if version not in VERSIONS:
+        msg = f"{file.path}: NanoAOD {version} cannot be written; choose one of {', '.join(VERSIONS)}"
+        raise InputFileError(msg)
+    needed = sorted({*EVENT_IDS, *(branch for d in declarations for branch in gen_branches(d))})
+    require_branches(file, needed, "to generate from it")
+    simulated = [declaration.collection for declaration in declarations]
+    # The input's own types come first only where they are those of the version that is written.
+    models = file.branches if version == detected else {}
+    kept, stale = _kept(file, keep, simulated)
+    return OutputPlan(
+        version=version,
+        needed=needed,
+        copied=[b for b in file.branches.values() if b.name in kept or _is_copied(b, recipe, simulated)],
+        stale=stale,
+        collections={d.collection: _plan(d, models, version, recipe.links, simulated) for d in declarations},
+        counter_titles=file.counter_titles
+        | {name: title for name, title in counter_titles(version).items() if name in simulated},
+    )
+
+
+def _is_copied(branch: Branch, recipe: OutputRecipe, simulated: Sequence[str]) -> bool:
+    fits = any(fnmatchcase(branch.name, pattern) for pattern in recipe.copied)
+    return fits and branch.collection not in simulated
+
+
+def _kept(file: NanoFile, keep: Sequence[str], simulated: Sequence[str]) -> tuple[set[str], list[str]]:
+    """Names of branches that patterns keep, and of those that would point at objects that are gone."""
+    kept: set[str] = set()
+    taken = {*simulated, *(f"n{name}" for name in simulated)}
+    for pattern in keep:
+        fitting = {name for name in file.branches if fnmatchcase(name, pattern)}
+        if not fitting:
+            msg = f"{file.path}: has no branch that fits --keep '{pattern}'; see 'flashsim inspect'"
+            raise InputFileError(msg)
+        free = {name for name in fitting if file.branches[name].collection not in taken and name not in taken}
+        if not free:
+            msg = (
+                f"{file.path}: --keep '{pattern}' asks for {min(fitting)} of a collection that is simulated; "
+                "choose other branches"
+            )
+            raise InputFileError(msg)
+        kept |= free
+    stale = {name for name in kept if _points_at(file.branches[name], simulated)}
+    return kept - stale, sorted(stale)
+
+
+def _points_at(branch: Branch, collections: Iterable[str]) -> bool:
+    """Whether a branch indexes one of the collections, as ``Electron_jetIdx`` and ``FatJet_muonIdx3SJ``."""
+    return branch.field.startswith(tuple(f"{name[:1].lower()}{name[1:]}Idx" for name in collections))
+
+
+def _plan(
+    declaration: ObjectDeclaration,
+    models: Mapping[str, Branch],
+    version: str,
+    links: Sequence[Link],
+    simulated: Sequence[str],
+) -> CollectionPlan:
+    """Branches of one simulated collection in a file of a NanoAOD version.
+
+    Types and titles are those of `models`, the branches of a file of this version, then those of the
+    version's schema, then of the other versions, the latest first.
+    """
+    collection = declaration.collection
+    left_out = tuple(target.branch for target in declaration.targets if not target.exists_in(version))
+    titles = {target.branch: target.description for target in declaration.targets}
+    titles |= {derived.branch: derived.description for derived in declaration.derived}
+    fields = [field for field in titles if field not in left_out]
+    fields += [declaration.match, *_link_fields(collection, links, simulated)]
+    branches, bits = {}, {}
+    for field in fields:
+        name = f"{collection}_{field}"
+        model = models.get(name)
+        if model is None or model.collection != collection:
+            model = _of_schemas(name, version) or Branch(
+                name, np.dtype("float32"), collection, titles.get(field, "")
+            )
+        branches[field] = model
+        bits[field] = _bits(name, version) if model.dtype == np.dtype("float32") else None
+    return CollectionPlan(branches, bits, left_out)
+
+
+def _link_fields(collection: str, links: Sequence[Link], simulated: Sequence[str]) -> list[str]:
+    fields: list[str] = []
+    for link in links:
+        if link.source not in simulated or link.target not in simulated:
+            continue
+        if link.source == collection:
+            fields.append(link.index)
+        if link.target == collection:
+            fields += [*link.back, *([] if link.count is None else [link.count])]
+    return fields
+
+
+def _of_schemas(name: str, version: str) -> Branch | None:
+    found = (load_schema(candidate).get(name) for candidate in _nearest(version))
+    return next((branch for branch in found if branch is not None), None)
+
+
+def _bits(name: str, version: str) -> int | None:
+    known = (candidate for candidate in _nearest(version) if name in load_schema(candidate))
+    return next((mantissa_bits(candidate, name) for candidate in known), None)
+
+
+def _nearest(version: str) -> list[str]:
+    return [version, *(other for other in reversed(VERSIONS) if other != version)]
