@@ -1,6 +1,6 @@
 """The command line: parses, calls one function, prints.
 
-Results go to stdout or files; progress and log lines go to stderr. What a user can mend ends with one
+Results go to stdout or files; progress, notes and log lines go to stderr. What a user can mend ends with one
 sentence and exit status 2.
 """
 
@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import json
 import logging
+import shlex
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from flashsim.console import note, progress_bars, run
 from flashsim.errors import FlashSimError
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from flashsim.generation.generate import Generator, Summary
 
 __all__ = ["app", "main"]
 
@@ -35,19 +35,12 @@ app = typer.Typer(
 
 Force = Annotated[bool, typer.Option("--force", "-f", help="Replace an output that exists.")]
 Seed = Annotated[int, typer.Option(help="The same seed gives the same events.", min=0)]
+Compression = Literal["zstd", "lz4", "zlib", "lzma", "none"]
 
 
 def main() -> None:
-    """Run the command line."""
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="flashsim: %(message)s")
-    try:
-        app(standalone_mode=True)
-    except FlashSimError as error:
-        typer.echo(f"flashsim: error: {error}", err=True)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        typer.echo("flashsim: interrupted; no output was written", err=True)
-        sys.exit(130)
+    """Run the command line, as the console script does."""
+    run(app)
 
 
 def _show_version(value: bool) -> None:
@@ -60,7 +53,8 @@ def _show_version(value: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[
+    *,
+    version: Annotated[  # noqa: ARG001  # its callback has done all
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
     ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more, on stderr.")] = False,
@@ -69,52 +63,25 @@ def _options(
         logging.getLogger("flashsim").setLevel(logging.INFO)
 
 
-@contextmanager
-def _progress(unit: str) -> Iterator[Progress]:
-    """Progress bars on stderr with a rate; silent where stderr is not a terminal."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        ProgressColumn,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-    from rich.text import Text
-
-    class Rate(ProgressColumn):
-        def render(self, task: Any) -> Text:
-            speed = task.finished_speed or task.speed
-            return Text("" if speed is None else f"{speed:,.0f} {unit}/s")
-
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        Rate(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-    )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        yield progress
-
-
 @app.command()
 def generate(
+    *,
     inputs: Annotated[
-        list[str], typer.Option("--input", "-i", help="Gen-level NanoAOD: paths, globs or root:// URLs.")
-    ],
+        list[str] | None,
+        typer.Option(
+            "--input", "-i", help="Gen-level NanoAOD: paths, globs, root:// URLs, or @FILE, a list of them."
+        ),
+    ] = None,
+    more: Annotated[
+        list[str] | None, typer.Argument(metavar="[INPUT]...", help="More inputs, as after '--input *.root'.")
+    ] = None,
     output: Annotated[
         Path | None,
-        typer.Option(
-            "--output", "-o", help="File, or folder for several inputs; default: NAME_flash.root here."
-        ),
+        typer.Option("--output", "-o", help="NAME.root, or a folder; default: NAME_flash.root here."),
     ] = None,
     models: Annotated[
         list[Path] | None,
-        typer.Option("--models", "-m", help="Model files or folders; default: the shipped ones."),
+        typer.Option("--models", "-m", help="Model files or folders, in place of the shipped ones."),
     ] = None,
     seed: Seed = 1,
     keep: Annotated[
@@ -124,18 +91,22 @@ def generate(
     nano_version: Annotated[
         str | None, typer.Option(help="NanoAOD version of the output, such as v9; default: the input's.")
     ] = None,
-    chunk: Annotated[int, typer.Option(help="Events in memory at a time.", min=1)] = 10_000,
+    chunk: Annotated[int, typer.Option(help="Events in memory at a time.", min=1)] = 5000,
     device: Annotated[str, typer.Option(help="Where the networks run: cpu, cuda, cuda:1.")] = "cpu",
     threads: Annotated[
         int | None, typer.Option(help="Threads of the networks; default: all cores.", min=1)
     ] = None,
-    compression: Annotated[str, typer.Option(help="zstd, lz4, zlib, lzma or none.")] = "zstd",
+    compression: Annotated[Compression, typer.Option(help="Of the output; lzma is smallest.")] = "zstd",
     force: Force = False,
 ) -> None:
     """Simulate events: gen-level NanoAOD in, NanoAOD with simulated objects out.
 
     Example: flashsim generate --input gen.root --output flash.root
     """
+    named = [*(inputs or ()), *(more or ())]
+    if not named:
+        msg = "name at least one input, as in: flashsim generate --input gen.root"
+        raise typer.BadParameter(msg)
     from flashsim.generation.generate import Generator
     from flashsim.generation.jobs import plan_jobs, prepare_device
     from flashsim.generation.recipe import load_output
@@ -143,38 +114,62 @@ def generate(
     from flashsim.models import model_files
 
     prepare_device(device, threads)
-    jobs = plan_jobs(inputs, output)
     loaded = [ObjectModel.load(path) for path in model_files(models)]
     generator = Generator(loaded, load_output(), seed=seed, device=device, chunk=chunk)
-    for source, target in jobs:
-        with _progress("events") as progress:
-            bar = progress.add_task(Path(source).name, total=None, note="")
-            summary = generator.run(
-                source,
-                target,
-                keep=keep or (),
-                version=nano_version,
-                compression=compression,
-                force=force,
-                command=" ".join(["flashsim", *sys.argv[1:]]),
-                progress=lambda done, total, bar=bar, progress=progress: progress.update(  # type: ignore[misc]
-                    bar, completed=done, total=total
-                ),
-            )
-        counts = ", ".join(f"{number} {name}" for name, number in summary.objects.items())
-        rate = summary.events / max(summary.seconds, 1e-9)
-        typer.echo(
-            f"{summary.output}: {summary.events} events ({summary.version}), {counts}, "
-            f"{summary.seconds:.1f} s, {rate:,.0f} events/s"
+    options = {"keep": keep or (), "version": nano_version, "compression": compression, "force": force}
+    notes: set[str] = set()
+    jobs = plan_jobs(named, output, force=force)
+    for done, (source, target) in enumerate(jobs):
+        try:
+            summary = _generate_file(generator, source, target, options)
+        except FlashSimError:
+            if done:
+                note(f"{done} of {len(jobs)} files are done and stay")
+            raise
+        typer.echo(_sentence(summary))
+        for text in _notes(summary):
+            if text not in notes:
+                note(text)
+        notes.update(_notes(summary))
+
+
+def _generate_file(generator: Generator, source: str, target: Path, options: dict[str, Any]) -> Summary:
+    with progress_bars("events") as progress:
+        bar = progress.add_task(Path(source).name, total=None, note="")
+        return generator.run(
+            source,
+            target,
+            command=shlex.join(["flashsim", *sys.argv[1:]]),
+            progress=lambda done, total: progress.update(bar, completed=done, total=total),
+            **options,
         )
-        for name, fields in summary.left_out.items():
-            typer.echo(
-                f"  NanoAOD {summary.version} has no {', '.join(f'{name}_{f}' for f in fields)}", err=True
-            )
+
+
+def _sentence(summary: Summary) -> str:
+    counts = ", ".join(f"{number} {name}" for name, number in summary.objects.items())
+    rate = summary.events / max(summary.seconds, 1e-9)
+    return (
+        f"{summary.output}: {summary.events} events of NanoAOD {summary.version}, {counts}, "
+        f"in {summary.seconds:.1f} s ({rate:,.0f} events/s)"
+    )
+
+
+def _notes(summary: Summary) -> list[str]:
+    version = summary.version
+    notes = [
+        f"the model of {name} was trained on NanoAOD {trained}, the output is {version}: expect differences"
+        for name, trained in summary.trained_on.items()
+    ]
+    if summary.left_out:
+        notes.append(f"NanoAOD {version} does not have, so left out: {', '.join(summary.left_out)}")
+    if summary.stale:
+        notes.append(f"not kept, as they index objects that are simulated anew: {', '.join(summary.stale)}")
+    return notes
 
 
 @app.command()
 def preprocess(
+    *,
     what: Annotated[
         str, typer.Argument(metavar="OBJECT", help="jets, muons, or the path of your own YAML file.")
     ],
@@ -189,13 +184,13 @@ def preprocess(
     """
     from flashsim.nanoaod.inputs import expand_inputs
     from flashsim.objects import load_object
-    from flashsim.preprocessing.preprocess import preprocess as run
+    from flashsim.preprocessing.preprocess import preprocess as make_tables
 
     declaration = load_object(what)
     paths = expand_inputs(files)
-    with _progress("events") as progress:
+    with progress_bars("events") as progress:
         bar = progress.add_task(declaration.name, total=None, note="")
-        description = run(
+        description = make_tables(
             declaration,
             paths,
             output,
@@ -215,6 +210,7 @@ def preprocess(
 
 @app.command()
 def train(
+    *,
     what: Annotated[
         str, typer.Argument(metavar="OBJECT", help="jets, muons, or the name of your own object.")
     ],
@@ -227,20 +223,25 @@ def train(
         Path | None, typer.Option(help="Folder of checkpoints and logs; default: OUTPUT.run.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoints.")] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"], typer.Option(help="Where to train; auto: a GPU if there is one.")
+    ] = "auto",
     force: Force = False,
 ) -> None:
     """Train the models of one object: efficiency, flow and fakes, in one file.
 
     Example: flashsim train jets --tables tables/jets --output jets.safetensors
     """
+    from flashsim.generation.jobs import prepare_device
     from flashsim.training.figure import draw_losses
     from flashsim.training.recipe import load_training
     from flashsim.training.tables import Tables
-    from flashsim.training.train import train as run
+    from flashsim.training.train import train as fit_models
 
+    if device != "auto":
+        prepare_device(device)
     folder = runs or output.with_name(f"{output.name}.run")
-    with _progress("epochs") as progress:
+    with progress_bars("epochs") as progress:
         bars: dict[str, Any] = {}
 
         def report(name: str, epoch: int, most: int, best: float) -> None:
@@ -248,7 +249,7 @@ def train(
                 bars[name] = progress.add_task(name, total=most, note="")
             progress.update(bars[name], completed=epoch, note=f"best validation loss {best:.3f}")
 
-        model, results = run(
+        model, results = fit_models(
             Tables(tables),
             load_training(recipe or what),
             output,
@@ -284,6 +285,7 @@ def inspect(
 
 @app.command()
 def gen(
+    *,
     source: Annotated[
         str, typer.Argument(metavar="INPUT", help="Pythia 8 command file, or a shipped one: vbf_hmumu.cmnd.")
     ],
@@ -301,7 +303,7 @@ def gen(
     from flashsim.reference import generate_gen
 
     command_file = recipe_path("reference", source)
-    with _progress("events") as progress:
+    with progress_bars("events") as progress:
         bar = progress.add_task(command_file.name, total=events, note="")
         summary = generate_gen(
             command_file,
@@ -312,4 +314,7 @@ def gen(
             force=force,
             progress=lambda done, total: progress.update(bar, completed=done, total=total),
         )
-    typer.echo(f"{output}: {summary}")
+    typer.echo(
+        f"{output}: {summary.events} events from {command_file.name}, cross section "
+        f"{summary.cross_section:.4g} +- {summary.cross_section_error:.1g} pb"
+    )

@@ -11,6 +11,10 @@ CORE_FOLDERS = {"flows", "models", "nanoaod"}
 STAGES = {p.name for p in PACKAGE.iterdir() if (p / "__init__.py").is_file()} - CORE_FOLDERS
 ALLOWED = {("generation", "preprocessing")}
 """Stages that may import a stage: training and generation must share the code of the conditioning."""
+ABOVE_STAGES = {"cli", "inspection"}
+"""The command line, and what tells which stage can use a file."""
+ABOVE = {"inspection.py"}
+"""Modules that ask the stages, as the command line does."""
 MODULES = sorted(p for p in PACKAGE.rglob("*.py"))
 MOST_LINES = 400
 
@@ -29,34 +33,36 @@ def imports(nodes):
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def imported_stages(nodes):
+def imported_parts(nodes):
+    """First names below flashsim that some nodes import."""
     parts = (name.split(".") for name in imports(nodes))
-    return {p[1] for p in parts if len(p) > 1 and p[0] == "flashsim" and p[1] in STAGES}
+    return {p[1] for p in parts if len(p) > 1 and p[0] == "flashsim"}
 
 
 def tree(path):
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-def outside_functions(module):
-    """Nodes that run when the module is imported."""
+def when_imported(module):
+    """Nodes that run when a module is imported."""
     todo = list(module.body)
     while todo:
         node = todo.pop()
         yield node
-        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+        is_for_types = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        if not is_for_types and not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
             todo.extend(ast.iter_child_nodes(node))
 
 
 def wrong_imports(path):
-    """Stages that a module imports and must not."""
-    parts = path.relative_to(PACKAGE).parts
-    if parts[0].removesuffix(".py") == "cli":
-        # The command line imports a stage when a command needs it: `flashsim --help` must be quick.
-        return imported_stages(outside_functions(tree(path)))
-    stage = parts[0] if parts[0] in STAGES else None
-    found = imported_stages(ast.walk(tree(path))) - {stage}
-    return {other for other in found if (stage, other) not in ALLOWED}
+    """Parts of the package that a module imports and must not."""
+    part = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    found = imported_parts(ast.walk(tree(path))) - {part}
+    if part in ABOVE_STAGES:
+        return set()
+    if part in STAGES:
+        found -= {other for stage, other in ALLOWED if stage == part}
+    return found & (STAGES | ABOVE_STAGES)
 
 
 def uses(path, package):
@@ -69,6 +75,12 @@ def test_the_stages_are_found():
 
 def test_imports_point_one_way():
     assert {name_of(path): wrong for path in MODULES if (wrong := wrong_imports(path))} == {}
+
+
+def test_the_command_line_imports_stages_when_it_needs_them():
+    """So that `flashsim --help` is quick."""
+    at_once = imported_parts(when_imported(tree(PACKAGE / "cli.py")))
+    assert at_once & (STAGES | ABOVE_STAGES) == set()
 
 
 def test_imports_are_absolute():
