@@ -13,8 +13,6 @@ ALLOWED = {("generation", "preprocessing")}
 """Stages that may import a stage: training and generation must share the code of the conditioning."""
 ABOVE_STAGES = {"cli", "inspection"}
 """The command line, and what tells which stage can use a file."""
-ABOVE = {"inspection.py"}
-"""Modules that ask the stages, as the command line does."""
 MODULES = sorted(p for p in PACKAGE.rglob("*.py"))
 MOST_LINES = 400
 
