@@ -7,14 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flashsim.objects import Conditioning, Target
-from flashsim.transforms import QuantileNormal, Standard, normal_quantile
+from flashsim.errors import TableError
+from flashsim.transforms import QuantileNormal, Standard, StandardForm, normal_quantile
 
-__all__ = ["ConditioningCodec", "TargetCodec"]
+if TYPE_CHECKING:
+    from flashsim.conditioning import Conditioning
+    from flashsim.objects import Target
+
+__all__ = ["ConditioningCodec", "TargetCodec", "allows"]
 
 Columns = Mapping[str, NDArray[np.floating]]
 
@@ -33,25 +38,46 @@ class ConditioningCodec:
 
     @classmethod
     def fit(cls, conditioning: Sequence[Conditioning], columns: Columns) -> ConditioningCodec:
-        """Fit to columns of shape (N,) by name, as the declared list gives them."""
-        scales = {name: scale for entry in conditioning for name, scale in entry.columns().items()}
-        return cls({name: Standard.fit(columns[name], scale) for name, scale in scales.items()})
+        """Fit to columns of shape (N,) by name, as the declared list gives them.
+
+        Raises
+        ------
+        TableError
+            If a column has no value that is finite on its scale.
+        """
+        transforms = {}
+        for name, scale in ((n, s) for entry in conditioning for n, s in entry.columns().items()):
+            try:
+                transforms[name] = Standard.fit(columns[name], scale)
+            except ValueError as error:
+                msg = f"the tables cannot tell how to scale the conditioning variable '{name}': {error}"
+                raise TableError(msg) from error
+        return cls(transforms)
 
     def encode(self, columns: Columns) -> NDArray[np.float32]:
         """Matrix of shape (N, C), finite unless a value is NaN."""
-        if not self.transforms:
-            return np.zeros((len(next(iter(columns.values()), [])), 0), dtype=np.float32)
         encoded = [transform.forward(columns[name]) for name, transform in self.transforms.items()]
         return np.stack(encoded, axis=1).astype(np.float32)
 
-    def to_json(self) -> dict[str, dict[str, str | float]]:
+    def to_json(self) -> dict[str, StandardForm]:
         """JSON form."""
         return {name: transform.to_json() for name, transform in self.transforms.items()}
 
     @classmethod
-    def from_json(cls, content: Mapping[str, dict[str, str | float]]) -> ConditioningCodec:
+    def from_json(cls, content: Mapping[str, StandardForm]) -> ConditioningCodec:
         """Codec of a JSON form."""
         return cls({name: Standard.from_json(form) for name, form in content.items()})
+
+
+def allows(target: Target, values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Tell which NanoAOD values, shape (N,), the declaration of a target allows; NaN is never allowed."""
+    if target.values is not None:
+        return np.isin(values, target.values)
+    low, high = target.range or (-np.inf, np.inf)
+    if target.threshold is not None:
+        low = max(low, target.threshold)
+    inside: NDArray[np.bool_] = np.isfinite(values) & (values >= low) & (values <= high)
+    return inside | np.isin(values, target.special)
 
 
 @dataclass(frozen=True)
@@ -72,13 +98,29 @@ class TargetCodec:
     targets: tuple[Target, ...]
     transforms: tuple[QuantileNormal, ...]
 
+    def __post_init__(self) -> None:
+        if len(self.targets) != len(self.transforms):
+            msg = f"expected {len(self.targets)} transforms of targets, found {len(self.transforms)}"
+            raise ValueError(msg)
+
     @classmethod
     def fit(cls, targets: Sequence[Target], columns: Columns, gen: Columns) -> TargetCodec:
-        """Fit to NanoAOD values by branch and gen values by field, all of shape (N,)."""
-        transforms = [
-            QuantileNormal.fit(_related(target, columns, gen), discrete=target.is_discrete)
-            for target in targets
-        ]
+        """Fit to NanoAOD values by branch and gen values by field, all of shape (N,).
+
+        Raises
+        ------
+        TableError
+            If there are no rows, or a value is not finite.
+        """
+        transforms = []
+        for target in targets:
+            try:
+                related = _related(target, columns, gen)
+                fitted = QuantileNormal.fit(related, discrete=target.is_discrete, atoms=target.special)
+                transforms.append(fitted)
+            except ValueError as error:
+                msg = f"the tables cannot tell how the target '{target.branch}' is distributed: {error}"
+                raise TableError(msg) from error
         return cls(tuple(targets), tuple(transforms))
 
     def bounds(self, columns: Columns, gen: Columns) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -90,7 +132,7 @@ class TargetCodec:
         return np.stack([low for low, _ in pairs], axis=1), np.stack([high for _, high in pairs], axis=1)
 
     def encode(self, columns: Columns, gen: Columns, uniform: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Standard normal values, shape (N, D); `uniform` of the same shape spreads the point masses."""
+        """Map to standard normal values, shape (N, D); `uniform` of the same shape spreads the point masses."""
         low, high = self.bounds(columns, gen)
         return normal_quantile(low + uniform * (high - low))
 
@@ -116,7 +158,10 @@ def _reference(target: Target, gen: Columns, rows: int) -> NDArray[np.float64]:
 
 
 def _allowed(target: Target, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Bring values that gen information moved out of the branch's range back to its edge."""
+    """Bring values that gen information moved out of the branch's range to the nearest allowed value."""
+    if target.values is not None:
+        allowed = np.sort(np.asarray(target.values, dtype=np.float64))
+        return allowed[np.searchsorted((allowed[1:] + allowed[:-1]) / 2.0, values)]
     if target.range is None:
         return values
     clipped = np.clip(values, *target.range)

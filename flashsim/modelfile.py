@@ -10,26 +10,32 @@ import hashlib
 import json
 import os
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import nn
+from safetensors.torch import save
 
 from flashsim.codec import ConditioningCodec, TargetCodec
 from flashsim.errors import ModelFileError, OutputFileError
 from flashsim.flows import ConditionalMAF
 from flashsim.networks import Perceptron
-from flashsim.objects import ObjectDeclaration, Target
+from flashsim.objects import ObjectDeclaration
 from flashsim.transforms import QuantileNormal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import torch
+
+    from flashsim.objects import Target
+    from flashsim.transforms import QuantileForm
 
 __all__ = ["FORMAT_VERSION", "FakeModel", "ObjectModel", "read_header"]
 
 FORMAT_VERSION = 1
 _KEY = "flashsim"
+# What parts that are missing, of a wrong type or of a wrong shape raise, wherever in the file they are.
+_DAMAGE = (SafetensorError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -87,9 +93,9 @@ class ObjectModel:
     provenance: dict[str, Any] = field(default_factory=dict)
     digest: str = ""
 
-    def networks(self) -> dict[str, nn.Module]:
+    def networks(self) -> dict[str, Perceptron | ConditionalMAF]:
         """Networks by the prefix of their tensors."""
-        found: dict[str, nn.Module | None] = {
+        found: dict[str, Perceptron | ConditionalMAF | None] = {
             "efficiency": self.efficiency,
             "flow": self.flow,
             "fakes.count": self.fakes.count,
@@ -98,7 +104,7 @@ class ObjectModel:
         return {name: network for name, network in found.items() if network is not None}
 
     def parameters(self) -> dict[str, int]:
-        """Number of trained parameters of each network."""
+        """Count the trained parameters of each network."""
         return {name: sum(p.numel() for p in net.parameters()) for name, net in self.networks().items()}
 
     def save(self, path: Path, *, force: bool = False) -> None:
@@ -120,7 +126,8 @@ class ObjectModel:
         part = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            save_file(tensors, part, metadata={_KEY: json.dumps(self._header(), separators=(",", ":"))})
+            # Not safetensors' own writer: its files are readable by their owner only.
+            part.write_bytes(save(tensors, metadata={_KEY: json.dumps(self._header(), allow_nan=False)}))
             part.replace(path)
         except OSError as error:
             msg = f"{path}: cannot be written ({error.strerror or error})"
@@ -140,10 +147,7 @@ class ObjectModel:
             "fake_targets": None
             if fakes.targets is None
             else [t.to_json() for t in fakes.targets.transforms],
-            "architectures": {
-                name: network.architecture()  # type: ignore[operator]  # both classes have it
-                for name, network in self.networks().items()
-            },
+            "architectures": {name: network.architecture() for name, network in self.networks().items()},
             "provenance": self.provenance,
         }
 
@@ -161,15 +165,7 @@ class ObjectModel:
             with safe_open(path, framework="pt") as file:
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  # not a mapping
             return cls._build(header, tensors, hashlib.sha256(path.read_bytes()).hexdigest())
-        except (
-            SafetensorError,
-            KeyError,
-            TypeError,
-            ValueError,
-            ValidationError,
-            RuntimeError,
-            OSError,
-        ) as error:
+        except (*_DAMAGE, OSError) as error:
             reason = " ".join(str(error).split())[:300]
             msg = f"{path}: is damaged or was made by another version of flashsim ({reason})"
             raise ModelFileError(msg) from error
@@ -196,7 +192,7 @@ class ObjectModel:
         fakes = FakeModel(
             conditioning=ConditioningCodec.from_json(header["fake_conditioning"]),
             count=perceptron("fakes.count"),
-            targets=_target_codec(unrelated(declaration), header["fake_targets"]) if has_fakes else None,
+            targets=_target_codec(declaration.fake_targets(), header["fake_targets"]) if has_fakes else None,
             flow=maf("fakes.flow") if has_fakes else None,
         )
         return cls(
@@ -212,12 +208,7 @@ class ObjectModel:
         )
 
 
-def unrelated(declaration: ObjectDeclaration) -> list[Target]:
-    """Targets of objects without a gen object: the same, without a relation."""
-    return [target.model_copy(update={"relation": "none"}) for target in declaration.targets]
-
-
-def _target_codec(targets: list[Target], forms: list[dict[str, list[float]]]) -> TargetCodec:
+def _target_codec(targets: list[Target], forms: list[QuantileForm]) -> TargetCodec:
     return TargetCodec(tuple(targets), tuple(QuantileNormal.from_json(form) for form in forms))
 
 
@@ -241,9 +232,13 @@ def read_header(path: Path) -> dict[str, Any]:
     if _KEY not in metadata:
         msg = f"{path}: is a safetensors file, but not a FlashSim model; make one with 'flashsim train'"
         raise ModelFileError(msg)
-    header: dict[str, Any] = json.loads(metadata[_KEY])
-    if header.get("format_version") != FORMAT_VERSION:
+    try:
+        header: dict[str, Any] = json.loads(metadata[_KEY])
         found = header.get("format_version")
+    except (ValueError, AttributeError) as error:
+        msg = f"{path}: is damaged: its header is no JSON object ({error})"
+        raise ModelFileError(msg) from error
+    if found != FORMAT_VERSION:
         msg = (
             f"{path}: has format version {found}, this flashsim reads {FORMAT_VERSION}; train the model again"
         )

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, TypedDict
+
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
-__all__ = ["Perceptron", "evaluate"]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Perceptron", "PerceptronArchitecture", "evaluate"]
+
+
+class PerceptronArchitecture(TypedDict):
+    """Arguments of `Perceptron`, as a JSON object."""
+
+    inputs: int
+    outputs: int
+    width: int
+    depth: int
+    dropout: float
 
 
 class Perceptron(nn.Sequential):
@@ -42,7 +56,7 @@ class Perceptron(nn.Sequential):
                 layers.append(nn.Dropout(dropout))
             size = width
         super().__init__(*layers, nn.Linear(size, outputs))
-        self._architecture = {
+        self._architecture: PerceptronArchitecture = {
             "inputs": inputs,
             "outputs": outputs,
             "width": width,
@@ -50,30 +64,30 @@ class Perceptron(nn.Sequential):
             "dropout": dropout,
         }
 
-    def architecture(self) -> dict[str, int | float]:
+    def architecture(self) -> PerceptronArchitecture:
         """Arguments that build this network again."""
-        return dict(self._architecture)
+        return self._architecture.copy()
 
     def start_at(self, logits: torch.Tensor) -> None:
         """Let the untrained network answer `logits`, shape (outputs,), whatever its input."""
-        last = self[-1]
+        weight, bias = self[-1].parameters()
         with torch.no_grad():
-            last.weight.mul_(0.0)
-            last.bias.copy_(logits)
+            weight.zero_()
+            bias.copy_(logits)
 
 
 @torch.inference_mode()
-def evaluate(network: nn.Module, rows: NDArray[np.float32], *, tile: int = 4096) -> NDArray[np.float64]:
-    """Output of a network in evaluation mode, shape (N, outputs), for rows of shape (N, inputs).
+def evaluate(network: Perceptron, rows: NDArray[np.float32], *, tile: int = 4096) -> NDArray[np.float64]:
+    """Evaluate a network that is in evaluation mode: shape (N, outputs), for rows of shape (N, inputs).
 
     The network only ever sees whole tiles, the last one padded: a row's output then does not depend on how
     many rows come with it, down to the last bit.
     """
     device = next(network.parameters()).device
-    results = []
+    results = [np.zeros((0, network.architecture()["outputs"]))]
     for start in range(0, len(rows), tile):
         part = rows[start : start + tile]
         padded = np.zeros((tile, rows.shape[1]), dtype=np.float32)
         padded[: len(part)] = part
         results.append(network(torch.from_numpy(padded).to(device))[: len(part)].double().cpu().numpy())
-    return np.concatenate(results) if results else np.zeros((0, 0))
+    return np.concatenate(results)

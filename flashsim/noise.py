@@ -14,10 +14,13 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["Stream", "event_hash"]
 
@@ -31,7 +34,9 @@ _TO_UNIT = 1.0 / 4294967296.0
 
 
 @numba.njit(cache=True, inline="always")
-def _philox(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]  # compiled by numba  # noqa: ANN001, ANN202
+def _philox(  # noqa: PLR0917  # four words of the counter, two of the key
+    c0: np.uint64, c1: np.uint64, c2: np.uint64, c3: np.uint64, k0: np.uint64, k1: np.uint64
+) -> tuple[np.uint64, np.uint64, np.uint64, np.uint64]:
     for _ in range(10):
         p0 = _MULTIPLIER_0 * c0
         p1 = _MULTIPLIER_1 * c2
@@ -47,29 +52,29 @@ def _philox(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]  # compiled
 
 
 @numba.njit(cache=True)
-def _fill(key, events, indices, out, normal):  # type: ignore[no-untyped-def]  # numba  # noqa: ANN001, ANN202
+def _fill(
+    key: np.uint64,
+    events: NDArray[np.uint64],
+    indices: NDArray[np.uint64],
+    out: NDArray[np.float64],
+    normal: bool,  # numba has no keyword-only arguments
+) -> None:
     k0, k1 = key & _LOW, key >> _HALF
     columns = out.shape[1]
     for row in range(out.shape[0]):
         e0, e1 = events[row] & _LOW, events[row] >> _HALF
         for block in range((columns + 3) // 4):
             words = _philox(e0, e1, indices[row] & _LOW, np.uint64(block), k0, k1)
-            u0 = (words[0] + 0.5) * _TO_UNIT
-            u1 = (words[1] + 0.5) * _TO_UNIT
-            u2 = (words[2] + 0.5) * _TO_UNIT
-            u3 = (words[3] + 0.5) * _TO_UNIT
+            u0, u1 = (words[0] + 0.5) * _TO_UNIT, (words[1] + 0.5) * _TO_UNIT
+            u2, u3 = (words[2] + 0.5) * _TO_UNIT, (words[3] + 0.5) * _TO_UNIT
+            numbers: tuple[float, float, float, float] = (u0, u1, u2, u3)
             if normal:  # Box and Muller (1958)
                 r, s = math.sqrt(-2.0 * math.log(u0)), math.sqrt(-2.0 * math.log(u2))
                 a, b = 2.0 * math.pi * u1, 2.0 * math.pi * u3
-                u0, u1, u2, u3 = r * math.cos(a), r * math.sin(a), s * math.cos(b), s * math.sin(b)
+                numbers = (r * math.cos(a), r * math.sin(a), s * math.cos(b), s * math.sin(b))
             first = 4 * block
-            out[row, first] = u0
-            if first + 1 < columns:
-                out[row, first + 1] = u1
-            if first + 2 < columns:
-                out[row, first + 2] = u2
-            if first + 3 < columns:
-                out[row, first + 3] = u3
+            for number in range(min(4, columns - first)):
+                out[row, first + number] = numbers[number]
 
 
 def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:

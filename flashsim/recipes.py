@@ -8,18 +8,33 @@ its path.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from flashsim.errors import RecipeError
 
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
 __all__ = ["STAGES", "Recipe", "load_recipe", "parse_recipe", "read_yaml", "recipe_folder", "recipe_path"]
 
 STAGES = ("preprocessing", "training", "generation", "analysis", "reference")
 
 _PACKAGE = Path(__file__).resolve().parent
+
+
+class _Loader(yaml.SafeLoader):
+    """Plain YAML without silent surprises: a key given twice is an error, not the last one wins."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for number, key in enumerate(keys):
+            if key in keys[:number]:
+                problem = f"the key '{key}' is given twice"
+                raise yaml.constructor.ConstructorError(None, None, problem, node.value[number][0].start_mark)
+        return super().construct_mapping(node, deep)
 
 
 class Recipe(BaseModel):
@@ -57,7 +72,8 @@ def recipe_path(stage: str, name: str | Path) -> Path:
     stage
         One of `STAGES`.
     name
-        The name of a shipped recipe, with or without ``.yaml``, or the path of any file.
+        The name of a shipped recipe, with or without ``.yaml``, or the path of any file. A file at hand goes
+        before a shipped recipe when the name has a suffix.
 
     Raises
     ------
@@ -66,14 +82,13 @@ def recipe_path(stage: str, name: str | Path) -> Path:
     """
     folder = recipe_folder(stage)
     own = Path(name)
-    is_bare = own.name == str(name)
-    for candidate in (folder / own, folder / f"{name}.yaml") if is_bare else ():
+    # 'jets' is the shipped recipe even in a folder with a file of that name; 'jets.yaml' is the file at hand.
+    shipped: tuple[Path, ...] = (folder / own, folder / f"{name}.yaml") if own.name == str(name) else ()
+    for candidate in (own, *shipped) if own.suffix else (*shipped, own):
         if candidate.is_file():
             return candidate
-    if own.is_file():
-        return own
-    shipped = sorted(p.name for p in folder.iterdir() if p.suffix in {".yaml", ".cmnd"})
-    msg = f"no {stage} recipe '{name}': give the path of a file, or one of {', '.join(shipped) or 'none'}"
+    names = sorted(p.name for p in folder.iterdir() if p.suffix in {".yaml", ".cmnd"})
+    msg = f"no {stage} recipe '{name}': give the path of a file, or one of {', '.join(names) or 'none'}"
     raise RecipeError(msg)
 
 
@@ -97,7 +112,7 @@ def read_yaml(path: Path) -> dict[str, object]:
         If the file cannot be read, is not YAML or holds something else.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except (OSError, UnicodeDecodeError) as error:
         msg = f"{path}: cannot be read ({error})"
         raise RecipeError(msg) from error
@@ -121,9 +136,20 @@ def parse_recipe(model: type[AnyRecipe], content: dict[str, object], *, origin: 
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(str(part) for part in fault['loc']) or 'recipe'}: {fault['msg']}"
-            for fault in error.errors()
-        )
-        msg = f"{origin}: {faults}"
+        msg = f"{origin}: {'; '.join(_fault(details) for details in error.errors())}"
         raise RecipeError(msg) from error
+
+
+def _fault(details: ErrorDetails) -> str:
+    """One fault with its key, what is expected and what is found."""
+    key = ".".join(str(part) for part in details["loc"]) or "recipe"
+    match details["type"]:
+        case "extra_forbidden":
+            return f"{key}: is no key of this recipe"
+        case "missing":
+            return f"{key}: is missing"
+        case "value_error":  # from a validator of ours, which says what it found
+            return f"{key}: {details['ctx']['error']}"
+        case _:
+            expected = details["msg"].replace("Input should be", "expected", 1)
+            return f"{key}: {expected}, found {details['input']!r}"

@@ -6,30 +6,35 @@ A table folder holds ``tables.json`` and, for each of the splits ``train``, ``va
 - ``fakes.parquet``: a row a reconstructed object without a gen object;
 - ``events.parquet``: a row an event, with the number of its fakes.
 
-Columns are ``run``, ``luminosityBlock``, ``event``; ``conditioning.*`` (before scaling), ``gen.*`` (values that
-relations need) and ``target.*`` (values as NanoAOD has them, NaN where nothing was reconstructed).
+Columns are ``run``, ``luminosityBlock``, ``event``; ``conditioning.*`` (before scaling), ``gen.*`` (values
+that relations need) and ``target.*`` (values as NanoAOD has them, NaN where nothing was reconstructed).
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
+import shutil
+import tempfile
 from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 from pydantic import Field
 
-from flashsim.errors import TableError
+from flashsim.errors import OutputFileError, TableError
 from flashsim.objects import ObjectDeclaration
 from flashsim.recipes import Recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from types import TracebackType
+
+    from numpy.typing import NDArray
 
 __all__ = ["KINDS", "SPLITS", "TableDescription", "TableWriter", "read_description", "read_table"]
 
@@ -53,69 +58,119 @@ class TableDescription(Recipe):
 
 
 class TableWriter:
-    """Writes the tables of one object chunk by chunk; the folder appears complete or not at all."""
+    """Writes the tables of one object chunk by chunk; the folder holds complete new tables, or is as it was.
+
+    A context manager: the tables are written into a hidden folder inside `folder`, and take their places when
+    the block ends; when it raises, the hidden folder is removed, and tables that were there stay.
+
+    Parameters
+    ----------
+    folder
+        Where the tables shall be; made if it is not there.
+    force
+        Whether to replace tables that are there.
+
+    Raises
+    ------
+    OutputFileError
+        If the folder holds tables already and `force` is not set, or cannot be written.
+    """
 
     def __init__(self, folder: Path, *, force: bool = False) -> None:
         self.folder = folder
-        self._files: dict[Path, pq.ParquetWriter] = {}
         self.rows: Counter[tuple[str, str]] = Counter()
         self.non_finite: Counter[str] = Counter()
+        self._files: dict[Path, pq.ParquetWriter] = {}
+        self._description: TableDescription | None = None
+        self._part = folder
+        self._is_new = not folder.exists()
         if (folder / _DESCRIPTION).exists() and not force:
             msg = f"{folder}: holds tables already; name another folder or add --force"
-            raise TableError(msg)
+            raise OutputFileError(msg)
 
-    def __enter__(self) -> TableWriter:
-        for split in SPLITS:
-            (self.folder / split).mkdir(parents=True, exist_ok=True)
-        (self.folder / _DESCRIPTION).unlink(missing_ok=True)
+    def __enter__(self) -> Self:
+        with self._disk_errors():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._part = Path(tempfile.mkdtemp(prefix=".", suffix=".part", dir=self.folder))
+            for split in SPLITS:
+                (self._part / split).mkdir()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for path, writer in self._files.items():
-            writer.close()
-            if kind is None:
-                _part(path).replace(path)
-            else:
-                _part(path).unlink(missing_ok=True)
+        complete = False
+        try:
+            with self._disk_errors():
+                for writer in self._files.values():
+                    writer.close()
+                if kind is None:
+                    self._commit()
+                    complete = True
+        finally:
+            shutil.rmtree(self._part, ignore_errors=True)
+            if self._is_new and not complete:
+                with contextlib.suppress(OSError):
+                    self.folder.rmdir()
 
     def extend(self, kind: str, split: NDArray[np.int64], columns: Mapping[str, NDArray[Any]]) -> None:
-        """Append rows of one kind; `split`, shape (N,), numbers the split of each row."""
+        """Append rows of one kind; `split`, shape (N,), numbers the split of each row.
+
+        Raises
+        ------
+        OutputFileError
+            If they cannot be written.
+        """
         self._count_non_finite(columns)
         for number, name in enumerate(SPLITS):
             chosen = split == number
             table = pa.table({column: values[chosen] for column, values in columns.items()})
-            path = self.folder / name / f"{kind}.parquet"
-            if path not in self._files:
-                self._files[path] = pq.ParquetWriter(_part(path), table.schema, compression="zstd")
-            self._files[path].write_table(table)
+            path = self._part / name / f"{kind}.parquet"
+            with self._disk_errors():
+                if path not in self._files:
+                    self._files[path] = pq.ParquetWriter(path, table.schema, compression="zstd")
+                if len(table):
+                    self._files[path].write_table(table)
             self.rows[kind, name] += len(table)
+
+    def describe(self, description: TableDescription) -> None:
+        """Give the description, without which there are no tables; call once, after the last rows."""
+        self._description = description
+
+    def _commit(self) -> None:
+        """Put the new tables in place; there is no description while they are mixed with old ones."""
+        if self._description is None:
+            msg = "the tables were not described"
+            raise RuntimeError(msg)
+        (self._part / _DESCRIPTION).write_text(self._description.model_dump_json(indent=1), encoding="utf-8")
+        (self.folder / _DESCRIPTION).unlink(missing_ok=True)
+        for path in (*self._files, self._part / _DESCRIPTION):
+            final = self.folder / path.relative_to(self._part)
+            final.parent.mkdir(exist_ok=True)
+            path.replace(final)
 
     def _count_non_finite(self, columns: Mapping[str, NDArray[Any]]) -> None:
         reconstructed = columns.get("reconstructed")
         for column, values in columns.items():
             if values.dtype.kind != "f":
                 continue
-            bad = ~np.isfinite(values)  # type: ignore[call-overload]  # a floating-point column
+            bad = ~np.isfinite(values)
             if column.startswith("target.") and reconstructed is not None:
                 bad &= reconstructed.astype(bool)
             if count := int(np.count_nonzero(bad)):
                 self.non_finite[column] += count
 
-    def describe(self, description: TableDescription) -> None:
-        """Write the description, which makes the folder valid; call after the context has ended."""
-        path = self.folder / _DESCRIPTION
-        _part(path).write_text(description.model_dump_json(indent=1), encoding="utf-8")
-        _part(path).replace(path)
-
-
-def _part(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}.part")
+    @contextlib.contextmanager
+    def _disk_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            msg = f"{self.folder}: tables cannot be written there ({error.strerror or error})"
+            raise OutputFileError(msg) from error
 
 
 def read_description(folder: Path) -> TableDescription:
-    """Description of a table folder.
+    """Read the description of a table folder.
 
     Raises
     ------
@@ -134,15 +189,28 @@ def read_description(folder: Path) -> TableDescription:
 
 
 def read_table(folder: Path, split: str, kind: str) -> pd.DataFrame:
-    """One table, see the module's description.
+    """Read one table, see the module's description.
+
+    Parameters
+    ----------
+    folder
+        The table folder.
+    split
+        One of `SPLITS`.
+    kind
+        One of `KINDS`.
 
     Raises
     ------
     TableError
-        If it is missing.
+        If it is missing or damaged.
     """
     path = folder / split / f"{kind}.parquet"
     if not path.is_file():
         msg = f"{path}: is missing; make the tables again with 'flashsim preprocess'"
         raise TableError(msg)
-    return pd.read_parquet(path)
+    try:
+        return pd.read_parquet(path)
+    except (pa.ArrowException, OSError) as error:
+        msg = f"{path}: is damaged ({str(error).splitlines()[0]}); make the tables again"
+        raise TableError(msg) from error

@@ -12,18 +12,33 @@ Two kinds:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-__all__ = ["MAX_KNOTS", "QuantileNormal", "Relation", "Standard", "wrap_angle"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = [
+    "MAX_KNOTS",
+    "QuantileForm",
+    "QuantileNormal",
+    "Relation",
+    "Scale",
+    "Standard",
+    "StandardForm",
+    "normal_quantile",
+    "wrap_angle",
+]
 
 Floats = NDArray[np.float64]
 
+Scale = Literal["linear", "abs", "log", "log1p"]
+
 MAX_KNOTS = 1000
-"""Knots of a fitted distribution function between two point masses."""
+"""Equally spaced knots of a fitted distribution function between two point masses; tails get a few more."""
 
 _SMALLEST_PROBABILITY = 1e-7
 _ATOM_FRACTION = 0.005
@@ -52,7 +67,7 @@ class Relation:
     width
         Softness w of s(x) = w log(1 + exp((x - t) / w)): x - t far above the threshold, positive below it.
     floor
-        Smallest |x| of a ratio, against gen values of zero.
+        Smallest x of a ratio, against gen values of zero.
     """
 
     kind: Literal["none", "difference", "angle", "ratio", "product", "excess"] = "none"
@@ -103,6 +118,13 @@ class Relation:
         return np.maximum(self.width * np.logaddexp(0.0, (gen - self.threshold) / self.width), 1e-9)
 
 
+class QuantileForm(TypedDict):
+    """JSON form of `QuantileNormal`."""
+
+    values: list[float]
+    probabilities: list[float]
+
+
 @dataclass(frozen=True)
 class QuantileNormal:
     """Randomised probability integral transform to a standard normal, exact for point masses.
@@ -132,8 +154,25 @@ class QuantileNormal:
     values: Floats
     probabilities: Floats
 
+    def __post_init__(self) -> None:
+        shape = self.values.shape
+        if self.probabilities.shape != shape or len(shape) != 1 or shape[0] < 2:
+            msg = (
+                f"expected two equally long lists of knots, found shapes {shape}, {self.probabilities.shape}"
+            )
+            raise ValueError(msg)
+        for name, knots in (("values", self.values), ("probabilities", self.probabilities)):
+            if not (np.isfinite(knots).all() and (np.diff(knots) >= 0.0).all()):
+                msg = f"expected finite {name} that never fall"
+                raise ValueError(msg)
+        if self.probabilities[0] != 0.0 or self.probabilities[-1] != 1.0:
+            msg = f"expected probabilities from 0 to 1, found {self.probabilities[[0, -1]].tolist()}"
+            raise ValueError(msg)
+
     @classmethod
-    def fit(cls, column: NDArray[np.floating], *, discrete: bool = False) -> QuantileNormal:
+    def fit(
+        cls, column: NDArray[np.floating], *, discrete: bool = False, atoms: Sequence[float] = ()
+    ) -> QuantileNormal:
         """Fit the distribution function of a column.
 
         Parameters
@@ -142,6 +181,8 @@ class QuantileNormal:
             Finite values, shape (N,).
         discrete
             Make every distinct value an atom (integers, flags, identification levels).
+        atoms
+            Values that are atoms however rare they are; others are where they are frequent.
 
         Raises
         ------
@@ -156,6 +197,7 @@ class QuantileNormal:
         is_atom = np.ones(len(distinct), dtype=bool)
         if not discrete:
             is_atom = counts >= max(_ATOM_COUNT, _ATOM_FRACTION * len(data))
+            is_atom |= np.isin(distinct, atoms)
         values: list[Floats] = []
         probabilities: list[Floats] = []
         edges = np.searchsorted(data, distinct[is_atom], side="left")
@@ -186,7 +228,7 @@ class QuantileNormal:
         return low, high
 
     def forward(self, column: NDArray[np.floating], uniform: Floats) -> Floats:
-        """Standard normal values of a column, shape (N,); `uniform` in [0, 1] spreads the atoms."""
+        """Map a column to standard normal values, shape (N,); `uniform` in [0, 1] spreads the atoms."""
         low, high = self.bounds(column)
         return normal_quantile(low + uniform * (high - low))
 
@@ -194,21 +236,32 @@ class QuantileNormal:
         """Values of the fitted column's kind, shape (N,), for any finite `normal`."""
         u = ndtr(np.asarray(normal, dtype=np.float64))
         right = np.searchsorted(self.probabilities, u, side="right")
-        upper = np.clip(right, 1, len(self.values) - 1) if len(self.values) > 1 else np.zeros_like(right)
-        lower = np.maximum(upper - 1, 0)
+        # At u = 1 there is no knot above: the last piece that is not level holds its end.
+        last = int(np.searchsorted(self.probabilities, 1.0, side="left"))
+        upper = np.minimum(right, last)
+        lower = upper - 1
         x0, x1 = self.values[lower], self.values[upper]
         u0, u1 = self.probabilities[lower], self.probabilities[upper]
-        width = np.where(u1 > u0, u1 - u0, 1.0)
-        return x0 + np.clip((u - u0) / width, 0.0, 1.0) * (x1 - x0)
+        inside: Floats = x0 + (u - u0) / (u1 - u0) * (x1 - x0)
+        return np.minimum(inside, x1)  # rounding must not carry a value beyond its piece
 
-    def to_json(self) -> dict[str, list[float]]:
+    def to_json(self) -> QuantileForm:
         """JSON form; `from_json` gives the same transform back, bit by bit."""
         return {"values": self.values.tolist(), "probabilities": self.probabilities.tolist()}
 
     @classmethod
-    def from_json(cls, content: dict[str, list[float]]) -> QuantileNormal:
-        """Transform of a JSON form."""
-        return cls(np.array(content["values"]), np.array(content["probabilities"]))
+    def from_json(cls, content: QuantileForm) -> QuantileNormal:
+        """Make the transform of a JSON form.
+
+        Raises
+        ------
+        ValueError
+            If the knots are not those of a distribution function.
+        """
+        return cls(
+            np.array(content["values"], dtype=np.float64),
+            np.array(content["probabilities"], dtype=np.float64),
+        )
 
 
 def normal_quantile(u: Floats) -> Floats:
@@ -217,10 +270,26 @@ def normal_quantile(u: Floats) -> Floats:
 
 
 def _continuous_piece(data: Floats) -> tuple[Floats, Floats]:
-    """Quantile knots of sorted values between two atoms: values, and probabilities in [0, 1]."""
+    """Quantile knots of sorted values between two atoms: values, and probabilities in [0, 1].
+
+    The outermost knots are halved until they hold as few rows as allowed: the piece between the last two
+    would otherwise spread a heavy tail evenly up to the largest value.
+    """
     knots = int(np.clip(len(data) // _ROWS_PER_KNOT, 2, MAX_KNOTS))
-    u = np.linspace(0.0, 1.0, knots)
+    halvings = max(0, int(np.log2(len(data) / (knots * _ROWS_PER_KNOT))))
+    tail = 0.5 ** np.arange(1, halvings + 1) / (knots - 1)
+    u = np.concatenate(([0.0], tail[::-1], np.linspace(0.0, 1.0, knots)[1:-1], 1.0 - tail, [1.0]))
     return np.quantile(data, u), u
+
+
+class StandardForm(TypedDict):
+    """JSON form of `Standard`."""
+
+    scale: Scale
+    mean: float
+    deviation: float
+    minimum: float
+    maximum: float
 
 
 @dataclass(frozen=True)
@@ -233,20 +302,20 @@ class Standard:
     Parameters
     ----------
     scale
-        ``linear``, ``abs`` (the magnitude), ``log`` (clipped where the argument is not positive) or ``log1p``.
+        ``linear``, ``abs`` (the magnitude), ``log`` or ``log1p``; what has no logarithm counts as smallest.
     mean, deviation, minimum, maximum
         Of the scaled column. A constant column has deviation 1.
     """
 
-    scale: Literal["linear", "abs", "log", "log1p"]
+    scale: Scale
     mean: float
     deviation: float
     minimum: float
     maximum: float
 
     @classmethod
-    def fit(cls, column: NDArray[np.floating], scale: Literal["linear", "abs", "log", "log1p"]) -> Standard:
-        """Fit to finite values of shape (N,).
+    def fit(cls, column: NDArray[np.floating], scale: Scale) -> Standard:
+        """Fit to values of shape (N,); those that are not finite after scaling are left out.
 
         Raises
         ------
@@ -264,7 +333,7 @@ class Standard:
         return cls(scale, float(np.mean(scaled)), deviation, float(np.min(scaled)), float(np.max(scaled)))
 
     def forward(self, column: NDArray[np.floating]) -> Floats:
-        """Standardised values, shape (N,), inside the fitted range."""
+        """Standardised values, shape (N,), inside the fitted range; NaN stays NaN."""
         scaled = _scaled(np.asarray(column, dtype=np.float64), self.scale)
         return (np.clip(scaled, self.minimum, self.maximum) - self.mean) / self.deviation
 
@@ -284,30 +353,30 @@ class Standard:
         scaled = _scaled(np.asarray(column, dtype=np.float64), self.scale)
         return (scaled < self.minimum) | (scaled > self.maximum)
 
-    def to_json(self) -> dict[str, str | float]:
+    def to_json(self) -> StandardForm:
         """JSON form; `from_json` gives the same transform back."""
-        return {
-            "scale": self.scale,
-            "mean": self.mean,
-            "deviation": self.deviation,
-            "minimum": self.minimum,
-            "maximum": self.maximum,
-        }
+        return StandardForm(
+            scale=self.scale,
+            mean=self.mean,
+            deviation=self.deviation,
+            minimum=self.minimum,
+            maximum=self.maximum,
+        )
 
     @classmethod
-    def from_json(cls, content: dict[str, str | float]) -> Standard:
+    def from_json(cls, content: StandardForm) -> Standard:
         """Transform of a JSON form."""
-        return cls(**content)  # type: ignore[arg-type]  # checked by the model file's schema version
+        return cls(**content)
 
 
-def _scaled(column: Floats, scale: str) -> Floats:
-    with np.errstate(divide="ignore", invalid="ignore"):
+def _scaled(column: Floats, scale: Scale) -> Floats:
+    with np.errstate(divide="ignore"):
         match scale:
             case "abs":
                 return np.abs(column)
             case "log":
-                return np.where(column > 0.0, np.log(column), -np.inf)
+                return np.log(np.maximum(column, 0.0))
             case "log1p":
-                return np.where(column > -1.0, np.log1p(column), -np.inf)
+                return np.log1p(np.maximum(column, -1.0))
             case _:
                 return column

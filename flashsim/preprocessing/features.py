@@ -5,15 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flashsim.objects import (
-    STATUS_FLAGS,
+from flashsim.conditioning import (
     Activity,
     Angle,
     Bits,
@@ -23,9 +21,14 @@ from flashsim.objects import (
     EventValue,
     GenField,
 )
-from flashsim.collection import Collection
+from flashsim.gencollections import STATUS_FLAGS
 from flashsim.preprocessing.kernels import closest, ring_sum
 from flashsim.transforms import wrap_angle
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from flashsim.collection import Collection
 
 __all__ = ["GenChunk", "conditioning_branches", "conditioning_columns"]
 
@@ -81,28 +84,43 @@ def conditioning_columns(
 
 
 def _columns_of(entry: Conditioning, chunk: GenChunk, gen: str | None) -> Mapping[str, NDArray[Any]]:
-    if isinstance(entry, EventValue):
-        value = chunk.event_values[entry.branch]
-        return {entry.name: value if gen is None else value[chunk.collections[gen].event_rows]}
-    if isinstance(entry, Activity):
-        return {entry.name: _activity(entry, chunk, gen)}
-    objects = chunk.collections[gen or ""]
+    match entry:
+        case EventValue():
+            return {entry.name: _of_event(chunk.event_values[entry.branch], chunk, gen)}
+        case Activity(outer=None):
+            others = chunk.collections[entry.of]
+            total = np.bincount(others.event_rows, weights=others["pt"], minlength=chunk.events)
+            return {entry.name: _of_event(total, chunk, gen)}
+        case _:
+            return _columns_of_objects(entry, chunk, gen or "")
+
+
+def _of_event(values: NDArray[Any], chunk: GenChunk, gen: str | None) -> NDArray[Any]:
+    """One value an event, or the event's value for each of its objects."""
+    return values if gen is None else values[chunk.collections[gen].event_rows]
+
+
+def _columns_of_objects(entry: Conditioning, chunk: GenChunk, gen: str) -> Mapping[str, NDArray[Any]]:
+    objects = chunk.collections[gen]
+    columns: dict[str, NDArray[Any]] = {}
     match entry:
         case GenField():
-            return {entry.name: objects[entry.field]}
+            columns[entry.name] = objects[entry.field]
         case Angle():
             angle = objects[entry.field].astype(np.float64)
-            return {f"{entry.name}_cos": np.cos(angle), f"{entry.name}_sin": np.sin(angle)}
+            columns = {f"{entry.name}_cos": np.cos(angle), f"{entry.name}_sin": np.sin(angle)}
         case Categories():
             label = np.abs(objects[entry.field].astype(np.int64))
-            return {
-                f"{entry.name}_{name}": np.isin(label, labels) for name, labels in entry.categories.items()
-            }
+            for category, labels in entry.categories.items():
+                columns[f"{entry.name}_{category}"] = np.isin(label, labels)
         case Bits():
             flags = objects[entry.field].astype(np.int64)
-            return {flag: (flags >> STATUS_FLAGS.index(flag)) & 1 for flag in entry.flags}
+            columns = {flag: (flags >> STATUS_FLAGS.index(flag)) & 1 for flag in entry.flags}
         case Closest():
-            return _closest(entry, objects, chunk.collections[entry.of], same=entry.of == gen)
+            columns = _closest(entry, objects, chunk.collections[entry.of], same=entry.of == gen)
+        case Activity():
+            columns[entry.name] = _ring_activity(entry, objects, chunk.collections[entry.of])
+    return columns
 
 
 def _closest(entry: Closest, objects: Collection, others: Collection, *, same: bool) -> Columns:
@@ -138,12 +156,7 @@ def _closest(entry: Closest, objects: Collection, others: Collection, *, same: b
     return columns
 
 
-def _activity(entry: Activity, chunk: GenChunk, gen: str | None) -> NDArray[np.float64]:
-    others = chunk.collections[entry.of]
-    if entry.outer is None:
-        total = np.bincount(others.event_rows, weights=others["pt"], minlength=chunk.events)
-        return total if gen is None else total[chunk.collections[gen].event_rows]
-    objects = chunk.collections[gen or ""]
+def _ring_activity(entry: Activity, objects: Collection, others: Collection) -> NDArray[np.float64]:
     return ring_sum(
         objects.offsets,
         objects["eta"],
@@ -153,5 +166,5 @@ def _activity(entry: Activity, chunk: GenChunk, gen: str | None) -> NDArray[np.f
         others["phi"],
         others["pt"],
         entry.inner,
-        entry.outer,
+        entry.outer or 0.0,
     )

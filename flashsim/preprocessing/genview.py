@@ -5,16 +5,19 @@ Training and generation both call `build_gen_view`, so what a network is given c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import awkward as ak
 import numpy as np
-from numpy.typing import NDArray
 
-from flashsim.objects import STATUS_FLAGS, GenCollection, GenView
 from flashsim.collection import Collection, flat_column
+from flashsim.gencollections import STATUS_FLAGS, GenCollection, GenView
 from flashsim.preprocessing.kernels import jets_that_are_leptons, lepton_origin
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import awkward as ak
+    from numpy.typing import NDArray
 
 __all__ = ["build_gen_view", "gen_view_branches"]
 
@@ -76,7 +79,7 @@ def _build(
         raw[field] = values.astype(np.float64 if values.dtype.kind == "f" else np.int64)
     computed: dict[str, Callable[[], NDArray[Any]]] = {
         "index": lambda: Collection(offsets, {}).local_index,
-        "charge": lambda: -np.sign(raw["pdgId"]),  # type: ignore[arg-type]  # an integer column
+        "charge": lambda: -np.sign(raw["pdgId"]),
         "origin": lambda: lepton_origin(offsets, raw["pdgId"], raw["statusFlags"], raw["genPartIdxMother"]),
     }
     columns = {field: computed[field]() if field in computed else raw[field] for field in declared.fields}
@@ -89,14 +92,14 @@ def _selected(
     raw: Mapping[str, NDArray[Any]],
     built: Mapping[str, Collection],
 ) -> NDArray[np.bool_]:
-    keep = np.asarray(raw["pt"] >= declared.min_pt)  # type: ignore[operator]  # a floating-point column
+    keep = np.asarray(raw["pt"] >= declared.min_pt)
     if declared.abs_pdg_id:
-        keep &= np.isin(np.abs(raw["pdgId"]), declared.abs_pdg_id)  # type: ignore[arg-type]
+        keep &= np.isin(np.abs(raw["pdgId"]), declared.abs_pdg_id)
     for flag in declared.all_flags:
-        keep &= (raw["statusFlags"] & _bit(flag)) != 0  # type: ignore[operator]
+        keep &= (raw["statusFlags"] & _bit(flag)) != 0
     if declared.any_flags:
         mask = sum(_bit(flag) for flag in declared.any_flags)
-        keep &= (raw["statusFlags"] & mask) != 0  # type: ignore[operator]
+        keep &= (raw["statusFlags"] & mask) != 0
     if declared.clean is not None:
         leptons = built[declared.clean.of]
         keep &= ~jets_that_are_leptons(

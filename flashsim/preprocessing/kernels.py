@@ -24,7 +24,7 @@ def _delta_phi(a: float, b: float) -> float:
 
 
 @numba.njit(cache=True)
-def closest(
+def closest(  # noqa: PLR0917  # numba has no keyword-only arguments
     offsets: Integers,
     eta: Floats,
     phi: Floats,
@@ -33,7 +33,7 @@ def closest(
     other_phi: Floats,
     rank: int,
     cone: float,
-    same: bool,  # noqa: FBT001  # numba has no keyword-only arguments
+    same: bool,
 ) -> tuple[Integers, Floats]:
     """Find the `rank`-th closest of the other objects inside a cone.
 
@@ -80,7 +80,7 @@ def closest(
 
 
 @numba.njit(cache=True)
-def ring_sum(
+def ring_sum(  # noqa: PLR0917
     offsets: Integers,
     eta: Floats,
     phi: Floats,
@@ -103,7 +103,7 @@ def ring_sum(
 
 
 @numba.njit(cache=True)
-def jets_that_are_leptons(
+def jets_that_are_leptons(  # noqa: PLR0917
     offsets: Integers,
     eta: Floats,
     phi: Floats,

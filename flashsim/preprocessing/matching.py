@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from flashsim.collection import Collection
 from flashsim.transforms import wrap_angle
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from flashsim.collection import Collection
+
 __all__ = ["match"]
+
+_INDICES = 1 << 20
+"""More objects than an event has; an index beyond would otherwise reach into the next event."""
 
 
 def match(gen: Collection, reco: Collection, index_field: str) -> NDArray[np.int64]:
@@ -39,7 +45,7 @@ def match(gen: Collection, reco: Collection, index_field: str) -> NDArray[np.int
         return rows
     key_gen = _key(gen.event_rows, gen["index"])
     index = reco[index_field].astype(np.int64)
-    key_reco = np.where(index >= 0, _key(reco.event_rows, index), -1)
+    key_reco = np.where((index >= 0) & (index < _INDICES), _key(reco.event_rows, index), -1)
     order = np.argsort(key_gen)
     place = np.minimum(np.searchsorted(key_gen[order], key_reco), len(order) - 1)
     candidate = order[place]
@@ -49,11 +55,11 @@ def match(gen: Collection, reco: Collection, index_field: str) -> NDArray[np.int
         reco["eta"][matched].astype(np.float64) - gen["eta"][partner],
         wrap_angle(reco["phi"][matched].astype(np.float64) - gen["phi"][partner]),
     )
-    # The last write wins, so the closest comes last.
-    farthest_first = np.argsort(-distance, kind="stable")
+    # The last write wins, so the closest comes last, and of equally close ones the first in the collection.
+    farthest_first = np.lexsort((-matched, -distance))
     rows[partner[farthest_first]] = matched[farthest_first]
     return rows
 
 
 def _key(event: NDArray[np.int64], index: NDArray[Any]) -> NDArray[np.int64]:
-    return event * (1 << 20) + index.astype(np.int64)
+    return event * _INDICES + index.astype(np.int64)

@@ -3,31 +3,40 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
+from flashsim.codec import allows
+from flashsim.collection import Collection, flat_column
 from flashsim.errors import InputFileError
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.nanoaod.schema import detect_version
 from flashsim.noise import Stream, event_hash
-from flashsim.objects import ObjectDeclaration
-from flashsim.collection import Collection, flat_column
 from flashsim.preprocessing.features import GenChunk, conditioning_branches, conditioning_columns
 from flashsim.preprocessing.genview import build_gen_view, gen_view_branches
 from flashsim.preprocessing.matching import match
 from flashsim.tables import SPLITS, TableDescription, TableWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    import awkward as ak
+
+    from flashsim.objects import ObjectDeclaration, Split
 
 __all__ = ["EVENT_IDS", "gen_branches", "gen_chunk", "preprocess", "require_branches"]
 
 EVENT_IDS = ("run", "luminosityBlock", "event")
 
 _log = logging.getLogger(__name__)
+
+Columns = dict[str, NDArray[Any]]
+Rows = NDArray[np.int64]
 
 
 def gen_branches(declaration: ObjectDeclaration) -> list[str]:
@@ -47,7 +56,7 @@ def gen_chunk(
     """
     event_values = conditioning_branches([*declaration.conditioning, *declaration.fakes.conditioning])
     return GenChunk(
-        collections=collections or build_gen_view(declaration.gen_view, arrays),
+        collections=build_gen_view(declaration.gen_view, arrays) if collections is None else collections,
         event_values={name: np.asarray(arrays[name]) for name in event_values},
         events=len(arrays["event"]),
     )
@@ -56,21 +65,39 @@ def gen_chunk(
 def require_branches(file: NanoFile, wanted: Sequence[str], purpose: str) -> None:
     """Check that a file has all branches.
 
+    Parameters
+    ----------
+    file
+        The input.
+    wanted
+        Full branch names.
+    purpose
+        What they are wanted for, to end "needed ...".
+
     Raises
     ------
     InputFileError
-        Naming the file, the missing branches and what they are wanted for.
+        Naming the file, the missing branches, what they are wanted for, and the mend.
     """
     missing = [name for name in wanted if not file.has(name)]
     if not missing:
         return
-    shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
-    is_data = not any(name.startswith(("GenPart", "GenJet", "Generator")) for name in file.branches)
-    hint = (
-        "it has no gen-level branches at all: is it collision data?" if is_data else "use simulated NanoAOD"
-    )
-    msg = f"{file.path}: lacks {shown}, needed {purpose}; {hint}"
+    shown = ", ".join(missing[:4]) + (f" and {len(missing) - 4} more" if len(missing) > 4 else "")
+    found = f"{len(wanted) - len(missing)} of {len(wanted)} branches"
+    msg = f"{file.path}: lacks {shown}, needed {purpose} (found {found}): {_mend(file, missing)}"
     raise InputFileError(msg)
+
+
+def _mend(file: NanoFile, missing: Sequence[str]) -> str:
+    """Advise what to do about missing branches, from what else the file has."""
+    present = {name.partition("_")[0] for name in file.branches}
+    if not present & {"GenPart", "GenJet", "Generator", "genWeight"}:
+        return "it has no generator level, as collision data; use simulated NanoAOD"
+    if absent := sorted({name.partition("_")[0] for name in missing} - present - set(EVENT_IDS)):
+        return f"it has no {' and no '.join(absent)} at all; use NanoAOD of full content, as CMS makes it"
+    if set(missing) & set(EVENT_IDS):
+        return f"events are told apart by {', '.join(EVENT_IDS)}; make the file again with all three kept"
+    return "make the file again with these branches kept"
 
 
 def preprocess(
@@ -105,37 +132,45 @@ def preprocess(
     ------
     InputFileError
         If a file cannot be read, lacks a needed branch, or is of another NanoAOD version than the first.
-    TableError
-        If the folder holds tables already.
+    OutputFileError
+        If the folder holds tables already and `force` is not set, or cannot be written.
     """
     declaration, version, total = _survey(declaration, files)
-    maker = _ChunkTables(declaration)
     done = 0
     with TableWriter(output, force=force) as writer:
+        tables = _ChunkTables(declaration, writer)
         for path in files:
             with NanoFile(path) as file:
-                for _, stop, arrays in file.chunks(maker.branches, chunk):
-                    maker.write(writer, arrays)
+                for _, stop, arrays in file.chunks(tables.branches, chunk):
+                    tables.write(arrays)
                     if progress is not None:
                         progress(done + stop, total)
                 done += file.num_entries
-    description = TableDescription(
-        schema_version=1,
-        declaration=declaration,
-        nanoaod_version=version,
-        files=[str(path) for path in files],
-        events={split: writer.rows["events", split] for split in SPLITS},
-        gen_objects={split: writer.rows["objects", split] for split in SPLITS},
-        reconstructed=maker.reconstructed,
-        fakes={split: writer.rows["fakes", split] for split in SPLITS},
-        non_finite=dict(writer.non_finite),
-    )
-    writer.describe(description)
+        description = TableDescription(
+            schema_version=1,
+            declaration=declaration,
+            nanoaod_version=version,
+            files=[str(path) for path in files],
+            events={split: writer.rows["events", split] for split in SPLITS},
+            gen_objects={split: writer.rows["objects", split] for split in SPLITS},
+            reconstructed=tables.reconstructed,
+            fakes={split: writer.rows["fakes", split] for split in SPLITS},
+            non_finite=dict(writer.non_finite),
+        )
+        writer.describe(description)
+    for branch, count in tables.not_allowed.items():
+        if count:
+            _log.warning(
+                "%d values of %s_%s are outside of what the declaration allows; generated ones will not be",
+                count,
+                declaration.collection,
+                branch,
+            )
     return description
 
 
 def _survey(declaration: ObjectDeclaration, files: Sequence[str]) -> tuple[ObjectDeclaration, str, int]:
-    """Declaration with the targets that all files have, their NanoAOD version, and the number of events."""
+    """Find the targets that all files have, their NanoAOD version, and the number of events."""
     kept = {target.branch for target in declaration.targets}
     versions: dict[str, str] = {}
     events = 0
@@ -146,9 +181,7 @@ def _survey(declaration: ObjectDeclaration, files: Sequence[str]) -> tuple[Objec
             needed += [f"{collection}_{field}" for field in ("pt", "eta", "phi", declaration.match)]
             require_branches(file, needed, f"to preprocess {declaration.name}")
             versions[detect_version(file.branches)] = file.path
-            kept &= {
-                name.removeprefix(f"{collection}_") for name in file.branches if name.startswith(collection)
-            }
+            kept = {branch for branch in kept if file.has(f"{collection}_{branch}")}
             events += file.num_entries
     if len(versions) > 1:
         found = ", ".join(f"{path} is {version}" for version, path in versions.items())
@@ -159,8 +192,7 @@ def _survey(declaration: ObjectDeclaration, files: Sequence[str]) -> tuple[Objec
         raise InputFileError(msg)
     if left_out := [target.branch for target in declaration.targets if target.branch not in kept]:
         _log.info("targets that the inputs do not have, left out: %s", ", ".join(left_out))
-    targets = [target for target in declaration.targets if target.branch in kept]
-    return declaration.model_copy(update={"targets": targets}), next(iter(versions)), events
+    return declaration.with_targets(kept), next(iter(versions)), events
 
 
 @dataclass
@@ -168,6 +200,7 @@ class _ChunkTables:
     """Turns chunks of arrays into table rows."""
 
     declaration: ObjectDeclaration
+    writer: TableWriter
 
     def __post_init__(self) -> None:
         d = self.declaration
@@ -175,37 +208,46 @@ class _ChunkTables:
         reco = [f"{d.collection}_{field}" for field in self.reco_fields]
         self.branches = sorted({*EVENT_IDS, *gen_branches(d), *reco})
         self.reconstructed = dict.fromkeys(SPLITS, 0)
+        self.not_allowed: Counter[str] = Counter()
 
-    def write(self, writer: TableWriter, arrays: dict[str, ak.Array]) -> None:
+    def write(self, arrays: dict[str, ak.Array]) -> None:
+        """Append the rows of a chunk."""
         d = self.declaration
         chunk = gen_chunk(d, arrays)
+        events = _Events(arrays, d.split)
         gen, reco = chunk.collections[d.gen], self._reco(arrays)
-        ids = {name: np.asarray(arrays[name]).astype(np.int64) for name in EVENT_IDS}
-        split = self._split(ids)
+        for target in d.targets:
+            self.not_allowed[target.branch] += int(np.count_nonzero(~allows(target, reco[target.branch])))
         rows = match(gen, reco, d.match)
         found = rows >= 0
+        found_in = events.split[gen.event_rows[found]]
+        for number, name in enumerate(SPLITS):
+            self.reconstructed[name] += int(np.count_nonzero(found_in == number))
         unmatched = np.ones(len(reco), dtype=bool)
         unmatched[rows[found]] = False
-        for number, name in enumerate(SPLITS):
-            self.reconstructed[name] += int(np.count_nonzero(found & (split[gen.event_rows] == number)))
-
-        event_conditioning = _prefixed("conditioning", conditioning_columns(d.fakes.conditioning, chunk))
-        object_columns = _prefixed("conditioning", conditioning_columns(d.conditioning, chunk, d.gen))
-        object_columns |= _prefixed("gen", {field: gen[field] for field in d.references()})
-        targets = {target.branch: reco[target.branch].astype(np.float32) for target in d.targets}
-        safe = np.maximum(rows, 0)
-        for name, values in targets.items():
-            taken = values[safe] if len(values) else np.zeros(len(gen), dtype=np.float32)
-            object_columns[f"target.{name}"] = np.where(found, taken, np.float32(np.nan))
-
         fakes = reco.select(unmatched)
-        counts = fakes.counts
-        self._extend(writer, "objects", split, ids, gen.event_rows, {"reconstructed": found} | object_columns)
-        fake_columns = {name: values[fakes.event_rows] for name, values in event_conditioning.items()}
-        fake_columns |= _prefixed("target", {name: values[unmatched] for name, values in targets.items()})
-        self._extend(writer, "fakes", split, ids, fakes.event_rows, fake_columns)
-        every = np.arange(chunk.events)
-        self._extend(writer, "events", split, ids, every, {"fakes": counts} | event_conditioning)
+        self._write_objects(events, chunk, reco, rows)
+        self._write_fakes(events, chunk, fakes)
+
+    def _write_objects(self, events: _Events, chunk: GenChunk, reco: Collection, rows: Rows) -> None:
+        d = self.declaration
+        gen, found = chunk.collections[d.gen], rows >= 0
+        columns: Columns = {"reconstructed": found}
+        columns |= _prefixed("conditioning", conditioning_columns(d.conditioning, chunk, d.gen))
+        columns |= _prefixed("gen", {field: gen[field] for field in d.references()})
+        for name in (target.branch for target in d.targets):
+            column = np.full(len(gen), np.nan, dtype=np.float32)
+            column[found] = reco[name][rows[found]]
+            columns[f"target.{name}"] = column
+        events.write(self.writer, "objects", gen.event_rows, columns)
+
+    def _write_fakes(self, events: _Events, chunk: GenChunk, fakes: Collection) -> None:
+        d = self.declaration
+        conditioning = _prefixed("conditioning", conditioning_columns(d.fakes.conditioning, chunk))
+        columns: Columns = {name: values[fakes.event_rows] for name, values in conditioning.items()}
+        columns |= {f"target.{t.branch}": fakes[t.branch].astype(np.float32) for t in d.targets}
+        events.write(self.writer, "fakes", fakes.event_rows, columns)
+        events.write(self.writer, "events", np.arange(chunk.events), {"fakes": fakes.counts} | conditioning)
 
     def _reco(self, arrays: dict[str, ak.Array]) -> Collection:
         flat = {
@@ -214,27 +256,26 @@ class _ChunkTables:
         offsets = flat[self.reco_fields[0]][0]
         return Collection(offsets, {field: values for field, (_, values) in flat.items()})
 
-    def _split(self, ids: dict[str, NDArray[np.int64]]) -> NDArray[np.int64]:
-        """Number of the split of each event: by its identity, so that no file order can mix them."""
-        events = event_hash(*(ids[name] for name in EVENT_IDS))
-        u = Stream(0, "event", "split").uniform(events, np.zeros(len(events), dtype=np.int64), 1)[:, 0]
-        share = self.declaration.split
-        return np.where(u < share.test, 2, np.where(u < share.test + share.validation, 1, 0)).astype(np.int64)
 
-    @staticmethod
-    def _extend(
-        writer: TableWriter,
-        kind: str,
-        split: NDArray[np.int64],
-        ids: dict[str, NDArray[np.int64]],
-        rows: NDArray[np.int64],
-        columns: dict[str, NDArray[Any]],
-    ) -> None:
-        named = {name: values[rows] for name, values in ids.items()}
-        writer.extend(kind, split[rows], named | {name: _compact(values) for name, values in columns.items()})
+class _Events:
+    """Identity and split of the events of a chunk."""
+
+    def __init__(self, arrays: dict[str, ak.Array], share: Split) -> None:
+        self.ids = {name: np.asarray(arrays[name]).astype(np.int64) for name in EVENT_IDS}
+        # By the event's identity, so that neither the order of files nor their chunks can mix the splits.
+        keys = event_hash(*(self.ids[name] for name in EVENT_IDS))
+        u = Stream(0, "event", "split").uniform(keys, np.zeros(len(keys), dtype=np.int64), 1)[:, 0]
+        number = np.where(u < share.test, 2, np.where(u < share.test + share.validation, 1, 0))
+        self.split = number.astype(np.int64)
+
+    def write(self, writer: TableWriter, kind: str, rows: Rows, columns: Columns) -> None:
+        """Append table rows that belong to the events of these rows."""
+        named = {name: values[rows] for name, values in self.ids.items()}
+        named |= {name: _compact(values) for name, values in columns.items()}
+        writer.extend(kind, self.split[rows], named)
 
 
-def _prefixed(prefix: str, columns: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+def _prefixed(prefix: str, columns: Mapping[str, NDArray[Any]]) -> Columns:
     return {f"{prefix}.{name}": values for name, values in columns.items()}
 
 

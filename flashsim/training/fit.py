@@ -6,27 +6,40 @@ prototype's GPU idle half of the time.
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import logging
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import lightning
+import numpy as np
 import pandas as pd
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from torch import Tensor, nn
 
-from flashsim.training.recipe import Schedule
+from flashsim.errors import RecipeError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from flashsim.training.recipe import Schedule
 
 __all__ = ["FitResult", "Loss", "fit"]
 
 Loss = Callable[[nn.Module, tuple[Tensor, ...], torch.Generator | None], Tensor]
 """(network, tensors of a batch, generator of noise) to the mean loss, a scalar."""
 
+_Data = dict[str, tuple[Tensor, ...]]
+
 Report = Callable[[int, int, float], None]
 """Called after every epoch with (epoch, largest number of epochs, best validation loss so far)."""
+
+
+_EVALUATED_ROWS = 8192
 
 
 @dataclass(frozen=True)
@@ -51,45 +64,54 @@ class FitResult:
 
 
 class _Batches:
-    """Random batches of row numbers, anew every epoch."""
+    """Batches of row numbers; with a seed in random order, which depends on seed and epoch only."""
 
-    def __init__(self, rows: int, batch: int, *, shuffle: bool) -> None:
-        self.rows, self.batch, self.shuffle = rows, batch, shuffle
+    def __init__(self, rows: int, batch: int, *, seed: int | None = None) -> None:
+        self.rows, self.batch, self.seed, self.epoch = rows, batch, seed, 0
+        # Lightning tells the epoch to the sampler of a loader, also after a resumption.
+        self.sampler, self.batch_sampler = self, None
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
 
     def __len__(self) -> int:
-        return max(1, self.rows // self.batch) if self.shuffle else -(-self.rows // self.batch)
+        return -(-self.rows // self.batch) if self.seed is None else max(1, self.rows // self.batch)
 
     def __iter__(self) -> Iterator[Tensor]:
-        order = torch.randperm(self.rows) if self.shuffle else torch.arange(self.rows)
+        order = torch.arange(self.rows)
+        if self.seed is not None:
+            order = torch.randperm(self.rows, generator=_generator(self.seed, self.epoch))
         for step in range(len(self)):
             yield order[step * self.batch : (step + 1) * self.batch]
+
+
+def _generator(seed: int, number: int) -> torch.Generator:
+    return torch.Generator().manual_seed(_seed_of(seed, number))
+
+
+def _seed_of(seed: int, number: int) -> int:
+    """Mix two numbers: torch's generator keeps 32 bits of a seed."""
+    return int.from_bytes(hashlib.blake2b(f"{seed} {number}".encode(), digest_size=4).digest(), "little")
 
 
 class _Fitting(lightning.LightningModule):
     """A network, its data and its loss."""
 
-    def __init__(
-        self,
-        network: nn.Module,
-        loss: Loss,
-        train: tuple[Tensor, ...],
-        validation: tuple[Tensor, ...],
-        schedule: Schedule,
-        steps: int,
-    ) -> None:
+    def __init__(self, network: nn.Module, loss: Loss, data: _Data, schedule: Schedule, seed: int) -> None:
         super().__init__()
-        self.network, self.loss, self.schedule, self.steps = network, loss, schedule, steps
-        self.sizes = (len(train), len(validation))
-        for name, tensors in (("train", train), ("validation", validation)):
+        self.network, self.loss, self.schedule, self.seed = network, loss, schedule, seed
+        self.sizes = {name: len(tensors) for name, tensors in data.items()}
+        for name, tensors in data.items():
             for number, tensor in enumerate(tensors):
                 # Buffers move to the device with the network; not persistent: checkpoints stay small.
                 self.register_buffer(f"{name}_{number}", tensor, persistent=False)
 
     def rows(self, name: str, index: Tensor | slice) -> tuple[Tensor, ...]:
-        count = self.sizes[name == "validation"]
-        return tuple(self.get_buffer(f"{name}_{number}")[index] for number in range(count))
+        return tuple(self.get_buffer(f"{name}_{number}")[index] for number in range(self.sizes[name]))
 
     def training_step(self, index: Tensor, _: int) -> Tensor:
+        # Dropout and dequantisation belong to the step, so that a resumed fit goes on as if never stopped.
+        torch.manual_seed(_seed_of(self.seed, self.global_step))
         loss = self.loss(self.network, self.rows("train", index), None)
         self.log("train", loss, on_step=False, on_epoch=True, batch_size=len(index))
         return loss
@@ -101,11 +123,12 @@ class _Fitting(lightning.LightningModule):
         self.log("validation", loss, on_step=False, on_epoch=True, batch_size=len(index))
 
     def configure_optimizers(self) -> lightning.pytorch.utilities.types.OptimizerLRScheduler:
+        schedule, steps = self.schedule, int(self.trainer.estimated_stepping_batches)
         optimizer = torch.optim.AdamW(
-            self.network.parameters(), lr=self.schedule.learning_rate, weight_decay=self.schedule.weight_decay
+            self.network.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay
         )
         cycle = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, max_lr=self.schedule.learning_rate, total_steps=self.steps + 1, pct_start=0.2
+            optimizer, max_lr=schedule.learning_rate, total_steps=steps + 1, pct_start=0.2
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": cycle, "interval": "step"}}
 
@@ -113,22 +136,31 @@ class _Fitting(lightning.LightningModule):
 class _Log(Callback):
     """Writes the losses of every epoch to a CSV file, which a resumed fit goes on with."""
 
-    def __init__(self, path: Path, report: Report | None, *, resume: bool) -> None:
+    def __init__(self, path: Path, report: Report | None) -> None:
         self.path, self.report = path, report
-        if resume and path.is_file():
-            self.history = pd.read_csv(path)
-        else:
-            self.history = pd.DataFrame({"epoch": [], "train": [], "validation": []})
+        self.history = pd.DataFrame({"epoch": [], "train": [], "validation": []})
+        if path.is_file():
+            self.history = pd.read_csv(path, float_precision="round_trip")
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, _: lightning.LightningModule) -> None:
         losses = {name: float(trainer.callback_metrics[name]) for name in ("train", "validation")}
         earlier = self.history[self.history["epoch"] < trainer.current_epoch]
         row = pd.DataFrame([{"epoch": trainer.current_epoch, **losses}])
         self.history = pd.concat([earlier, row], ignore_index=True) if len(earlier) else row
-        self.history.to_csv(self.path, index=False)
+        part = self.path.with_name(f".{self.path.name}.part")
+        self.history.to_csv(part, index=False)
+        part.replace(self.path)
         if self.report is not None:
             best = float(self.history["validation"].min())
             self.report(trainer.current_epoch + 1, trainer.max_epochs or 0, best)
+
+    def is_over(self, schedule: Schedule) -> bool:
+        """Whether the fit has come to its end: all epochs, or no improvement for long."""
+        epochs = len(self.history)
+        if epochs == 0:
+            return False
+        since_best = epochs - 1 - int(self.history["validation"].to_numpy().argmin())
+        return epochs >= schedule.epochs or since_best >= schedule.patience
 
 
 def fit(
@@ -137,14 +169,17 @@ def fit(
     train: tuple[Tensor, ...],
     validation: tuple[Tensor, ...],
     schedule: Schedule,
-    folder: Path,
     *,
+    folder: Path,
     seed: int,
     resume: bool = False,
     report: Report | None = None,
     accelerator: str = "auto",
 ) -> FitResult:
     """Train a network in place and leave it with the weights of its best epoch, in evaluation mode.
+
+    A fit that was interrupted and resumed gives the weights of one that was not; what the network, tables
+    and schedule are is not checked.
 
     Parameters
     ----------
@@ -161,29 +196,61 @@ def fit(
     seed
         Fixes batches and noise.
     resume
-        Go on from the last checkpoint in the folder, if there is one.
+        Go on from the last checkpoint in the folder, if there is one; otherwise they are removed.
     report
         Called after every epoch.
     accelerator
         Lightning's name of the device: ``auto``, ``cpu``, ``cuda``.
+
+    Raises
+    ------
+    RecipeError
+        If the loss is not finite.
     """
-    rows = len(train[0])
-    batch = min(schedule.batch, max(1, rows // schedule.min_steps))
-    batches = _Batches(rows, batch, shuffle=True)
-    fitting = _Fitting(network, loss, train, validation, schedule, schedule.epochs * len(batches))
-    best = ModelCheckpoint(
-        folder, filename="best", monitor="validation", save_last=True, enable_version_counter=False
-    )
-    last = folder / "last.ckpt"
+    best, last, losses = (folder / name for name in ("best.ckpt", "last.ckpt", "losses.csv"))
+    if not (resume and last.is_file() and best.is_file() and losses.is_file()):
+        for path in (best, last, losses):
+            path.unlink(missing_ok=True)
     folder.mkdir(parents=True, exist_ok=True)
-    log = _Log(folder / "losses.csv", report, resume=resume and last.is_file())
+    log = _Log(losses, report)
+    fitting = _Fitting(network, loss, {"train": train, "validation": validation}, schedule, seed)
+    if not log.is_over(schedule):
+        _run(fitting, folder, log, last if last.is_file() else None, accelerator)
+    history = log.history
+    if not np.isfinite(history["validation"].to_numpy(np.float64)).all():
+        msg = f"{folder}: the loss is not finite in epoch {len(history)}; train with a lower learning_rate"
+        raise RecipeError(msg)
+    checkpoint = torch.load(best, weights_only=True, map_location="cpu")
+    fitting.cpu().load_state_dict(checkpoint["state_dict"])
+    network.eval()
+    best_epoch = int(history["validation"].to_numpy().argmin())
+    return FitResult(
+        train_loss=_mean_loss(fitting, "train"),
+        validation_loss=float(history["validation"].to_numpy()[best_epoch]),
+        best_epoch=best_epoch,
+        epochs=len(history),
+        history=history,
+    )
+
+
+def _run(fitting: _Fitting, folder: Path, log: _Log, checkpoint: Path | None, accelerator: str) -> None:
+    schedule = fitting.schedule
+    rows, held_out = (len(fitting.rows(name, slice(None))[0]) for name in ("train", "validation"))
+    batches = _Batches(rows, min(schedule.batch, max(1, rows // schedule.min_steps)), seed=fitting.seed)
+    keep = ModelCheckpoint(
+        folder,
+        filename="best",
+        monitor="validation",
+        save_last=True,
+        save_on_train_epoch_end=True,
+        enable_version_counter=False,
+    )
     with torch.random.fork_rng(), _quiet_lightning():
-        torch.manual_seed(seed)
         trainer = lightning.Trainer(
             accelerator=accelerator,
             devices=1,
             max_epochs=schedule.epochs,
-            callbacks=[best, EarlyStopping("validation", patience=schedule.patience), log],
+            callbacks=[log, EarlyStopping("validation", patience=schedule.patience), keep],
             logger=False,
             gradient_clip_val=schedule.gradient_clip,
             enable_progress_bar=False,
@@ -194,49 +261,32 @@ def fit(
         trainer.fit(
             fitting,
             train_dataloaders=batches,
-            val_dataloaders=_Batches(len(validation[0]), 8192, shuffle=False),
-            ckpt_path=last if resume and last.is_file() else None,
+            val_dataloaders=_Batches(held_out, _EVALUATED_ROWS),
+            ckpt_path=checkpoint,
         )
-    checkpoint = torch.load(best.best_model_path, weights_only=True, map_location="cpu")
-    fitting.load_state_dict(checkpoint["state_dict"])
-    network.to("cpu").eval()
-    history = log.history
-    best_row = history.loc[history["validation"].idxmin()]
-    return FitResult(
-        train_loss=_mean_loss(fitting.cpu(), "train"),
-        validation_loss=float(best_row["validation"]),
-        best_epoch=int(best_row["epoch"]),
-        epochs=int(history["epoch"].max()) + 1,
-        history=history,
-    )
 
 
 @torch.no_grad()
 def _mean_loss(fitting: _Fitting, name: str) -> float:
     """Loss of the kept network over a whole table, without dropout."""
     fitting.eval()
-    total, rows = 0.0, 0
-    count = len(fitting.rows(name, slice(None))[0])
-    for number, index in enumerate(_Batches(count, 8192, shuffle=False)):
+    rows = len(fitting.rows(name, slice(None))[0])
+    total = 0.0
+    for number, index in enumerate(_Batches(rows, _EVALUATED_ROWS)):
         generator = torch.Generator().manual_seed(number)
         total += float(fitting.loss(fitting.network, fitting.rows(name, index), generator)) * len(index)
-        rows += len(index)
     return total / rows
 
 
-class _quiet_lightning(warnings.catch_warnings):  # noqa: N801  # used like a function
+@contextlib.contextmanager
+def _quiet_lightning() -> Iterator[None]:
     """Lightning advises on hardware, workers and folders; none of it applies to in-memory tensors."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._log = logging.getLogger("lightning.pytorch")
-
-    def __enter__(self) -> None:
-        super().__enter__()
+    log = logging.getLogger("lightning.pytorch")
+    level = log.level
+    with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"lightning\..*")
-        self._level = self._log.level
-        self._log.setLevel(logging.ERROR)
-
-    def __exit__(self, *error: object) -> None:
-        self._log.setLevel(self._level)
-        super().__exit__(*error)  # type: ignore[arg-type]
+        log.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            log.setLevel(level)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from flashsim.tables import TableDescription, read_description, read_table
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
 
 __all__ = ["Rows", "Tables"]
 
@@ -72,23 +76,16 @@ class Rows:
             fakes=self.fakes[keep],
         )
 
-    def matched(self) -> Rows:
-        """Reconstructed objects."""
-        return self.select(self.reconstructed)
-
-    def finite(self, origin: str) -> Rows:
-        """Rows without NaN or infinity in what networks need; others are counted in the log, by column."""
+    def finite(self, kind: Literal["conditioning", "gen", "targets"], origin: str) -> Rows:
+        """Rows without NaN or infinity in columns of a kind; others are counted in the log, by column."""
         keep = np.ones(len(self), dtype=bool)
-        for kind, columns in (("conditioning", self.conditioning), ("target", self.targets)):
-            for name, column in columns.items():
-                bad = ~np.isfinite(column)
-                if kind == "target":
-                    bad &= self.reconstructed
-                if bad.any():
-                    _log.warning(
-                        "%s: %d rows with a non-finite %s '%s' set aside", origin, bad.sum(), kind, name
-                    )
-                keep &= ~bad
+        columns: Columns = getattr(self, kind)
+        for name, column in columns.items():
+            good = np.isfinite(column)
+            if not good.all():
+                count = np.count_nonzero(~good)
+                _log.warning("%s: %d rows set aside, not finite in %s '%s'", origin, count, kind, name)
+            keep &= good
         return self.select(keep)
 
 
@@ -110,16 +107,26 @@ class Tables:
         return read_description(self.folder)
 
     def objects(self, split: str) -> Rows:
-        """Gen objects, with what was reconstructed of them."""
+        """Gen objects, reconstructed or not; targets are NaN where they are not."""
         return self._rows(split, "objects")
 
+    def matched(self, split: str) -> Rows:
+        """Gen objects that were reconstructed, with finite targets."""
+        rows = self._rows(split, "objects")
+        return self._with_targets(rows.select(rows.reconstructed), split, "objects")
+
     def fakes(self, split: str) -> Rows:
-        """Reconstructed objects without a gen object."""
-        return self._rows(split, "fakes")
+        """Reconstructed objects without a gen object, with finite targets."""
+        return self._with_targets(self._rows(split, "fakes"), split, "fakes")
 
     def events(self, split: str) -> Rows:
         """Events, with the number of fakes."""
         return self._rows(split, "events")
 
     def _rows(self, split: str, kind: str) -> Rows:
-        return Rows.of(read_table(self.folder, split, kind)).finite(f"{self.folder}/{split}/{kind}")
+        rows = Rows.of(read_table(self.folder, split, kind))
+        return rows.finite("conditioning", f"{self.folder}/{split}/{kind}")
+
+    def _with_targets(self, rows: Rows, split: str, kind: str) -> Rows:
+        origin = f"{self.folder}/{split}/{kind}"
+        return rows.finite("gen", origin).finite("targets", origin)

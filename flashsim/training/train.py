@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import platform
 import time
@@ -9,22 +10,27 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from flashsim.codec import Columns, ConditioningCodec, TargetCodec
-from flashsim.errors import OutputFileError, TableError
+from flashsim.errors import OutputFileError, RecipeError, TableError
 from flashsim.flows import ConditionalMAF
-from flashsim.modelfile import FakeModel, ObjectModel, unrelated
+from flashsim.modelfile import FakeModel, ObjectModel
 from flashsim.networks import Perceptron
 from flashsim.training.fit import FitResult, Loss, fit
-from flashsim.training.recipe import EfficiencyRecipe, FlowRecipe, Schedule, TrainingRecipe
-from flashsim.training.tables import Tables
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from flashsim.training.recipe import EfficiencyRecipe, FlowRecipe, Schedule, TrainingRecipe
+    from flashsim.training.tables import Rows, Tables
 
 __all__ = ["train"]
 
@@ -58,7 +64,7 @@ def train(
     runs
         Folder of checkpoints and logs; the output's name with ``.run`` by default.
     resume
-        Go on from the checkpoints in `runs`.
+        Go on from the checkpoints in `runs`; the model is that of a training without interruption.
     force
         Replace an existing model file.
     accelerator
@@ -70,8 +76,10 @@ def train(
     ------
     TableError
         If the tables are of another object than the recipe, or too small.
+    RecipeError
+        If a loss is not finite, or `resume` finds checkpoints of another recipe or of other tables.
     OutputFileError
-        If the output exists and `force` is not set.
+        If the output exists and `force` is not set, or cannot be written.
     """
     if output.exists() and not force:
         msg = f"{output}: exists already; name another output or add --force"
@@ -81,9 +89,10 @@ def train(
         msg = f"{tables.folder}: holds tables of '{declaration.name}', the recipe is for '{recipe.object}'"
         raise TableError(msg)
     started = time.monotonic()
-    trainer = _Trainer(
-        tables, recipe, runs or output.with_name(f"{output.name}.run"), resume, accelerator, report
-    )
+    runs = runs or output.with_name(f"{output.name}.run")
+    _check_size(tables, recipe.min_rows)
+    _begin(runs, tables, recipe, resume=resume)
+    trainer = _Trainer(tables, recipe, runs, resume, accelerator, report)
     conditioning, efficiency = trainer.efficiency()
     targets, flow = trainer.flow(conditioning)
     fakes = trainer.fakes()
@@ -99,6 +108,45 @@ def train(
     )
     model.save(output, force=force)
     return model, trainer.results
+
+
+def _check_size(tables: Tables, least: int) -> None:
+    """See that there is enough for all networks, before any of them is trained for long."""
+    for what, rows, wanted in (
+        ("events", tables.events, 1),
+        ("gen objects", tables.objects, 1),
+        ("reconstructed objects", tables.matched, least),
+    ):
+        train, validation = len(rows("train")), len(rows("validation"))
+        if train < wanted or validation < 1:
+            msg = (
+                f"{tables.folder}: has {train} {what} to train on and {validation} to validate, expected at "
+                f"least {wanted} and 1: preprocess more events"
+            )
+            raise TableError(msg)
+
+
+def _begin(runs: Path, tables: Tables, recipe: TrainingRecipe, *, resume: bool) -> None:
+    """Note what the checkpoints in a folder are of; a training can only be resumed as what it was."""
+    note = runs / "training.json"
+    content = {
+        "recipe": recipe.model_dump(mode="json"),
+        "tables": tables.description.model_dump(mode="json", exclude={"files"}),
+    }
+    try:
+        if resume and note.is_file():
+            begun = json.loads(note.read_text(encoding="utf-8"))
+            if changed := [name for name, value in content.items() if begun.get(name) != value]:
+                msg = f"{runs}: was begun with another {changed[0]}; train without --resume"
+                raise RecipeError(msg)
+        else:
+            for checkpoint in runs.glob("*/*.ckpt"):
+                checkpoint.unlink()
+        runs.mkdir(parents=True, exist_ok=True)
+        note.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    except (OSError, ValueError) as error:
+        msg = f"{runs}: cannot keep checkpoints ({error})"
+        raise OutputFileError(msg) from error
 
 
 @dataclass
@@ -131,15 +179,7 @@ class _Trainer:
 
     def flow(self, conditioning: ConditioningCodec) -> tuple[TargetCodec, ConditionalMAF]:
         declaration = self.tables.description.declaration
-        objects = {split: self.tables.objects(split).matched() for split in ("train", "validation")}
-        rows = len(objects["train"])
-        if rows < self.recipe.min_rows or len(objects["validation"]) == 0:
-            msg = (
-                f"{self.tables.folder}: has {rows} reconstructed {declaration.name} to train on and "
-                f"{len(objects['validation'])} to validate, expected at least {self.recipe.min_rows} and 1: "
-                "preprocess more events"
-            )
-            raise TableError(msg)
+        objects = {split: self.tables.matched(split) for split in ("train", "validation")}
         codec = TargetCodec.fit(declaration.targets, objects["train"].targets, objects["train"].gen)
         tensors = {
             split: _flow_tensors(codec, t.targets, t.gen, conditioning.encode(t.conditioning))
@@ -152,37 +192,40 @@ class _Trainer:
     def fakes(self) -> FakeModel:
         declaration = self.tables.description.declaration
         events = {split: self.tables.events(split) for split in ("train", "validation")}
-        fakes = {split: self.tables.fakes(split) for split in ("train", "validation")}
         codec = ConditioningCodec.fit(declaration.fakes.conditioning, events["train"].conditioning)
-        largest = declaration.fakes.max_count
-        size, enough = len(codec.transforms), len(fakes["train"]) >= self.recipe.min_rows
-        count = self._perceptron(self.recipe.fake_count, size, largest + 1)
-        if not (enough and len(fakes["validation"])):
-            _log.warning(
-                "only %d unmatched %s to learn from: the model will make none",
-                len(fakes["train"]),
-                declaration.name,
-            )
-            none_at_all = torch.full((largest + 1,), -100.0)
-            none_at_all[0] = 0.0
-            count.start_at(none_at_all)
-            return FakeModel(codec, count.eval(), None, None)
+        fakes = {split: self.tables.fakes(split) for split in ("train", "validation")}
+        if len(fakes["train"]) < self.recipe.min_rows or len(fakes["validation"]) == 0:
+            found = len(fakes["train"])
+            _log.warning("only %d unmatched %s to learn from: the model makes none", found, declaration.name)
+            return FakeModel(codec, self._no_fakes(codec), None, None)
+        count = self._fake_count(codec, events)
+        targets = TargetCodec.fit(declaration.fake_targets(), fakes["train"].targets, {})
+        tensors = {
+            split: _flow_tensors(targets, t.targets, {}, codec.encode(t.conditioning))
+            for split, t in fakes.items()
+        }
+        flow = self._maf(self.recipe.fake_flow, len(targets.targets), len(codec.transforms))
+        self._fit("fake_flow", flow, _flow_loss, tensors, self.recipe.fake_flow.schedule)
+        return FakeModel(codec, count, targets, flow)
+
+    def _no_fakes(self, codec: ConditioningCodec) -> Perceptron:
+        largest = self.tables.description.declaration.fakes.max_count
+        network = self._perceptron(self.recipe.fake_count, len(codec.transforms), largest + 1)
+        network.start_at(torch.tensor([0.0] + [-100.0] * largest))
+        return network.eval()
+
+    def _fake_count(self, codec: ConditioningCodec, events: dict[str, Rows]) -> Perceptron:
+        largest = self.tables.description.declaration.fakes.max_count
         counted = {split: np.minimum(t.fakes, largest) for split, t in events.items()}
         tensors = {
             split: (torch.from_numpy(codec.encode(t.conditioning)), torch.from_numpy(counted[split]))
             for split, t in events.items()
         }
+        network = self._perceptron(self.recipe.fake_count, len(codec.transforms), largest + 1)
         frequency = np.bincount(counted["train"], minlength=largest + 1) + 0.01
-        count.start_at(torch.from_numpy(np.log(frequency / frequency.sum())))
-        self._fit("fake_count", count, _category_loss, tensors, self.recipe.fake_count.schedule)
-        targets = TargetCodec.fit(unrelated(declaration), fakes["train"].targets, {})
-        tensors = {
-            split: _flow_tensors(targets, t.targets, {}, codec.encode(t.conditioning))
-            for split, t in fakes.items()
-        }
-        flow = self._maf(self.recipe.fake_flow, len(targets.targets), size)
-        self._fit("fake_flow", flow, _flow_loss, tensors, self.recipe.fake_flow.schedule)
-        return FakeModel(codec, count, targets, flow)
+        network.start_at(torch.from_numpy(np.log(frequency / frequency.sum())))
+        self._fit("fake_count", network, _category_loss, tensors, self.recipe.fake_count.schedule)
+        return network
 
     def _perceptron(self, recipe: EfficiencyRecipe, inputs: int, outputs: int) -> Perceptron:
         with torch.random.fork_rng():
@@ -207,7 +250,7 @@ class _Trainer:
         name: str,
         network: nn.Module,
         loss: Loss,
-        tensors: dict[str, tuple[Tensor, ...]],
+        tensors: Mapping[str, tuple[Tensor, ...]],
         schedule: Schedule,
     ) -> None:
         report = self.report
@@ -217,7 +260,7 @@ class _Trainer:
             tensors["train"],
             tensors["validation"],
             schedule,
-            self.runs / name,
+            folder=self.runs / name,
             seed=self.recipe.seed,
             resume=self.resume,
             accelerator=self.accelerator,
@@ -241,7 +284,7 @@ def _flow_loss(network: nn.Module, rows: tuple[Tensor, ...], generator: torch.Ge
     low, spread, conditioning = rows
     uniform = torch.rand(low.shape, generator=generator, device=low.device)
     normal = torch.special.ndtri((low + uniform * spread).clamp(1e-6, 1.0 - 1e-6))
-    return -network.log_prob(normal, conditioning).mean()  # type: ignore[operator]  # a ConditionalMAF
+    return -cast("ConditionalMAF", network).log_prob(normal, conditioning).mean()
 
 
 def _binary_loss(network: nn.Module, rows: tuple[Tensor, ...], _: torch.Generator | None) -> Tensor:

@@ -1,0 +1,87 @@
+"""The gen-level collections of an event, as `preprocessing/gen.yaml` declares them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from flashsim.recipes import Recipe
+
+__all__ = ["STATUS_FLAGS", "Cleaning", "GenCollection", "GenView"]
+
+STATUS_FLAGS = (
+    "isPrompt",
+    "isDecayedLeptonHadron",
+    "isTauDecayProduct",
+    "isPromptTauDecayProduct",
+    "isDirectTauDecayProduct",
+    "isDirectPromptTauDecayProduct",
+    "isDirectHadronDecayProduct",
+    "isHardProcess",
+    "fromHardProcess",
+    "isHardProcessTauDecayProduct",
+    "isDirectHardProcessTauDecayProduct",
+    "fromHardProcessBeforeFSR",
+    "isFirstCopy",
+    "isLastCopy",
+    "isLastCopyBeforeFSR",
+)
+"""Bits of ``GenPart_statusFlags`` in order (CMSSW ``reco::GenStatusFlags``, title of the NanoAOD branch)."""
+
+
+class Cleaning(Recipe):
+    """Removal of gen jets that are a lepton: GenJets contain prompt leptons, and often are nothing else."""
+
+    of: str = Field(description="gen collection of the leptons")
+    cone: float = Field(gt=0, description="largest distance in eta and phi between jet and lepton")
+    min_share: float = Field(ge=0, le=1, description="smallest share of the jet's pT that the lepton has")
+
+
+class GenCollection(Recipe):
+    """A selection of gen-level objects of an event."""
+
+    branch: Literal["GenJet", "GenPart"] = Field(description="NanoAOD collection that it is taken from")
+    fields: list[str] = Field(description="branches of the collection; pt, eta and phi among them")
+    abs_pdg_id: list[int] = Field(default=[], description="absolute PDG numbers to keep; empty: all")
+    all_flags: list[str] = Field(default=[], description="status flags that must all be set")
+    any_flags: list[str] = Field(default=[], description="status flags of which one must be set")
+    min_pt: float = Field(default=0.0, ge=0, description="smallest pT in GeV")
+    clean: Cleaning | None = Field(default=None, description="removal of jets that are leptons")
+
+    @field_validator("all_flags", "any_flags")
+    @classmethod
+    def _known_flags(cls, flags: list[str]) -> list[str]:
+        if unknown := [flag for flag in flags if flag not in STATUS_FLAGS]:
+            msg = f"unknown status flags {unknown}; known are {list(STATUS_FLAGS)}"
+            raise ValueError(msg)
+        return flags
+
+    @model_validator(mode="after")
+    def _complete(self) -> GenCollection:
+        particle_cuts = self.abs_pdg_id or self.all_flags or self.any_flags
+        if self.branch != "GenPart" and particle_cuts:
+            msg = "abs_pdg_id, all_flags and any_flags select GenPart, not GenJet"
+            raise ValueError(msg)
+        if missing := {"pt", "eta", "phi"} - set(self.fields):
+            msg = f"fields lacks {sorted(missing)}"
+            raise ValueError(msg)
+        return self
+
+
+class GenView(Recipe):
+    """The gen-level collections of an event, the same for training and for generation."""
+
+    schema_version: Literal[1] = Field(description="version of this format")
+    collections: dict[str, GenCollection] = Field(description="collections by name")
+
+    @model_validator(mode="after")
+    def _known_references(self) -> GenView:
+        for name, collection in self.collections.items():
+            if collection.clean is not None and collection.clean.of not in self.collections:
+                msg = f"{name} is cleaned of unknown collection '{collection.clean.of}'"
+                raise ValueError(msg)
+            if collection.clean is not None and self.collections[collection.clean.of].clean is not None:
+                msg = f"{name} is cleaned of '{collection.clean.of}', which is itself cleaned"
+                raise ValueError(msg)
+        return self
