@@ -16,3 +16,170 @@ def nanoaod_dir() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real NanoAOD files in {folder}; set FLASHSIM_NANOAOD to a folder that has them")
     return folder
+
+
+VERSION = "v9"
+"""NanoAOD version of the made file."""
+
+
+@pytest.fixture(scope="session")
+def made_nanoaod(tmp_path_factory) -> Path:
+    """NanoAOD of 240 made events with everything that the shipped objects need, and some that they do not."""
+    path = tmp_path_factory.mktemp("made") / "made.root"
+    write_made_nanoaod(path, 240)
+    return path
+
+
+@pytest.fixture(scope="session")
+def made_models(made_nanoaod, tmp_path_factory) -> Path:
+    """Folder with a barely trained model of each shipped object."""
+    from flashsim.objects import load_object
+    from flashsim.preprocessing.preprocess import preprocess
+    from flashsim.training.recipe import CountRecipe, EfficiencyRecipe, FlowRecipe, Schedule, TrainingRecipe
+    from flashsim.training.tables import Tables
+    from flashsim.training.train import train
+
+    folder, work = tmp_path_factory.mktemp("models"), tmp_path_factory.mktemp("work")
+    schedule = Schedule(epochs=2, batch=64, min_steps=8)
+    flow = FlowRecipe(layers=1, width=16, depth=1, bins=4, schedule=schedule)
+    for name in ("jets", "muons"):
+        preprocess(load_object(name), [str(made_nanoaod)], work / name)
+        recipe = TrainingRecipe(
+            schema_version=1,
+            object=name,
+            min_rows=5,
+            efficiency=EfficiencyRecipe(width=8, depth=1, schedule=schedule),
+            flow=flow,
+            fake_count=CountRecipe(width=8, depth=1, schedule=schedule),
+            fake_flow=flow,
+        )
+        model = folder / f"{name}.safetensors"
+        train(Tables(work / name), recipe, model, runs=work / f"{name}.run", accelerator="cpu")
+    return folder
+
+
+def write_made_nanoaod(path: Path, events: int, seed: int = 1) -> None:
+    """Write NanoAOD with random events; the objects are those of the shipped declarations."""
+    import numpy as np
+
+    from flashsim.nanoaod.branch import Branch
+    from flashsim.nanoaod.schema import load_schema
+    from flashsim.nanoaod.writing import NanoWriter
+    from flashsim.objects import load_object
+
+    rng = np.random.default_rng(seed)
+    schema = load_schema(VERSION)
+    arrays = _gen_level(rng, events)
+    for name in ("jets", "muons"):
+        arrays |= _reconstructed(rng, load_object(name), arrays, schema)
+    arrays |= {
+        "HLT_IsoMu24": rng.random(events) < 0.3,
+        "MET_pt": rng.exponential(30.0, events),
+        **_jagged(rng, "Electron", events, 1, {"pt": lambda n: rng.exponential(20.0, n)}),
+    }
+    arrays["Electron_jetIdx"] = -1 * (arrays["Electron_pt"] > 0)
+    branches = [schema.get(name, Branch(name, np.dtype("bool"), None, "trigger bit")) for name in arrays]
+    with NanoWriter(path) as writer:
+        writer.tree("Events", branches, counter_titles={"GenJet": "made gen jets", "Electron": "made"})
+        writer.extend("Events", arrays)
+        sums = [Branch("run", np.dtype("u4")), Branch("genEventSumw", np.dtype("f8"), None, "sum of weights")]
+        writer.tree("Runs", sums)
+        writer.extend("Runs", {"run": [1, 2], "genEventSumw": [0.1, 12.5]})
+        writer.tree("LuminosityBlocks", [Branch("run", np.dtype("u4"))])
+        writer.extend("LuminosityBlocks", {"run": [1, 1, 2]})
+
+
+def _jagged(rng, collection, events, mean, fields):
+    """Jagged columns of a made collection; `fields` make values from their number."""
+    import awkward as ak
+
+    counts = rng.poisson(mean, events)
+    return {f"{collection}_{name}": ak.unflatten(make(counts.sum()), counts) for name, make in fields.items()}
+
+
+def _gen_level(rng, events):
+    """Made events of jets, leptons of both charges, their mothers and pileup."""
+    import numpy as np
+
+    def angles(n):
+        return rng.uniform(-np.pi, np.pi, n).astype(np.float32)
+
+    def normal(n):
+        return rng.normal(1.0, 0.1, n)
+
+    def pick(*values):
+        return lambda n: rng.choice(values, n)
+
+    kinematics = {
+        "pt": lambda n: rng.exponential(25.0, n).astype(np.float32) + np.float32(2.0),
+        "eta": lambda n: rng.normal(0.0, 1.8, n).astype(np.float32),
+        "phi": angles,
+        "mass": lambda n: rng.exponential(5.0, n).astype(np.float32),
+    }
+    particle = {
+        "pdgId": pick(13, -13, 11, -11, 211, 511, 23),
+        "status": pick(1, 2),
+        "statusFlags": pick(8193, 8192, 8200, 4096, 0),
+        "genPartIdxMother": pick(-1, 0),
+    }
+    jet = {"partonFlavour": pick(-5, -1, 0, 2, 4, 21), "hadronFlavour": pick(0, 4, 5)}
+    whole = np.arange(events)
+    return {
+        "run": 1 + whole // 200,
+        "luminosityBlock": 1 + whole // 50,
+        "event": 10_000_000_000 + whole,
+        "genWeight": rng.normal(1.0, 0.3, events).astype(np.float32),
+        "LHEPdfWeight": _jagged(rng, "LHEPdf", events, 3, {"Weight": normal})["LHEPdf_Weight"],
+        **{f"Pileup_{name}": rng.uniform(20, 40, events) for name in ("nTrueInt", "pudensity", "gpudensity")},
+        **{f"Pileup_{name}": rng.integers(10, 60, events) for name in ("nPU", "sumEOOT", "sumLOOT")},
+        **_jagged(rng, "GenPart", events, 6, kinematics | particle),
+        **_jagged(rng, "GenJet", events, 4, kinematics | jet),
+    }
+
+
+def _reconstructed(rng, declaration, arrays, schema):
+    """Columns of the objects that a made detector finds: four of five gen objects, and some of its own."""
+    import awkward as ak
+    import numpy as np
+
+    from flashsim.preprocessing.preprocess import gen_chunk
+
+    chunk = gen_chunk(declaration, {name: ak.Array(values) for name, values in arrays.items()})
+    gen = chunk.collections[declaration.gen]
+    gen = gen.select(rng.random(len(gen)) < 0.8)
+    fake_rows = np.flatnonzero(rng.random(chunk.events) < 0.3)
+    rows = np.concatenate((gen.event_rows, fake_rows))
+    columns = {declaration.match: np.concatenate((gen["index"], np.full(len(fake_rows), -1)))}
+    for target in declaration.targets:
+        if target.exists_in(VERSION) and f"{declaration.collection}_{target.branch}" in schema:
+            alike = target.reference and gen[target.reference]
+            columns[target.branch] = _target(rng, target, alike, len(gen), len(fake_rows))
+    order = np.lexsort((-columns["pt"], rows))
+    counts = np.bincount(rows, minlength=chunk.events)
+    return {
+        f"{declaration.collection}_{name}": ak.unflatten(column[order], counts)
+        for name, column in columns.items()
+    }
+
+
+def _target(rng, target, gen, found, fakes):
+    """Values of one target for objects with and without a gen object."""
+    import numpy as np
+
+    n = found + fakes
+    if target.values is not None:
+        return rng.choice(target.values, n)
+    if target.discrete:
+        return rng.integers(1, 60, n)
+    if gen is None:
+        low, high = target.range or (-1.0, 1.0)
+        values = rng.uniform(low, min(high, 1.0), n)
+        return np.where(rng.random(n) < 0.1, target.special[0], values) if target.special else values
+    alone = (
+        rng.exponential(10.0, fakes) if target.relation in {"excess", "ratio"} else rng.normal(0, 1, fakes)
+    )
+    smeared = gen * rng.normal(1.0, 0.05, found)
+    values = np.concatenate((smeared, alone))
+    if target.threshold is not None:
+        values = target.threshold + np.abs(values - target.threshold)
+    return np.clip(values, *target.range) if target.range else values
