@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+import yaml
 
 MEASURED = re.compile(
     r"(?<![\w.-])\d[\d ,.]*\s?"
@@ -103,3 +104,16 @@ def test_options_of_the_pages_exist(root):
                     (page.name, name, o) for o in re.findall(r"(?<=\s)--[a-z-]+", rest) if o not in known
                 ]
     assert unknown == []
+
+
+def test_examples_of_declarations_are_valid(root, tmp_path):
+    from flashsim.objects import Target, load_object
+    from flashsim.recipes import load_recipe
+    from flashsim.training.recipe import TrainingRecipe
+
+    target, declaration, training = blocks(read(root, "preprocessing/README.md"), "yaml")
+    (tmp_path / "object.yaml").write_text(declaration, encoding="utf-8")
+    (tmp_path / "training.yaml").write_text(training, encoding="utf-8")
+    assert [Target.model_validate(entry) for entry in yaml.safe_load(target)["targets"]]
+    name = load_object(str(tmp_path / "object.yaml")).name
+    assert load_recipe(TrainingRecipe, tmp_path / "training.yaml").object == name

@@ -1,0 +1,54 @@
+"""Every shipped recipe is valid, and belongs to something."""
+
+from __future__ import annotations
+
+import pytest
+
+from flashsim.gencollections import GenView
+from flashsim.generation.recipe import load_output
+from flashsim.objects import load_object
+from flashsim.recipes import STAGES, load_recipe, recipe_folder
+from flashsim.training.recipe import load_training
+
+GEN_VIEWS = {"gen.yaml"}
+
+
+def shipped(stage):
+    return sorted(path.name for path in recipe_folder(stage).glob("*.yaml"))
+
+
+OBJECTS = [name for name in shipped("preprocessing") if name not in GEN_VIEWS]
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+def test_objects_are_valid(name):
+    declaration = load_object(name)
+    assert f"{declaration.name}.yaml" == name
+    assert all(target.description for target in declaration.targets)
+    assert all(entry.description for entry in declaration.conditioning)
+
+
+@pytest.mark.parametrize("name", sorted(GEN_VIEWS))
+def test_gen_views_are_valid(name):
+    assert load_recipe(GenView, recipe_folder("preprocessing") / name).collections
+
+
+@pytest.mark.parametrize("name", shipped("training"))
+def test_training_recipes_are_valid(name):
+    assert load_training(name).object in {load_object(other).name for other in OBJECTS}
+
+
+@pytest.mark.parametrize("name", shipped("generation"))
+def test_output_recipes_are_valid(name):
+    assert "event" in load_output(name).copied
+
+
+def test_every_object_has_a_training_recipe():
+    assert {load_training(name).object for name in shipped("training")} == {
+        load_object(name).name for name in OBJECTS
+    }
+
+
+def test_no_stage_has_recipes_that_nothing_checks():
+    checked = {"preprocessing", "training", "generation"}
+    assert [stage for stage in STAGES if stage not in checked and shipped(stage)] == []
