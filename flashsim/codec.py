@@ -132,7 +132,7 @@ class TargetCodec:
         return np.stack([low for low, _ in pairs], axis=1), np.stack([high for _, high in pairs], axis=1)
 
     def encode(self, columns: Columns, gen: Columns, uniform: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Map to standard normal values, shape (N, D); `uniform` of the same shape spreads the point masses."""
+        """Map to standard normal values, shape (N, D); `uniform` of that shape spreads point masses."""
         low, high = self.bounds(columns, gen)
         return normal_quantile(low + uniform * (high - low))
 
