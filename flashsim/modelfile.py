@@ -6,6 +6,7 @@ comes from; nothing in the file is executed when it is read.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -133,7 +134,8 @@ class ObjectModel:
             msg = f"{path}: cannot be written ({error.strerror or error})"
             raise OutputFileError(msg) from error
         finally:
-            part.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                part.unlink()
 
     def _header(self) -> dict[str, Any]:
         fakes = self.fakes
