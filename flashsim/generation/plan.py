@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -120,8 +121,8 @@ def plan_output(
     needed = sorted({*EVENT_IDS, *(branch for d in declarations for branch in gen_branches(d))})
     require_branches(file, needed, "to generate from it")
     simulated = [declaration.collection for declaration in declarations]
-    # The input's own types come first only where they are those of the version that is written.
-    models = file.branches if version == detected else {}
+    # The input's own types and titles come first, but only where it is of the version that is written.
+    models = [*([file.branches] if version == detected else []), *_schemas(version).values()]
     kept, stale = _kept(file, keep, simulated)
     return OutputPlan(
         version=version,
@@ -167,15 +168,15 @@ def _points_at(branch: Branch, collections: Iterable[str]) -> bool:
 
 def _plan(
     declaration: ObjectDeclaration,
-    models: Mapping[str, Branch],
+    models: Sequence[Mapping[str, Branch]],
     version: str,
     links: Sequence[Link],
     simulated: Sequence[str],
 ) -> CollectionPlan:
     """Branches of one simulated collection in a file of a NanoAOD version.
 
-    Types and titles are those of `models`, the branches of a file of this version, then those of the
-    version's schema, then of the other versions, the latest first.
+    Types and titles are those of the first of `models`, branches by name, that has them; some files have no
+    titles.
     """
     collection = declaration.collection
     left_out = tuple(target.branch for target in declaration.targets if not target.exists_in(version))
@@ -186,13 +187,11 @@ def _plan(
     branches, bits = {}, {}
     for field in fields:
         name = f"{collection}_{field}"
-        model = models.get(name)
-        if model is None or model.collection != collection:
-            model = _of_schemas(name, version) or Branch(
-                name, np.dtype("float32"), collection, titles.get(field, "")
-            )
-        branches[field] = model
-        bits[field] = _bits(name, version) if model.dtype == np.dtype("float32") else None
+        known = [m[name] for m in models if name in m and m[name].collection == collection]
+        dtype = known[0].dtype if known else np.dtype("float32")
+        title = next((branch.title for branch in known if branch.title), titles.get(field, ""))
+        branches[field] = Branch(name, dtype, collection, title)
+        bits[field] = _bits(name, version) if dtype == np.dtype("float32") else None
     return CollectionPlan(branches, bits, left_out)
 
 
@@ -208,15 +207,13 @@ def _link_fields(collection: str, links: Sequence[Link], simulated: Sequence[str
     return fields
 
 
-def _of_schemas(name: str, version: str) -> Branch | None:
-    found = (load_schema(candidate).get(name) for candidate in _nearest(version))
-    return next((branch for branch in found if branch is not None), None)
-
-
 def _bits(name: str, version: str) -> int | None:
-    known = (candidate for candidate in _nearest(version) if name in load_schema(candidate))
+    known = (candidate for candidate, schema in _schemas(version).items() if name in schema)
     return next((mantissa_bits(candidate, name) for candidate in known), None)
 
 
-def _nearest(version: str) -> list[str]:
-    return [version, *(other for other in reversed(VERSIONS) if other != version)]
+@cache
+def _schemas(version: str) -> dict[str, dict[str, Branch]]:
+    """Schemas by version, this version first, then the latest."""
+    order = [version, *(other for other in reversed(VERSIONS) if other != version)]
+    return {candidate: load_schema(candidate) for candidate in order}

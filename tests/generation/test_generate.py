@@ -1,0 +1,276 @@
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+import awkward as ak
+import numpy as np
+import pytest
+import uproot
+
+from flashsim.errors import InputFileError, ModelFileError, OutputFileError
+from flashsim.generation.generate import DEFAULT_CHUNK, Generator
+from flashsim.generation.recipe import load_output
+from flashsim.nanoaod.reading import NanoFile
+from flashsim.nanoaod.writing import NanoWriter
+
+EVENTS = 240
+
+
+def copy_events(source, target, start, stop, leave_out=()):
+    """Copy a range of events into a file of its own."""
+    with NanoFile(source) as file, NanoWriter(target) as writer:
+        branches = [b for b in file.branches.values() if b.name not in leave_out]
+        writer.tree("Events", branches)
+        writer.extend("Events", file.read([b.name for b in branches], start, stop))
+    return target
+
+
+def test_summary(generated, made_nanoaod):
+    summary, path = generated
+    assert (summary.input, summary.output) == (str(made_nanoaod), str(path))
+    assert (summary.version, summary.events) == ("v9", EVENTS)
+    assert summary.stale == ["Electron_jetIdx"]
+    assert summary.trained_on == {}
+    with NanoFile(path) as file:
+        counts = {
+            name: int(ak.sum(ak.num(file.read([f"{name}_pt"])[f"{name}_pt"]))) for name in ("Jet", "Muon")
+        }
+    assert summary.objects == counts
+    assert min(counts.values()) > EVENTS / 4
+
+
+def test_generator_level_is_the_inputs_bit_by_bit(generated, made_nanoaod, content):
+    before, after = content(made_nanoaod), content(generated[1])
+    copied = {name for name in before if name.startswith(("Gen", "gen", "LHE", "Pileup"))}
+    copied |= {"run", "luminosityBlock", "event", "HLT_IsoMu24", "Electron_pt"}
+    assert {name: after[name] for name in copied} == {name: before[name] for name in copied}
+    with NanoFile(made_nanoaod) as source, NanoFile(generated[1]) as output:
+        assert {n: output.branches[n] for n in copied} == {n: source.branches[n] for n in copied}
+        for collection in ("GenJet", "Electron"):
+            assert output.counter_titles[collection] == source.counter_titles[collection]
+        assert "slimmedJets" in output.counter_titles["Jet"]
+
+
+def test_nothing_reconstructed_is_left_of_the_input(generated, made_nanoaod, content):
+    before, after = content(made_nanoaod), content(generated[1])
+    assert "MET_pt" not in after
+    same = [name for name in after if name.startswith(("Jet_", "Muon_")) and after[name] == before.get(name)]
+    assert same == []
+
+
+def test_file_is_a_tree_that_root_reads(generated):
+    with uproot.open(generated[1]) as file:
+        assert file.classnames()["Events;1"] == "TTree"
+        tree = file["Events"]
+        assert tree.num_entries == EVENTS
+        for branch in tree.branches:
+            assert np.all(np.diff(branch.entry_offsets) > 0), branch.name
+        counters = {key for key in tree.keys() if key.startswith("n")}  # noqa: SIM118  # not a mapping
+        assert counters == {"nJet", "nMuon", "nGenPart", "nGenJet", "nElectron", "nLHEPdfWeight"}
+        assert all(
+            branch.title and "/" not in branch.title for branch in tree.branches if "Jet_" in branch.name
+        )
+
+
+def test_other_trees_are_copied(generated, made_nanoaod):
+    with NanoFile(made_nanoaod) as source, NanoFile(generated[1]) as output:
+        assert set(output.trees) == {"Runs", "LuminosityBlocks"}
+        for name in output.trees:
+            expected, found = source.read_tree(name), output.read_tree(name)
+            assert found[0] == expected[0]
+            assert {k: v.tolist() for k, v in found[1].items()} == {
+                k: v.tolist() for k, v in expected[1].items()
+            }
+
+
+def test_provenance(generated, loaded_models):
+    with uproot.open(generated[1]) as file:
+        made = json.loads(str(file["flashsim"]))
+    assert (made["seed"], made["command"], made["input"]) == (1, "flashsim test", "made.root")
+    digests = {model.declaration.name: model.digest for model in loaded_models}
+    assert {name: model["sha256"] for name, model in made["models"].items()} == digests
+    assert all(len(digest) == 64 for digest in digests.values())
+    assert "Jet_pt" not in made["copied"]
+    assert "pt" in made["simulated"]["Jet"]
+
+
+def test_events_are_consistent(generated):
+    with NanoFile(generated[1]) as file:
+        a = file.read(
+            [n for n in file.branches if n.startswith(("Jet_", "Muon_", "GenJet_pt", "GenPart_pdgId"))]
+        )
+    for collection, threshold in (("Jet", 15.0), ("Muon", 3.0)):
+        pt = a[f"{collection}_pt"]
+        assert ak.all(pt[:, :-1] >= pt[:, 1:])
+        assert ak.min(pt) >= threshold
+        assert ak.all(abs(a[f"{collection}_phi"]) <= np.float32(np.pi))
+    assert ak.all(a["Jet_genJetIdx"] < ak.num(a["GenJet_pt"]))
+    matched = a["Muon_genPartIdx"] >= 0
+    assert ak.all(abs(a["GenPart_pdgId"][a["Muon_genPartIdx"][matched]]) == 13)
+    for event in range(EVENTS):
+        jet_of = a["Muon_jetIdx"][event].tolist()
+        for jet, number in enumerate(a["Jet_nMuons"][event].tolist()):
+            muons = [muon for muon, index in enumerate(jet_of) if index == jet]
+            assert number == len(muons)
+            assert [a[f"Jet_muonIdx{k}"][event][jet] for k in (1, 2)] == [*muons, -1, -1][:2]
+
+
+@pytest.fixture(scope="module")
+def few(made_nanoaod, make_generator, tmp_path_factory):
+    """Give a file of 30 events and what is generated from it at once."""
+    folder = tmp_path_factory.mktemp("few")
+    source = copy_events(made_nanoaod, folder / "few.root", 0, 30)
+    make_generator().run(source, folder / "flash.root")
+    return source, folder / "flash.root"
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 29])
+def test_chunks_change_nothing(few, make_generator, content, tmp_path, chunk):
+    source, expected = few
+    seen = []
+    make_generator(chunk=chunk).run(
+        source, tmp_path / "out.root", progress=lambda done, total: seen.append((done, total))
+    )
+    assert content(tmp_path / "out.root") == content(expected)
+    assert seen == [(done, 30) for done in [*range(0, 30, chunk), 30]]
+
+
+@pytest.mark.parametrize("cut", [1, 100])
+def test_splitting_the_file_changes_nothing(made_nanoaod, make_generator, generated, tmp_path, cut):
+    parts = []
+    for number, (start, stop) in enumerate(((0, cut), (cut, EVENTS))):
+        source = copy_events(made_nanoaod, tmp_path / f"in{number}.root", start, stop)
+        make_generator().run(source, tmp_path / f"out{number}.root")
+        with NanoFile(tmp_path / f"out{number}.root") as file:
+            parts.append(file.read(list(file.branches)))
+    with NanoFile(generated[1]) as file:
+        whole = file.read(list(parts[0]))
+    for name, array in whole.items():
+        joined = ak.concatenate([part[name] for part in parts])
+        assert ak.to_list(joined) == ak.to_list(array), name
+
+
+def test_no_more_than_a_chunk_is_in_memory(made_nanoaod, make_generator, tmp_path, monkeypatch):
+    sizes = []
+    extend = NanoWriter.extend
+
+    def spy(self, name, arrays):
+        if name == "Events":
+            sizes.append(len(arrays["event"]))
+        extend(self, name, arrays)
+
+    monkeypatch.setattr(NanoWriter, "extend", spy)
+    make_generator(chunk=50).run(made_nanoaod, tmp_path / "out.root")
+    assert sizes == [50, 50, 50, 50, 40]
+
+
+def test_no_events(made_nanoaod, make_generator, generated, tmp_path):
+    source = copy_events(made_nanoaod, tmp_path / "empty.root", 0, 0)
+    summary = make_generator().run(source, tmp_path / "out.root", keep=["HLT_*", "Electron_*"])
+    assert (summary.events, summary.objects) == (0, {"Jet": 0, "Muon": 0})
+    with NanoFile(tmp_path / "out.root") as file, NanoFile(generated[1]) as full:
+        assert file.num_entries == 0
+        assert {n: (b.dtype, b.collection) for n, b in file.branches.items()} == {
+            n: (b.dtype, b.collection) for n, b in full.branches.items()
+        }
+
+
+def test_another_version(made_nanoaod, make_generator, tmp_path):
+    summary = make_generator().run(made_nanoaod, tmp_path / "out.root", version="v12")
+    assert summary.version == "v12"
+    assert {"Jet_puId", "Jet_qgl"} <= set(summary.left_out)
+    assert summary.trained_on == {"Jet": "v9", "Muon": "v9"}
+    with NanoFile(tmp_path / "out.root") as file:
+        assert file.branches["Jet_genJetIdx"].dtype == np.int16
+        assert file.branches["Jet_nConstituents"].dtype == np.uint8
+        assert not file.has("Jet_qgl")
+
+
+class Interrupted(BaseException):
+    """As an interrupt of the user, which is no Exception."""
+
+
+def stop_midway(done, total):
+    if done > total / 2:
+        raise Interrupted
+
+
+def test_stopped_midway_leaves_nothing(made_nanoaod, make_generator, tmp_path):
+    with pytest.raises(Interrupted):
+        make_generator(chunk=50).run(made_nanoaod, tmp_path / "out.root", progress=stop_midway)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_damage_midway_leaves_nothing(made_nanoaod, make_generator, tmp_path):
+    source = tmp_path / "damaged.root"
+    with uproot.open(made_nanoaod) as file:
+        basket = file["Events/GenPart_phi"].member("fBasketSeek")[0]
+    content = bytearray(Path(made_nanoaod).read_bytes())
+    content[basket + 80 : basket + 400] = bytes(320)
+    source.write_bytes(content)
+    with pytest.raises(
+        InputFileError, match=r"damaged\.root: is not a ROOT file that can be read, or is damaged"
+    ):
+        make_generator().run(source, tmp_path / "out.root")
+    assert list(tmp_path.iterdir()) == [source]
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_the_input_is_never_replaced(made_nanoaod, make_generator, tmp_path, force):
+    source = copy_events(made_nanoaod, tmp_path / "in.root", 0, 2)
+    (tmp_path / "link.root").symlink_to(source)
+    before = source.read_bytes()
+    with pytest.raises(OutputFileError, match=r"link\.root: is the input"):
+        make_generator().run(source, tmp_path / "link.root", force=force)
+    assert source.read_bytes() == before
+
+
+def test_an_output_is_replaced_only_when_told(made_nanoaod, make_generator, tmp_path):
+    source = copy_events(made_nanoaod, tmp_path / "in.root", 0, 2)
+    output = tmp_path / "out.root"
+    output.write_bytes(b"precious")
+    with pytest.raises(OutputFileError, match=r"out\.root: exists already"):
+        make_generator().run(source, output)
+    assert output.read_bytes() == b"precious"
+    make_generator().run(source, output, force=True)
+    with NanoFile(output) as file:
+        assert file.num_entries == 2
+
+
+def test_a_failed_replacement_keeps_the_old_output(made_nanoaod, make_generator, tmp_path):
+    output = tmp_path / "out.root"
+    output.write_bytes(b"precious")
+    with pytest.raises(Interrupted):
+        make_generator(chunk=50).run(made_nanoaod, output, force=True, progress=stop_midway)
+    assert output.read_bytes() == b"precious"
+
+
+def test_models_must_fit_together(loaded_models):
+    with pytest.raises(ModelFileError, match="two models simulate Jet"):
+        Generator([loaded_models[0], loaded_models[0]], load_output())
+    with pytest.raises(ModelFileError, match="name at least one model"):
+        Generator([], load_output())
+
+
+def test_one_object_alone(made_nanoaod, loaded_models, generated, content, tmp_path):
+    """Simulating muons does not change jets."""
+    (jets,) = (model for model in loaded_models if model.declaration.collection == "Jet")
+    Generator([jets], load_output()).run(made_nanoaod, tmp_path / "out.root")
+    alone, both = content(tmp_path / "out.root"), content(generated[1])
+    assert "Muon_pt" not in alone
+    assert "Jet_muonIdx1" not in alone
+    assert {n: v for n, v in alone.items() if n.startswith("Jet_")} == {
+        n: v
+        for n, v in both.items()
+        if n.startswith("Jet_") and n not in {"Jet_muonIdx1", "Jet_muonIdx2", "Jet_nMuons"}
+    }
+
+
+def test_quiet_and_a_sensible_chunk(made_nanoaod, make_generator, tmp_path, caplog, capfd):
+    with caplog.at_level(logging.WARNING):
+        make_generator().run(copy_events(made_nanoaod, tmp_path / "in.root", 0, 3), tmp_path / "out.root")
+    assert caplog.records == []
+    assert capfd.readouterr() == ("", "")
+    assert 1000 <= DEFAULT_CHUNK <= 20_000

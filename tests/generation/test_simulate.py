@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import awkward as ak
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flashsim.errors import InputFileError
+from flashsim.generation.simulate import ObjectSimulator
+from flashsim.nanoaod.reading import NanoFile
+from flashsim.noise import event_hash
+from flashsim.preprocessing.preprocess import EVENT_IDS, gen_chunk
+
+
+@pytest.fixture(scope="module")
+def arrays(made_nanoaod):
+    with NanoFile(made_nanoaod) as file:
+        return file.read(
+            [name for name in file.branches if name.startswith(("Gen", "Pileup"))] + [*EVENT_IDS]
+        )
+
+
+@pytest.fixture(scope="module")
+def simulator(loaded_models):
+    """Give the simulator of a collection, with any options."""
+
+    def make(collection, **options):
+        (model,) = (m for m in loaded_models if m.declaration.collection == collection)
+        return ObjectSimulator(model, **{"seed": 1} | options)
+
+    return make
+
+
+def simulate(simulator, arrays, **options):
+    chunk = gen_chunk(simulator.declaration, arrays)
+    events = event_hash(*(np.asarray(arrays[name]) for name in EVENT_IDS))
+    return simulator.simulate(chunk, events, **options)
+
+
+def changed(arrays, **columns):
+    return arrays | columns
+
+
+@pytest.mark.parametrize("collection", ["Jet", "Muon"])
+def test_every_object_is_whole(simulator, arrays, collection):
+    simulated = simulator(collection)
+    objects = simulate(simulated, arrays)
+    declaration = simulated.declaration
+    assert objects.events == len(arrays["event"])
+    assert len(objects) > objects.events / 4
+    expected = {t.branch for t in declaration.targets} | {d.branch for d in declaration.derived}
+    assert set(objects.columns) == expected | {declaration.match}
+    for target in declaration.targets:
+        values = objects[target.branch]
+        assert np.all(np.isfinite(values)), target.branch
+        if target.values is not None:
+            assert set(np.unique(values)) <= set(target.values), target.branch
+        if target.threshold is not None:
+            assert values.min() >= target.threshold, target.branch
+        if target.range is not None:
+            inside = (values >= target.range[0]) & (values <= target.range[1])
+            assert np.all(inside | np.isin(values, target.special)), target.branch
+
+
+@pytest.mark.parametrize("collection", ["Jet", "Muon"])
+def test_a_gen_object_gives_at_most_one(simulator, arrays, collection):
+    simulated = simulator(collection)
+    objects = simulate(simulated, arrays)
+    declaration = simulated.declaration
+    gen = gen_chunk(declaration, arrays).collections[declaration.gen]
+    found = objects[declaration.match] >= 0
+    pairs = np.stack((objects.event_rows[found], objects[declaration.match][found]), axis=1)
+    assert len(np.unique(pairs, axis=0)) == len(pairs)
+    known = set(zip(gen.event_rows.tolist(), gen["index"].tolist(), strict=True))
+    assert {(int(event), int(index)) for event, index in pairs} <= known
+    assert 0 < np.count_nonzero(found) < len(gen)
+    assert np.any(~found)
+
+
+def test_what_follows_from_gen_and_from_reco(simulator, arrays):
+    simulated = simulator("Muon")
+    muons = simulate(simulated, arrays)
+    gen = gen_chunk(simulated.declaration, arrays).collections["GenMuon"]
+    origin = dict(zip(zip(gen.event_rows, gen["index"], strict=True), gen["origin"], strict=True))
+    keys = zip(muons.event_rows, muons["genPartIdx"], strict=True)
+    expected = [origin.get((event, int(index)), 0) for event, index in keys]
+    assert muons["genPartFlav"].tolist() == expected
+    assert len(set(expected)) > 2
+    assert np.array_equal(muons["pdgId"], -13 * muons["charge"])
+    assert np.unique(muons["mass"]).tolist() == [pytest.approx(0.10566, rel=1e-3)]
+
+
+def test_charges_follow_those_of_gen_but_can_flip(simulator, arrays):
+    simulated = simulator("Muon")
+    gen = gen_chunk(simulated.declaration, arrays).collections["GenMuon"]
+    charge = dict(zip(zip(gen.event_rows, gen["index"], strict=True), gen["charge"], strict=True))
+    muons = simulate(simulated, arrays)
+    matched = muons["genPartIdx"] >= 0
+    keys = zip(muons.event_rows[matched], muons["genPartIdx"][matched], strict=True)
+    product = muons["charge"][matched] * [charge[event, int(index)] for event, index in keys]
+    # The made detector gives charges at random; a model of it must give both signs.
+    assert set(product) == {-1.0, 1.0}
+
+
+@settings(deadline=None, max_examples=15)
+@given(st.data())
+@pytest.mark.parametrize("collection", ["Jet", "Muon"])
+def test_any_part_of_the_events_gives_the_same_objects(simulator, arrays, collection, data):
+    simulated = simulator(collection)
+    whole = simulate(simulated, arrays)
+    events = whole.events
+    start = data.draw(st.integers(0, events - 1))
+    stop = data.draw(st.integers(start + 1, min(events, start + 40)))
+    part = simulate(simulated, {name: array[start:stop] for name, array in arrays.items()})
+    rows = slice(whole.offsets[start], whole.offsets[stop])
+    assert np.array_equal(part.counts, whole.counts[start:stop])
+    for name, column in part.columns.items():
+        assert column.tobytes() == whole[name][rows].tobytes(), name
+
+
+def test_order_of_events_does_not_matter(simulator, arrays):
+    simulated = simulator("Jet")
+    whole = simulate(simulated, arrays)
+    mirrored = simulate(simulated, {name: array[::-1] for name, array in arrays.items()})
+    assert np.array_equal(mirrored.counts, whole.counts[::-1])
+    assert np.array_equal(np.sort(mirrored["pt"]), np.sort(whole["pt"]))
+
+
+def test_seeds_and_folds_differ(simulator, arrays):
+    first = simulate(simulator("Jet"), arrays)
+    again, fold = simulate(simulator("Jet"), arrays), simulate(simulator("Jet"), arrays, fold=1)
+    seed = simulate(simulator("Jet", seed=2), arrays)
+    assert np.array_equal(first["pt"], again["pt"])
+    for other in (fold, seed):
+        assert not np.array_equal(other["pt"], first["pt"])
+        assert not np.array_equal(other.counts, first.counts)
+
+
+def test_events_without_gen_objects(simulator, arrays):
+    none = ak.Array(np.zeros((len(arrays["event"]), 0), dtype=np.float32))
+    empty = changed(
+        arrays,
+        **{
+            name: ak.values_astype(none, np.int32) if "Idx" in name or "Id" in name else none
+            for name in arrays
+            if name.startswith("Gen") and arrays[name].ndim > 1
+        },
+    )
+    empty["GenPart_statusFlags"] = ak.values_astype(none, np.int32)
+    jets = simulate(simulator("Jet"), empty)
+    assert len(jets) > 0
+    assert set(jets["genJetIdx"]) == {-1.0}
+
+
+@pytest.mark.parametrize(
+    ("branch", "value", "message"),
+    [
+        ("GenJet_mass", np.nan, r"x\.root: 'mass', from which jets are simulated, is not a number in 1 of"),
+        ("GenJet_pt", np.inf, r"x\.root: 'pt', from which jets .* is not a number in 1 of \d+ rows; mend"),
+        ("Pileup_nTrueInt", np.nan, r"x\.root: 'nTrueInt', from which jets"),
+    ],
+)
+def test_input_that_is_no_number_is_named(simulator, arrays, branch, value, message):
+    array = arrays[branch]
+    flat = np.array(ak.flatten(array, axis=None))
+    flat[3] = value
+    bad = ak.unflatten(flat, ak.num(array)) if array.ndim > 1 else ak.Array(flat)
+    with pytest.raises(InputFileError, match=message):
+        simulate(simulator("Jet"), changed(arrays, **{branch: bad}), origin="x.root")
