@@ -147,7 +147,15 @@ def test_loops_and_wild_indices_end():
 
 @pytest.mark.parametrize(
     "sample",
-    ["tt_2018_v5", "tt_2022_v12", "tt_2024_v15", "wjets_2015_v9", "dy_2018_v6", "sms_v9", "htt_fastsim_v9"],
+    [
+        "tt_2018_v5",
+        "tt_2022_v12",
+        pytest.param("tt_2024_v15", marks=pytest.mark.slow),
+        "wjets_2015_v9",
+        "dy_2018_v6",
+        "sms_v9",
+        "htt_fastsim_v9",
+    ],
 )
 def test_the_origin_is_nanoaods(nanoaod_dir, sample):
     names = [f"GenPart_{name}" for name in ("pdgId", "statusFlags", "genPartIdxMother")]
