@@ -17,10 +17,9 @@ import tempfile
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from flashsim.collection import Collection, flat_column
 from flashsim.generation.generate import Generator
@@ -28,10 +27,14 @@ from flashsim.generation.recipe import load_output
 from flashsim.modelfile import ObjectModel
 from flashsim.models import model_files
 from flashsim.nanoaod.reading import NanoFile
-from flashsim.objects import ObjectDeclaration
 from flashsim.preprocessing.matching import match
 from flashsim.preprocessing.preprocess import EVENT_IDS, gen_branches, gen_chunk
 from flashsim.tables import read_table
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from flashsim.objects import ObjectDeclaration
 
 PT_BINS = {
     "jets": (10.0, 15.0, 20.0, 30.0, 50.0, 100.0, np.inf),
@@ -163,15 +166,20 @@ def render(result: dict[str, Any]) -> str:
         if not source.endswith(".root"):
             continue
         for name, found in objects.items():
+            objects_measured = f"{found['full']['objects']} matched with gen pT > {RESPONSE_FROM:.0f} GeV"
             lines += [
-                f"**{source}, {name}** ({found['full']['objects']} matched with gen pT > {RESPONSE_FROM:.0f} GeV)",
+                f"**{source}, {name}** ({objects_measured})",
                 "",
                 "| | FullSim | FlashSim | difference |",
                 "|---|---|---|---|",
-                f"| median response | {found['full']['median']:.4f} ± {found['median_error']:.4f} "
-                f"| {found['flash']['median']:.4f} | {found['median_difference']:+.4f} |",
-                f"| half 68 % width | {found['full']['width']:.4f} | {found['flash']['width']:.4f} "
-                f"| {found['width_difference']:+.4f} |",
+                (
+                    f"| median response | {found['full']['median']:.4f} ± {found['median_error']:.4f} "
+                    f"| {found['flash']['median']:.4f} | {found['median_difference']:+.4f} |"
+                ),
+                (
+                    f"| half 68 % width | {found['full']['width']:.4f} | {found['flash']['width']:.4f} "
+                    f"| {found['width_difference']:+.4f} |"
+                ),
             ]
             for key, value in found["full"]["per_event"].items():
                 ours = found["flash"]["per_event"][key]

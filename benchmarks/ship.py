@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from string import Template
 from typing import Any
 
 from benchmarks.closure import closure, render
@@ -19,12 +20,14 @@ from flashsim.nanoaod.inputs import expand_inputs
 from flashsim.objects import load_object
 from flashsim.preprocessing.preprocess import preprocess
 from flashsim.recipes import recipe_folder
+from flashsim.tables import SPLITS
 from flashsim.training.figure import draw_losses
 from flashsim.training.recipe import load_training
 from flashsim.training.tables import Tables
 from flashsim.training.train import train
 
 ROOT = Path(__file__).resolve().parent.parent
+CARD = Template((ROOT / "benchmarks" / "model_card.md.txt").read_text(encoding="utf-8"))
 
 
 def objects() -> list[str]:
@@ -42,65 +45,45 @@ def ship(files: list[str], transfer: list[str], work: Path, models: Path, seeds:
         draw_losses(results, runs / "losses.png")
         for network, result in results.items():
             print(f"{name} {network}: train {result.train_loss:.3f}, validation {result.validation_loss:.3f}")
-    result = closure(models, work, files[0], transfer, seeds)
+    compared = closure(models, work, files[0], transfer, seeds)
     for name in objects():
-        (models / f"{name}.md").write_text(card(models / f"{name}.safetensors", result), encoding="utf-8")
-    return result
+        (models / f"{name}.md").write_text(card(models / f"{name}.safetensors", compared), encoding="utf-8")
+    return compared
 
 
-def card(path: Path, result: dict[str, Any]) -> str:
+def card(path: Path, compared: dict[str, Any]) -> str:
     """Model card of a model file, with the closure of the file that it was trained on."""
     model = ObjectModel.load(path)
-    made = model.provenance
-    name = model.declaration.name
-    source = made["files"][0]
-    found = result[source][name]
-    parameters = ", ".join(f"{network} {count}" for network, count in model.parameters().items())
+    made, declaration = model.provenance, model.declaration
+    found = compared[made["files"][0]][declaration.name]
     losses = [
-        f"| {network} | {loss['train']:.3f} | {loss['validation']:.3f} | {loss['best_epoch'] + 1} of {loss['epochs']} |"
+        f"| {network} | {loss['train']:.3f} | {loss['validation']:.3f} "
+        f"| {loss['best_epoch'] + 1} of {loss['epochs']} |"
         for network, loss in made["losses"].items()
     ]
-    targets = ", ".join(
-        f"`{model.declaration.collection}_{target.branch}`" for target in model.declaration.targets
-    )
-    return "\n".join(
-        [
-            f"# Model card: {name}",
-            "",
-            f"Simulates the `{model.declaration.collection}` collection from `{model.declaration.gen}`: efficiency, "
-            "properties, and objects without a gen match.",
-            "",
-            f"- Trained on: {', '.join(made['files'])} (real CMS FullSim, NanoAOD {model.nanoaod_version}); "
-            f"{made['events']['train']} events to train, {made['events']['validation']} to validate, "
-            f"{made['events']['test']} to test.",
-            f"- Training rows: {made['gen_objects']['train']} gen objects, {made['reconstructed']['train']} of them "
-            f"reconstructed, {made['fakes']['train']} unmatched.",
-            f"- Recipes: `preprocessing/{name}.yaml`, `training/{name}.yaml`, seed {made['recipe']['seed']}.",
-            f"- Parameters: {parameters}; file {path.stat().st_size / 1e6:.2f} MB.",
-            f"- Made on {made['date']} in {made['wall_time_s']:.0f} s ({made['machine']}) by "
-            "`python -m benchmarks.ship`, see the top of `benchmarks/ship.py`.",
-            "",
-            "| network | train loss | validation loss | kept epoch |",
-            "|---|---|---|---|",
-            *losses,
-            "",
-            "Losses in nats a row, dropout off.",
-            "",
-            "## Closure on the test events",
-            "",
-            f"Median pT response for gen pT > 30 GeV: FullSim {found['full']['median']:.4f} ± "
-            f"{found['median_error']:.4f}, FlashSim {found['flash']['median']:.4f}; half 68 % width: FullSim "
-            f"{found['full']['width']:.4f}, FlashSim {found['flash']['width']:.4f} "
-            f"({found['full']['objects']} objects, {result['seeds']} seeds). More in `docs/closure.md`.",
-            "",
-            "## Limits",
-            "",
-            "- A few hundred events: the flow knows the training objects better than new ones (see the losses), "
-            "and correlations and tails are those of a small sample.",
-            "- One process and one year; other phase space is answered as at the edge of what was seen.",
-            f"- Targets: {targets}. NanoAOD versions that lack a branch do not get it.",
-            "",
-        ]
+    return CARD.substitute(
+        name=declaration.name,
+        collection=declaration.collection,
+        gen=declaration.gen,
+        files=", ".join(made["files"]),
+        version=model.nanoaod_version,
+        **{f"{split}_events": made["events"][split] for split in SPLITS},
+        **{kind: made[kind]["train"] for kind in ("gen_objects", "reconstructed", "fakes")},
+        seed=made["recipe"]["seed"],
+        parameters=", ".join(f"{network} {count}" for network, count in model.parameters().items()),
+        megabytes=f"{path.stat().st_size / 1e6:.2f}",
+        date=made["date"],
+        seconds=f"{made['wall_time_s']:.0f}",
+        machine=made["machine"],
+        losses="\n".join(losses),
+        objects=found["full"]["objects"],
+        seeds=compared["seeds"],
+        full_median=f"{found['full']['median']:.4f}",
+        median_error=f"{found['median_error']:.4f}",
+        flash_median=f"{found['flash']['median']:.4f}",
+        full_width=f"{found['full']['width']:.4f}",
+        flash_width=f"{found['flash']['width']:.4f}",
+        targets=", ".join(f"`{declaration.collection}_{t.branch}`" for t in declaration.targets),
     )
 
 
@@ -131,8 +114,8 @@ def main() -> None:
         "# Closure on FullSim\n\n"
         "The shipped models against the FullSim events that they were not trained on, made by\n\n"
         f"```sh\npython -m benchmarks.ship {names} --transfer {others}\n```\n\n"
-        "The first file was trained on: of it only the test events are compared. Efficiency pulls are the difference\n"
-        "over FullSim's binomial error.\n\n"
+        "The first file was trained on: of it only the test events are compared. Efficiency pulls are the\n"
+        "difference over FullSim's binomial error.\n\n"
     )
     options.closure.write_text(head + render(result), encoding="utf-8")
     print(render(result))
