@@ -40,7 +40,7 @@ Compression = Literal["zstd", "lz4", "zlib", "lzma", "none"]
 
 def main() -> None:
     """Run the command line, as the console script does."""
-    run(app)
+    run(lambda: app(prog_name="flashsim"))
 
 
 def _show_version(value: bool) -> None:
