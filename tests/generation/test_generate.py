@@ -119,14 +119,14 @@ def test_events_are_consistent(generated):
 
 @pytest.fixture(scope="module")
 def few(made_nanoaod, make_generator, tmp_path_factory):
-    """Give a file of 30 events and what is generated from it at once."""
+    """Give a file of 15 events and what is generated from it at once."""
     folder = tmp_path_factory.mktemp("few")
-    source = copy_events(made_nanoaod, folder / "few.root", 0, 30)
+    source = copy_events(made_nanoaod, folder / "few.root", 0, 15)
     make_generator().run(source, folder / "flash.root")
     return source, folder / "flash.root"
 
 
-@pytest.mark.parametrize("chunk", [1, 7, 29])
+@pytest.mark.parametrize("chunk", [1, 7, 14])
 def test_chunks_change_nothing(few, make_generator, content, tmp_path, chunk):
     source, expected = few
     seen = []
@@ -134,7 +134,7 @@ def test_chunks_change_nothing(few, make_generator, content, tmp_path, chunk):
         source, tmp_path / "out.root", progress=lambda done, total: seen.append((done, total))
     )
     assert content(tmp_path / "out.root") == content(expected)
-    assert seen == [(done, 30) for done in [*range(0, 30, chunk), 30]]
+    assert seen == [(done, 15) for done in [*range(0, 15, chunk), 15]]
 
 
 @pytest.mark.parametrize("cut", [1, 100])
