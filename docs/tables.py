@@ -1,6 +1,7 @@
 """Tables of the documentation, made from the recipes and from the descriptions of their fields.
 
-Writes them between the markers ``<!-- begin NAME -->`` and ``<!-- end NAME -->`` of the stages' READMEs:
+Writes them between the markers ``<!-- begin NAME -->`` and ``<!-- end NAME -->`` of the stages' READMEs
+and of the page of the models:
 
     python docs/tables.py            # write
     python docs/tables.py --check    # only say what is out of date, with exit status 1
@@ -17,7 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flashsim.generation.recipe import OutputRecipe, load_output
+from flashsim.modelfile import ObjectModel
 from flashsim.objects import ObjectDeclaration, Target, load_object
+from flashsim.tables import SPLITS
 from flashsim.training.recipe import TrainingRecipe, load_training
 
 if TYPE_CHECKING:
@@ -29,7 +32,10 @@ __all__ = ["PAGES", "renewed"]
 
 ROOT = Path(__file__).resolve().parents[1]
 OBJECTS = ("jets", "muons")
-PAGES = tuple(ROOT / stage / "README.md" for stage in ("preprocessing", "training", "generation"))
+PAGES = (
+    *(ROOT / stage / "README.md" for stage in ("preprocessing", "training", "generation")),
+    ROOT / "docs" / "models.md",
+)
 """Pages with tables."""
 
 NAMES = {"string": "text", "boolean": "true, false", "null": "none"}
@@ -172,6 +178,26 @@ def links() -> str:
     return table(("index", "written with it on the other side", "largest distance"), rows)
 
 
+def models() -> str:
+    """Show what the shipped models were trained on, from their headers."""
+    rows = []
+    for path in sorted((ROOT / "flashsim" / "models").glob("*.safetensors")):
+        model = ObjectModel.load(path)
+        made, flow = model.provenance, model.provenance["losses"]["flow"]
+        rows.append(
+            (
+                f"[{path.stem}](../flashsim/models/{path.stem}.md)",
+                f"{', '.join(made['files'])} ({model.nanoaod_version})",
+                " / ".join(str(made["events"][split]) for split in SPLITS),
+                str(made["reconstructed"]["train"]),
+                str(sum(model.parameters().values())),
+                f"{flow['train']:.2f} / {flow['validation']:.2f}",
+            )
+        )
+    head = ("model", "trained on", f"events ({' / '.join(SPLITS)})", "reconstructed objects", "parameters")
+    return table((*head, "loss of the flow (train / validation)"), rows)
+
+
 def fields(model: type[BaseModel]) -> str:
     """Show all keys of a recipe and of what stands in it, from the descriptions in the code."""
     schema = model.model_json_schema()
@@ -220,6 +246,7 @@ def _blocks() -> dict[str, Callable[[], str]]:
         "output keys": partial(fields, OutputRecipe),
         "copied branches": copied,
         "cross references": links,
+        "models": models,
     }
     for name in OBJECTS:
         declaration = load_object(name)
