@@ -136,11 +136,14 @@ class _Fitting(lightning.LightningModule):
 class _Log(Callback):
     """Writes the losses of every epoch to a CSV file, which a resumed fit goes on with."""
 
-    def __init__(self, path: Path, report: Report | None) -> None:
+    def __init__(self, path: Path, report: Report | None, checkpoint: Path) -> None:
         self.path, self.report = path, report
         self.history = pd.DataFrame({"epoch": [], "train": [], "validation": []})
-        if path.is_file():
-            self.history = pd.read_csv(path, float_precision="round_trip")
+        if checkpoint.is_file():
+            # The losses of an epoch are written before its checkpoint, which an interruption may prevent.
+            last = torch.load(checkpoint, weights_only=True, map_location="cpu")["epoch"]
+            losses = pd.read_csv(path)
+            self.history = losses[losses["epoch"] <= last]
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, _: lightning.LightningModule) -> None:
         losses = {name: float(trainer.callback_metrics[name]) for name in ("train", "validation")}
@@ -212,7 +215,7 @@ def fit(
         for path in (best, last, losses):
             path.unlink(missing_ok=True)
     folder.mkdir(parents=True, exist_ok=True)
-    log = _Log(losses, report)
+    log = _Log(losses, report, last)
     fitting = _Fitting(network, loss, {"train": train, "validation": validation}, schedule, seed)
     if not log.is_over(schedule):
         _run(fitting, folder, log, last if last.is_file() else None, accelerator)
@@ -237,20 +240,22 @@ def _run(fitting: _Fitting, folder: Path, log: _Log, checkpoint: Path | None, ac
     schedule = fitting.schedule
     rows, held_out = (len(fitting.rows(name, slice(None))[0]) for name in ("train", "validation"))
     batches = _Batches(rows, min(schedule.batch, max(1, rows // schedule.min_steps)), seed=fitting.seed)
-    keep = ModelCheckpoint(
-        folder,
-        filename="best",
-        monitor="validation",
-        save_last=True,
-        save_on_train_epoch_end=True,
-        enable_version_counter=False,
+    best, last = (
+        ModelCheckpoint(
+            folder,
+            filename=name,
+            monitor=monitor,
+            save_on_train_epoch_end=True,
+            enable_version_counter=False,
+        )
+        for name, monitor in (("best", "validation"), ("last", None))
     )
     with torch.random.fork_rng(), _quiet_lightning():
         trainer = lightning.Trainer(
             accelerator=accelerator,
             devices=1,
             max_epochs=schedule.epochs,
-            callbacks=[log, EarlyStopping("validation", patience=schedule.patience), keep],
+            callbacks=[log, EarlyStopping("validation", patience=schedule.patience), best, last],
             logger=False,
             gradient_clip_val=schedule.gradient_clip,
             enable_progress_bar=False,

@@ -1,0 +1,210 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import expit, softmax
+
+from flashsim.codec import allows
+from flashsim.errors import OutputFileError, RecipeError, TableError
+from flashsim.modelfile import ObjectModel, read_header
+from flashsim.networks import evaluate
+from flashsim.training.figure import draw_losses
+from flashsim.training.tables import Tables
+from flashsim.training.train import train
+
+
+class InterruptedFitError(Exception):
+    """Stands for the user's, a power cut's or a batch system's."""
+
+
+@pytest.fixture(scope="module")
+def tables(write_tables, tmp_path_factory):
+    return Tables(write_tables(tmp_path_factory.mktemp("toys") / "tables"))
+
+
+@pytest.fixture(scope="module")
+def trained(tables, toy_recipe, tmp_path_factory):
+    """Path, model and results of a quick training."""
+    path = tmp_path_factory.mktemp("models") / "toys.safetensors"
+    return path, *train(tables, toy_recipe(), path, accelerator="cpu")
+
+
+def weights(model):
+    return {
+        f"{name}/{key}": value
+        for name, net in model.networks().items()
+        for key, value in net.state_dict().items()
+    }
+
+
+def same(one, other):
+    a, b = weights(one), weights(other)
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_the_file_holds_the_trained_model(trained):
+    path, model, results = trained
+    assert same(ObjectModel.load(path), model)
+    assert list(results) == ["efficiency", "flow", "fake_count", "fake_flow"]
+    provenance = read_header(path)["provenance"]
+    assert provenance["recipe"]["object"] == "toys"
+    assert provenance["losses"]["flow"]["epochs"] == 2
+    assert provenance["files"] == ["toy.root"]
+
+
+def test_what_is_generated_is_allowed(trained, tables):
+    _, model, _ = trained
+    rows = tables.matched("validation")
+    context = torch.from_numpy(model.conditioning.encode(rows.conditioning))
+    noise = torch.randn(len(rows), len(model.targets.targets), generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        normal = model.flow.from_noise(noise, context).numpy()
+    values = model.targets.decode(normal, rows.gen)
+    assert all(allows(target, values[target.branch]).all() for target in model.targets.targets)
+
+
+def test_a_seed_fixes_the_model(trained, tables, toy_recipe, tmp_path):
+    _, model, _ = trained
+    again, _ = train(tables, toy_recipe(), tmp_path / "a.safetensors", accelerator="cpu")
+    other, _ = train(tables, toy_recipe(seed=2), tmp_path / "b.safetensors", accelerator="cpu")
+    assert same(model, again)
+    assert not same(model, other)
+
+
+@pytest.mark.parametrize("network", ["efficiency", "flow", "fake_flow"])
+def test_a_resumed_training_gives_the_same_model(trained, tables, toy_recipe, tmp_path, network):
+    def report(name, epoch, most, best):
+        if (name, epoch) == (network, 2):
+            raise InterruptedFitError
+
+    path = tmp_path / "a.safetensors"
+    with pytest.raises(InterruptedFitError):
+        train(tables, toy_recipe(), path, accelerator="cpu", report=report)
+    assert not path.exists()
+    model, _ = train(tables, toy_recipe(), path, accelerator="cpu", resume=True)
+    assert same(model, trained[1])
+
+
+def test_a_training_is_only_resumed_as_what_it_was(tables, toy_recipe, write_tables, tmp_path):
+    path = tmp_path / "a.safetensors"
+    train(tables, toy_recipe(), path, accelerator="cpu")
+    changed = toy_recipe(flow__epochs=3)
+    with pytest.raises(RecipeError, match=r"was begun with another recipe; train without --resume"):
+        train(tables, changed, path, resume=True, force=True)
+    others = Tables(write_tables(tmp_path / "t", objects=500))
+    with pytest.raises(RecipeError, match="was begun with another tables"):
+        train(others, toy_recipe(), path, resume=True, force=True)
+
+
+def test_checkpoints_of_an_earlier_training_are_not_resumed(trained, tables, toy_recipe, tmp_path):
+    def report(name, epoch, most, best):
+        if name == "efficiency":
+            raise InterruptedFitError
+
+    path = tmp_path / "a.safetensors"
+    train(tables, toy_recipe(seed=9), path, accelerator="cpu")
+    with pytest.raises(InterruptedFitError):
+        train(tables, toy_recipe(), path, force=True, accelerator="cpu", report=report)
+    model, _ = train(tables, toy_recipe(), path, force=True, accelerator="cpu", resume=True)
+    assert same(model, trained[1])
+
+
+def test_the_output_is_not_replaced_unasked(trained, tables, toy_recipe):
+    path, _, _ = trained
+    before = path.read_bytes()
+    with pytest.raises(OutputFileError, match="exists already"):
+        train(tables, toy_recipe(), path)
+    assert path.read_bytes() == before
+
+
+def test_a_place_that_cannot_be_written_is_found_before_training(tables, toy_recipe, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputFileError, match="cannot keep checkpoints"):
+        train(tables, toy_recipe(), tmp_path / "file" / "a.safetensors", report=pytest.fail)
+
+
+def test_tables_of_another_object_are_refused(tables, toy_recipe, tmp_path):
+    with pytest.raises(TableError, match="holds tables of 'toys', the recipe is for 'muons'"):
+        train(tables, toy_recipe(object="muons"), tmp_path / "a.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("sizes", "fault"),
+    [
+        ({"objects": 0}, "has 0 gen objects to train on"),
+        ({"objects": 30}, "reconstructed objects to train on and .* expected at least 20 and 1"),
+        ({"validation": 0.0}, "events to train on and 0 to validate"),
+        ({"validation": 1.0}, "has 0 events to train on"),
+    ],
+)
+def test_tables_that_are_too_small_are_refused_before_training(
+    write_tables, toy_recipe, tmp_path, sizes, fault
+):
+    small = Tables(write_tables(tmp_path / "t", **sizes))
+    with pytest.raises(TableError, match=fault):
+        train(small, toy_recipe(), tmp_path / "a.safetensors", report=pytest.fail)
+    assert not (tmp_path / "a.safetensors").exists()
+
+
+def test_too_few_fakes_make_a_model_without(write_tables, toy_recipe, tmp_path, caplog):
+    tables = Tables(write_tables(tmp_path / "t", fakes=10))
+    path = tmp_path / "a.safetensors"
+    train(tables, toy_recipe(), path, accelerator="cpu")
+    model = ObjectModel.load(path)
+    assert (model.fakes.flow, model.fakes.targets) == (None, None)
+    counts = evaluate(model.fakes.count, model.fakes.conditioning.encode(tables.events("test").conditioning))
+    assert np.argmax(counts, axis=1).tolist() == [0] * len(counts)
+    context = model.fakes.conditioning.encode(tables.events("train").conditioning)
+    assert softmax(evaluate(model.fakes.count, context), axis=1)[:, 0].min() > 1.0 - 1e-12
+    assert "to learn from: the model makes none" in caplog.text
+
+
+def test_a_column_without_scale_is_named(write_tables, toy_recipe, tmp_path):
+    def spoil(columns):
+        columns["conditioning.pt"][:] = 0.0
+
+    tables = Tables(write_tables(tmp_path / "t", spoil=spoil))
+    with pytest.raises(TableError, match="conditioning variable 'pt'"):
+        train(tables, toy_recipe(), tmp_path / "a.safetensors", accelerator="cpu")
+
+
+def test_the_figure_shows_every_network(trained, tmp_path):
+    figure = draw_losses(trained[2], tmp_path / "losses.png")
+    assert figure.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_the_note_of_a_training_is_json(trained):
+    path, _, _ = trained
+    note = json.loads((path.with_name(f"{path.name}.run") / "training.json").read_text())
+    assert note["recipe"]["object"] == "toys"
+    assert "files" not in note["tables"]
+
+
+@pytest.mark.slow
+def test_a_trained_model_knows_the_truth(write_tables, toy_recipe, tmp_path):
+    tables = Tables(write_tables(tmp_path / "t", objects=8000))
+    schedule = {"epochs": 15, "batch": 256, "learning_rate": 1e-2}
+    changes = {
+        f"{network}__{key}": value for network in ("efficiency", "flow") for key, value in schedule.items()
+    }
+    recipe = toy_recipe(**changes)
+    model, _ = train(tables, recipe, tmp_path / "a.safetensors", accelerator="cpu")
+    objects = tables.objects("validation")
+    probability = expit(evaluate(model.efficiency, model.conditioning.encode(objects.conditioning)))[:, 0]
+    truth = np.clip(objects.conditioning["pt"] / 60.0, 0.2, 0.9)
+    assert np.abs(probability - truth).mean() < 0.06
+    rows = tables.matched("validation")
+    high = rows.select(rows.conditioning["pt"] > 40.0)
+    context = torch.from_numpy(model.conditioning.encode(high.conditioning))
+    with torch.no_grad():
+        normal = model.flow.from_noise(
+            torch.randn(len(high), 4, generator=torch.Generator().manual_seed(1)), context
+        )
+    values = model.targets.decode(normal.numpy(), high.gen)
+    response = values["pt"] / high.gen["pt"]
+    assert np.median(response) == pytest.approx(1.0, abs=0.03)
+    assert np.std(values["eta"] - high.gen["eta"]) == pytest.approx(0.02, rel=0.2)
+    assert np.mean(values["id"] == 6.0) == pytest.approx(0.7, abs=0.08)
