@@ -157,7 +157,7 @@ def test_no_file(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "generate", "preprocess"),
-    [("data_dimuon_2018", False, False), ("scouting_run3", True, False), ("tt_2022_v12", True, True)],
+    [("data_dimuon_2018", False, False), ("scouting_run3", True, False)],
 )
 def test_real_files(nanoaod_dir, name, generate, preprocess):
     description = describe(str(nanoaod_dir / f"{name}.root"))

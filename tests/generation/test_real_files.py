@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import warnings
 from functools import cache
-from pathlib import Path
 
 import awkward as ak
 import numpy as np
 import pytest
 import uproot
 
-from flashsim.errors import InputFileError
 from flashsim.generation.generate import Generator
 from flashsim.generation.recipe import load_output
 from flashsim.modelfile import ObjectModel
@@ -194,22 +192,3 @@ def test_rntuple_and_tree_give_the_same_objects(case_of):
     tree, ntuple = case_of("dy_2018_v6").out, case_of("dy_2018_v6_rntuple").out
     names = [name for name in tree if name.startswith(("Jet_", "Muon_", "GenPart_"))]
     assert {n: tree[n].tolist() for n in names} == {n: ntuple[n].tolist() for n in names}
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("bad_missing_lumi", "lacks luminosityBlock, needed to generate from it"),
-        ("bad_no_genjet", "lacks GenJet_eta, .* it has no GenJet and no Pileup at all; use NanoAOD"),
-        (
-            "data_dimuon_2018",
-            "lacks GenJet_eta, .* no generator level, as collision data; use simulated NanoAOD",
-        ),
-    ],
-)
-def test_unusable_files_are_refused(generator, nanoaod_dir, tmp_path, name, message):
-    with pytest.raises(InputFileError, match=message) as caught:
-        generator.run(nanoaod_dir / f"{name}.root", tmp_path / "out.root")
-    assert str(caught.value).startswith(str(nanoaod_dir / f"{name}.root"))
-    assert "\n" not in str(caught.value)
-    assert list(Path(tmp_path).iterdir()) == []
