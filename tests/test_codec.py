@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 
 from flashsim.codec import ConditioningCodec, TargetCodec, allows
 from flashsim.conditioning import Angle, Closest, EventValue, GenField
@@ -70,16 +69,16 @@ def test_targets_go_back(fitted):
         assert np.mean(good) > 0.995, target.branch
 
 
-@settings(max_examples=25)
-@given(data=st.data())
-def test_any_noise_decodes_to_allowed_values(fitted, data):
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), width=st.sampled_from([1.0, 6.0, 40.0]))
+def test_any_noise_decodes_to_allowed_values(fitted, seed, width):
     codec, _, gen = fitted
     shape = (20, len(codec.targets))
-    normal = data.draw(hnp.arrays(np.float32, shape, elements=st.floats(-40, 40, width=32)))
+    normal = np.random.default_rng(seed).uniform(-width, width, shape).astype(np.float32)
+    normal[0], normal[1] = -40.0, 40.0
     some = {name: values[:20] for name, values in gen.items()}
-    for target in codec.targets:
-        values = codec.decode(normal, some)[target.branch]
-        assert allows(target, values).all(), target.branch
+    decoded = codec.decode(normal, some)
+    assert all(allows(target, decoded[target.branch]).all() for target in codec.targets)
 
 
 def test_targets_are_standard_normal(fitted):

@@ -14,7 +14,10 @@ from flashsim.objects import ObjectDeclaration, load_object
 from flashsim.recipes import parse_recipe, read_yaml, recipe_folder
 
 SHIPPED = sorted(p.stem for p in recipe_folder("preprocessing").glob("*.yaml") if p.stem != "gen")
-FULLSIM = ("tt_2018_v5", "dy_2018_v6", "wjets_2015_v9", "sms_v9", "tt_2022_v12", "tt_2024_v15")
+FULLSIM = (
+    *("tt_2018_v5", "wjets_2015_v9", "sms_v9", "tt_2022_v12"),
+    *(pytest.param(name, marks=pytest.mark.slow) for name in ("dy_2018_v6", "tt_2024_v15")),
+)
 
 # What a few real files hold beyond the declarations: generation then gives the nearest allowed value.
 NOT_ALLOWED = {"Jet_puIdDisc": {-2.0}, "Jet_btagDeepFlavB": {-3000.0}, "Jet_jetId": {4.0}}

@@ -152,7 +152,7 @@ def test_loops_and_wild_indices_end():
         "tt_2022_v12",
         pytest.param("tt_2024_v15", marks=pytest.mark.slow),
         "wjets_2015_v9",
-        "dy_2018_v6",
+        pytest.param("dy_2018_v6", marks=pytest.mark.slow),
         "sms_v9",
         "htt_fastsim_v9",
     ],

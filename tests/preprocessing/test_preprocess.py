@@ -172,8 +172,8 @@ def test_a_file_that_breaks_midway_leaves_nothing(toy, toy_declaration, tmp_path
     ("file", "fault"),
     [
         ("data_dimuon_2018", "collision data"),
-        ("bad_missing_lumi", "lacks luminosityBlock"),
-        ("bad_no_genjet", "lacks .*GenJet"),
+        pytest.param("bad_missing_lumi", "lacks luminosityBlock", marks=SLOW),
+        pytest.param("bad_no_genjet", "lacks .*GenJet", marks=SLOW),
         ("scouting_run3", "lacks Jet_pt.* needed to preprocess jets"),
     ],
 )
@@ -192,7 +192,7 @@ def test_versions_are_not_mixed(nanoaod_dir, tmp_path):
 @pytest.mark.parametrize(
     ("sample", "name"),
     [
-        ("tt_2018_v5", "muons"),
+        pytest.param("tt_2018_v5", "muons", marks=SLOW),
         ("wjets_2015_v9", "jets"),
         pytest.param("tt_2018_v5", "jets", marks=SLOW),
         pytest.param("wjets_2015_v9", "muons", marks=SLOW),
