@@ -19,6 +19,7 @@ __all__ = [
     "Conditioning",
     "EventValue",
     "GenField",
+    "TurnOn",
 ]
 
 
@@ -37,6 +38,23 @@ class GenField(_Conditioning):
     def columns(self) -> dict[str, Scale]:
         """Names of the columns with their scales."""
         return {self.name: self.scale}
+
+
+class TurnOn(_Conditioning):
+    """A smooth step in a field: ``1 / (1 + exp(-(value - threshold) / width))``.
+
+    Reconstruction starts at a threshold (in pT, or in the magnitude of eta), sharply on the scale of a whole
+    spectrum; a network told where learns the turn-on curve from few objects.
+    """
+
+    kind: Literal["turn_on"]
+    field: str = Field(description="field of the gen collection; its magnitude is used")
+    threshold: float = Field(description="where the step is, in the unit of the field")
+    width: float = Field(gt=0, description="its width, in the unit of the field")
+
+    def columns(self) -> dict[str, Scale]:
+        """Names of the columns with their scales."""
+        return {self.name: "linear"}
 
 
 class Angle(_Conditioning):
@@ -140,5 +158,6 @@ class Activity(_Conditioning):
 
 
 Conditioning = Annotated[
-    GenField | Angle | Categories | Bits | EventValue | Closest | Activity, Field(discriminator="kind")
+    GenField | TurnOn | Angle | Categories | Bits | EventValue | Closest | Activity,
+    Field(discriminator="kind"),
 ]

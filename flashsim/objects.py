@@ -49,6 +49,7 @@ class Target(Recipe):
     special: list[float] = Field(default=[], description="values allowed outside of the range, such as -1")
     since: str = Field(default=NANOAOD_VERSIONS[0], description="first NanoAOD version that has it")
     until: str = Field(default=NANOAOD_VERSIONS[-1], description="last NanoAOD version that has it")
+    absent: list[str] = Field(default=[], description="NanoAOD versions in between that lack it")
     description: str = Field(default="", description="what it is, for the documentation")
 
     @field_validator("since", "until")
@@ -58,6 +59,14 @@ class Target(Recipe):
             msg = f"unknown NanoAOD version '{version}'; known are {list(NANOAOD_VERSIONS)}"
             raise ValueError(msg)
         return version
+
+    @field_validator("absent")
+    @classmethod
+    def _known_versions(cls, versions: list[str]) -> list[str]:
+        if unknown := [version for version in versions if version not in NANOAOD_VERSIONS]:
+            msg = f"unknown NanoAOD versions {unknown}; known are {list(NANOAOD_VERSIONS)}"
+            raise ValueError(msg)
+        return versions
 
     @model_validator(mode="after")
     def _consistent(self) -> Target:
@@ -94,7 +103,7 @@ class Target(Recipe):
 
     def exists_in(self, version: str) -> bool:
         """Whether NanoAOD of this version has the branch."""
-        return (
+        return version not in self.absent and (
             NANOAOD_VERSIONS.index(self.since)
             <= NANOAOD_VERSIONS.index(version)
             <= NANOAOD_VERSIONS.index(self.until)

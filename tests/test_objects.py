@@ -20,7 +20,7 @@ FULLSIM = (
 )
 
 # What a few real files hold beyond the declarations: generation then gives the nearest allowed value.
-NOT_ALLOWED = {"Jet_puIdDisc": {-2.0}, "Jet_btagDeepFlavB": {-3000.0}, "Jet_jetId": {4.0}}
+NOT_ALLOWED = {"Jet_btagDeepFlavB": {-3000.0}}
 
 SMALL = {
     "schema_version": 1,

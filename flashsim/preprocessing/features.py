@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from flashsim.conditioning import (
     Activity,
@@ -20,6 +21,7 @@ from flashsim.conditioning import (
     Conditioning,
     EventValue,
     GenField,
+    TurnOn,
 )
 from flashsim.gencollections import STATUS_FLAGS
 from flashsim.preprocessing.kernels import closest, ring_sum
@@ -106,6 +108,9 @@ def _columns_of_objects(entry: Conditioning, chunk: GenChunk, gen: str) -> Mappi
     match entry:
         case GenField():
             columns[entry.name] = objects[entry.field]
+        case TurnOn():
+            above = np.abs(objects[entry.field].astype(np.float64)) - entry.threshold
+            columns[entry.name] = expit(above / entry.width)
         case Angle():
             angle = objects[entry.field].astype(np.float64)
             columns = {f"{entry.name}_cos": np.cos(angle), f"{entry.name}_sin": np.sin(angle)}

@@ -123,12 +123,16 @@ class _Fitting(lightning.LightningModule):
         self.log("validation", loss, on_step=False, on_epoch=True, batch_size=len(index))
 
     def configure_optimizers(self) -> lightning.pytorch.utilities.types.OptimizerLRScheduler:
-        schedule, steps = self.schedule, int(self.trainer.estimated_stepping_batches)
+        # A cycle needs a step to rise and one to fall, however short the training.
+        schedule, steps = self.schedule, max(4, int(self.trainer.estimated_stepping_batches))
         optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay
         )
         cycle = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, max_lr=schedule.learning_rate, total_steps=steps + 1, pct_start=0.2
+            optimizer,
+            max_lr=schedule.learning_rate,
+            total_steps=steps + 1,
+            pct_start=max(0.2, 2.0 / (steps + 1)),
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": cycle, "interval": "step"}}
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from flashsim.codec import ConditioningCodec
 from flashsim.collection import Collection
-from flashsim.conditioning import Activity, Angle, Bits, Categories, Closest, EventValue, GenField
+from flashsim.conditioning import Activity, Angle, Bits, Categories, Closest, EventValue, GenField, TurnOn
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.objects import load_object
 from flashsim.preprocessing.features import GenChunk, conditioning_branches, conditioning_columns
@@ -46,6 +46,22 @@ def test_an_angle_has_no_seam():
     found = conditioning_columns([Angle(kind="angle", name="phi", field="phi")], CHUNK, "Jet")
     assert found["phi_cos"] == pytest.approx(np.cos(JETS["phi"]))
     assert found["phi_sin"] == pytest.approx(np.sin(JETS["phi"]))
+
+
+@given(
+    values=st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=5),
+    threshold=st.floats(0, 100),
+    width=st.floats(0.01, 10),
+)
+def test_turn_on_rises_through_one_half_at_the_threshold_of_the_magnitude(values, threshold, width):
+    entry = TurnOn(kind="turn_on", name="edge", field="x", threshold=threshold, width=width)
+    field = np.sort([*values, threshold, -threshold])
+    chunk = GenChunk({"Jet": Collection(np.array([0, len(field)]), {"x": field})}, {}, 1)
+    step = conditioning_columns([entry], chunk, "Jet")["edge"]
+    assert ((step >= 0.0) & (step <= 1.0)).all()
+    assert step[np.abs(field) == threshold] == pytest.approx(0.5)
+    by_magnitude = step[np.argsort(np.abs(field), kind="stable")]
+    assert (np.diff(by_magnitude) >= 0.0).all()
 
 
 def test_categories_ignore_the_sign_and_may_leave_labels_out():

@@ -194,3 +194,10 @@ def test_an_epoch_sees_every_row_once_in_another_order(tmp_path):
     first, second = seen[:ROWS], seen[ROWS:]
     assert sorted(first) == sorted(second) == labels.tolist()
     assert first != second != labels.tolist()
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4, 5, 6])
+def test_the_learning_rate_cycles_however_short_the_training(tmp_path, steps):
+    schedule = SCHEDULE.model_copy(update={"epochs": steps, "batch": ROWS})
+    _, result, _ = run(tmp_path, schedule)
+    assert result.epochs == steps
