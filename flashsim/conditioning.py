@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from flashsim.gencollections import STATUS_FLAGS
+from flashsim.gencollections import FlagName
 from flashsim.recipes import Recipe
 from flashsim.transforms import Scale
 
@@ -85,19 +85,11 @@ class Bits(_Conditioning):
 
     kind: Literal["bits"]
     field: str = Field(default="statusFlags", description="field of the gen collection")
-    flags: list[str] = Field(description="names of the flags")
+    flags: list[FlagName] = Field(description="names of the flags")
 
     def columns(self) -> dict[str, Scale]:
         """Names of the columns with their scales."""
         return dict.fromkeys(self.flags, "linear")
-
-    @field_validator("flags")
-    @classmethod
-    def _known_flags(cls, flags: list[str]) -> list[str]:
-        if unknown := [flag for flag in flags if flag not in STATUS_FLAGS]:
-            msg = f"unknown status flags {unknown}; known are {list(STATUS_FLAGS)}"
-            raise ValueError(msg)
-        return flags
 
 
 class EventValue(_Conditioning):

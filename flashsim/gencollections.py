@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from flashsim.recipes import Recipe
 
-__all__ = ["STATUS_FLAGS", "Cleaning", "GenCollection", "GenView"]
+__all__ = ["STATUS_FLAGS", "Cleaning", "FlagName", "GenCollection", "GenView"]
 
 STATUS_FLAGS = (
     "isPrompt",
@@ -30,6 +30,17 @@ STATUS_FLAGS = (
 """Bits of ``GenPart_statusFlags`` in order (CMSSW ``reco::GenStatusFlags``, title of the NanoAOD branch)."""
 
 
+def _known_flag(flag: str) -> str:
+    if flag not in STATUS_FLAGS:
+        msg = f"unknown status flag '{flag}'; known are {list(STATUS_FLAGS)}"
+        raise ValueError(msg)
+    return flag
+
+
+FlagName = Annotated[str, AfterValidator(_known_flag)]
+"""One of `STATUS_FLAGS`."""
+
+
 class Cleaning(Recipe):
     """Removal of gen jets that are a lepton: GenJets contain prompt leptons, and often are nothing else."""
 
@@ -44,18 +55,10 @@ class GenCollection(Recipe):
     branch: Literal["GenJet", "GenPart"] = Field(description="NanoAOD collection that it is taken from")
     fields: list[str] = Field(description="branches of the collection; pt, eta and phi among them")
     abs_pdg_id: list[int] = Field(default=[], description="absolute PDG numbers to keep; empty: all")
-    all_flags: list[str] = Field(default=[], description="status flags that must all be set")
-    any_flags: list[str] = Field(default=[], description="status flags of which one must be set")
+    all_flags: list[FlagName] = Field(default=[], description="status flags that must all be set")
+    any_flags: list[FlagName] = Field(default=[], description="status flags of which one must be set")
     min_pt: float = Field(default=0.0, ge=0, description="smallest pT in GeV")
     clean: Cleaning | None = Field(default=None, description="removal of jets that are leptons")
-
-    @field_validator("all_flags", "any_flags")
-    @classmethod
-    def _known_flags(cls, flags: list[str]) -> list[str]:
-        if unknown := [flag for flag in flags if flag not in STATUS_FLAGS]:
-            msg = f"unknown status flags {unknown}; known are {list(STATUS_FLAGS)}"
-            raise ValueError(msg)
-        return flags
 
     @model_validator(mode="after")
     def _complete(self) -> GenCollection:

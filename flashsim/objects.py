@@ -6,9 +6,9 @@ documentation loop over these lists; no Python names an object's variables.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from flashsim.conditioning import Angle, Bits, Categories, Conditioning, GenField
 from flashsim.gencollections import GenCollection, GenView
@@ -32,6 +32,17 @@ NANOAOD_VERSIONS = ("v5", "v6", "v7", "v8", "v9", "v10", "v11", "v12", "v13", "v
 """NanoAOD versions in order, for the range in which a target exists."""
 
 
+def _known_version(version: str) -> str:
+    if version not in NANOAOD_VERSIONS:
+        msg = f"unknown NanoAOD version '{version}'; known are {list(NANOAOD_VERSIONS)}"
+        raise ValueError(msg)
+    return version
+
+
+Version = Annotated[str, AfterValidator(_known_version)]
+"""One of `NANOAOD_VERSIONS`."""
+
+
 class Target(Recipe):
     """A reconstructed quantity that is simulated."""
 
@@ -47,26 +58,10 @@ class Target(Recipe):
     values: list[float] | None = Field(default=None, description="the only values allowed")
     range: tuple[float, float] | None = Field(default=None, description="smallest and largest value")
     special: list[float] = Field(default=[], description="values allowed outside of the range, such as -1")
-    since: str = Field(default=NANOAOD_VERSIONS[0], description="first NanoAOD version that has it")
-    until: str = Field(default=NANOAOD_VERSIONS[-1], description="last NanoAOD version that has it")
-    absent: list[str] = Field(default=[], description="NanoAOD versions in between that lack it")
+    since: Version = Field(default=NANOAOD_VERSIONS[0], description="first NanoAOD version that has it")
+    until: Version = Field(default=NANOAOD_VERSIONS[-1], description="last NanoAOD version that has it")
+    absent: list[Version] = Field(default=[], description="NanoAOD versions in between that lack it")
     description: str = Field(default="", description="what it is, for the documentation")
-
-    @field_validator("since", "until")
-    @classmethod
-    def _known_version(cls, version: str) -> str:
-        if version not in NANOAOD_VERSIONS:
-            msg = f"unknown NanoAOD version '{version}'; known are {list(NANOAOD_VERSIONS)}"
-            raise ValueError(msg)
-        return version
-
-    @field_validator("absent")
-    @classmethod
-    def _known_versions(cls, versions: list[str]) -> list[str]:
-        if unknown := [version for version in versions if version not in NANOAOD_VERSIONS]:
-            msg = f"unknown NanoAOD versions {unknown}; known are {list(NANOAOD_VERSIONS)}"
-            raise ValueError(msg)
-        return versions
 
     @model_validator(mode="after")
     def _consistent(self) -> Target:

@@ -95,7 +95,7 @@ def test_the_small_declaration_is_valid():
         (changed("gen_view", "collections", "GenJet", "any_flags", value=["isPrompt"]), "select GenPart"),
         (
             changed("gen_view", "collections", "GenMuon", "all_flags", value=["isNice"]),
-            "unknown status flags",
+            "unknown status flag ",
         ),
         (
             changed(
