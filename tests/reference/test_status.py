@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flashsim.gencollections import STATUS_FLAGS
 from flashsim.reference.status import StatusFlag, is_hadron, status_flags
 
 F = StatusFlag
@@ -117,3 +118,9 @@ def test_circular_copies_end(record_of, line):
     flags = status_flags(record)
     assert not flags[1] & ENDS
     assert not flags[2] & ENDS
+
+
+def test_the_flags_are_those_of_the_declarations():
+    spelt = [flag.name.replace("_", "").lower() for flag in StatusFlag]
+    assert spelt == [name.lower() for name in STATUS_FLAGS]
+    assert [int(flag) for flag in StatusFlag] == [1 << bit for bit in range(len(STATUS_FLAGS))]
