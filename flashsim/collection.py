@@ -37,6 +37,18 @@ class Collection:
         """Count the objects of all events."""
         return int(self.offsets[-1])
 
+    @classmethod
+    def of_counts(cls, counts: NDArray[np.integer], columns: dict[str, NDArray[Any]]) -> Collection:
+        """Make a collection with the given number of objects an event, shape (E,)."""
+        offsets = np.zeros(len(counts) + 1, dtype=np.int64)
+        np.cumsum(counts, out=offsets[1:])
+        return cls(offsets, columns)
+
+    @property
+    def directions(self) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[Any]]:
+        """Offsets, eta and phi: what kernels that measure distances begin with."""
+        return self.offsets, self["eta"], self["phi"]
+
     @property
     def events(self) -> int:
         """Number of events."""
@@ -70,5 +82,4 @@ class Collection:
 def flat_column(array: ak.Array) -> tuple[NDArray[np.int64], NDArray[Any]]:
     """Offsets, shape (E + 1,), and values, shape (N,), of a jagged branch."""
     counts = np.asarray(ak.num(array, axis=1), dtype=np.int64)
-    offsets = np.concatenate((np.zeros(1, dtype=np.int64), np.cumsum(counts)))
-    return offsets, np.asarray(ak.flatten(array, axis=1))
+    return Collection.of_counts(counts, {}).offsets, np.asarray(ak.flatten(array, axis=1))

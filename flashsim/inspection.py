@@ -6,7 +6,6 @@ for generation and for preprocessing is asked of the code that would need it.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from pathlib import Path
@@ -19,7 +18,7 @@ from flashsim.errors import InputFileError, RecipeError
 from flashsim.generation.generate import PROVENANCE
 from flashsim.generation.plan import plan_output
 from flashsim.generation.recipe import load_output
-from flashsim.modelfile import ObjectModel, read_header
+from flashsim.modelfile import FORMAT_VERSION, ObjectModel, read_header
 from flashsim.models import shipped_models
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.nanoaod.schema import detect_version
@@ -100,8 +99,8 @@ def _describe_model(path: Path) -> dict[str, Any]:
         "file": str(path),
         "kind": "model",
         "size": path.stat().st_size,
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-        "format_version": read_header(path)["format_version"],
+        "sha256": model.digest,
+        "format_version": FORMAT_VERSION,
         "object": declaration.name,
         "collection": declaration.collection,
         "gen": declaration.gen,
@@ -128,6 +127,7 @@ def _describe_target(declaration: ObjectDeclaration, target: Target) -> dict[str
         "allowed": _allowed(target),
         "since": target.since,
         "until": target.until,
+        "absent": target.absent,
         "description": target.description,
     }
 

@@ -99,7 +99,7 @@ class ObjectSimulator:
             for name, column in matched.columns.items()
         }
         counts = np.bincount(event_rows, minlength=chunk.events)
-        return Collection(np.concatenate(([0], np.cumsum(counts))), columns)
+        return Collection.of_counts(counts, columns)
 
     def _matched(self, chunk: GenChunk, events: NDArray[np.uint64], fold: int, origin: str) -> _Objects:
         """Draw which gen objects are reconstructed, and as what."""
@@ -136,8 +136,8 @@ class ObjectSimulator:
             drawn = self._stream("fake count", fold).uniform(events, zero, 1)
             chances = softmax(evaluate(fakes.count, conditioning), axis=1)
             counts = np.count_nonzero(np.cumsum(chances, axis=1)[:, :-1] < drawn, axis=1)
-            rows = np.repeat(np.arange(chunk.events), counts)
-            number = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+            drawn_objects = Collection.of_counts(counts, {})
+            rows, number = drawn_objects.event_rows, drawn_objects.local_index
             noise = self._stream("fake flow", fold).normal(events[rows], number, len(fakes.targets.targets))
             columns = self._draw(self._fake_sampler, fakes.targets, noise, conditioning[rows], {})
         columns[declaration.match] = np.full(len(rows), -1.0)

@@ -129,17 +129,7 @@ def _columns_of_objects(entry: Conditioning, chunk: GenChunk, gen: str) -> Mappi
 
 
 def _closest(entry: Closest, objects: Collection, others: Collection, *, same: bool) -> Columns:
-    row, distance = closest(
-        objects.offsets,
-        objects["eta"],
-        objects["phi"],
-        others.offsets,
-        others["eta"],
-        others["phi"],
-        entry.rank,
-        entry.cone,
-        same,
-    )
+    row, distance = closest(*objects.directions, *others.directions, entry.rank, entry.cone, same)
     found = row >= 0
     safe = np.where(found, row, 0)
 
@@ -162,14 +152,5 @@ def _closest(entry: Closest, objects: Collection, others: Collection, *, same: b
 
 
 def _ring_activity(entry: Activity, objects: Collection, others: Collection) -> NDArray[np.float64]:
-    return ring_sum(
-        objects.offsets,
-        objects["eta"],
-        objects["phi"],
-        others.offsets,
-        others["eta"],
-        others["phi"],
-        others["pt"],
-        entry.inner,
-        entry.outer or 0.0,
-    )
+    outer = entry.outer or 0.0
+    return ring_sum(*objects.directions, *others.directions, others["pt"], entry.inner, outer)
