@@ -104,7 +104,8 @@ def versions(target: Target) -> str:
     """Tell which NanoAOD versions have a target."""
     first, last = (Target.model_fields[end].default for end in ("since", "until"))
     parts = (f"from {target.since}" * (target.since != first), f"to {target.until}" * (target.until != last))
-    return " ".join(filter(None, parts))
+    between = f"not {', '.join(target.absent)}" * bool(target.absent)
+    return " ".join(filter(None, (*parts, between)))
 
 
 def targets(declaration: ObjectDeclaration) -> str:
