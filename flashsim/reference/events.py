@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import multiprocessing
@@ -20,6 +21,8 @@ from flashsim.nanoaod.schema import counter_titles, load_schema, mantissa_bits
 from flashsim.nanoaod.writing import NanoWriter
 from flashsim.recipes import recipe_path
 from flashsim.reference.genjets import gen_jets, gen_met
+from flashsim.reference.hidden import BRANCHES as HIDDEN_BRANCHES
+from flashsim.reference.hidden import hidden as hidden_variables
 from flashsim.reference.libraries import require
 from flashsim.reference.particles import gen_part
 from flashsim.reference.pileup import gen_vertex, pileup
@@ -50,6 +53,13 @@ _LUMINOSITY_BLOCKS = (
     Branch("run", np.dtype("uint32"), title="run/i"),
     Branch("luminosityBlock", np.dtype("uint32"), title="luminosityBlock/i"),
 )
+
+_EVENT_IDS = (
+    Branch("run", np.dtype("uint32"), title="run/i"),
+    Branch("luminosityBlock", np.dtype("uint32"), title="luminosityBlock/i"),
+    Branch("event", np.dtype("uint64"), title="event/l"),
+)
+HIDDEN_NAMES = tuple(branch.name for branch in HIDDEN_BRANCHES)
 
 Columns = dict[str, Any]
 
@@ -83,6 +93,7 @@ def generate_gen(
     seed: int,
     force: bool = False,
     workers: int = 1,
+    hidden: str | Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> GenSummary:
     """Generate events with Pythia 8 and write them as gen-level NanoAOD (v9 branches).
@@ -104,6 +115,8 @@ def generate_gen(
         Whether to replace an existing output.
     workers
         Processes to work in.
+    hidden
+        A second file, for the hidden variables of the same events (`flashsim.reference.hidden`).
     progress
         Called with the number of events done and to do, after each block.
 
@@ -127,13 +140,20 @@ def generate_gen(
     sections: list[CrossSection] = []
     sumw = sumw2 = 0.0
     done = 0
-    with NanoWriter(output, force=force) as writer:
+    with contextlib.ExitStack() as files:
+        writer = files.enter_context(NanoWriter(output, force=force))
+        beside = files.enter_context(NanoWriter(hidden, force=force)) if hidden is not None else None
         writer.tree("Runs", _RUNS, title="Runs")
         writer.tree("LuminosityBlocks", _LUMINOSITY_BLOCKS, title="LuminosityBlocks")
         for columns, section in _blocks(settings, seed, events, workers):
+            unseen = {name: columns.pop(name) for name in HIDDEN_NAMES}
             if not sections:
                 _declare_events(writer, columns)
             writer.extend("Events", columns)
+            if beside is not None:
+                if not sections:
+                    beside.tree("Events", (*_EVENT_IDS, *HIDDEN_BRANCHES), title="Events")
+                beside.extend("Events", unseen | {branch.name: columns[branch.name] for branch in _EVENT_IDS})
             sections.append(section)
             weights = np.asarray(columns["genWeight"], dtype=np.float64)
             sumw += float(weights.sum())
@@ -225,11 +245,13 @@ def _columns(batch: GeneratedEvents, seed: int, event: NDArray[np.uint64]) -> Co
         "Generator_xpdf1": batch.xpdf1,
         "Generator_xpdf2": batch.xpdf2,
     }
-    columns |= gen_part(batch.record) | gen_jets(batch.record) | gen_met(batch.record)
+    particles, jets = gen_part(batch.record), gen_jets(batch.record)
+    columns |= particles.branches | jets.branches | gen_met(batch.record)
     columns |= gen_vertex(seed, run, luminosity_block, event)
     columns |= pileup(seed, run, luminosity_block, event)
     schema = load_schema(_VERSION)
-    return {name: _stored(values, schema[name]) for name, values in columns.items()}
+    stored = {name: _stored(values, schema[name]) for name, values in columns.items()}
+    return stored | hidden_variables(batch.record, jets, particles)
 
 
 def _stored(values: Any, branch: Branch) -> ak.Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import awkward as ak
@@ -15,7 +16,7 @@ from flashsim.reference.status import is_hadron
 if TYPE_CHECKING:
     from flashsim.reference.record import EventRecord
 
-__all__ = ["gen_jets", "gen_met"]
+__all__ = ["GenJets", "gen_jets", "gen_met", "visible"]
 
 RADIUS = 0.4
 MIN_PT = 10.0
@@ -24,7 +25,23 @@ _GHOST_SCALE = 1e-18
 Mask = NDArray[np.bool_]
 
 
-def gen_jets(record: EventRecord) -> dict[str, ak.Array]:
+@dataclass(frozen=True)
+class GenJets:
+    """Jets of a batch of events, sorted by falling pT in each.
+
+    Parameters
+    ----------
+    branches
+        ``GenJet`` branches under their NanoAOD names, one list per event.
+    constituents
+        For each event and jet, the record's places of the particles in it (event, jet, constituent).
+    """
+
+    branches: dict[str, ak.Array]
+    constituents: ak.Array
+
+
+def gen_jets(record: EventRecord) -> GenJets:
     """``GenJet`` branches: anti-kT jets (R = 0.4) of all final particles but neutrinos, pT above 10 GeV.
 
     As in CMS, prompt leptons are clustered too: a lone muon above 10 GeV is a jet.
@@ -39,16 +56,12 @@ def gen_jets(record: EventRecord) -> dict[str, ak.Array]:
     record
         The generator's particles.
 
-    Returns
-    -------
-    Branches under their NanoAOD names, one list per event, sorted by falling pT (GeV).
-
     Raises
     ------
     MissingDependencyError
         If fastjet is not installed.
     """
-    constituents = np.flatnonzero(_visible(record))
+    constituents = np.flatnonzero(visible(record))
     ghosts = {"b": _open_flavour(record, 5), "c": _open_flavour(record, 4), "parton": _last_partons(record)}
     ghost_index = np.flatnonzero(ghosts["b"] | ghosts["c"] | ghosts["parton"])
 
@@ -60,7 +73,9 @@ def gen_jets(record: EventRecord) -> dict[str, ak.Array]:
     index, scale = index[order], scale[order]
     jets, members = _cluster(record, index, scale)
 
-    flavour = _Flavours(record, ghosts, members, index, scale < 1.0)
+    starts = np.searchsorted(record.event_index[index], np.arange(record.events))
+    places = members + starts  # in `index`
+    flavour = _Flavours(record, ghosts, places, index, scale < 1.0)
     pt = np.hypot(jets.px, jets.py)
     columns = {
         "pt": pt,
@@ -71,7 +86,10 @@ def gen_jets(record: EventRecord) -> dict[str, ak.Array]:
         "hadronFlavour": _like(pt, flavour.hadron()),
     }
     by_pt = ak.argsort(pt, ascending=False, stable=True)
-    return {f"GenJet_{name}": values[by_pt] for name, values in columns.items()}
+    return GenJets(
+        branches={f"GenJet_{name}": values[by_pt] for name, values in columns.items()},
+        constituents=_particles(places[by_pt], index, scale == 1.0),
+    )
 
 
 def gen_met(record: EventRecord) -> dict[str, NDArray[np.float64]]:
@@ -81,16 +99,17 @@ def gen_met(record: EventRecord) -> dict[str, NDArray[np.float64]]:
     -------
     pT in GeV and azimuth, shape (events,).
     """
-    visible = _visible(record)
-    event = record.event_index[visible]
+    seen = visible(record)
+    event = record.event_index[seen]
     px, py = (
-        -np.bincount(event, weights=component[visible], minlength=record.events)
+        -np.bincount(event, weights=component[seen], minlength=record.events)
         for component in (record.px, record.py)
     )
     return {"GenMET_pt": np.hypot(px, py), "GenMET_phi": np.arctan2(py, px)}
 
 
-def _visible(record: EventRecord) -> Mask:
+def visible(record: EventRecord) -> Mask:
+    """Tell which particles jets and detectors see, shape (N,): final ones but neutrinos."""
     mask: Mask = (record.status == 1) & ~np.isin(record.abs_pdg_id, (12, 14, 16))
     return mask
 
@@ -146,17 +165,14 @@ class _Flavours:
         self,
         record: EventRecord,
         ghosts: dict[str, Mask],
-        members: ak.Array,
+        places: ak.Array,
         index: NDArray[np.int64],
         is_ghost: Mask,
     ) -> None:
-        counts = np.bincount(record.event_index[index], minlength=record.events)
-        starts = np.cumsum(counts) - counts
-        per_jet = _flat(ak.num(members, axis=2))
+        per_jet = _flat(ak.num(places, axis=2))
         self._jets = len(per_jet)
         jet = np.repeat(np.arange(self._jets), per_jet)
-        event_of_jet = np.repeat(np.arange(record.events), ak.to_numpy(ak.num(members, axis=1)))
-        place = ak.to_numpy(ak.flatten(members, axis=None)) + starts[event_of_jet[jet]]
+        place = ak.to_numpy(ak.flatten(places, axis=None))
         ghost = is_ghost[place]
         self._jet, self._particle = jet[ghost], index[place[ghost]]
         self._record, self._ghosts = record, ghosts
@@ -179,6 +195,17 @@ class _Flavours:
         flavour = np.zeros(self._jets, dtype=np.int32)
         flavour[jet[order]] = self._record.pdg_id[particle[order]]
         return flavour
+
+
+def _particles(places: ak.Array, index: NDArray[np.int64], chosen: Mask) -> ak.Array:
+    """Particles of the record at the chosen ones of `places` in `index`."""
+    flat = ak.flatten(places, axis=2)
+    values = ak.to_numpy(ak.flatten(flat))
+    per_jet = _flat(ak.num(places, axis=2))
+    jet = np.repeat(np.arange(len(per_jet)), per_jet)
+    keep = chosen[values]
+    counts = np.bincount(jet[keep], minlength=len(per_jet))
+    return ak.unflatten(ak.unflatten(index[values[keep]], counts), ak.num(places, axis=1))
 
 
 def _flat(array: ak.Array) -> NDArray[Any]:

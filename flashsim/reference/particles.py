@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import awkward as ak
@@ -15,13 +16,29 @@ if TYPE_CHECKING:
 
     from flashsim.reference.record import EventRecord
 
-__all__ = ["gen_part", "pseudorapidity", "stored_mass"]
+__all__ = ["GenParticles", "gen_part", "pseudorapidity", "stored_mass"]
 
 # ROOT gives a vector along the beam this pseudorapidity plus its z; so do real files.
 _ETA_ALONG_BEAM = 22756.0
 
 
-def gen_part(record: EventRecord) -> dict[str, ak.Array]:
+@dataclass(frozen=True)
+class GenParticles:
+    """Pruned particles of a batch of events, in the generator's order.
+
+    Parameters
+    ----------
+    branches
+        ``GenPart`` branches under their NanoAOD names, one list per event.
+    places
+        Shape (N,): where each stands in the record.
+    """
+
+    branches: dict[str, ak.Array]
+    places: NDArray[np.int64]
+
+
+def gen_part(record: EventRecord) -> GenParticles:
     """``GenPart`` branches of a batch of events.
 
     Parameters
@@ -31,8 +48,7 @@ def gen_part(record: EventRecord) -> dict[str, ak.Array]:
 
     Returns
     -------
-    Branches under their NanoAOD names, one list per event, in the generator's order: momentum in GeV,
-    `genPartIdxMother` an index in the event's list or -1.
+    Momenta in GeV; `genPartIdxMother` is an index in the event's list or -1.
     """
     flags = status_flags(record)
     family = record.genealogy
@@ -56,7 +72,8 @@ def gen_part(record: EventRecord) -> dict[str, ak.Array]:
         "status": record.status[chosen],
         "statusFlags": flags[chosen],
     }
-    return {f"GenPart_{name}": ak.unflatten(values, counts) for name, values in columns.items()}
+    branches = {f"GenPart_{name}": ak.unflatten(values, counts) for name, values in columns.items()}
+    return GenParticles(branches, chosen)
 
 
 def pseudorapidity(pt: NDArray[np.float64], pz: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -213,6 +213,10 @@ def _record(particles: ak.Array) -> EventRecord:
         for name in ("id", "status", "mother1", "mother2", "daughter1", "m")
     }
     momentum = {name: np.asarray(ak.to_numpy(flat["p"][name])) for name in ("px", "py", "pz", "e")}
+    # Pythia's four-vector of a position holds x, y, z in mm under the names of a momentum.
+    position = {
+        name: np.asarray(ak.to_numpy(ak.fill_none(flat["vProd"][name], 0.0))) for name in ("px", "py", "pz")
+    }
     production, end = _vertices(offsets, columns["status"], columns["mother1"], columns["mother2"])
     decays = is_hadron(columns["id"]) | np.isin(np.abs(columns["id"]), (13, 15))
     status = _hepmc_status(offsets, columns["id"], columns["status"], columns["daughter1"], decays)
@@ -230,6 +234,9 @@ def _record(particles: ak.Array) -> EventRecord:
         pz=momentum["pz"][real],
         energy=momentum["e"][real],
         mass=columns["m"][real],
+        x=position["px"][real],
+        y=position["py"][real],
+        z=position["pz"][real],
     )
 
 

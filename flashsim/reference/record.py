@@ -72,9 +72,24 @@ class EventRecord:
     pz: NDArray[np.float64]
     energy: NDArray[np.float64]
     mass: NDArray[np.float64]
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    z: NDArray[np.float64]
 
     def __post_init__(self) -> None:
-        columns = ("status", "production_vertex", "end_vertex", "px", "py", "pz", "energy", "mass")
+        columns = (
+            "status",
+            "production_vertex",
+            "end_vertex",
+            "px",
+            "py",
+            "pz",
+            "energy",
+            "mass",
+            "x",
+            "y",
+            "z",
+        )
         for name in columns:
             if len(getattr(self, name)) != len(self.pdg_id):
                 msg = f"{name} has {len(getattr(self, name))} entries, expected {len(self.pdg_id)}"

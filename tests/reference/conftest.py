@@ -21,6 +21,9 @@ class Line:
     py: float = 0.0
     pz: float = 0.0
     mass: float = 0.0
+    x: float = 0.0
+    y: float = 0.0
+    z: float = 0.0
 
 
 def _record_of(*events):
@@ -41,7 +44,7 @@ def _record_of(*events):
             end[mothers[end[mothers] < 0]] = vertex
     p = {
         name: np.array([getattr(line, name) for line in lines], dtype=np.float64)
-        for name in ("px", "py", "pz", "mass")
+        for name in ("px", "py", "pz", "mass", "x", "y", "z")
     }
     return EventRecord(
         offsets=offsets,
