@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import awkward as ak
 import numpy as np
 
+from flashsim.assembly import link_collections, ordered, rounded
 from flashsim.errors import ModelFileError, OutputFileError
-from flashsim.generation.assembly import link_collections, ordered, rounded
 from flashsim.generation.plan import plan_output
 from flashsim.generation.simulate import ObjectSimulator
 from flashsim.nanoaod.reading import NanoFile

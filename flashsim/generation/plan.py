@@ -17,7 +17,8 @@ from flashsim.preprocessing.preprocess import EVENT_IDS, gen_branches, require_b
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from flashsim.generation.recipe import Link, OutputRecipe
+    from flashsim.assembly import Link
+    from flashsim.generation.recipe import OutputRecipe
     from flashsim.nanoaod.reading import NanoFile
     from flashsim.objects import ObjectDeclaration
 

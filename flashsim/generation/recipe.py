@@ -4,24 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
+from flashsim.assembly import Link
 from flashsim.recipes import Recipe, load_recipe, recipe_path
 
-__all__ = ["Link", "OutputRecipe", "load_output"]
-
-
-class Link(Recipe):
-    """Cross references from the objects of one collection to the closest of another."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
-    source: str = Field(alias="from", description="collection that points")
-    target: str = Field(alias="to", description="collection that is pointed at")
-    index: str = Field(description="field of the source with the target's index, -1 for none")
-    back: list[str] = Field(default=[], description="fields of the target with its first sources' indices")
-    count: str | None = Field(default=None, description="field of the target with the number of its sources")
-    cone: float = Field(gt=0, description="largest distance in eta and phi")
+__all__ = ["OutputRecipe", "load_output"]
 
 
 class OutputRecipe(Recipe):

@@ -24,7 +24,7 @@ from flashsim.conditioning import (
     TurnOn,
 )
 from flashsim.gencollections import STATUS_FLAGS
-from flashsim.preprocessing.kernels import closest, ring_sum
+from flashsim.kernels import closest, ring_sum
 from flashsim.transforms import wrap_angle
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from flashsim.codec import allows
 from flashsim.collection import Collection, flat_column
 from flashsim.errors import InputFileError
+from flashsim.genview import build_gen_view, gen_view_branches
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.nanoaod.schema import detect_version
 from flashsim.noise import Stream, event_hash
 from flashsim.preprocessing.features import GenChunk, conditioning_branches, conditioning_columns
-from flashsim.preprocessing.genview import build_gen_view, gen_view_branches
 from flashsim.preprocessing.matching import match
 from flashsim.tables import SPLITS, TableDescription, TableWriter
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from flashsim.collection import Collection, flat_column
 from flashsim.gencollections import STATUS_FLAGS, GenCollection, GenView
-from flashsim.preprocessing.kernels import jets_that_are_leptons, lepton_origin
+from flashsim.kernels import jets_that_are_leptons, lepton_origin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

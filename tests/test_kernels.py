@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from flashsim.collection import flat_column
 from flashsim.gencollections import STATUS_FLAGS
+from flashsim.kernels import closest, jets_that_are_leptons, lepton_origin, ring_sum
 from flashsim.nanoaod.reading import NanoFile
-from flashsim.preprocessing.kernels import closest, jets_that_are_leptons, lepton_origin, ring_sum
 
 PROMPT, PROMPT_TAU = (1 << STATUS_FLAGS.index(name) for name in ("isPrompt", "isPromptTauDecayProduct"))
 

@@ -6,20 +6,34 @@ from typing import TYPE_CHECKING, Any
 
 import numba
 import numpy as np
+from pydantic import ConfigDict, Field
 
 from flashsim.collection import Collection
+from flashsim.kernels import closest
 from flashsim.nanoaod.mantissa import round_mantissa
-from flashsim.preprocessing.kernels import closest
+from flashsim.recipes import Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
 
-    from flashsim.generation.recipe import Link
     from flashsim.objects import Target
 
-__all__ = ["link_collections", "ordered", "rounded"]
+__all__ = ["Link", "link_collections", "ordered", "rounded"]
+
+
+class Link(Recipe):
+    """Cross references from the objects of one collection to the closest of another."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    source: str = Field(alias="from", description="collection that points")
+    target: str = Field(alias="to", description="collection that is pointed at")
+    index: str = Field(description="field of the source with the target's index, -1 for none")
+    back: list[str] = Field(default=[], description="fields of the target with its first sources' indices")
+    count: str | None = Field(default=None, description="field of the target with the number of its sources")
+    cone: float = Field(gt=0, description="largest distance in eta and phi")
 
 
 def rounded(collection: Collection, targets: Iterable[Target], bits: Mapping[str, int | None]) -> Collection:

@@ -5,9 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flashsim.assembly import Link, link_collections, ordered, rounded
 from flashsim.collection import Collection
-from flashsim.generation.assembly import link_collections, ordered, rounded
-from flashsim.generation.recipe import Link
 from flashsim.objects import Target
 
 PI = 3.1415927410125732

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from flashsim.gencollections import STATUS_FLAGS, GenView
+from flashsim.genview import build_gen_view, gen_view_branches
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.objects import load_object
-from flashsim.preprocessing.genview import build_gen_view, gen_view_branches
 
 FLAG = {name: 1 << number for number, name in enumerate(STATUS_FLAGS)}
 
