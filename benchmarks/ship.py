@@ -1,90 +1,80 @@
-"""Make the shipped models from FullSim files: tables, trainings, closure, model cards.
+"""Make the shipped models from nothing: samples, tables, trainings, judgement, cards.
 
-    python -m benchmarks.ship ../shared/nanoaod/tt_2018_v5.root --transfer ../shared/nanoaod/tt_2022_v12.root
+    python -m benchmarks.ship --work runs/ship --workers 2
 
-writes ``flashsim/models/OBJECT.safetensors`` and ``OBJECT.md`` for every shipped object, and
-``docs/closure.md`` with the comparison to FullSim.
+writes ``flashsim/models/OBJECT.safetensors`` with their cards, and ``docs/fidelity.md``. What is complete in
+the folder of the run is not made again, so a run that was stopped goes on where it was. ``times.json`` there
+says how long each step took.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import time
+from contextlib import contextmanager
 from pathlib import Path
-from string import Template
-from typing import Any
+from typing import TYPE_CHECKING
 
-from benchmarks.closure import closure, render
-from flashsim.modelfile import ObjectModel
-from flashsim.nanoaod.inputs import expand_inputs
-from flashsim.objects import load_object
+from benchmarks.samples import full_files, load_samples, make_samples
+from flashsim.objects import Split, load_object
 from flashsim.preprocessing.preprocess import preprocess
 from flashsim.recipes import recipe_folder
-from flashsim.tables import SPLITS
 from flashsim.training.figure import draw_losses
 from flashsim.training.recipe import load_training
 from flashsim.training.tables import Tables
 from flashsim.training.train import train
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 ROOT = Path(__file__).resolve().parent.parent
-CARD = Template((ROOT / "benchmarks" / "model_card.md.txt").read_text(encoding="utf-8"))
+# Models are judged by samples of their own, so the tables keep few events for it.
+SPLIT = Split(validation=0.05, test=0.01)
+
+
+class Times:
+    """Wall time of each step, kept in a file over several runs."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.seconds: dict[str, float] = json.loads(path.read_text()) if path.is_file() else {}
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Add the time that a step takes."""
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - started
+            self.path.write_text(json.dumps(self.seconds, indent=1) + "\n", encoding="utf-8")
 
 
 def objects() -> list[str]:
-    """Shipped objects: those that have a training recipe."""
-    return sorted(path.stem for path in recipe_folder("training").glob("*.yaml"))
+    """Shipped objects: those that have a training recipe of their name."""
+    names = (path.stem for path in recipe_folder("training").glob("*.yaml"))
+    return sorted(name for name in names if load_training(name).object == name)
 
 
-def ship(files: list[str], transfer: list[str], work: Path, models: Path, seeds: int) -> dict[str, Any]:
-    """Make all models; tables and checkpoints stay in `work`."""
-    for name in objects():
-        preprocess(load_object(name), files, work / name, force=True)
-        path = models / f"{name}.safetensors"
-        runs = work / f"{name}.run"
-        _, results = train(Tables(work / name), load_training(name), path, runs=runs, force=True)
-        draw_losses(results, runs / "losses.png")
-        for network, result in results.items():
-            print(f"{name} {network}: train {result.train_loss:.3f}, validation {result.validation_loss:.3f}")
-    compared = closure(models, work, files[0], transfer, seeds)
-    for name in objects():
-        (models / f"{name}.md").write_text(card(models / f"{name}.safetensors", compared), encoding="utf-8")
-    return compared
+def make_tables(name: str, files: list[str], folder: Path) -> Tables:
+    """Training tables of an object, unless they are there."""
+    if not (folder / "tables.json").is_file():
+        declaration = load_object(name).model_copy(update={"split": SPLIT})
+        preprocess(declaration, files, folder, force=True)
+    return Tables(folder)
 
 
-def card(path: Path, compared: dict[str, Any]) -> str:
-    """Model card of a model file, with the closure of the file that it was trained on."""
-    model = ObjectModel.load(path)
-    made, declaration = model.provenance, model.declaration
-    found = compared[made["files"][0]][declaration.name]
-    losses = [
-        f"| {network} | {loss['train']:.3f} | {loss['validation']:.3f} "
-        f"| {loss['best_epoch'] + 1} of {loss['epochs']} |"
-        for network, loss in made["losses"].items()
-    ]
-    return CARD.substitute(
-        name=declaration.name,
-        collection=declaration.collection,
-        gen=declaration.gen,
-        files=", ".join(made["files"]),
-        version=model.nanoaod_version,
-        **{f"{split}_events": made["events"][split] for split in SPLITS},
-        **{kind: made[kind]["train"] for kind in ("gen_objects", "reconstructed", "fakes")},
-        seed=made["recipe"]["seed"],
-        parameters=", ".join(f"{network} {count}" for network, count in model.parameters().items()),
-        megabytes=f"{path.stat().st_size / 1e6:.2f}",
-        date=made["date"],
-        seconds=f"{made['wall_time_s']:.0f}",
-        machine=made["machine"],
-        losses="\n".join(losses),
-        objects=found["full"]["objects"],
-        seeds=compared["seeds"],
-        full_median=f"{found['full']['median']:.4f}",
-        median_error=f"{found['median_error']:.4f}",
-        flash_median=f"{found['flash']['median']:.4f}",
-        full_width=f"{found['full']['width']:.4f}",
-        flash_width=f"{found['flash']['width']:.4f}",
-        targets=", ".join(f"`{declaration.collection}_{t.branch}`" for t in declaration.targets),
-    )
+def make_model(name: str, tables: Tables, work: Path, models: Path) -> None:
+    """Train an object, going on where an earlier run was stopped."""
+    runs = work / f"{name}.run"
+
+    def report(network: str, epoch: int, most: int, best: float) -> None:
+        print(f"{name} {network}: epoch {epoch} of {most}, best validation loss {best:.4f}", flush=True)
+
+    output = models / f"{name}.safetensors"
+    _, results = train(tables, load_training(name), output, runs=runs, resume=True, force=True, report=report)
+    draw_losses(results, runs / "losses.png")
 
 
 def main() -> None:
@@ -92,33 +82,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("files", nargs="+", help="FullSim NanoAOD to train on")
-    parser.add_argument("--transfer", nargs="*", default=[], help="FullSim NanoAOD to compare with besides")
     parser.add_argument(
-        "--work", type=Path, default=ROOT / "runs" / "ship", help="folder of tables and checkpoints"
+        "--work", type=Path, default=ROOT / "runs" / "ship", help="folder of samples, tables, checkpoints"
     )
     parser.add_argument(
         "--models", type=Path, default=ROOT / "flashsim" / "models", help="folder of the models"
     )
-    parser.add_argument(
-        "--closure", type=Path, default=ROOT / "docs" / "closure.md", help="page with the comparison"
-    )
-    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--objects", nargs="*", default=objects(), help="which to train; all by default")
+    parser.add_argument("--workers", type=int, default=2, help="processes that make events")
+    parser.add_argument("--scale", type=float, default=1.0, help="fraction of the events, for trials")
     options = parser.parse_args()
-    files = expand_inputs(options.files)
-    result = ship(files, expand_inputs(options.transfer), options.work, options.models, options.seeds)
-    (options.work / "closure.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    names = " ".join(Path(path).name for path in files)
-    others = " ".join(Path(path).name for path in options.transfer)
-    head = (
-        "# Closure on FullSim\n\n"
-        "The shipped models against the FullSim events that they were not trained on, made by\n\n"
-        f"```sh\npython -m benchmarks.ship {names} --transfer {others}\n```\n\n"
-        "The first file was trained on: of it only the test events are compared. Efficiency pulls are the\n"
-        "difference over FullSim's binomial error.\n\n"
-    )
-    options.closure.write_text(head + render(result), encoding="utf-8")
-    print(render(result))
+    options.work.mkdir(parents=True, exist_ok=True)
+    times = Times(options.work / "times.json")
+    with times.step("samples"):
+        folders = make_samples(load_samples().scaled(options.scale), options.work, options.workers)
+    for name in options.objects:
+        with times.step(f"{name} tables"):
+            tables = make_tables(name, full_files(folders["train"]), options.work / "tables" / name)
+        with times.step(f"{name} training"):
+            make_model(name, tables, options.work, options.models)
 
 
 if __name__ == "__main__":

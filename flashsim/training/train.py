@@ -25,7 +25,7 @@ from flashsim.networks import Perceptron
 from flashsim.training.fit import FitResult, Loss, fit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -297,13 +297,21 @@ def _category_loss(network: nn.Module, rows: tuple[Tensor, ...], _: torch.Genera
     return nn.functional.cross_entropy(network(conditioning), label)
 
 
+def _short_names(paths: Sequence[str]) -> list[str]:
+    """Names of files, with their folders where the names alone are not distinct."""
+    names = [Path(path).name for path in paths]
+    if len(set(names)) == len(names):
+        return names
+    return ["/".join(Path(path).parts[-2:]) for path in paths]
+
+
 def _provenance(
     tables: Tables, recipe: TrainingRecipe, results: dict[str, FitResult], seconds: float
 ) -> dict[str, Any]:
     description = tables.description
     packages = ("flashsim", "torch", "nflows", "lightning", "numpy", "uproot")
     return {
-        "files": [Path(path).name for path in description.files],
+        "files": _short_names(description.files),
         "events": description.events,
         "gen_objects": description.gen_objects,
         "reconstructed": description.reconstructed,
