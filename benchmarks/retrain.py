@@ -69,7 +69,7 @@ def main() -> None:
         "trained on, made by\n\n"
         f"```sh\npython -m benchmarks.retrain {names} --transfer {others}\n```\n\n"
         "The first file was trained on: of it only the test events are compared. Efficiency pulls are the\n"
-        "difference over FullSim's binomial error. The shipped models are others: [fidelity](fidelity.md).\n\n"
+        "difference over FullSim's binomial error. The shipped models: [fidelity](fidelity.md).\n\n"
     )
     options.closure.write_text(head + render(result), encoding="utf-8")
     print(render(result))
