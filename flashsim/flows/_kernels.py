@@ -12,13 +12,26 @@ from typing import TYPE_CHECKING, Any
 
 import numba
 import numpy as np
+from numba import types
+from numba.extending import overload
 
 from flashsim.flows import spline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["LANES", "activate", "activate_residual", "invert_spline"]
+__all__ = [
+    "LANES",
+    "activate",
+    "activate_residual",
+    "bin_edges",
+    "compiled",
+    "edge_derivatives",
+    "exp_of_negative",
+    "exponentials",
+    "find_bin",
+    "invert_spline",
+]
 
 LANES = 64
 """Objects handled together: their logits stay in the first-level cache. Tiles are multiples of it."""
@@ -37,13 +50,11 @@ _EXP = tuple(
 )
 _ATANH = tuple(np.float32(2.0 / n) for n in range(1, 16, 2))
 
-_MIN_SHARE = np.float32(spline.MIN_BIN_SHARE)
-_MIN_DERIVATIVE = np.float32(spline.MIN_DERIVATIVE)
-_MAX_LOGIT = np.float32(spline.MAX_LOGIT)
-_IDENTITY_LOGIT = np.float32(spline.identity_logit())
+_MIN_SHARE, _MIN_DERIVATIVE = spline.MIN_BIN_SHARE, spline.MIN_DERIVATIVE
+_MAX_LOGIT, _IDENTITY_LOGIT = spline.MAX_LOGIT, spline.identity_logit()
 
 
-def _compiled(function: Callable[..., Any], *, inline: bool = False) -> Any:
+def compiled(function: Callable[..., Any], *, inline: bool = False) -> Any:
     """Compile; keep the machine code on disk where there is a place for it, which a batch node may lack."""
     # Contraction to fused multiply-adds is the only liberty taken: it does not depend on the data's position.
     options: dict[str, Any] = {"fastmath": {"contract"}, "error_model": "numpy", "nogil": True}
@@ -72,12 +83,24 @@ def _exp_of_negative_(x: np.float32) -> np.float32:
     return p * scale
 
 
-_exp_of_negative = _compiled(_exp_of_negative_, inline=True)
+_exp_single = compiled(_exp_of_negative_, inline=True)
+
+
+def exp_of_negative(x: np.floating) -> np.floating:
+    """Exponential of a number that is not positive, in compiled code; in double precision the library's."""
+    raise NotImplementedError
+
+
+@overload(exp_of_negative)
+def _exp_of_type(x):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202  # numba compares signatures
+    if x == types.float64:
+        return lambda x: math.exp(x)  # noqa: PLW0108  # numba takes Python functions only
+    return lambda x: _exp_single(x)  # noqa: PLW0108
 
 
 def _softplus_(x: np.float32) -> np.float32:
     """log(1 + exp(x)), with log(1 + e) = 2 artanh(e / (2 + e)), e in [0, 1]."""
-    e = _exp_of_negative(-abs(x))
+    e = _exp_single(-abs(x))
     s = e / (_TWO + e)
     q = s * s
     p = _ATANH[7]
@@ -92,7 +115,19 @@ def _softplus_(x: np.float32) -> np.float32:
     return result
 
 
-_softplus = _compiled(_softplus_, inline=True)
+_softplus_single = compiled(_softplus_, inline=True)
+
+
+def softplus(x: np.floating) -> np.floating:
+    """log(1 + exp(x)), in compiled code; in double precision the library's."""
+    raise NotImplementedError
+
+
+@overload(softplus)
+def _softplus_of_type(x):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    if x == types.float64:
+        return lambda x: max(x, 0.0) + math.log1p(math.exp(-abs(x)))
+    return lambda x: _softplus_single(x)  # noqa: PLW0108
 
 
 def _activate(units: np.ndarray, activations: np.ndarray) -> None:
@@ -100,11 +135,11 @@ def _activate(units: np.ndarray, activations: np.ndarray) -> None:
     for row in range(units.shape[0]):
         for t in range(units.shape[1]):
             x = units[row, t]
-            e = _exp_of_negative(-abs(x))
+            e = _exp_single(-abs(x))
             activations[row, t] = x * (_ONE if x >= _ZERO else e) / (_ONE + e)
 
 
-activate = _compiled(_activate)
+activate = compiled(_activate)
 
 
 def _activate_residual(units: np.ndarray, activations: np.ndarray, following: np.ndarray) -> None:
@@ -112,12 +147,12 @@ def _activate_residual(units: np.ndarray, activations: np.ndarray, following: np
     for row in range(units.shape[0]):
         for t in range(units.shape[1]):
             x = units[row, t]
-            e = _exp_of_negative(-abs(x))
+            e = _exp_single(-abs(x))
             activations[row, t] = x * (_ONE if x >= _ZERO else e) / (_ONE + e)
             following[row, t] += x
 
 
-activate_residual = _compiled(_activate_residual)
+activate_residual = compiled(_activate_residual)
 
 
 # The helpers below work on rows first to first + K and columns start to start + LANES of the logits. They
@@ -129,7 +164,7 @@ def _exponentials_(  # noqa: PLR0917
     logits: np.ndarray, first: int, bins: int, start: int, scale: np.ndarray, free: np.float32
 ) -> None:
     """Replace logits by exp(logit - largest); scale becomes the free share over their sum."""
-    top = np.empty(LANES, np.float32)
+    top = np.empty(LANES, logits.dtype)
     for t in range(LANES):
         top[t] = -np.inf
         scale[t] = _ZERO
@@ -140,14 +175,14 @@ def _exponentials_(  # noqa: PLR0917
     for k in range(first, first + bins):
         row = logits[k, start : start + LANES]
         for t in range(LANES):
-            e = _exp_of_negative(row[t] - top[t])
+            e = exp_of_negative(row[t] - top[t])
             row[t] = e
             scale[t] += e
     for t in range(LANES):
         scale[t] = free / scale[t]
 
 
-_exponentials = _compiled(_exponentials_)
+exponentials = compiled(_exponentials_)
 
 
 def _find_bin_(  # noqa: PLR0917
@@ -160,18 +195,19 @@ def _find_bin_(  # noqa: PLR0917
     index: np.ndarray,
 ) -> None:
     """Find the index of the bin that holds the target, in [0, K - 1]."""
-    knot = np.empty(LANES, np.float32)
+    knot = np.empty(LANES, weights.dtype)
+    least = weights.dtype.type(_MIN_SHARE)
     for t in range(LANES):
         index[t] = 0
         knot[t] = _ZERO
     for k in range(first, first + bins - 1):
         row = weights[k, start : start + LANES]
         for t in range(LANES):
-            knot[t] += _MIN_SHARE + row[t] * scale[t]
+            knot[t] += least + row[t] * scale[t]
             index[t] += np.int32(1) if target[t] >= knot[t] else np.int32(0)
 
 
-_find_bin = _compiled(_find_bin_)
+find_bin = compiled(_find_bin_)
 
 
 def _bin_edges_(  # noqa: PLR0917
@@ -185,34 +221,37 @@ def _bin_edges_(  # noqa: PLR0917
     size: np.ndarray,
 ) -> None:
     """Find the lower edge and the size of the bin of the given index."""
+    least = weights.dtype.type(_MIN_SHARE)
     for t in range(LANES):
         low[t] = _ZERO
     for k in range(bins):
         row = weights[first + k, start : start + LANES]
         bin_index = np.int32(k)
         for t in range(LANES):
-            share = _MIN_SHARE + row[t] * scale[t]
+            share = least + row[t] * scale[t]
             low[t] += share if bin_index < index[t] else _ZERO
             size[t] = share if bin_index == index[t] else size[t]
 
 
-_bin_edges = _compiled(_bin_edges_)
+bin_edges = compiled(_bin_edges_)
 
 
 def _edge_derivatives_(  # noqa: PLR0917
     logits: np.ndarray, bins: int, start: int, index: np.ndarray, d0: np.ndarray, d1: np.ndarray
 ) -> None:
     """Find the derivatives at both ends of the bin of the given index."""
+    least, most = logits.dtype.type(_MIN_DERIVATIVE), logits.dtype.type(_MAX_LOGIT)
+    outermost = logits.dtype.type(_IDENTITY_LOGIT)
     for t in range(LANES):
         knot = 2 * bins + index[t]
-        d0[t] = logits[knot - 1, start + t] if index[t] > 0 else _IDENTITY_LOGIT
-        d1[t] = logits[knot, start + t] if index[t] < bins - 1 else _IDENTITY_LOGIT
+        d0[t] = logits[knot - 1, start + t] if index[t] > 0 else outermost
+        d1[t] = logits[knot, start + t] if index[t] < bins - 1 else outermost
     for t in range(LANES):
-        d0[t] = _MIN_DERIVATIVE + _softplus(min(d0[t], _MAX_LOGIT))
-        d1[t] = _MIN_DERIVATIVE + _softplus(min(d1[t], _MAX_LOGIT))
+        d0[t] = least + softplus(min(d0[t], most))
+        d1[t] = least + softplus(min(d1[t], most))
 
 
-_edge_derivatives = _compiled(_edge_derivatives_)
+edge_derivatives = compiled(_edge_derivatives_)
 
 
 def _position_(y: np.float32, slope: np.float32, d0: np.float32, d1: np.float32) -> np.float32:
@@ -225,7 +264,7 @@ def _position_(y: np.float32, slope: np.float32, d0: np.float32, d1: np.float32)
     return position
 
 
-_position = _compiled(_position_, inline=True)
+_position = compiled(_position_, inline=True)
 
 
 def _invert_spline(values: np.ndarray, logits: np.ndarray, outputs: np.ndarray, bound: np.float32) -> None:
@@ -243,7 +282,7 @@ def _invert_spline(values: np.ndarray, logits: np.ndarray, outputs: np.ndarray, 
         Half width of the spline's interval.
     """
     bins = (logits.shape[0] + 1) // 3
-    free = _ONE - np.float32(bins) * _MIN_SHARE
+    free = _ONE - np.float32(bins) * np.float32(_MIN_SHARE)
     index = np.empty(LANES, np.int32)
     scale, target = np.empty(LANES, np.float32), np.empty(LANES, np.float32)
     bottom, height = np.empty(LANES, np.float32), np.empty(LANES, np.float32)
@@ -253,12 +292,12 @@ def _invert_spline(values: np.ndarray, logits: np.ndarray, outputs: np.ndarray, 
         z, x = values[start : start + LANES], outputs[start : start + LANES]
         for t in range(LANES):
             target[t] = min(max(_HALF + z[t] / (_TWO * bound), _ZERO), _ONE)
-        _exponentials(logits, bins, bins, start, scale, free)
-        _find_bin(logits, bins, bins, start, scale, target, index)
-        _bin_edges(logits, bins, bins, start, scale, index, bottom, height)
-        _exponentials(logits, 0, bins, start, scale, free)
-        _bin_edges(logits, 0, bins, start, scale, index, left, width)
-        _edge_derivatives(logits, bins, start, index, d0, d1)
+        exponentials(logits, bins, bins, start, scale, free)
+        find_bin(logits, bins, bins, start, scale, target, index)
+        bin_edges(logits, bins, bins, start, scale, index, bottom, height)
+        exponentials(logits, 0, bins, start, scale, free)
+        bin_edges(logits, 0, bins, start, scale, index, left, width)
+        edge_derivatives(logits, bins, start, index, d0, d1)
         for t in range(LANES):
             y = min(max((target[t] - bottom[t]) / height[t], _ZERO), _ONE)
             target[t] = _position(y, height[t] / width[t], d0[t], d1[t])
@@ -267,4 +306,4 @@ def _invert_spline(values: np.ndarray, logits: np.ndarray, outputs: np.ndarray, 
             x[t] = position if abs(z[t]) <= bound else z[t]
 
 
-invert_spline = _compiled(_invert_spline)
+invert_spline = compiled(_invert_spline)

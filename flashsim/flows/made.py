@@ -142,14 +142,18 @@ class MaskedConditioner(nn.Module):
         Tensor
             Parameters, shape (N, D * P), those of the first variable first.
         """
+        parameters: Tensor = self.output(self.activations(inputs, context))
+        return parameters
+
+    def activations(self, inputs: Tensor, context: Tensor | None = None) -> Tensor:
+        """Compute the activations of the last hidden layer, shape (N, width), as `forward` does."""
         shifts: Sequence[Tensor | float] = [0.0] * len(self.hidden)
         if self.context is not None:
             shifts = self.context(context).chunk(len(self.hidden), dim=-1)
         units: Tensor = self.hidden[0](inputs) + shifts[0]
         for layer, shift in zip(self.hidden[1:], shifts[1:], strict=True):
             units = units + layer(self._activate(units)) + shift
-        parameters: Tensor = self.output(self._activate(units))
-        return parameters
+        return self._activate(units)
 
     def _activate(self, units: Tensor) -> Tensor:
         activations: Tensor = self.dropout(functional.silu(units))

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from flashsim.flows import spline
+from flashsim.flows._masked_spline import is_compiled_for, masked_spline, spline_blocks
 from flashsim.flows._nflows import AutoregressiveTransform, CompositeTransform, Permutation
 from flashsim.flows.made import MaskedConditioner
 
@@ -52,6 +53,18 @@ class SplineAutoregressive(AutoregressiveTransform):  # type: ignore[misc]  # nf
         super().__init__(conditioner)
         self.bins = bins
         self.bound = bound
+        self._blocks = spline_blocks(conditioner.degrees, conditioner.features)
+
+    def forward(self, inputs: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Map variables, shape (N, D), given context (N, C), to noise and log |det dz/dx|, shape (N,)."""
+        conditioner: MaskedConditioner = self.autoregressive_net
+        hidden = conditioner.activations(inputs, context)
+        output = conditioner.output
+        if is_compiled_for(inputs, hidden, output.weight):
+            return masked_spline(
+                inputs, hidden, output.masked_weight(), output.bias, self._blocks, self.bound
+            )
+        return self._elementwise_forward(inputs, output(hidden))
 
     def _elementwise_forward(self, inputs: Tensor, autoregressive_params: Tensor) -> tuple[Tensor, Tensor]:
         return self._elementwise(inputs, autoregressive_params, inverse=False)

@@ -115,7 +115,7 @@ class Sampler:
                     x[rows] = workspace.z[:, : len(z[rows])].T
 
         if self.device.type == "cpu":
-            run_shares(invert_tiles, len(starts))
+            run_shares(invert_tiles, len(starts), ("sampler", self.dtype))
         else:
             invert_tiles(0, 1)
         return x
