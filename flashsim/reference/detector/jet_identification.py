@@ -1,0 +1,190 @@
+"""Identification of jets: pileup identification, jet identification, b-jet energy regression.
+
+Pileup identification: JME-18-001 (arXiv:2003.00503), section 5.3, with the cuts of the 106X training of 2018.
+b-jet energy regression: HIG-18-027 (arXiv:1912.06046), whose target is the pT with neutrinos over the
+reconstructed one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pydantic import Field
+
+from flashsim.recipes import Recipe
+from flashsim.reference.detector.forms import Edge
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+__all__ = ["NORMALS", "UNIFORMS", "Identification", "JetId", "PileupId", "Regression", "identification"]
+
+NORMALS = 4
+"""Normal numbers that a jet's identification needs."""
+
+UNIFORMS = 4
+"""Uniform numbers that it needs."""
+
+
+class PileupId(Recipe):
+    """Discriminant ``tanh(L)``, L normal around a mean, and the flags cut from it."""
+
+    central: float = Field(description="mean of L at 30 GeV where tracks are")
+    central_slope: float = Field(description="its rise with ln pT")
+    forward: float = Field(description="mean of L at 30 GeV where no tracks are")
+    forward_slope: float = Field(description="its rise with ln pT")
+    tracker: Edge = Field(description="end of the tracker, in the magnitude of eta")
+    pileup_central: float = Field(description="shift of L for jets of pileup where tracks are")
+    pileup_forward: float = Field(description="the same where no tracks are")
+    charged: float = Field(description="rise of L with the logarithm of 1 + the number of tracks")
+    typical_tracks: float = Field(gt=0, description="number of tracks that the mean is for")
+    neighbours: float = Field(description="loss for each unit of leakage")
+    density: float = Field(description="loss with the energy density over the typical one")
+    spread: float = Field(gt=0, description="standard deviation of L")
+    forward_spread: float = Field(gt=0, description="the same where no tracks are")
+    tail_fraction: float = Field(ge=0, le=1, description="jets that look like pileup, at 30 GeV")
+    tail_slope: float = Field(description="power of pT over 30 GeV in that fraction, taken away")
+    tail: float = Field(ge=0, description="their mean loss, exponential")
+    flag_spread: float = Field(ge=0, description="what the flag's L differs by, a standard deviation")
+    pt_edges: tuple[float, ...] = Field(description="pT in GeV between the rows of cuts")
+    eta_edges: tuple[float, ...] = Field(description="magnitudes of eta between the columns of cuts")
+    tight: tuple[tuple[float, ...], ...] = Field(description="cuts of the tight flag, by pT and eta")
+    medium: tuple[tuple[float, ...], ...] = Field(description="cuts of the medium flag")
+    loose: tuple[tuple[float, ...], ...] = Field(description="cuts of the loose flag")
+
+
+class JetId(Recipe):
+    """Tight jet identification, and the veto of leptons."""
+
+    fail_central: float = Field(ge=0, le=1, description="jets that fail where tracks are")
+    fail_forward: float = Field(ge=0, le=1, description="jets that fail beyond")
+    tracker: Edge = Field(description="where the second begins, in the magnitude of eta")
+    fail_neutral: float = Field(ge=0, le=1, description="jets without tracks, in the tracker, that fail")
+    lepton_fraction: Edge = Field(description="largest share of a lepton's energy that the veto passes")
+
+
+class Regression(Recipe):
+    """Correction and resolution of the b-jet energy regression."""
+
+    offset: float = Field(description="mean correction at high pT, less one")
+    slope: float = Field(description="rise with 1 / pT, in GeV")
+    width: float = Field(gt=0, description="width at high pT")
+    width_slope: float = Field(ge=0, description="rise of the width with 1 / pT, in GeV")
+    skew: float = Field(ge=0, lt=1, description="skew towards large corrections")
+    shower: float = Field(description="undone part of a standard deviation of the response, in widths")
+    neutrino: float = Field(description="share of the neutrinos' pT that is found")
+    lepton: float = Field(description="rise for a lone lepton")
+    least: float = Field(gt=0, description="smallest correction")
+    most: float = Field(gt=0, description="largest correction")
+    resolution: float = Field(gt=0, description="resolution at 30 GeV")
+    resolution_power: float = Field(description="power of pT over 30 GeV in it")
+    resolution_spread: float = Field(gt=0, description="its log-normal spread")
+    resolution_neutrino: float = Field(description="its rise with the neutrinos' share, in the exponent")
+
+
+class Identification(Recipe):
+    """All that identifies a jet."""
+
+    pileup: PileupId
+    jet: JetId
+    regression: Regression
+
+
+def identification(
+    jets: Mapping[str, Floats],
+    seen: Mapping[str, NDArray[np.generic]],
+    density: Floats,
+    is_pileup: Floats,
+    normal: Floats,
+    uniform: Floats,
+    recipe: Identification,
+) -> dict[str, NDArray[np.generic]]:
+    """Flags and regression of jets.
+
+    Parameters
+    ----------
+    jets
+        Columns of gen jets with their hidden variables.
+    seen
+        What `momentum` and `substructure` say of them.
+    density
+        Energy density of each jet's event over the typical one.
+    is_pileup
+        1 for jets of pileup, 0 for others.
+    normal, uniform
+        Standard normal and uniform numbers, shapes (N, `NORMALS`) and (N, `UNIFORMS`).
+    recipe
+        The parameters.
+
+    Returns
+    -------
+    ``puIdDisc``, ``puId``, ``jetId``, ``bRegCorr`` and ``bRegRes``, shapes (N,).
+    """
+    latent = _pileup_latent(jets, seen, density, is_pileup, normal[:, 0], uniform, recipe.pileup)
+    flag = np.tanh(latent + recipe.pileup.flag_spread * normal[:, 1])
+    correction, resolution = _regression(jets, seen, normal[:, 2:4], recipe.regression)
+    return {
+        "puIdDisc": np.tanh(latent),
+        "puId": _pileup_flag(seen["pt"], np.abs(seen["eta"]), flag, recipe.pileup),
+        "jetId": _jet_flag(seen, uniform, recipe.jet),
+        "bRegCorr": correction,
+        "bRegRes": resolution,
+    }
+
+
+def _pileup_latent(
+    jets: Mapping[str, Floats],
+    seen: Mapping[str, NDArray[np.generic]],
+    density: Floats,
+    is_pileup: Floats,
+    normal: Floats,
+    uniform: Floats,
+    p: PileupId,
+) -> Floats:
+    log_pt = np.log(seen["pt"] / 30.0)
+    tracker = p.tracker.inside(np.abs(seen["eta"]))
+    tracks = np.log((1.0 + seen["nTracks"]) / (1.0 + p.typical_tracks))
+    central = p.central + p.central_slope * log_pt + p.charged * tracks + p.pileup_central * is_pileup
+    forward = p.forward + p.forward_slope * log_pt + p.pileup_forward * is_pileup
+    spread = tracker * p.spread + (1.0 - tracker) * p.forward_spread
+    latent = tracker * central + (1.0 - tracker) * forward + spread * normal
+    latent -= p.neighbours * seen["leak"] + p.density * (density - 1.0)
+    like_pileup = uniform[:, 0] < p.tail_fraction * np.exp(-p.tail_slope * log_pt) * tracker
+    return np.clip(latent + like_pileup * p.tail * np.log(uniform[:, 1]), -4.0, 4.0)
+
+
+def _pileup_flag(pt: Floats, abs_eta: Floats, discriminant: Floats, p: PileupId) -> NDArray[np.int64]:
+    row, column = np.searchsorted(p.pt_edges, pt), np.searchsorted(p.eta_edges, abs_eta)
+    passed = [discriminant > np.array(cuts)[row, column] for cuts in (p.loose, p.medium, p.tight)]
+    # Bits 2, 1 and 0 are loose, medium and tight.
+    flag: NDArray[np.int64] = 4 * passed[0] + 2 * passed[1] + 1 * passed[2]
+    return flag
+
+
+def _jet_flag(seen: Mapping[str, NDArray[np.generic]], uniform: Floats, j: JetId) -> NDArray[np.int64]:
+    tracker = j.tracker.inside(np.abs(seen["eta"]))
+    neutral = np.where(seen["nTracks"] == 0, j.fail_neutral, j.fail_central)
+    fails = uniform[:, 2] < tracker * neutral + (1.0 - tracker) * j.fail_forward
+    lepton = np.maximum(seen["muEF"], seen["chEmEF"])
+    vetoed = uniform[:, 3] > j.lepton_fraction.inside(lepton)
+    return np.where(fails, 0, np.where(vetoed, 2, 6))
+
+
+def _regression(
+    jets: Mapping[str, Floats], seen: Mapping[str, NDArray[np.generic]], normal: Floats, r: Regression
+) -> tuple[Floats, Floats]:
+    pt = seen["pt"]
+    width = r.width + r.width_slope / pt
+    skewed = (np.exp(r.skew * normal[:, 0]) - 1.0) / r.skew
+    neutrinos = jets["neutrinoPt"] / pt
+    lepton = np.minimum(jets["muEF"] + jets["chEmEF"], 1.0)
+    correction = 1.0 + r.offset + r.slope / pt + width * (skewed - r.shower * seen["shower"])
+    correction += r.neutrino * neutrinos + r.lepton * np.square(lepton)
+    spread = r.resolution_spread * normal[:, 1] + r.resolution_neutrino * np.minimum(neutrinos, 1.0)
+    resolution = r.resolution * np.exp(r.resolution_power * np.log(pt / 30.0) + spread)
+    return np.clip(correction, r.least, r.most), np.minimum(resolution, 1.0)

@@ -1,0 +1,250 @@
+"""Flavour taggers: b, c, light and gluon, with the displacement of tracks behind them.
+
+Probabilities of b, c and other flavour are a softmax of two logits, which are linear in how significantly
+the jet's tracks are displaced (a hidden variable), with means and spreads by flavour: the shapes are those of
+DeepJet (arXiv:2008.10519) and DeepCSV (BTV-16-002, arXiv:1712.07158). CMS's c against b is a function of b
+and c against light; here each of the three is smeared, so that no column is an exact function of the others.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pydantic import Field
+
+from flashsim.recipes import Recipe
+from flashsim.reference.detector.forms import ByFlavour, Edge, sigmoid
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+__all__ = [
+    "NORMALS",
+    "UNIFORMS",
+    "Displacement",
+    "HeavyFlavour",
+    "OlderTaggers",
+    "QuarkGluon",
+    "Taggers",
+    "taggers",
+]
+
+NORMALS = 11
+"""Normal numbers that a jet's taggers needs."""
+
+UNIFORMS = 5
+"""Uniform numbers that it needs."""
+
+_NO_TRACKS = -1.0  # of all taggers in NanoAOD v9 but CSVv2
+_NO_TRACKS_CSV = -10.0
+_NO_LIKELIHOOD = -1.0
+
+
+class Displacement(Recipe):
+    """Significance of displaced tracks: ``ln(1 + d / resolution)`` of two tracks, averaged."""
+
+    resolution: float = Field(gt=0, description="of an impact parameter at high pT, in cm")
+    slope: float = Field(ge=0, description="rise of the resolution with 1 / pT of the jet, in cm GeV")
+    efficiency: float = Field(gt=0, le=1, description="of using the second displaced track")
+    spread: float = Field(ge=0, description="standard deviation of what is measured")
+
+
+class HeavyFlavour(Recipe):
+    """Logits of b and c against light flavour."""
+
+    b: ByFlavour = Field(description="mean logit of b without displacement")
+    b_displacement: ByFlavour = Field(description="its rise with the displacement")
+    b_spread: ByFlavour = Field(description="its standard deviation")
+    b_tail: ByFlavour = Field(description="mean of an exponential that is added")
+    c: ByFlavour = Field(description="mean logit of c without displacement")
+    c_displacement: ByFlavour = Field(description="its rise with the displacement")
+    c_spread: ByFlavour = Field(description="its standard deviation")
+    c_tail: ByFlavour = Field(description="mean of an exponential that is added")
+    shared: float = Field(ge=-1, le=1, description="correlation of the two")
+    b_pt: ByFlavour = Field(description="rise of the b logit with ln(pT / 50 GeV)")
+    c_pt: ByFlavour = Field(description="rise of the c logit with ln(pT / 50 GeV)")
+    lepton: float = Field(description="rise of the b logit with the square root of a lepton's share")
+    density: float = Field(description="loss of the displacement with the density over the typical one")
+    eta: float = Field(description="loss of the displacement with the magnitude of eta above 1.5")
+    neighbours: float = Field(description="loss of the displacement for each unit of leakage")
+    pileup: float = Field(description="rise of the b logit of jets of pileup")
+    separation: float = Field(gt=0, description="factor on displacements: how well the tagger separates")
+    most: float = Field(gt=0, description="largest magnitude of a logit")
+    against_b: float = Field(ge=0, description="smearing of the logit of c against b")
+
+
+class OlderTaggers(Recipe):
+    """DeepCSV and CSVv2: the same logits, compressed, shifted, with smearing."""
+
+    b_scale: float = Field(description="factor on the b logit, of DeepCSV")
+    b_shift: float = Field(description="and what is added")
+    c_scale: float = Field(description="factor on the c logit, of DeepCSV")
+    c_shift: float = Field(description="and what is added")
+    spread: float = Field(ge=0, description="smearing of both")
+    against_b: float = Field(ge=0, description="smearing of the logit of c against b")
+    csv_scale: float = Field(description="factor on the b logit, of CSVv2")
+    csv_shift: float = Field(description="and what is added")
+    csv_spread: float = Field(ge=0, description="its smearing")
+    selected: float = Field(gt=0, le=1, description="probability that a track is good enough for them")
+
+
+class QuarkGluon(Recipe):
+    """Quark-gluon likelihood (JME-13-002) and DeepJet's gluon against light."""
+
+    offset: ByFlavour = Field(description="mean logit of the likelihood")
+    multiplicity: float = Field(description="loss with the logarithm of the number of particles")
+    typical_number: float = Field(gt=0, description="number of particles that the mean is for")
+    ptd: float = Field(description="rise with pTD of the gen jet")
+    typical_ptd: float = Field(description="pTD that the mean is for")
+    girth: float = Field(description="loss with the width of the gen jet")
+    typical_girth: float = Field(description="width that the mean is for")
+    spread: float = Field(gt=0, description="its standard deviation")
+    least_pt: Edge = Field(description="pT in GeV below which there is none")
+    single: float = Field(ge=0, le=1, description="further loss for a lone lepton")
+    deep_offset: float = Field(description="mean logit of gluon against light")
+    deep_slope: float = Field(description="its loss with the logit of the likelihood")
+    deep_spread: float = Field(gt=0, description="its standard deviation")
+
+
+class Taggers(Recipe):
+    """All flavour taggers."""
+
+    displacement: Displacement
+    heavy: HeavyFlavour
+    older: OlderTaggers
+    quark_gluon: QuarkGluon
+
+
+def taggers(
+    jets: Mapping[str, Floats],
+    seen: Mapping[str, NDArray[np.generic]],
+    flavour: NDArray[np.int64],
+    density: Floats,
+    is_pileup: Floats,
+    normal: Floats,
+    uniform: Floats,
+    recipe: Taggers,
+) -> dict[str, Floats]:
+    """Draw all tagger scores of jets.
+
+    Parameters
+    ----------
+    jets
+        Columns of gen jets with their hidden variables.
+    seen
+        What `momentum` and `substructure` say of them.
+    flavour
+        `flavour_class` of each.
+    density
+        Energy density of each jet's event over the typical one.
+    is_pileup
+        1 for jets of pileup, 0 for others.
+    normal, uniform
+        Standard normal and uniform numbers, shapes (N, `NORMALS`) and (N, `UNIFORMS`).
+    recipe
+        The parameters.
+
+    Returns
+    -------
+    NanoAOD v9's ``btag*`` and ``qgl``, shapes (N,); -1 (CSVv2: -10) for jets without tracks, DeepCSV and
+    CSVv2 also for those without good ones.
+    """
+    displaced = _displacement(jets, seen, density, normal[:, 0], uniform[:, 0], recipe)
+    b, c = _logits(jets, seen, flavour, displaced, normal[:, 1:3], uniform[:, 1:3], recipe.heavy)
+    b += recipe.heavy.pileup * is_pileup
+    tracks = seen["nTracks"]
+    likelihood = _likelihood(jets, seen, flavour, normal[:, 9], recipe.quark_gluon)
+    q = recipe.quark_gluon
+    gluon = q.deep_offset - q.deep_slope * likelihood + q.deep_spread * normal[:, 10]
+    deep = {
+        "btagDeepFlavB": _softmax(b, c),
+        "btagDeepFlavCvB": sigmoid(c - b + recipe.heavy.against_b * normal[:, 3]),
+        "btagDeepFlavCvL": sigmoid(c),
+        "btagDeepFlavQG": sigmoid(gluon),
+    }
+    scores = {name: np.where(tracks == 0, _NO_TRACKS, score) for name, score in deep.items()}
+    without = uniform[:, 3] < np.exp(np.log1p(-recipe.older.selected) * tracks)
+    for name, score in _older(b, c, normal[:, 4:9], recipe.older).items():
+        scores[name] = np.where(without, _NO_TRACKS_CSV if name == "btagCSVV2" else _NO_TRACKS, score)
+    lepton = np.minimum(jets["muEF"] + jets["chEmEF"], 1.0)
+    missing = q.least_pt.inside(seen["pt"])
+    missing += (1.0 - missing) * q.single * np.square(np.square(lepton))
+    scores["qgl"] = np.where(uniform[:, 4] < missing, _NO_LIKELIHOOD, sigmoid(likelihood))
+    return scores
+
+
+def _softmax(b: Floats, c: Floats) -> Floats:
+    """Probability of b when light has logit 0."""
+    highest = np.maximum(np.maximum(b, c), 0.0)
+    own = np.exp(b - highest)
+    result: Floats = own / (own + np.exp(c - highest) + np.exp(-highest))
+    return result
+
+
+def _displacement(
+    jets: Mapping[str, Floats],
+    seen: Mapping[str, NDArray[np.generic]],
+    density: Floats,
+    normal: Floats,
+    uniform: Floats,
+    recipe: Taggers,
+) -> Floats:
+    d, h = recipe.displacement, recipe.heavy
+    resolution = d.resolution + d.slope / jets["pt"]
+    second = np.log1p(jets["d0Second"] / resolution)
+    third = np.log1p(jets["d0Third"] / resolution)
+    significance = np.where(uniform < d.efficiency, 0.5 * (second + third), 0.5 * third)
+    loss = h.density * (density - 1.0) + h.eta * np.maximum(np.abs(seen["eta"]) - 1.5, 0.0)
+    loss += h.neighbours * seen["leak"]
+    result: Floats = significance * np.exp(-loss) + d.spread * normal
+    return result
+
+
+def _logits(
+    jets: Mapping[str, Floats],
+    seen: Mapping[str, NDArray[np.generic]],
+    flavour: NDArray[np.int64],
+    displaced: Floats,
+    normal: Floats,
+    uniform: Floats,
+    h: HeavyFlavour,
+) -> tuple[Floats, Floats]:
+    log_pt = np.log(seen["pt"] / 50.0)
+    shared = normal[:, 0]
+    own = h.shared * shared + np.sqrt(1.0 - h.shared**2) * normal[:, 1]
+    b = h.b.of(flavour) + h.separation * h.b_displacement.of(flavour) * displaced
+    b += h.b_spread.of(flavour) * shared - h.b_tail.of(flavour) * np.log(uniform[:, 0])
+    b += h.b_pt.of(flavour) * log_pt + h.lepton * np.sqrt(seen["muEF"] + seen["chEmEF"]) * (flavour == 0)
+    c = h.c.of(flavour) + h.separation * h.c_displacement.of(flavour) * displaced
+    c += h.c_spread.of(flavour) * own - h.c_tail.of(flavour) * np.log(uniform[:, 1])
+    c += h.c_pt.of(flavour) * log_pt
+    return h.most * np.tanh(b / h.most), h.most * np.tanh(c / h.most)
+
+
+def _older(b: Floats, c: Floats, normal: Floats, o: OlderTaggers) -> dict[str, Floats]:
+    older_b = o.b_scale * b + o.b_shift + o.spread * normal[:, 0]
+    older_c = o.c_scale * c + o.c_shift + o.spread * normal[:, 1]
+    return {
+        "btagDeepB": _softmax(older_b, older_c),
+        "btagDeepCvB": sigmoid(older_c - older_b + o.against_b * normal[:, 2]),
+        "btagDeepCvL": sigmoid(older_c),
+        "btagCSVV2": sigmoid(o.csv_scale * b + o.csv_shift + o.csv_spread * normal[:, 3]),
+    }
+
+
+def _likelihood(
+    jets: Mapping[str, Floats],
+    seen: Mapping[str, NDArray[np.generic]],
+    flavour: NDArray[np.int64],
+    normal: Floats,
+    q: QuarkGluon,
+) -> Floats:
+    result: Floats = q.offset.of(flavour) + q.spread * normal
+    result -= q.multiplicity * np.log(seen["nConstituents"] / q.typical_number)
+    result += q.ptd * (jets["ptD"] - q.typical_ptd) - q.girth * (jets["girth"] - q.typical_girth)
+    return result
