@@ -95,8 +95,8 @@ class GenFile:
     force
         Whether to replace existing files.
     weights
-        Branches of further event weights (``GenWeight_*``), and the generator's name of each: `extend` expects
-        them, and their sums are stored in Runs (``GenWeightSumw_*``).
+        Branches of further event weights (``GenWeight_*``), and the generator's name of each: `extend`
+        expects them, and their sums are stored in Runs (``GenWeightSumw_*``).
 
     Raises
     ------
