@@ -125,8 +125,12 @@ class _Fitting(lightning.LightningModule):
     def configure_optimizers(self) -> lightning.pytorch.utilities.types.OptimizerLRScheduler:
         # A cycle needs a step to rise and one to fall, however short the training.
         schedule, steps = self.schedule, max(4, int(self.trainer.estimated_stepping_batches))
+        # Fused: one pass over the weights instead of a dozen, each of which waits for all threads.
         optimizer = torch.optim.AdamW(
-            self.network.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay
+            self.network.parameters(),
+            lr=schedule.learning_rate,
+            weight_decay=schedule.weight_decay,
+            fused=True,
         )
         cycle = torch.optim.lr_scheduler.OneCycleLR(
             optimizer,
