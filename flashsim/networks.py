@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from flashsim.flows._threads import run_shares
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -76,18 +78,28 @@ class Perceptron(nn.Sequential):
             bias.copy_(logits)
 
 
-@torch.inference_mode()
 def evaluate(network: Perceptron, rows: NDArray[np.float32], *, tile: int = 4096) -> NDArray[np.float64]:
     """Evaluate a network that is in evaluation mode: shape (N, outputs), for rows of shape (N, inputs).
 
-    The network only ever sees whole tiles, the last one padded: a row's output then does not depend on how
-    many rows come with it, down to the last bit.
+    The network only ever sees whole tiles, the last one padded, and products run on one thread each: a row's
+    output then does not depend on how many rows come with it or on the number of threads, down to the last
+    bit.
     """
     device = next(network.parameters()).device
-    results = [np.zeros((0, network.architecture()["outputs"]))]
-    for start in range(0, len(rows), tile):
-        part = rows[start : start + tile]
-        padded = np.zeros((tile, rows.shape[1]), dtype=np.float32)
-        padded[: len(part)] = part
-        results.append(network(torch.from_numpy(padded).to(device))[: len(part)].double().cpu().numpy())
-    return np.concatenate(results)
+    results = np.zeros((len(rows), network.architecture()["outputs"]))
+    starts = range(0, len(rows), tile)
+
+    def evaluate_tiles(share: int, shares: int) -> None:
+        with torch.inference_mode():
+            for start in starts[share::shares]:
+                part = rows[start : start + tile]
+                padded = np.zeros((tile, rows.shape[1]), dtype=np.float32)
+                padded[: len(part)] = part
+                output = network(torch.from_numpy(padded).to(device))[: len(part)]
+                results[start : start + tile] = output.double().cpu().numpy()
+
+    if device.type == "cpu":
+        run_shares(evaluate_tiles, len(starts), "perceptron")
+    else:
+        evaluate_tiles(0, 1)
+    return results

@@ -47,6 +47,20 @@ def test_a_row_does_not_depend_on_the_others(network, start, count):
     )
 
 
+def test_the_number_of_threads_changes_nothing():
+    """Wide enough for torch to share a product among threads, whose rounding then differs."""
+    wide = Perceptron(40, 1, width=64).eval()
+    values = np.random.default_rng(1).normal(size=(9000, 40)).astype(np.float32)
+    threads, found = torch.get_num_threads(), []
+    try:
+        for number in (1, 2, 3, 5):
+            torch.set_num_threads(number)
+            found.append(evaluate(wide, values))
+    finally:
+        torch.set_num_threads(threads)
+    assert all(np.array_equal(found[0], other) for other in found)
+
+
 def test_no_rows_give_no_rows(network):
     assert evaluate(network, rows(0)).shape == (0, 2)
 

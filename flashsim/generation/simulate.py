@@ -17,7 +17,7 @@ from flashsim.noise import Stream
 from flashsim.preprocessing.features import conditioning_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -66,9 +66,14 @@ class ObjectSimulator:
         self._fake_sampler = None if model.fakes.flow is None else Sampler(model.fakes.flow)
 
     def simulate(
-        self, chunk: GenChunk, events: NDArray[np.uint64], *, fold: int = 0, origin: str = "input"
+        self,
+        chunk: GenChunk,
+        events: NDArray[np.uint64],
+        *,
+        folds: Sequence[int] = (0,),
+        origin: str = "input",
     ) -> Collection:
-        """Draw the collection for every event of a chunk.
+        """Draw the collection for every event of a chunk, once for each oversampling fold.
 
         Parameters
         ----------
@@ -76,32 +81,35 @@ class ObjectSimulator:
             Gen-level content of E events.
         events
             `flashsim.noise.event_hash` of each event, shape (E,).
-        fold
-            Number of the oversampling fold.
+        folds
+            Numbers of the F folds. A fold is the same whichever others are asked for.
         origin
             Name of the input, for messages.
 
         Returns
         -------
-        All simulated and derived fields and the index of the gen object, in no order inside an event.
+        All simulated and derived fields and the index of the gen object, in no order inside an event, of E F
+        events: the F folds of the first one, then those of the second, and so on.
 
         Raises
         ------
         InputFileError
             If a value that simulation needs is NaN, or infinite where a result is computed from it.
         """
-        matched = self._matched(chunk, events, fold, origin)
-        fakes = self._fakes(chunk, events, fold, origin)
+        matched = self._matched(chunk, events, folds, origin)
+        fakes = self._fakes(chunk, events, folds, origin)
         event_rows = np.concatenate((matched.event_rows, fakes.event_rows))
         order = np.argsort(event_rows, kind="stable")
         columns: dict[str, NDArray[Any]] = {
             name: np.concatenate((column, fakes.columns[name]))[order]
             for name, column in matched.columns.items()
         }
-        counts = np.bincount(event_rows, minlength=chunk.events)
+        counts = np.bincount(event_rows, minlength=chunk.events * len(folds))
         return Collection.of_counts(counts, columns)
 
-    def _matched(self, chunk: GenChunk, events: NDArray[np.uint64], fold: int, origin: str) -> _Objects:
+    def _matched(
+        self, chunk: GenChunk, events: NDArray[np.uint64], folds: Sequence[int], origin: str
+    ) -> _Objects:
         """Draw which gen objects are reconstructed, and as what."""
         declaration = self.declaration
         gen = chunk.collections[declaration.gen]
@@ -110,40 +118,64 @@ class ObjectSimulator:
         self._check({field: gen[field] for field in declaration.references()}, origin, _not_finite)
         conditioning = self.model.conditioning.encode(gen_columns)
         keys, number = events[gen.event_rows], gen.local_index
-        probability = expit(evaluate(self.model.efficiency, conditioning))
-        drawn = self._stream("efficiency", fold).uniform(keys, number, 1)
-        keep = (drawn < probability.reshape(drawn.shape))[:, 0]
-        kept = gen.select(keep)
-        noise = self._stream("flow", fold).normal(keys[keep], number[keep], len(self.model.targets.targets))
-        reference = {field: kept[field] for field in declaration.references()}
-        columns = self._draw(self._sampler, self.model.targets, noise, conditioning[keep], reference)
-        columns[declaration.match] = kept["index"].astype(np.float64)
+        probability = expit(evaluate(self.model.efficiency, conditioning))[:, 0]
+        kept = []
+        for fold in folds:
+            drawn = self._stream("efficiency", fold).uniform(keys, number, 1)[:, 0]
+            kept.append(np.flatnonzero(drawn < probability))
+        noise = self._noise("flow", folds, [(keys[rows], number[rows]) for rows in kept], self.model.targets)
+        rows = np.concatenate(kept)
+        found = {field: column[rows] for field, column in gen.columns.items()}
+        reference = {field: found[field] for field in declaration.references()}
+        columns = self._draw(self._sampler, self.model.targets, noise, conditioning[rows], reference)
+        columns[declaration.match] = found["index"].astype(np.float64)
         for derived in declaration.derived:
-            columns[derived.branch] = _derive(derived, kept.columns, columns, len(kept))
-        return _Objects(kept.event_rows, columns)
+            columns[derived.branch] = _derive(derived, found, columns, len(rows))
+        return _Objects(_output_rows([gen.event_rows[rows] for rows in kept]), columns)
 
-    def _fakes(self, chunk: GenChunk, events: NDArray[np.uint64], fold: int, origin: str) -> _Objects:
+    def _fakes(
+        self, chunk: GenChunk, events: NDArray[np.uint64], folds: Sequence[int], origin: str
+    ) -> _Objects:
         """Draw how many objects without a gen object an event has, and which."""
         fakes, declaration = self.model.fakes, self.declaration
         event_columns = conditioning_columns(declaration.fakes.conditioning, chunk)
         self._check(event_columns, origin, np.isnan)
         conditioning = fakes.conditioning.encode(event_columns)
         if fakes.targets is None or self._fake_sampler is None:
-            rows = np.zeros(0, dtype=np.int64)
+            event_rows = np.zeros(0, dtype=np.int64)
             columns = {target.branch: np.zeros(0) for target in self.model.targets.targets}
         else:
             zero = np.zeros(chunk.events, dtype=np.int64)
-            drawn = self._stream("fake count", fold).uniform(events, zero, 1)
-            chances = softmax(evaluate(fakes.count, conditioning), axis=1)
-            counts = np.count_nonzero(np.cumsum(chances, axis=1)[:, :-1] < drawn, axis=1)
-            drawn_objects = Collection.of_counts(counts, {})
-            rows, number = drawn_objects.event_rows, drawn_objects.local_index
-            noise = self._stream("fake flow", fold).normal(events[rows], number, len(fakes.targets.targets))
+            most = np.cumsum(softmax(evaluate(fakes.count, conditioning), axis=1), axis=1)[:, :-1]
+            drawn = []
+            for fold in folds:
+                uniform = self._stream("fake count", fold).uniform(events, zero, 1)
+                drawn.append(Collection.of_counts(np.count_nonzero(most < uniform, axis=1), {}))
+            places = [(events[objects.event_rows], objects.local_index) for objects in drawn]
+            noise = self._noise("fake flow", folds, places, fakes.targets)
+            rows = np.concatenate([objects.event_rows for objects in drawn])
             columns = self._draw(self._fake_sampler, fakes.targets, noise, conditioning[rows], {})
-        columns[declaration.match] = np.full(len(rows), -1.0)
+            event_rows = _output_rows([objects.event_rows for objects in drawn])
+        columns[declaration.match] = np.full(len(event_rows), -1.0)
         for derived in declaration.derived:
-            columns[derived.branch] = _derive(derived, None, columns, len(rows))
-        return _Objects(rows, columns)
+            columns[derived.branch] = _derive(derived, None, columns, len(event_rows))
+        return _Objects(event_rows, columns)
+
+    def _noise(
+        self,
+        purpose: str,
+        folds: Sequence[int],
+        places: Sequence[tuple[NDArray[np.uint64], NDArray[np.int64]]],
+        codec: TargetCodec,
+    ) -> NDArray[np.float64]:
+        """Noise of the objects of all folds, given the hash of the event and the number of each by fold."""
+        width = len(codec.targets)
+        return np.concatenate(
+            [
+                self._stream(purpose, fold).normal(keys, number, width)
+                for fold, (keys, number) in zip(folds, places, strict=True)
+            ]
+        )
 
     def _stream(self, purpose: str, fold: int) -> Stream:
         return Stream(self.seed, self.collection, purpose, fold)
@@ -175,6 +207,11 @@ class ObjectSimulator:
             torch.from_numpy(np.ascontiguousarray(conditioning)).to(self.device),
         )
         return codec.decode(normal.cpu().numpy(), reference)
+
+
+def _output_rows(by_fold: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """Rows of the output, in which the folds of an event stand together, from rows of the chunk by fold."""
+    return np.concatenate([rows * len(by_fold) + fold for fold, rows in enumerate(by_fold)])
 
 
 def _not_finite(column: NDArray[Any]) -> NDArray[np.bool_]:

@@ -129,12 +129,28 @@ def test_order_of_events_does_not_matter(simulator, arrays):
 
 def test_seeds_and_folds_differ(simulator, arrays):
     first = simulate(simulator("Jet"), arrays)
-    again, fold = simulate(simulator("Jet"), arrays), simulate(simulator("Jet"), arrays, fold=1)
+    again, fold = simulate(simulator("Jet"), arrays), simulate(simulator("Jet"), arrays, folds=[1])
     seed = simulate(simulator("Jet", seed=2), arrays)
     assert np.array_equal(first["pt"], again["pt"])
     for other in (fold, seed):
         assert not np.array_equal(other["pt"], first["pt"])
         assert not np.array_equal(other.counts, first.counts)
+
+
+@settings(max_examples=8, deadline=None)
+@given(folds=st.lists(st.integers(0, 30), min_size=1, max_size=4, unique=True))
+@pytest.mark.parametrize("collection", ["Jet", "Muon"])
+def test_a_fold_is_the_same_whichever_others_are_asked_for(simulator, arrays, collection, folds):
+    few = {name: array[:30] for name, array in arrays.items()}
+    simulated = simulator(collection)
+    together = simulate(simulated, few, folds=folds)
+    assert together.events == 30 * len(folds)
+    for position, fold in enumerate(folds):
+        alone = simulate(simulated, few, folds=[fold])
+        of_fold = together.event_rows % len(folds) == position
+        assert np.array_equal(together.counts[position :: len(folds)], alone.counts)
+        for name, column in alone.columns.items():
+            assert np.array_equal(together[name][of_fold], column), name
 
 
 def test_events_without_gen_objects(simulator, arrays):
