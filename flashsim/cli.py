@@ -287,26 +287,30 @@ def inspect(
 def gen(
     *,
     source: Annotated[
-        str, typer.Argument(metavar="INPUT", help="Pythia 8 command file, or a shipped one: vbf_hmumu.cmnd.")
+        str,
+        typer.Argument(metavar="INPUT", help="HepMC events (.hepmc, .hepmc.gz), or a Pythia 8 command file."),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The gen-level NanoAOD file.")],
-    events: Annotated[int, typer.Option("--events", "-n", help="Number of events.", min=1)] = 1000,
+    events: Annotated[
+        int | None,
+        typer.Option("--events", "-n", help="How many; default: all of HepMC, 1000 of Pythia.", min=1),
+    ] = None,
     seed: Seed = 1,
-    workers: Annotated[int, typer.Option(help="Processes; the result does not depend on it.", min=1)] = 1,
+    workers: Annotated[
+        int, typer.Option(help="Processes of Pythia; the result does not depend on it.", min=1)
+    ] = 1,
     force: Force = False,
 ) -> None:
-    """Make gen-level NanoAOD with Pythia 8 (needs the extra 'reference').
+    """Make gen-level NanoAOD from HepMC events or with Pythia 8 (needs the extra 'reference').
 
-    Example: flashsim gen vbf_hmumu.cmnd --events 1000 --output gen.root
+    Example: flashsim gen events.hepmc.gz --output gen.root
     """
-    from flashsim.recipes import recipe_path
-    from flashsim.reference import generate_gen
+    from flashsim.reference import make_gen
 
-    command_file = recipe_path("reference", source)
     with progress_bars("events") as progress:
-        bar = progress.add_task(command_file.name, total=events, note="")
-        summary = generate_gen(
-            command_file,
+        bar = progress.add_task(Path(source).name, total=events, note="")
+        summary = make_gen(
+            source,
             output,
             events=events,
             seed=seed,
@@ -314,10 +318,7 @@ def gen(
             force=force,
             progress=lambda done, total: progress.update(bar, completed=done, total=total),
         )
-    typer.echo(
-        f"{output}: {summary.events} events from {command_file.name}, cross section "
-        f"{summary.cross_section:.4g} +- {summary.cross_section_error:.1g} pb"
-    )
+    typer.echo(f"{output}: {summary.events} events from {Path(source).name}, {summary.cross_section_text}")
 
 
 @app.command()

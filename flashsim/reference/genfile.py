@@ -79,6 +79,13 @@ class GenSummary:
     sum_of_weights: float
     sum_of_squared_weights: float
 
+    @property
+    def cross_section_text(self) -> str:
+        """The cross section in words."""
+        if math.isnan(self.cross_section):
+            return "cross section unknown"
+        return f"cross section {self.cross_section:.4g} +- {self.cross_section_error:.1g} pb"
+
 
 class GenFile:
     """Write gen-level NanoAOD and, if wanted, the hidden variables of the same events beside it.

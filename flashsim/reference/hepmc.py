@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -20,7 +21,6 @@ from flashsim.reference.libraries import require, stdout_captured
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
     from types import TracebackType
 
     from numpy.typing import NDArray
@@ -31,12 +31,19 @@ __all__ = ["HepMCReader", "convert_hepmc", "is_hepmc"]
 
 # As many as of Pythia's: the same memory.
 _BATCH = 250
+_FIRST_LINE, _HEADER = b"HepMC::", 64
 _SUFFIXES = re.compile(r"\.(hepmc[23]?)(\.(gz|bz2|xz|zst|zstd))?$", re.IGNORECASE)
 
 
 def is_hepmc(path: str | Path) -> bool:
-    """Whether a name is that of a HepMC file: ``.hepmc``, ``.hepmc2``, ``.hepmc3``, compressed or not."""
-    return _SUFFIXES.search(str(path)) is not None
+    """Whether a file holds HepMC events, by its name (``.hepmc``, ``.hepmc3``, ``.hepmc.gz``) or first line."""
+    if _SUFFIXES.search(str(path)):
+        return True
+    try:
+        with Path(path).open("rb") as file:
+            return _FIRST_LINE in file.read(_HEADER)
+    except OSError:
+        return False
 
 
 def convert_hepmc(
