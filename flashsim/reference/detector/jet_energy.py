@@ -12,17 +12,18 @@ import numpy as np
 from pydantic import Field
 
 from flashsim.recipes import Recipe
+from flashsim.reference.detector.distributions import heavy_tailed
 from flashsim.reference.detector.forms import ByFlavour, Edge, EtaTable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import NDArray
+
+    from flashsim.reference.detector.causes import Draws, JetCauses
 
     Floats = NDArray[np.float64]
 
 __all__ = [
-    "NORMALS",
+    "NUMBERS",
     "Acceptance",
     "Calibration",
     "Direction",
@@ -33,8 +34,8 @@ __all__ = [
     "momentum",
 ]
 
-NORMALS = 13
-"""Normal numbers that a jet's four-momentum needs."""
+NUMBERS = (10, 1)
+"""Normal and uniform numbers that a jet's four-momentum and efficiency need."""
 
 
 class Resolution(Recipe):
@@ -50,34 +51,28 @@ class Resolution(Recipe):
     scale: float = Field(gt=0, description="common factor")
     least: float = Field(gt=0, description="smallest relative width")
     most: float = Field(gt=0, description="largest relative width")
-    tail_fraction: float = Field(ge=0, le=1, description="jets in the tails")
-    tail_scale: float = Field(gt=0, description="width of the tails, a Student's t of 3 degrees of freedom")
+    tail: float = Field(ge=0, lt=1, description="weight of the tails of the response, see `heavy_tailed`")
 
-    def width(self, pt: Floats, abs_eta: Floats, rho: Floats) -> Floats:
-        """Relative width, shape (N,)."""
+    def width(self, jets: JetCauses) -> Floats:
+        """Relative width of the response of gen jets, shape (N,)."""
+        pt, abs_eta = jets["pt"], jets.abs_eta
         place = np.interp(abs_eta, self.eta, np.arange(len(self.eta)))
         below = np.minimum(place.astype(np.int64), len(self.eta) - 2)
-        part = place - below
         log_pt, inverse = np.log(pt), 1.0 / np.square(pt)
         noise, power = np.array(self.noise), np.array(self.power)
         noise *= np.abs(noise)
-        squares = (np.square(self.stochastic), np.square(self.constant))
+        stochastic, constant = np.square(self.stochastic), np.square(self.constant)
 
         def variance(row: NDArray[np.int64]) -> Floats:
-            stochastic = squares[0][row] * np.exp(power[row] * log_pt)
-            result: Floats = noise[row] * inverse + stochastic + squares[1][row]
+            result: Floats = (
+                noise[row] * inverse + stochastic[row] * np.exp(power[row] * log_pt) + constant[row]
+            )
             return result
 
-        total = variance(below) * (1.0 - part) + variance(below + 1) * part
-        total += self.pileup.at(abs_eta) * (rho - self.typical_density) * inverse
+        lower = variance(below)
+        total = lower + (place - below) * (variance(below + 1) - lower)
+        total += self.pileup.at(abs_eta) * (jets.rho - jets.typical_density) * inverse
         return self.scale * np.sqrt(np.clip(total, self.least**2, self.most**2))
-
-    def deviates(self, normal: Floats, uniform: Floats) -> Floats:
-        """Deviates with unit core and tails from 4 normal and 1 uniform number of each jet, shape (N,)."""
-        tail = uniform < self.tail_fraction
-        student = normal[:, 0] / np.sqrt(np.mean(np.square(normal[:, 1:4]), axis=1) + 0.02)
-        result: Floats = np.where(tail, self.tail_scale * student, normal[:, 0])
-        return result
 
 
 class Response(Recipe):
@@ -97,6 +92,7 @@ class Response(Recipe):
     neighbours_most: float = Field(gt=0, description="largest sum of neighbours, over the jet's pT")
     neighbours_pt: float = Field(gt=0, description="fall of the leakage with pT, in GeV")
     pileup: float = Field(description="rise with the energy density, for each GeV of density, at 10 GeV")
+    least: float = Field(gt=0, description="smallest response")
     lepton_width: float = Field(gt=0, description="relative width for a lone lepton")
     lepton_spread: float = Field(ge=0, description="log-normal spread of that pileup")
     lepton_offset: float = Field(ge=0, description="pileup under a lone lepton in GeV at the typical density")
@@ -109,6 +105,7 @@ class Direction(Recipe):
     slope: float = Field(gt=0, description="rise with 1 / pT, in GeV")
     girth: float = Field(description="power of the width of the gen jet, relative to the typical one")
     typical_girth: float = Field(gt=0, description="typical width of a gen jet")
+    least_girth: float = Field(gt=0, description="width of the narrowest gen jets")
     spread: float = Field(ge=0, description="log-normal spread of the width: tails")
     response: float = Field(ge=0, description="inflation for each standard deviation of the response")
     most: float = Field(gt=0, description="largest deviation: half the radius that matches gen and reco")
@@ -125,6 +122,7 @@ class Mass(Recipe):
     area: float = Field(gt=0, description="typical area")
     area_width: float = Field(gt=0, description="width of the area at high pT")
     area_slope: float = Field(ge=0, description="rise of the width with 1 / pT, in GeV")
+    area_least: float = Field(gt=0, description="smallest area")
     area_skew: float = Field(description="skew towards small areas")
     area_pileup: float = Field(ge=-1, le=1, description="correlation of the area with the mass of pileup")
     area_neighbours: float = Field(description="loss of area for each unit of leakage")
@@ -140,9 +138,10 @@ class Calibration(Recipe):
     least: float = Field(gt=0, description="smallest ratio")
     most: float = Field(gt=0, description="largest ratio")
 
-    def raw_factor(self, pt: Floats, abs_eta: Floats, area: Floats, rho: Floats, normal: Floats) -> Floats:
-        """One less that ratio, shape (N,)."""
-        ratio = self.level.at(abs_eta) + self.offset.at(abs_eta) * rho * area / pt
+    def raw_factor(self, jets: JetCauses, pt: Floats, area: Floats, normal: Floats) -> Floats:
+        """One less that ratio of jets with corrected pT in GeV, area, and a normal number each; shape (N,)."""
+        abs_eta = jets.abs_eta
+        ratio = self.level.at(abs_eta) + self.offset.at(abs_eta) * jets.rho * area / pt
         ratio += self.slope.at(abs_eta) * np.log(pt / 50.0) + self.width.at(abs_eta) * normal
         return 1.0 - np.clip(ratio, self.least, self.most)
 
@@ -158,13 +157,13 @@ class Acceptance(Recipe):
     low_pt_from: float = Field(description="gen pT in GeV where the loss is that")
     low_pt_scale: float = Field(gt=0, description="its fall with gen pT, in GeV")
 
-    def efficiency(self, gen_pt: Floats, gen_eta: Floats, pt: Floats) -> Floats:
+    def efficiency(self, jets: JetCauses, pt: Floats) -> Floats:
         """Probability that a jet is reconstructed, zero below the threshold, shape (N,)."""
-        falling = np.exp(-(gen_pt - self.low_pt_from) / self.low_pt_scale)
+        falling = np.exp(-(jets["pt"] - self.low_pt_from) / self.low_pt_scale)
         smooth = (
             self.plateau * (1.0 - self.turn_on.inside(pt)) * (1.0 - self.low_pt * np.minimum(falling, 1.0))
         )
-        smooth *= self.eta.inside(np.abs(gen_eta))
+        smooth *= self.eta.inside(jets.abs_eta)
         result: Floats = np.where(pt > self.threshold, smooth, 0.0)
         return result
 
@@ -180,26 +179,15 @@ class Kinematics(Recipe):
     acceptance: Acceptance
 
 
-def momentum(
-    jets: Mapping[str, Floats],
-    flavour: NDArray[np.int64],
-    rho: Floats,
-    normal: Floats,
-    uniform: Floats,
-    recipe: Kinematics,
-) -> dict[str, Floats]:
-    """Reconstructed four-momentum of gen jets, with their area, calibration and the latent behind it.
+def momentum(jets: JetCauses, draws: Draws, recipe: Kinematics) -> dict[str, Floats]:
+    """Draw the reconstructed four-momentum of gen jets, with their area and calibration.
 
     Parameters
     ----------
     jets
-        Columns of gen jets with their hidden variables and ``neighbours``, the pT sum around them in GeV.
-    flavour
-        `flavour_class` of each.
-    rho
-        Energy density of each jet's event in GeV.
-    normal, uniform
-        `NORMALS` standard normal numbers of each jet, shape (N, `NORMALS`), and 1 uniform number, shape (N,).
+        The gen jets.
+    draws
+        `NUMBERS` random numbers of each.
     recipe
         The parameters.
 
@@ -208,75 +196,74 @@ def momentum(
     ``pt``, ``eta``, ``phi``, ``mass``, ``area``, ``rawFactor``, and ``shower`` and ``leak``, the standardised
     fluctuation of the shower and the neighbours' share; shapes (N,), GeV.
     """
-    gen_pt, abs_eta = jets["pt"], np.abs(jets["eta"])
-    shower = recipe.resolution.deviates(normal, uniform)
+    normal = draws.normal
+    shower = heavy_tailed(normal[0], recipe.resolution.tail)
     leak = _leakage(jets, recipe.response)
-    hadrons = _mean_response(jets, flavour, abs_eta, rho, recipe) + leak
-    hadrons += recipe.resolution.width(gen_pt, abs_eta, rho) * shower
-    lepton = np.minimum(jets["muEF"] + jets["chEmEF"], 1.0)
-    # Calibrated as if it were hadrons, which respond lower, and with the pileup that the cone holds.
-    level = recipe.calibration.level.at(abs_eta)
-    under = (
-        recipe.response.lepton_offset
-        * rho
-        / recipe.resolution.typical_density
-        * np.exp(recipe.response.lepton_spread * normal[:, 10])
-    )
-    alone = (1.0 + recipe.response.lepton_width * normal[:, 11] + under / gen_pt) / level
-    pt = gen_pt * np.maximum(lepton * alone + (1.0 - lepton) * hadrons, 0.05)
-    width = _angular_width(jets, pt, shower, normal[:, 4], recipe.direction)
+    pt = _response(jets, shower, leak, normal[7:9], recipe) * jets["pt"]
+    width = _angular_width(jets, pt, shower, normal[1], recipe.direction)
     limit = recipe.direction.most
-    deta, dphi = (limit * np.tanh(width * normal[:, k] / limit) for k in (5, 6))
-    mass, area = _mass_and_area(jets, pt, leak, rho, normal, recipe)
+    deta, dphi = (limit * np.tanh(width / limit * normal[k]) for k in (2, 3))
+    mass, area = _mass_and_area(jets, pt, leak, normal[[4, 5, 9]], recipe.mass)
     return {
         "pt": pt,
         "eta": jets["eta"] + deta,
         "phi": (jets["phi"] + dphi + np.pi) % (2.0 * np.pi) - np.pi,
         "mass": mass,
         "area": area,
-        "rawFactor": recipe.calibration.raw_factor(pt, abs_eta, area, rho, normal[:, 9]),
+        "rawFactor": recipe.calibration.raw_factor(jets, pt, area, normal[6]),
         "shower": shower,
         "leak": leak,
     }
 
 
-def _leakage(jets: Mapping[str, Floats], response: Response) -> Floats:
+def _leakage(jets: JetCauses, response: Response) -> Floats:
     relative = np.minimum(jets["neighbours"] / jets["pt"], response.neighbours_most)
     leak: Floats = response.neighbours * relative * np.exp(-jets["pt"] / response.neighbours_pt)
     return leak
 
 
-def _mean_response(
-    jets: Mapping[str, Floats], flavour: NDArray[np.int64], abs_eta: Floats, rho: Floats, recipe: Kinematics
-) -> Floats:
-    r, pt = recipe.response, jets["pt"]
-    mean: Floats = 1.0 + r.flavour.of(flavour) - r.low_pt * np.exp(-(pt - r.low_pt_from) / r.low_pt_scale)
+def _response(jets: JetCauses, shower: Floats, leak: Floats, normal: Floats, recipe: Kinematics) -> Floats:
+    """Reconstructed over gen pT: of a lepton with its share, of hadrons with theirs."""
+    r = recipe.response
+    hadrons = _mean_response(jets, r) + leak + recipe.resolution.width(jets) * shower
+    # Calibrated as if it were hadrons, which respond lower, and with the pileup that the cone holds.
+    under = r.lepton_offset * jets.density * np.exp(r.lepton_spread * normal[0])
+    alone = (1.0 + r.lepton_width * normal[1] + under / jets["pt"]) / recipe.calibration.level.at(
+        jets.abs_eta
+    )
+    lepton = jets.lepton
+    response: Floats = np.maximum(lepton * alone + (1.0 - lepton) * hadrons, r.least)
+    return response
+
+
+def _mean_response(jets: JetCauses, r: Response) -> Floats:
+    pt = jets["pt"]
+    mean: Floats = (
+        1.0 + r.flavour.of(jets.flavour) - r.low_pt * np.exp(-(pt - r.low_pt_from) / r.low_pt_scale)
+    )
     mean -= r.neutral * (jets["neHEF"] - r.neutral_typical)
-    mean += r.endcap * np.exp(-0.5 * np.square((abs_eta - r.endcap_eta) / r.endcap_width))
-    mean += r.pileup * (rho - recipe.resolution.typical_density) * 10.0 / pt
+    mean += r.endcap * np.exp(-0.5 * np.square((jets.abs_eta - r.endcap_eta) / r.endcap_width))
+    mean += r.pileup * (jets.rho - jets.typical_density) * 10.0 / pt
     return mean
 
 
 def _angular_width(
-    jets: Mapping[str, Floats], pt: Floats, shower: Floats, normal: Floats, direction: Direction
+    jets: JetCauses, pt: Floats, shower: Floats, normal: Floats, direction: Direction
 ) -> Floats:
-    girth = np.log(np.maximum(jets["girth"], 1e-2) / direction.typical_girth)
+    girth = np.log(np.maximum(jets["girth"], direction.least_girth) / direction.typical_girth)
     inflation = np.exp(direction.girth * girth + direction.spread * normal)
     width: Floats = (direction.constant + direction.slope / pt) * inflation
     return width * (1.0 + direction.response * np.abs(shower))
 
 
 def _mass_and_area(
-    jets: Mapping[str, Floats], pt: Floats, leak: Floats, rho: Floats, normal: Floats, recipe: Kinematics
+    jets: JetCauses, pt: Floats, leak: Floats, normal: Floats, m: Mass
 ) -> tuple[Floats, Floats]:
-    m = recipe.mass
-    density = rho / recipe.resolution.typical_density
     spread = m.spread + m.low_pt_spread / jets["pt"]
-    own = jets["mass"] * np.exp(m.power * np.log(pt / jets["pt"]) + spread * normal[:, 7])
-    added = m.pileup * density * pt * np.exp(m.pileup_spread * normal[:, 8])
+    own = jets["mass"] * np.exp(m.power * np.log(pt / jets["pt"]) + spread * normal[0])
+    added = m.pileup * jets.density * pt * np.exp(m.pileup_spread * normal[1])
     width = m.area_width + m.area_slope / pt
     # The area follows how much soft pileup the jet collects, and has a fluctuation of its own.
-    share = m.area_pileup
-    soft = share * normal[:, 8] + np.sqrt(1.0 - share**2) * normal[:, 12]
+    soft = m.area_pileup * normal[1] + np.sqrt(1.0 - m.area_pileup**2) * normal[2]
     area = m.area + width * (soft - m.area_skew * (np.square(soft) - 1.0)) - m.area_neighbours * leak
-    return np.sqrt(np.square(own) + added), np.maximum(area, 0.1)
+    return np.sqrt(np.square(own) + added), np.maximum(area, m.area_least)

@@ -7,7 +7,7 @@ reconstructed one.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import Field
@@ -20,15 +20,16 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from flashsim.reference.detector.causes import Draws, JetCauses
+
     Floats = NDArray[np.float64]
 
-__all__ = ["NORMALS", "UNIFORMS", "Identification", "JetId", "PileupId", "Regression", "identification"]
+__all__ = ["NUMBERS", "Identification", "JetId", "PileupId", "Regression", "identification"]
 
-NORMALS = 4
-"""Normal numbers that a jet's identification needs."""
+NUMBERS = (4, 4)
+"""Normal and uniform numbers that a jet's identification needs."""
 
-UNIFORMS = 4
-"""Uniform numbers that it needs."""
+_MOST_LATENT = 4.0  # beyond, the discriminant is 1 with the 10 bits that NanoAOD stores
 
 
 class PileupId(Recipe):
@@ -75,7 +76,7 @@ class Regression(Recipe):
     slope: float = Field(description="rise with 1 / pT, in GeV")
     width: float = Field(gt=0, description="width at high pT")
     width_slope: float = Field(ge=0, description="rise of the width with 1 / pT, in GeV")
-    skew: float = Field(ge=0, lt=1, description="skew towards large corrections")
+    skew: float = Field(gt=0, lt=1, description="skew towards large corrections")
     shower: float = Field(description="undone part of a standard deviation of the response, in widths")
     neutrino: float = Field(description="share of the neutrinos' pT that is found")
     lepton: float = Field(description="rise for a lone lepton")
@@ -96,28 +97,18 @@ class Identification(Recipe):
 
 
 def identification(
-    jets: Mapping[str, Floats],
-    seen: Mapping[str, NDArray[np.generic]],
-    density: Floats,
-    is_pileup: Floats,
-    normal: Floats,
-    uniform: Floats,
-    recipe: Identification,
-) -> dict[str, NDArray[np.generic]]:
-    """Flags and regression of jets.
+    jets: JetCauses, seen: Mapping[str, NDArray[Any]], draws: Draws, recipe: Identification
+) -> dict[str, NDArray[Any]]:
+    """Draw identification and regression of jets.
 
     Parameters
     ----------
     jets
-        Columns of gen jets with their hidden variables.
+        The jets before the detector.
     seen
-        What `momentum` and `substructure` say of them.
-    density
-        Energy density of each jet's event over the typical one.
-    is_pileup
-        1 for jets of pileup, 0 for others.
-    normal, uniform
-        Standard normal and uniform numbers, shapes (N, `NORMALS`) and (N, `UNIFORMS`).
+        What `jet_energy.momentum` and `jet_substructure.substructure` give.
+    draws
+        `NUMBERS` random numbers of each.
     recipe
         The parameters.
 
@@ -125,37 +116,29 @@ def identification(
     -------
     ``puIdDisc``, ``puId``, ``jetId``, ``bRegCorr`` and ``bRegRes``, shapes (N,).
     """
-    latent = _pileup_latent(jets, seen, density, is_pileup, normal[:, 0], uniform, recipe.pileup)
-    flag = np.tanh(latent + recipe.pileup.flag_spread * normal[:, 1])
-    correction, resolution = _regression(jets, seen, normal[:, 2:4], recipe.regression)
+    latent = _pileup_latent(jets, seen, draws, recipe.pileup)
+    flag = np.tanh(latent + recipe.pileup.flag_spread * draws.normal[1])
+    correction, resolution = _regression(jets, seen, draws.normal[2:4], recipe.regression)
     return {
         "puIdDisc": np.tanh(latent),
         "puId": _pileup_flag(seen["pt"], np.abs(seen["eta"]), flag, recipe.pileup),
-        "jetId": _jet_flag(seen, uniform, recipe.jet),
+        "jetId": _jet_flag(seen, draws.uniform[2:4], recipe.jet),
         "bRegCorr": correction,
         "bRegRes": resolution,
     }
 
 
-def _pileup_latent(
-    jets: Mapping[str, Floats],
-    seen: Mapping[str, NDArray[np.generic]],
-    density: Floats,
-    is_pileup: Floats,
-    normal: Floats,
-    uniform: Floats,
-    p: PileupId,
-) -> Floats:
+def _pileup_latent(jets: JetCauses, seen: Mapping[str, NDArray[Any]], draws: Draws, p: PileupId) -> Floats:
     log_pt = np.log(seen["pt"] / 30.0)
     tracker = p.tracker.inside(np.abs(seen["eta"]))
     tracks = np.log((1.0 + seen["nTracks"]) / (1.0 + p.typical_tracks))
-    central = p.central + p.central_slope * log_pt + p.charged * tracks + p.pileup_central * is_pileup
-    forward = p.forward + p.forward_slope * log_pt + p.pileup_forward * is_pileup
+    central = p.central + p.central_slope * log_pt + p.charged * tracks + p.pileup_central * jets.is_pileup
+    forward = p.forward + p.forward_slope * log_pt + p.pileup_forward * jets.is_pileup
     spread = tracker * p.spread + (1.0 - tracker) * p.forward_spread
-    latent = tracker * central + (1.0 - tracker) * forward + spread * normal
-    latent -= p.neighbours * seen["leak"] + p.density * (density - 1.0)
-    like_pileup = uniform[:, 0] < p.tail_fraction * np.exp(-p.tail_slope * log_pt) * tracker
-    return np.clip(latent + like_pileup * p.tail * np.log(uniform[:, 1]), -4.0, 4.0)
+    latent = tracker * central + (1.0 - tracker) * forward + spread * draws.normal[0]
+    latent -= p.neighbours * seen["leak"] + p.density * (jets.density - 1.0)
+    like_pileup = draws.uniform[0] < p.tail_fraction * np.exp(-p.tail_slope * log_pt) * tracker
+    return np.clip(latent + like_pileup * p.tail * np.log(draws.uniform[1]), -_MOST_LATENT, _MOST_LATENT)
 
 
 def _pileup_flag(pt: Floats, abs_eta: Floats, discriminant: Floats, p: PileupId) -> NDArray[np.int64]:
@@ -166,25 +149,23 @@ def _pileup_flag(pt: Floats, abs_eta: Floats, discriminant: Floats, p: PileupId)
     return flag
 
 
-def _jet_flag(seen: Mapping[str, NDArray[np.generic]], uniform: Floats, j: JetId) -> NDArray[np.int64]:
+def _jet_flag(seen: Mapping[str, NDArray[Any]], uniform: Floats, j: JetId) -> NDArray[np.int64]:
     tracker = j.tracker.inside(np.abs(seen["eta"]))
-    neutral = np.where(seen["nTracks"] == 0, j.fail_neutral, j.fail_central)
-    fails = uniform[:, 2] < tracker * neutral + (1.0 - tracker) * j.fail_forward
-    lepton = np.maximum(seen["muEF"], seen["chEmEF"])
-    vetoed = uniform[:, 3] > j.lepton_fraction.inside(lepton)
+    central = np.where(seen["nTracks"] == 0, j.fail_neutral, j.fail_central)
+    fails = uniform[0] < tracker * central + (1.0 - tracker) * j.fail_forward
+    vetoed = uniform[1] > j.lepton_fraction.inside(np.maximum(seen["muEF"], seen["chEmEF"]))
     return np.where(fails, 0, np.where(vetoed, 2, 6))
 
 
 def _regression(
-    jets: Mapping[str, Floats], seen: Mapping[str, NDArray[np.generic]], normal: Floats, r: Regression
+    jets: JetCauses, seen: Mapping[str, NDArray[Any]], normal: Floats, r: Regression
 ) -> tuple[Floats, Floats]:
     pt = seen["pt"]
     width = r.width + r.width_slope / pt
-    skewed = (np.exp(r.skew * normal[:, 0]) - 1.0) / r.skew
+    skewed = (np.exp(r.skew * normal[0]) - 1.0) / r.skew
     neutrinos = jets["neutrinoPt"] / pt
-    lepton = np.minimum(jets["muEF"] + jets["chEmEF"], 1.0)
     correction = 1.0 + r.offset + r.slope / pt + width * (skewed - r.shower * seen["shower"])
-    correction += r.neutrino * neutrinos + r.lepton * np.square(lepton)
-    spread = r.resolution_spread * normal[:, 1] + r.resolution_neutrino * np.minimum(neutrinos, 1.0)
+    correction += r.neutrino * neutrinos + r.lepton * np.square(jets.lepton)
+    spread = r.resolution_spread * normal[1] + r.resolution_neutrino * np.minimum(neutrinos, 1.0)
     resolution = r.resolution * np.exp(r.resolution_power * np.log(pt / 30.0) + spread)
     return np.clip(correction, r.least, r.most), np.minimum(resolution, 1.0)

@@ -7,7 +7,7 @@ them; pileup adds to all. Particle flow: PRF-14-001 (arXiv:1706.04965).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import Field
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
+
+    from flashsim.reference.detector.causes import Draws, JetCauses
 
     Floats = NDArray[np.float64]
 
@@ -33,11 +35,10 @@ __all__ = [
     "substructure",
 ]
 
-NORMALS = 9
-"""Normal numbers that a jet's composition needs."""
+NUMBERS = (9, 10)
+"""Normal and uniform numbers that a jet's composition needs."""
 
-UNIFORMS = 10
-"""Uniform numbers that it needs."""
+_MOST_CONSTITUENTS = 255  # one byte in NanoAOD
 
 
 class Charged(Recipe):
@@ -62,12 +63,27 @@ class Neutral(Recipe):
     hadron_pileup: float = Field(ge=0, description="mean energy of pileup and confusion in GeV of pT")
     photon_pileup: float = Field(ge=0, description="the same of photons")
     confusion: float = Field(ge=0, description="further energy of neutral hadrons, as a share of pT")
+    confusion_shower: float = Field(description="its logarithm's loss with the fluctuation of the response")
     hadron_threshold: float = Field(ge=0, description="pT in GeV below which none is seen, the median")
     photon_threshold: float = Field(ge=0, description="the same of photons")
     threshold_spread: float = Field(ge=0, description="log-normal spread of the thresholds")
     forward: Edge = Field(description="where the forward calorimeter takes over, in the magnitude of eta")
     forward_photon: float = Field(ge=0, le=1, description="share of photon energy that it tells apart")
-    unassigned: float = Field(ge=0, description="mean share of energy that is assigned to no kind")
+    unassigned: float = Field(ge=0, lt=0.3, description="mean share of energy that is assigned to no kind")
+
+
+class Fakes(Recipe):
+    """Hadrons taken for a lepton."""
+
+    rate: float = Field(ge=0, le=1, description="share of the jets that have one")
+    share: float = Field(gt=0, lt=1, description="median share of the charged hadrons' energy")
+    spread: float = Field(ge=0, description="its log-normal spread")
+
+    def energy(self, hadrons: Floats, normal: Floats, uniform: Floats) -> Floats:
+        """Energy that is taken from the charged hadrons', at most nearly all of it; shape (N,)."""
+        share = np.minimum(self.share * np.exp(self.spread * normal), 0.9)
+        result: Floats = share * hadrons * (uniform < self.rate)
+        return result
 
 
 class Leptons(Recipe):
@@ -77,11 +93,8 @@ class Leptons(Recipe):
     electron_threshold: Edge = Field(description="pT in GeV below which it is not found")
     muon_threshold: Edge = Field(description="the same of muons")
     resolution: float = Field(ge=0, description="log-normal spread of its energy")
-    electron_fakes: float = Field(ge=0, le=1, description="jets with a hadron taken for an electron")
-    muon_fakes: float = Field(ge=0, le=1, description="jets with a hadron taken for a muon")
-    electron_fake_share: float = Field(gt=0, lt=1, description="median energy fraction of a false electron")
-    muon_fake_share: float = Field(gt=0, lt=1, description="the same of a false muon")
-    fake_spread: float = Field(ge=0, description="log-normal spread of these fractions")
+    electron_fakes: Fakes = Field(description="hadrons taken for an electron")
+    muon_fakes: Fakes = Field(description="hadrons taken for a muon")
     lost_electron: float = Field(
         ge=0, le=1, description="energy of a lost electron that is called a photon's"
     )
@@ -107,26 +120,18 @@ class Substructure(Recipe):
 
 
 def substructure(
-    jets: Mapping[str, Floats],
-    rho: Floats,
-    density: Floats,
-    shower: Floats,
-    normal: Floats,
-    uniform: Floats,
-    recipe: Substructure,
-) -> dict[str, NDArray[np.generic]]:
-    """Energy fractions and numbers of particles of jets.
+    jets: JetCauses, momentum: Mapping[str, Floats], draws: Draws, recipe: Substructure
+) -> dict[str, NDArray[Any]]:
+    """Draw energy fractions and numbers of particles of jets.
 
     Parameters
     ----------
     jets
-        Columns of gen jets with their hidden variables.
-    rho, density
-        Energy density of each jet's event in GeV, and over the typical one.
-    shower
-        Standardised fluctuation of the response: a shower that shows low has more neutral hadrons.
-    normal, uniform
-        Standard normal and uniform numbers, shapes (N, `NORMALS`) and (N, `UNIFORMS`).
+        The jets before the detector.
+    momentum
+        What `jet_energy.momentum` gives: a shower that shows low has more neutral hadrons.
+    draws
+        `NUMBERS` random numbers of each.
     recipe
         The parameters.
 
@@ -135,108 +140,77 @@ def substructure(
     ``chHEF``, ``neHEF``, ``chEmEF``, ``neEmEF``, ``muEF``, ``nConstituents`` and ``nTracks``, the number of
     charged particles that are seen (hidden); shapes (N,).
     """
-    abs_eta = np.abs(jets["eta"])
-    tracker = recipe.charged.tracker.inside(abs_eta)
-    mean_tracks = recipe.charged.efficiency * jets["nCharged"] + recipe.charged.pileup * density
-    tracks = counts(tracker * mean_tracks, uniform[:, 0])
-    hadrons, electron, muon, lost = _charged(jets, tracker, tracks, normal, uniform, recipe)
-    outside = (1.0 - tracker) * jets["chHEF"]
-    neutral, photon = _neutral(jets, abs_eta, outside, density, shower, normal, uniform, recipe.neutral)
-    photon += lost
-    parts = np.stack([hadrons, neutral, electron, photon, muon])
+    charged, uniform = recipe.charged, draws.uniform
+    tracker = charged.tracker.inside(jets.abs_eta)
+    mean_tracks = charged.efficiency * jets["nCharged"] + charged.pileup * jets.density
+    tracks = counts(tracker * mean_tracks, uniform[0])
+    electron, muon, lost = _leptons(jets, tracker, draws, recipe.leptons)
+    hadrons = _charged_hadrons(jets, tracks, draws, charged)
+    for energy, fake in ((electron, recipe.leptons.electron_fakes), (muon, recipe.leptons.muon_fakes)):
+        row = 2 if energy is electron else 3
+        taken = fake.energy(hadrons, draws.normal[row], uniform[row + 2]) * (energy == 0)
+        hadrons -= taken
+        energy += taken
+    neutral, photon = _neutral(jets, momentum["shower"], draws, recipe.neutral)
+    neutral += (1.0 - tracker) * jets["chHEF"]
+    parts = np.stack([hadrons, neutral, electron, photon + lost, muon])
     parts[1] += parts.sum(axis=0) == 0  # nothing above threshold: noise in the calorimeter
-    total = parts.sum(axis=0)
-    parts *= (1.0 - _unassigned(uniform[:, 7], recipe.neutral)) / total
+    # Square of a uniform number: a density that falls from zero on, three times as far as its mean.
+    unassigned = 3.0 * recipe.neutral.unassigned * np.square(uniform[7])
+    parts *= (1.0 - unassigned) / parts.sum(axis=0)
+    tracks = np.maximum(tracks, (electron > 0).astype(np.int64) + (muon > 0))
+    number = _number(jets, tracks, tracker, draws, recipe.multiplicity)
     names = ("chHEF", "neHEF", "chEmEF", "neEmEF", "muEF")
-    tracks = tracks + (electron > 0) * (tracks == 0) + (muon > 0) * (tracks == 0)
-    number = _number(jets, tracks, tracker, rho, normal[:, 8], uniform[:, 6], recipe)
     return {**dict(zip(names, parts, strict=True)), "nConstituents": number, "nTracks": tracks}
 
 
-def _unassigned(uniform: Floats, neutral: Neutral) -> Floats:
-    """Square of a uniform number: a density that falls from zero on."""
-    share: Floats = np.minimum(3.0 * neutral.unassigned * np.square(uniform), 0.5)
-    return share
-
-
-def _charged(
-    jets: Mapping[str, Floats],
-    tracker: Floats,
-    tracks: NDArray[np.int64],
-    normal: Floats,
-    uniform: Floats,
-    recipe: Substructure,
-) -> tuple[Floats, Floats, Floats, Floats]:
-    """Energies of charged hadrons, electrons and muons over that of the jet, and of lost electrons."""
-    leptons, charged, pt = recipe.leptons, recipe.charged, jets["pt"]
-    seen = tracks > 0
-    # Many tracks fluctuate less than one.
+def _charged_hadrons(jets: JetCauses, tracks: NDArray[np.int64], draws: Draws, charged: Charged) -> Floats:
+    """Energy over that of the jet; many tracks fluctuate less than one."""
     spread = charged.spread / np.sqrt(np.maximum(tracks, 1))
-    floor = charged.least * uniform[:, 1]
-    hadrons = (jets["chHEF"] + floor) * np.exp(spread * normal[:, 0]) * seen
-    scale = np.exp(leptons.resolution * normal[:, 1])
+    energy = jets["chHEF"] + charged.least * draws.uniform[1]
+    result: Floats = energy * np.exp(spread * draws.normal[0]) * (tracks > 0)
+    return result
+
+
+def _leptons(
+    jets: JetCauses, tracker: Floats, draws: Draws, leptons: Leptons
+) -> tuple[Floats, Floats, Floats]:
+    """Energies of electrons and muons over that of the jet, and of lost electrons."""
+    scale = np.exp(leptons.resolution * draws.normal[1])
 
     def found(fraction: Floats, threshold: Edge, chance: Floats) -> NDArray[np.bool_]:
-        efficiency = leptons.efficiency * tracker * (1.0 - threshold.inside(fraction * pt))
-        result: NDArray[np.bool_] = (chance < efficiency) & (fraction > 0)
+        efficiency = leptons.efficiency * tracker * (1.0 - threshold.inside(fraction * jets["pt"]))
+        result: NDArray[np.bool_] = chance < efficiency
         return result
 
-    is_electron = found(jets["chEmEF"], leptons.electron_threshold, uniform[:, 2])
-    is_muon = found(jets["muEF"], leptons.muon_threshold, uniform[:, 3])
-    electron = jets["chEmEF"] * scale * is_electron
+    is_electron = found(jets["chEmEF"], leptons.electron_threshold, draws.uniform[2])
+    is_muon = found(jets["muEF"], leptons.muon_threshold, draws.uniform[3])
     lost = jets["chEmEF"] * leptons.lost_electron * ~is_electron
-    muon = jets["muEF"] * scale * is_muon
-    # The same number decides, so that a found lepton is never a fake besides.
-    fakes = (
-        (electron, ~is_electron & (uniform[:, 4] < leptons.electron_fakes), leptons.electron_fake_share, 2),
-        (muon, ~is_muon & (uniform[:, 5] < leptons.muon_fakes), leptons.muon_fake_share, 3),
-    )
-    for energy, fake, share, column in fakes:
-        taken = np.minimum(share * np.exp(leptons.fake_spread * normal[:, column]), 0.9) * hadrons
-        taken *= fake & seen
-        energy += taken
-        hadrons -= taken
-    return hadrons, electron, muon, lost
+    return jets["chEmEF"] * scale * is_electron, jets["muEF"] * scale * is_muon, lost
 
 
-def _neutral(
-    jets: Mapping[str, Floats],
-    abs_eta: Floats,
-    outside: Floats,
-    density: Floats,
-    shower: Floats,
-    normal: Floats,
-    uniform: Floats,
-    neutral: Neutral,
-) -> tuple[Floats, Floats]:
+def _neutral(jets: JetCauses, shower: Floats, draws: Draws, neutral: Neutral) -> tuple[Floats, Floats]:
     """Energies of neutral hadrons and photons over that of the jet, exactly zero below threshold."""
-    pt = jets["pt"]
-    forward = 1.0 - neutral.forward.inside(abs_eta)
-    # Exponential pileup; hadrons from a shower that shows low.
-    added = np.log(uniform[:, 8:10]) * (-density / pt)[:, None]
-    confused = neutral.confusion * np.exp(normal[:, 4] - 0.5 * shower)
-    hadron = neutral.hadron * jets["neHEF"] * np.exp(neutral.hadron_spread * normal[:, 5])
-    hadron += confused + neutral.hadron_pileup * added[:, 0]
-    photon = neutral.photon * jets["neEmEF"] * np.exp(neutral.photon_spread * normal[:, 6])
-    photon += neutral.photon_pileup * added[:, 1]
-    thresholds = np.exp(neutral.threshold_spread * normal[:, 7]) / pt
-    hadron *= hadron > neutral.hadron_threshold * thresholds
-    photon *= photon > neutral.photon_threshold * thresholds
+    normal, pt = draws.normal, jets["pt"]
+    pileup = -jets.density / pt
+    hadron = neutral.hadron * jets["neHEF"] * np.exp(neutral.hadron_spread * normal[5])
+    hadron += neutral.confusion * np.exp(normal[4] - neutral.confusion_shower * shower)
+    hadron += neutral.hadron_pileup * pileup * np.log(draws.uniform[8])
+    photon = neutral.photon * jets["neEmEF"] * np.exp(neutral.photon_spread * normal[6])
+    photon += neutral.photon_pileup * pileup * np.log(draws.uniform[9])
+    threshold = np.exp(neutral.threshold_spread * normal[7]) / pt
+    hadron *= hadron > neutral.hadron_threshold * threshold
+    photon *= photon > neutral.photon_threshold * threshold
+    forward = 1.0 - neutral.forward.inside(jets.abs_eta)
     moved = forward * (1.0 - neutral.forward_photon) * photon
-    return hadron + outside + moved, photon - moved
+    return hadron + moved, photon - moved
 
 
 def _number(
-    jets: Mapping[str, Floats],
-    tracks: NDArray[np.int64],
-    tracker: Floats,
-    rho: Floats,
-    normal: Floats,
-    uniform: Floats,
-    recipe: Substructure,
+    jets: JetCauses, tracks: NDArray[np.int64], tracker: Floats, draws: Draws, m: Multiplicity
 ) -> NDArray[np.int64]:
-    m = recipe.multiplicity
-    others = m.seen * np.maximum(jets["nConstituents"] - jets["nCharged"], 0.0) + m.pileup * rho
-    towers = m.forward * np.power(np.maximum(jets["nConstituents"], 1.0) / m.forward, m.forward_power)
-    mean = (tracker * others + (1.0 - tracker) * towers) * np.exp(m.spread * normal)
-    return np.minimum(1 + tracks + counts(mean, uniform), 255)
+    particles = jets["nConstituents"]
+    others = m.seen * np.maximum(particles - jets["nCharged"], 0.0) + m.pileup * jets.rho
+    towers = m.forward * np.power(np.maximum(particles, 1.0) / m.forward, m.forward_power)
+    mean = (tracker * others + (1.0 - tracker) * towers) * np.exp(m.spread * draws.normal[8])
+    return np.minimum(1 + tracks + counts(mean, draws.uniform[6]), _MOST_CONSTITUENTS)

@@ -7,7 +7,8 @@ of the lepton, and the composition its own.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numba
 import numpy as np
@@ -17,7 +18,7 @@ from flashsim.collection import Collection
 from flashsim.recipes import Recipe
 from flashsim.reference.detector import jet_energy, jet_identification, jet_substructure
 from flashsim.reference.detector import taggers as tagging
-from flashsim.reference.detector.forms import flavour_class
+from flashsim.reference.detector.causes import Draws, JetCauses
 from flashsim.reference.detector.unmatched_jets import UnmatchedJets, unmatched_jets
 
 if TYPE_CHECKING:
@@ -67,72 +68,64 @@ def jets(truth: Truth, noise: Noise, parameters: JetResponse, rho: NDArray[np.fl
     ``genJetIdx``, the index of the GenJet in its event, or -1. Neither sorted nor rounded.
     """
     matched = _matched(truth, noise, parameters, rho)
-    content, momentum = unmatched_jets(truth, noise, rho, parameters.unmatched, parameters.kinematics)
-    others = _observed(truth, noise, "UnmatchedJet", content, momentum, parameters, rho)
-    others.columns["genJetIdx"] = np.full(len(others), -1, dtype=np.int64)
-    event = np.concatenate([matched.event_rows, others.event_rows])
-    order = np.argsort(event, kind="stable")
+    others = _unmatched(truth, noise, parameters, rho)
+    order = np.argsort(np.concatenate([matched.event_rows, others.event_rows]), kind="stable")
     columns = {
-        name: np.concatenate([values, others[name].astype(values.dtype)])[order]
-        for name, values in matched.columns.items()
+        name: np.concatenate([values, others[name]])[order] for name, values in matched.columns.items()
     }
     return Collection.of_counts(matched.counts + others.counts, columns)
 
 
 def _matched(truth: Truth, noise: Noise, parameters: JetResponse, rho: Floats) -> Collection:
-    gen = truth.jets
     kinematics = parameters.kinematics
+    gen = truth.jets
     around = _neighbours(*gen.directions, gen["pt"], kinematics.response.neighbours_width)
-    causes = Collection(gen.offsets, gen.columns | {"neighbours": around, "genJetIdx": gen.local_index})
-    normal = noise.normal(truth, gen, "Jet", "momentum", jet_energy.NORMALS)
-    uniform = noise.uniform(truth, gen, "Jet", "momentum", 2)
-    flavour = flavour_class(causes.columns)
-    momentum = jet_energy.momentum(
-        causes.columns, flavour, rho[gen.event_rows], normal, uniform[:, 0], kinematics
-    )
-    found = uniform[:, 1] < kinematics.acceptance.efficiency(gen["pt"], gen["eta"], momentum["pt"])
-    kept = causes.select(found)
-    seen = {name: values[found] for name, values in momentum.items()}
-    result = _observed(truth, noise, "Jet", kept, seen, parameters, rho)
-    result.columns["genJetIdx"] = kept["genJetIdx"]
-    return result
+    gen = Collection(gen.offsets, gen.columns | {"neighbours": around, "genJetIdx": gen.local_index})
+    causes = JetCauses.of(gen, rho, kinematics.resolution.typical_density, is_pileup=False)
+    draws = Draws.of(truth, noise, gen, "Jet", "momentum", jet_energy.NUMBERS)
+    momentum = jet_energy.momentum(causes, draws, kinematics)
+    found = draws.uniform[0] < kinematics.acceptance.efficiency(causes, momentum["pt"])
+    kept = gen.select(found)
+    causes = JetCauses.of(kept, rho, kinematics.resolution.typical_density, is_pileup=False)
+    momentum = {name: values[found] for name, values in momentum.items()}
+    columns = _observed(causes, momentum, _Source(truth, noise, kept, "Jet"), parameters)
+    return Collection(kept.offsets, columns | {"genJetIdx": kept["genJetIdx"]})
+
+
+def _unmatched(truth: Truth, noise: Noise, parameters: JetResponse, rho: Floats) -> Collection:
+    kinematics = parameters.kinematics
+    made, momentum = unmatched_jets(truth, noise, rho, parameters.unmatched, kinematics)
+    causes = JetCauses.of(made, rho, kinematics.resolution.typical_density, is_pileup=True)
+    columns = _observed(causes, momentum, _Source(truth, noise, made, "UnmatchedJet"), parameters)
+    return Collection(made.offsets, columns | {"genJetIdx": np.full(len(made), -1, dtype=np.int64)})
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where the random numbers of jets come from."""
+
+    truth: Truth
+    noise: Noise
+    objects: Collection
+    name: str
+
+    def __call__(self, purpose: str, numbers: tuple[int, int]) -> Draws:
+        return Draws.of(self.truth, self.noise, self.objects, self.name, purpose, numbers)
 
 
 def _observed(
-    truth: Truth,
-    noise: Noise,
-    name: str,
-    causes: Collection,
-    momentum: Mapping[str, Floats],
-    parameters: JetResponse,
-    rho: Floats,
-) -> Collection:
+    causes: JetCauses, momentum: Mapping[str, Floats], draws: _Source, parameters: JetResponse
+) -> dict[str, NDArray[Any]]:
     """Add composition, identification and scores to jets whose momentum is known."""
-    event_rho = rho[causes.event_rows]
-    density = event_rho / parameters.kinematics.resolution.typical_density
-    is_pileup = np.full(len(causes), float(name == "UnmatchedJet"))
-    flavour = flavour_class(causes.columns)
-
-    def drawn(purpose: str, normals: int, uniforms: int) -> tuple[Floats, Floats]:
-        return (
-            noise.normal(truth, causes, name, f"{purpose} normal", normals),
-            noise.uniform(truth, causes, name, f"{purpose} uniform", uniforms),
-        )
-
-    seen: dict[str, NDArray[np.generic]] = dict(momentum)
-    numbers = drawn("substructure", jet_substructure.NORMALS, jet_substructure.UNIFORMS)
-    seen |= jet_substructure.substructure(
-        causes.columns, event_rho, density, momentum["shower"], *numbers, parameters.substructure
-    )
-    numbers = drawn("identification", jet_identification.NORMALS, jet_identification.UNIFORMS)
-    seen |= jet_identification.identification(
-        causes.columns, seen, density, is_pileup, *numbers, parameters.identification
-    )
-    numbers = drawn("taggers", tagging.NORMALS, tagging.UNIFORMS)
-    seen |= tagging.taggers(causes.columns, seen, flavour, density, is_pileup, *numbers, parameters.taggers)
+    seen: dict[str, NDArray[Any]] = dict(momentum)
+    numbers = draws("substructure", jet_substructure.NUMBERS)
+    seen |= jet_substructure.substructure(causes, momentum, numbers, parameters.substructure)
+    numbers = draws("identification", jet_identification.NUMBERS)
+    seen |= jet_identification.identification(causes, seen, numbers, parameters.identification)
+    numbers = draws("taggers", tagging.NUMBERS)
+    seen |= tagging.taggers(causes, seen, numbers, parameters.taggers)
     columns = {field: values for field, values in seen.items() if field not in _HIDDEN}
-    columns |= {field: causes[field].astype(np.int64) for field in _FLAVOURS}
-    return Collection(causes.offsets, columns)
+    return columns | {field: causes[field].astype(np.int64) for field in _FLAVOURS}
 
 
 @numba.njit(cache=True)

@@ -8,7 +8,7 @@ and c against light; here each of the three is smeared, so that no column is an 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import Field
@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from flashsim.reference.detector.causes import Draws, JetCauses
+
     Floats = NDArray[np.float64]
 
 __all__ = [
-    "NORMALS",
-    "UNIFORMS",
+    "NUMBERS",
     "Displacement",
     "HeavyFlavour",
     "OlderTaggers",
@@ -34,11 +35,8 @@ __all__ = [
     "taggers",
 ]
 
-NORMALS = 11
-"""Normal numbers that a jet's taggers needs."""
-
-UNIFORMS = 5
-"""Uniform numbers that it needs."""
+NUMBERS = (11, 5)
+"""Normal and uniform numbers that a jet's taggers need."""
 
 _NO_TRACKS = -1.0  # of all taggers in NanoAOD v9 but CSVv2
 _NO_TRACKS_CSV = -10.0
@@ -68,9 +66,10 @@ class HeavyFlavour(Recipe):
     shared: float = Field(ge=-1, le=1, description="correlation of the two")
     b_pt: ByFlavour = Field(description="rise of the b logit with ln(pT / 50 GeV)")
     c_pt: ByFlavour = Field(description="rise of the c logit with ln(pT / 50 GeV)")
-    lepton: float = Field(description="rise of the b logit with the square root of a lepton's share")
+    lepton: ByFlavour = Field(description="rise of the b logit with the square root of a lepton's share")
     density: float = Field(description="loss of the displacement with the density over the typical one")
-    eta: float = Field(description="loss of the displacement with the magnitude of eta above 1.5")
+    eta: float = Field(description="loss of the displacement with the magnitude of eta")
+    eta_from: float = Field(ge=0, description="where that loss begins")
     neighbours: float = Field(description="loss of the displacement for each unit of leakage")
     pileup: float = Field(description="rise of the b logit of jets of pileup")
     separation: float = Field(gt=0, description="factor on displacements: how well the tagger separates")
@@ -121,31 +120,18 @@ class Taggers(Recipe):
 
 
 def taggers(
-    jets: Mapping[str, Floats],
-    seen: Mapping[str, NDArray[np.generic]],
-    flavour: NDArray[np.int64],
-    density: Floats,
-    is_pileup: Floats,
-    normal: Floats,
-    uniform: Floats,
-    recipe: Taggers,
+    jets: JetCauses, seen: Mapping[str, NDArray[Any]], draws: Draws, recipe: Taggers
 ) -> dict[str, Floats]:
     """Draw all tagger scores of jets.
 
     Parameters
     ----------
     jets
-        Columns of gen jets with their hidden variables.
+        The jets before the detector.
     seen
-        What `momentum` and `substructure` say of them.
-    flavour
-        `flavour_class` of each.
-    density
-        Energy density of each jet's event over the typical one.
-    is_pileup
-        1 for jets of pileup, 0 for others.
-    normal, uniform
-        Standard normal and uniform numbers, shapes (N, `NORMALS`) and (N, `UNIFORMS`).
+        What `jet_energy.momentum` and `jet_substructure.substructure` give.
+    draws
+        `NUMBERS` random numbers of each.
     recipe
         The parameters.
 
@@ -154,27 +140,24 @@ def taggers(
     NanoAOD v9's ``btag*`` and ``qgl``, shapes (N,); -1 (CSVv2: -10) for jets without tracks, DeepCSV and
     CSVv2 also for those without good ones.
     """
-    displaced = _displacement(jets, seen, density, normal[:, 0], uniform[:, 0], recipe)
-    b, c = _logits(jets, seen, flavour, displaced, normal[:, 1:3], uniform[:, 1:3], recipe.heavy)
-    b += recipe.heavy.pileup * is_pileup
-    tracks = seen["nTracks"]
-    likelihood = _likelihood(jets, seen, flavour, normal[:, 9], recipe.quark_gluon)
+    normal, uniform = draws.normal, draws.uniform
+    b, c = _logits(jets, seen, _displacement(jets, seen, draws, recipe), draws, recipe.heavy)
+    likelihood = _likelihood(jets, seen, normal[9], recipe.quark_gluon)
     q = recipe.quark_gluon
-    gluon = q.deep_offset - q.deep_slope * likelihood + q.deep_spread * normal[:, 10]
     deep = {
         "btagDeepFlavB": _softmax(b, c),
-        "btagDeepFlavCvB": sigmoid(c - b + recipe.heavy.against_b * normal[:, 3]),
+        "btagDeepFlavCvB": sigmoid(c - b + recipe.heavy.against_b * normal[3]),
         "btagDeepFlavCvL": sigmoid(c),
-        "btagDeepFlavQG": sigmoid(gluon),
+        "btagDeepFlavQG": sigmoid(q.deep_offset - q.deep_slope * likelihood + q.deep_spread * normal[10]),
     }
+    tracks = seen["nTracks"]
     scores = {name: np.where(tracks == 0, _NO_TRACKS, score) for name, score in deep.items()}
-    without = uniform[:, 3] < np.exp(np.log1p(-recipe.older.selected) * tracks)
-    for name, score in _older(b, c, normal[:, 4:9], recipe.older).items():
+    without = uniform[3] < np.exp(np.log1p(-recipe.older.selected) * tracks)
+    for name, score in _older(b, c, normal[4:8], recipe.older).items():
         scores[name] = np.where(without, _NO_TRACKS_CSV if name == "btagCSVV2" else _NO_TRACKS, score)
-    lepton = np.minimum(jets["muEF"] + jets["chEmEF"], 1.0)
     missing = q.least_pt.inside(seen["pt"])
-    missing += (1.0 - missing) * q.single * np.square(np.square(lepton))
-    scores["qgl"] = np.where(uniform[:, 4] < missing, _NO_LIKELIHOOD, sigmoid(likelihood))
+    missing += (1.0 - missing) * q.single * np.square(np.square(jets.lepton))
+    scores["qgl"] = np.where(uniform[4] < missing, _NO_LIKELIHOOD, sigmoid(likelihood))
     return scores
 
 
@@ -186,65 +169,48 @@ def _softmax(b: Floats, c: Floats) -> Floats:
     return result
 
 
-def _displacement(
-    jets: Mapping[str, Floats],
-    seen: Mapping[str, NDArray[np.generic]],
-    density: Floats,
-    normal: Floats,
-    uniform: Floats,
-    recipe: Taggers,
-) -> Floats:
+def _displacement(jets: JetCauses, seen: Mapping[str, NDArray[Any]], draws: Draws, recipe: Taggers) -> Floats:
     d, h = recipe.displacement, recipe.heavy
     resolution = d.resolution + d.slope / jets["pt"]
-    second = np.log1p(jets["d0Second"] / resolution)
-    third = np.log1p(jets["d0Third"] / resolution)
-    significance = np.where(uniform < d.efficiency, 0.5 * (second + third), 0.5 * third)
-    loss = h.density * (density - 1.0) + h.eta * np.maximum(np.abs(seen["eta"]) - 1.5, 0.0)
+    third = 0.5 * np.log1p(jets["d0Third"] / resolution)
+    second = 0.5 * np.log1p(jets["d0Second"] / resolution)
+    significance = third + second * (draws.uniform[0] < d.efficiency)
+    loss = h.density * (jets.density - 1.0) + h.eta * np.maximum(np.abs(seen["eta"]) - h.eta_from, 0.0)
     loss += h.neighbours * seen["leak"]
-    result: Floats = significance * np.exp(-loss) + d.spread * normal
+    result: Floats = significance * np.exp(-loss) + d.spread * draws.normal[0]
     return result
 
 
 def _logits(
-    jets: Mapping[str, Floats],
-    seen: Mapping[str, NDArray[np.generic]],
-    flavour: NDArray[np.int64],
-    displaced: Floats,
-    normal: Floats,
-    uniform: Floats,
-    h: HeavyFlavour,
+    jets: JetCauses, seen: Mapping[str, NDArray[Any]], displaced: Floats, draws: Draws, h: HeavyFlavour
 ) -> tuple[Floats, Floats]:
+    flavour = jets.flavour
     log_pt = np.log(seen["pt"] / 50.0)
-    shared = normal[:, 0]
-    own = h.shared * shared + np.sqrt(1.0 - h.shared**2) * normal[:, 1]
+    shared = draws.normal[1]
+    own = h.shared * shared + np.sqrt(1.0 - h.shared**2) * draws.normal[2]
     b = h.b.of(flavour) + h.separation * h.b_displacement.of(flavour) * displaced
-    b += h.b_spread.of(flavour) * shared - h.b_tail.of(flavour) * np.log(uniform[:, 0])
-    b += h.b_pt.of(flavour) * log_pt + h.lepton * np.sqrt(seen["muEF"] + seen["chEmEF"]) * (flavour == 0)
+    b += h.b_spread.of(flavour) * shared - h.b_tail.of(flavour) * np.log(draws.uniform[1])
+    b += h.b_pt.of(flavour) * log_pt + h.lepton.of(flavour) * np.sqrt(seen["muEF"] + seen["chEmEF"])
+    b += h.pileup * jets.is_pileup
     c = h.c.of(flavour) + h.separation * h.c_displacement.of(flavour) * displaced
-    c += h.c_spread.of(flavour) * own - h.c_tail.of(flavour) * np.log(uniform[:, 1])
+    c += h.c_spread.of(flavour) * own - h.c_tail.of(flavour) * np.log(draws.uniform[2])
     c += h.c_pt.of(flavour) * log_pt
     return h.most * np.tanh(b / h.most), h.most * np.tanh(c / h.most)
 
 
 def _older(b: Floats, c: Floats, normal: Floats, o: OlderTaggers) -> dict[str, Floats]:
-    older_b = o.b_scale * b + o.b_shift + o.spread * normal[:, 0]
-    older_c = o.c_scale * c + o.c_shift + o.spread * normal[:, 1]
+    older_b = o.b_scale * b + o.b_shift + o.spread * normal[0]
+    older_c = o.c_scale * c + o.c_shift + o.spread * normal[1]
     return {
         "btagDeepB": _softmax(older_b, older_c),
-        "btagDeepCvB": sigmoid(older_c - older_b + o.against_b * normal[:, 2]),
+        "btagDeepCvB": sigmoid(older_c - older_b + o.against_b * normal[2]),
         "btagDeepCvL": sigmoid(older_c),
-        "btagCSVV2": sigmoid(o.csv_scale * b + o.csv_shift + o.csv_spread * normal[:, 3]),
+        "btagCSVV2": sigmoid(o.csv_scale * b + o.csv_shift + o.csv_spread * normal[3]),
     }
 
 
-def _likelihood(
-    jets: Mapping[str, Floats],
-    seen: Mapping[str, NDArray[np.generic]],
-    flavour: NDArray[np.int64],
-    normal: Floats,
-    q: QuarkGluon,
-) -> Floats:
-    result: Floats = q.offset.of(flavour) + q.spread * normal
+def _likelihood(jets: JetCauses, seen: Mapping[str, NDArray[Any]], normal: Floats, q: QuarkGluon) -> Floats:
+    result: Floats = q.offset.of(jets.flavour) + q.spread * normal
     result -= q.multiplicity * np.log(seen["nConstituents"] / q.typical_number)
     result += q.ptd * (jets["ptD"] - q.typical_ptd) - q.girth * (jets["girth"] - q.typical_girth)
     return result

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from flashsim.collection import Collection
 from flashsim.recipes import Recipe
+from flashsim.reference.detector.causes import Draws, JetCauses
 from flashsim.reference.detector.forms import EtaTable, counts
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class UnmatchedJets(Recipe):
     girth_spread: float = Field(ge=0, description="its log-normal spread")
 
 
-_NORMALS, _UNIFORMS = 8, 9
+_NUMBERS = (8, 9)
 
 
 def unmatched_jets(
@@ -77,55 +78,53 @@ def unmatched_jets(
     What stands for the gen jets and their hidden variables, and what `jet_energy.momentum` gives for gen
     jets.
     """
-    density = rho / kinematics.resolution.typical_density
-    mean = recipe.mean * np.power(density, recipe.power)
+    typical = kinematics.resolution.typical_density
+    mean = recipe.mean * np.power(rho / typical, recipe.power)
     number = counts(mean, noise.event_uniform(truth, "unmatched jets", 1)[:, 0])
     made = Collection.of_counts(number, {})
-    normal = noise.normal(truth, made, "UnmatchedJet", "normal", _NORMALS)
-    uniform = noise.uniform(truth, made, "UnmatchedJet", "uniform", _UNIFORMS)
-    momentum = _momentum(rho[made.event_rows], normal, uniform, recipe, kinematics)
-    content = _content(momentum, normal, uniform, recipe)
-    return Collection(made.offsets, content), momentum
+    draws = Draws.of(truth, noise, made, "UnmatchedJet", "momentum", _NUMBERS)
+    momentum = _momentum(draws, recipe, kinematics)
+    jets = Collection(made.offsets, _content(momentum, draws, recipe))
+    causes = JetCauses.of(jets, rho, typical, is_pileup=True)
+    momentum["rawFactor"] = kinematics.calibration.raw_factor(
+        causes, momentum["pt"], momentum["area"], draws.normal[3]
+    )
+    return jets, momentum
 
 
-def _momentum(
-    rho: Floats, normal: Floats, uniform: Floats, recipe: UnmatchedJets, kinematics: Kinematics
-) -> dict[str, Floats]:
-    mean = np.where(uniform[:, 0] < recipe.hard_fraction, recipe.hard, recipe.soft)
-    pt = kinematics.acceptance.threshold - mean * np.log(uniform[:, 1])
+def _momentum(draws: Draws, recipe: UnmatchedJets, kinematics: Kinematics) -> dict[str, Floats]:
+    normal, uniform = draws.normal, draws.uniform
+    mean = np.where(uniform[0] < recipe.hard_fraction, recipe.hard, recipe.soft)
+    pt = kinematics.acceptance.threshold - mean * np.log(uniform[1])
     steps = np.linspace(0.0, 1.0, len(recipe.eta_quantiles))
-    abs_eta = np.abs(np.interp(uniform[:, 2], steps, recipe.eta_quantiles) + recipe.eta_spread * normal[:, 0])
-    # A typical area may not become negative: 5 widths at least.
-    area = np.maximum(kinematics.mass.area + recipe.area_width * normal[:, 1], 0.2 * kinematics.mass.area)
+    eta = np.interp(uniform[2], steps, recipe.eta_quantiles) + recipe.eta_spread * normal[0]
+    area = kinematics.mass.area + recipe.area_width * normal[1]
     return {
         "pt": pt,
-        "eta": np.where(uniform[:, 3] < 0.5, -abs_eta, abs_eta),
-        "phi": np.pi * (2.0 * uniform[:, 4] - 1.0),
-        "mass": recipe.mass * np.sqrt(pt) * np.exp(recipe.mass_spread * normal[:, 2]),
-        "area": area,
-        "rawFactor": kinematics.calibration.raw_factor(pt, abs_eta, area, rho, normal[:, 3]),
-        "shower": normal[:, 4],
+        "eta": np.where(uniform[3] < 0.5, -eta, eta),
+        "phi": np.pi * (2.0 * uniform[4] - 1.0),
+        "mass": recipe.mass * np.sqrt(pt) * np.exp(recipe.mass_spread * normal[2]),
+        "area": np.maximum(area, kinematics.mass.area_least),
+        "shower": normal[4],
         "leak": np.zeros(len(pt)),
     }
 
 
-def _content(
-    momentum: dict[str, Floats], normal: Floats, uniform: Floats, recipe: UnmatchedJets
-) -> dict[str, Floats]:
-    spread = np.exp(recipe.particles_spread * normal[:, 5])
-    particles = 1.0 + counts(recipe.particles * spread, uniform[:, 5])
-    energies = -np.log(uniform[:, 6:9]) * np.array(recipe.energy)
-    fractions = energies / energies.sum(axis=1, keepdims=True)
+def _content(momentum: dict[str, Floats], draws: Draws, recipe: UnmatchedJets) -> dict[str, Floats]:
+    normal, uniform = draws.normal, draws.uniform
+    particles = 1.0 + counts(recipe.particles * np.exp(recipe.particles_spread * normal[5]), uniform[5])
+    energies = -np.log(uniform[6:9]) * np.array(recipe.energy)[:, None]
     zero = np.zeros(len(particles))
-    absent = ("muEF", "chEmEF", "neutrinoPt", "d0Second", "d0Third", "neighbours", "flight")
+    absent = (
+        *("muEF", "chEmEF", "neutrinoPt", "d0Second", "d0Third", "neighbours"),
+        *("partonFlavour", "hadronFlavour"),
+    )
     return {
         **{name: momentum[name] for name in ("pt", "eta", "phi", "mass")},
-        **dict(zip(("chHEF", "neHEF", "neEmEF"), fractions.T, strict=True)),
+        **dict(zip(("chHEF", "neHEF", "neEmEF"), energies / energies.sum(axis=0), strict=True)),
         **dict.fromkeys(absent, zero),
         "nConstituents": particles,
         "nCharged": particles * recipe.charged.at(np.abs(momentum["eta"])),
-        "ptD": recipe.ptd * np.exp(recipe.ptd_spread * normal[:, 6]),
-        "girth": recipe.girth * np.exp(recipe.girth_spread * normal[:, 7]),
-        "partonFlavour": zero,
-        "hadronFlavour": zero,
+        "ptD": recipe.ptd * np.exp(recipe.ptd_spread * normal[6]),
+        "girth": recipe.girth * np.exp(recipe.girth_spread * normal[7]),
     }
