@@ -1,9 +1,9 @@
 """How a muon relates to the reconstructed jet that holds it.
 
-``jetRelIso = pT(jet) / pT(muon) - 1`` and ``jetPtRelv2 = |p(muon) x r| / |r|`` with the rest of the jet
-``r = p(jet) - p(muon)``: the definitions of NanoAOD. The jet is the closest reconstructed one, so its energy
-response and direction, which muons know nothing of, are in both. Without a jet the first is an isolation and
-the second is zero.
+With the rest of the jet ``r = p(raw jet) - p(muon)`` and its calibration c, ``jetRelIso = pT(muon + c r) /
+pT(muon) - 1`` and ``jetPtRelv2 = |p(muon) x r| / |r|``: the definitions of NanoAOD, where jets are calibrated
+without their lepton. The jet is the closest reconstructed one, so its energy response and direction, which
+muons know nothing of, are in both. Without a jet the first is an isolation and the second is zero.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def jet_relation(
     alone
         Value of jetRelIso without a jet, shape (N,).
     jets
-        Reconstructed jets of the same events: pt, eta, phi.
+        Reconstructed jets of the same events: pt, eta, phi, rawFactor.
     response
         The parameters.
     normal
@@ -67,12 +67,14 @@ def jet_relation(
     has_jet = row >= 0
     muon = _momentum({name: track[name][has_jet] for name in ("pt", "eta", "phi")})
     of_jet = {name: jets[name][row[has_jet]] for name in ("pt", "eta", "phi")}
-    of_jet["pt"] = of_jet["pt"] * np.exp(response.energy * normal[has_jet, 0])
+    uncalibrated = 1.0 - jets["rawFactor"][row[has_jet]]
+    of_jet["pt"] = of_jet["pt"] * uncalibrated * np.exp(response.energy * normal[has_jet, 0])
     rest = _momentum(of_jet) - muon
+    whole = muon + rest / uncalibrated[:, None]
     length = np.maximum(np.linalg.norm(rest, axis=1), 1e-9)
     transverse = np.linalg.norm(np.cross(muon, rest), axis=1) / length
     relative_isolation, relative_pt = alone.copy(), np.zeros(len(row))
-    relative_isolation[has_jet] = of_jet["pt"] / track["pt"][has_jet] - 1.0
+    relative_isolation[has_jet] = np.hypot(whole[:, 0], whole[:, 1]) / track["pt"][has_jet] - 1.0
     relative_pt[has_jet] = transverse * np.exp(response.direction * normal[has_jet, 1])
     return {"jetRelIso": relative_isolation, "jetPtRelv2": relative_pt}
 

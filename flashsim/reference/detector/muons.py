@@ -89,7 +89,7 @@ def muons(
     vertex
         Displacement of the primary vertex, shape (E, 3), in cm.
     jets
-        Reconstructed jets: pt, eta, phi.
+        Reconstructed jets: pt, eta, phi, rawFactor.
 
     Returns
     -------
