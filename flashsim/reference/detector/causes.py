@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["Draws", "JetCauses"]
+__all__ = ["DrawSource", "Draws", "JetCauses"]
 
 
 @dataclass(frozen=True)
@@ -88,19 +88,28 @@ class Draws:
     normal: Floats
     uniform: Floats
 
-    @classmethod
-    def of(
-        cls,
-        truth: Truth,
-        noise: Noise,
-        objects: Collection,
-        name: str,
-        purpose: str,
-        numbers: tuple[int, int],
-    ) -> Draws:
-        """Draw that many normal and uniform numbers of each object; see `Noise.normal`."""
-        normals, uniforms = numbers
-        return cls(
-            np.ascontiguousarray(noise.normal(truth, objects, name, f"{purpose} normal", normals).T),
-            np.ascontiguousarray(noise.uniform(truth, objects, name, f"{purpose} uniform", uniforms).T),
-        )
+
+@dataclass(frozen=True)
+class DrawSource:
+    """Where the random numbers of N objects come from.
+
+    Parameters
+    ----------
+    truth, noise
+        The events and the detector's random numbers.
+    objects
+        The objects; the numbers belong to their events and positions.
+    name
+        What they are, such as ``"Jet"``.
+    """
+
+    truth: Truth
+    noise: Noise
+    objects: Collection
+    name: str
+
+    def draw(self, purpose: str, numbers: tuple[int, int]) -> Draws:
+        """Draw that many normal and uniform numbers of each object; those of different purposes differ."""
+        normal = self.noise.normal(self.truth, self.objects, self.name, f"{purpose} normal", numbers[0])
+        uniform = self.noise.uniform(self.truth, self.objects, self.name, f"{purpose} uniform", numbers[1])
+        return Draws(np.ascontiguousarray(normal.T), np.ascontiguousarray(uniform.T))

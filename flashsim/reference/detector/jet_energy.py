@@ -139,7 +139,7 @@ class Calibration(Recipe):
     most: float = Field(gt=0, description="largest ratio")
 
     def raw_factor(self, jets: JetCauses, pt: Floats, area: Floats, normal: Floats) -> Floats:
-        """One less that ratio of jets with corrected pT in GeV, area, and a normal number each; shape (N,)."""
+        """Draw one less that ratio of jets of corrected pT in GeV and area; shape (N,)."""
         abs_eta = jets.abs_eta
         ratio = self.level.at(abs_eta) + self.offset.at(abs_eta) * jets.rho * area / pt
         ratio += self.slope.at(abs_eta) * np.log(pt / 50.0) + self.width.at(abs_eta) * normal

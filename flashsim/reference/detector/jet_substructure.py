@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 __all__ = [
-    "NORMALS",
-    "UNIFORMS",
+    "NUMBERS",
     "Charged",
     "Leptons",
     "Multiplicity",
@@ -146,11 +145,13 @@ def substructure(
     tracks = counts(tracker * mean_tracks, uniform[0])
     electron, muon, lost = _leptons(jets, tracker, draws, recipe.leptons)
     hadrons = _charged_hadrons(jets, tracks, draws, charged)
-    for energy, fake in ((electron, recipe.leptons.electron_fakes), (muon, recipe.leptons.muon_fakes)):
-        row = 2 if energy is electron else 3
-        taken = fake.energy(hadrons, draws.normal[row], uniform[row + 2]) * (energy == 0)
-        hadrons -= taken
-        energy += taken
+    for row, lepton, fake in (
+        (2, electron, recipe.leptons.electron_fakes),
+        (3, muon, recipe.leptons.muon_fakes),
+    ):
+        taken = fake.energy(hadrons, draws.normal[row], uniform[row + 2]) * (lepton == 0)
+        np.subtract(hadrons, taken, out=hadrons)
+        np.add(lepton, taken, out=lepton)
     neutral, photon = _neutral(jets, momentum["shower"], draws, recipe.neutral)
     neutral += (1.0 - tracker) * jets["chHEF"]
     parts = np.stack([hadrons, neutral, electron, photon + lost, muon])

@@ -7,7 +7,6 @@ of the lepton, and the composition its own.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numba
@@ -18,7 +17,7 @@ from flashsim.collection import Collection
 from flashsim.recipes import Recipe
 from flashsim.reference.detector import jet_energy, jet_identification, jet_substructure
 from flashsim.reference.detector import taggers as tagging
-from flashsim.reference.detector.causes import Draws, JetCauses
+from flashsim.reference.detector.causes import DrawSource, JetCauses
 from flashsim.reference.detector.unmatched_jets import UnmatchedJets, unmatched_jets
 
 if TYPE_CHECKING:
@@ -82,13 +81,13 @@ def _matched(truth: Truth, noise: Noise, parameters: JetResponse, rho: Floats) -
     around = _neighbours(*gen.directions, gen["pt"], kinematics.response.neighbours_width)
     gen = Collection(gen.offsets, gen.columns | {"neighbours": around, "genJetIdx": gen.local_index})
     causes = JetCauses.of(gen, rho, kinematics.resolution.typical_density, is_pileup=False)
-    draws = Draws.of(truth, noise, gen, "Jet", "momentum", jet_energy.NUMBERS)
+    draws = DrawSource(truth, noise, gen, "Jet").draw("momentum", jet_energy.NUMBERS)
     momentum = jet_energy.momentum(causes, draws, kinematics)
     found = draws.uniform[0] < kinematics.acceptance.efficiency(causes, momentum["pt"])
     kept = gen.select(found)
     causes = JetCauses.of(kept, rho, kinematics.resolution.typical_density, is_pileup=False)
     momentum = {name: values[found] for name, values in momentum.items()}
-    columns = _observed(causes, momentum, _Source(truth, noise, kept, "Jet"), parameters)
+    columns = _observed(causes, momentum, DrawSource(truth, noise, kept, "Jet"), parameters)
     return Collection(kept.offsets, columns | {"genJetIdx": kept["genJetIdx"]})
 
 
@@ -96,34 +95,21 @@ def _unmatched(truth: Truth, noise: Noise, parameters: JetResponse, rho: Floats)
     kinematics = parameters.kinematics
     made, momentum = unmatched_jets(truth, noise, rho, parameters.unmatched, kinematics)
     causes = JetCauses.of(made, rho, kinematics.resolution.typical_density, is_pileup=True)
-    columns = _observed(causes, momentum, _Source(truth, noise, made, "UnmatchedJet"), parameters)
+    columns = _observed(causes, momentum, DrawSource(truth, noise, made, "UnmatchedJet"), parameters)
     return Collection(made.offsets, columns | {"genJetIdx": np.full(len(made), -1, dtype=np.int64)})
 
 
-@dataclass(frozen=True)
-class _Source:
-    """Where the random numbers of jets come from."""
-
-    truth: Truth
-    noise: Noise
-    objects: Collection
-    name: str
-
-    def __call__(self, purpose: str, numbers: tuple[int, int]) -> Draws:
-        return Draws.of(self.truth, self.noise, self.objects, self.name, purpose, numbers)
-
-
 def _observed(
-    causes: JetCauses, momentum: Mapping[str, Floats], draws: _Source, parameters: JetResponse
+    causes: JetCauses, momentum: Mapping[str, Floats], source: DrawSource, parameters: JetResponse
 ) -> dict[str, NDArray[Any]]:
     """Add composition, identification and scores to jets whose momentum is known."""
     seen: dict[str, NDArray[Any]] = dict(momentum)
-    numbers = draws("substructure", jet_substructure.NUMBERS)
-    seen |= jet_substructure.substructure(causes, momentum, numbers, parameters.substructure)
-    numbers = draws("identification", jet_identification.NUMBERS)
-    seen |= jet_identification.identification(causes, seen, numbers, parameters.identification)
-    numbers = draws("taggers", tagging.NUMBERS)
-    seen |= tagging.taggers(causes, seen, numbers, parameters.taggers)
+    draws = source.draw("substructure", jet_substructure.NUMBERS)
+    seen |= jet_substructure.substructure(causes, momentum, draws, parameters.substructure)
+    draws = source.draw("identification", jet_identification.NUMBERS)
+    seen |= jet_identification.identification(causes, seen, draws, parameters.identification)
+    draws = source.draw("taggers", tagging.NUMBERS)
+    seen |= tagging.taggers(causes, seen, draws, parameters.taggers)
     columns = {field: values for field, values in seen.items() if field not in _HIDDEN}
     return columns | {field: causes[field].astype(np.int64) for field in _FLAVOURS}
 

@@ -13,12 +13,13 @@ from pydantic import Field
 
 from flashsim.collection import Collection
 from flashsim.recipes import Recipe
-from flashsim.reference.detector.causes import Draws, JetCauses
+from flashsim.reference.detector.causes import DrawSource, JetCauses
 from flashsim.reference.detector.forms import EtaTable, counts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from flashsim.reference.detector.causes import Draws
     from flashsim.reference.detector.jet_energy import Kinematics
     from flashsim.reference.detector.truth import Noise, Truth
 
@@ -82,7 +83,7 @@ def unmatched_jets(
     mean = recipe.mean * np.power(rho / typical, recipe.power)
     number = counts(mean, noise.event_uniform(truth, "unmatched jets", 1)[:, 0])
     made = Collection.of_counts(number, {})
-    draws = Draws.of(truth, noise, made, "UnmatchedJet", "momentum", _NUMBERS)
+    draws = DrawSource(truth, noise, made, "UnmatchedJet").draw("momentum", _NUMBERS)
     momentum = _momentum(draws, recipe, kinematics)
     jets = Collection(made.offsets, _content(momentum, draws, recipe))
     causes = JetCauses.of(jets, rho, typical, is_pileup=True)
