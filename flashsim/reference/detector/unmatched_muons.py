@@ -128,8 +128,8 @@ def _surroundings(
     fractions = {"charged": "chHEF", "neutral": "neHEF", "photon": "neEmEF"}
     for column, (name, fraction) in enumerate(fractions.items()):
         inner = -response.outside * np.log(u[:, column])
-        # Charged particles of another vertex are not counted, neutral ones come with the pileup.
-        inner[is_far] = 0.0
+        if name == "charged":
+            inner[is_far] = 0.0  # those of another vertex are not counted
         energy = truth.jets["pt"][jet[follows]] * truth.jets[fraction][jet[follows]]
         inner[follows] = energy * response.inside[0] * np.exp(response.inside[1] * z[follows, column])
         sums[f"{name}03"] = inner
