@@ -36,7 +36,7 @@ _SUFFIXES = re.compile(r"\.(hepmc[23]?)(\.(gz|bz2|xz|zst|zstd))?$", re.IGNORECAS
 
 
 def is_hepmc(path: str | Path) -> bool:
-    """Whether a file holds HepMC events, by its name (``.hepmc``, ``.hepmc3``, ``.hepmc.gz``) or first line."""
+    """Whether a file holds HepMC events, by its name (such as ``.hepmc.gz``) or its first line."""
     if _SUFFIXES.search(str(path)):
         return True
     try:
@@ -156,7 +156,7 @@ class HepMCReader:
             raise
         self._first: SingleEvent | None = first
         run = first.run_info
-        names = list(run.weight_names) if run is not None else []
+        names = self._text.weight_names or (list(run.weight_names) if run is not None else [])
         self.weight_names = names if len(names) == len(first.weights) else _numbered(len(first.weights))
         tools = run.tools if run is not None else []
         self.generators = [f"{tool.name} {tool.version}".strip() for tool in tools]
@@ -212,7 +212,11 @@ class HepMCReader:
         return event
 
     def _next(self) -> SingleEvent | None:
-        found = self._file.read()
+        try:
+            found = self._file.read()
+        except RuntimeError as error:
+            msg = f"{self.path}: HepMC refuses event {self._read + 1} ({error}); correct the file"
+            raise InputFileError(msg) from error
         if found is None:
             self._text.check_end(self._read)
             return None

@@ -22,7 +22,8 @@ _OTHERS = {
 }
 _END = b"END_EVENT_LISTING"
 _EVENT = b"\nE "
-_HEADER = 4096
+_BETWEEN_NAMES = b"\\|"
+_HEADER, _LONGEST_HEADER = 4096, 1_000_000
 _TAIL = 64
 _MODULES = {".gz": "gzip", ".bz2": "bz2", ".xz": "lzma"}
 _DAMAGED = (OSError, EOFError, zlib.error, ValueError)
@@ -40,6 +41,8 @@ class HepMCText:
     ----------
     format
         pyhepmc's name of the format.
+    weight_names
+        Names of the weights as a HepMC3 file's head has them, empty if it has none.
 
     Raises
     ------
@@ -61,12 +64,13 @@ class HepMCText:
             msg = f"{path}: cannot be opened ({error.strerror or error})"
             raise InputFileError(msg) from error
         try:
-            self._header = self._file.read(_HEADER)
+            self._header = _upto_first_event(self._file)
         except (*_DAMAGED, ImportError) as error:
             self.close()
             msg = f"{path}: cannot be read ({error}); give a complete HepMC file with the suffix that fits it"
             raise InputFileError(msg) from error
         self.format = self._format()
+        self.weight_names = self._weight_names()
 
     def close(self) -> None:
         """Close the file."""
@@ -125,6 +129,18 @@ class HepMCText:
             return
         raise InputFileError(msg)
 
+    def _weight_names(self) -> list[str]:
+        """Take the names, and leave them to the library without the spaces at which it would cut them."""
+        head, mark, events = self._header.partition(_EVENT)
+        lines = head.split(b"\n")
+        for number, line in enumerate(lines):
+            if line.startswith(b"W "):
+                names = line[2:].rstrip(b"\r").split(_BETWEEN_NAMES)
+                lines[number] = b"W " + _BETWEEN_NAMES.join(name.replace(b" ", b"_") for name in names)
+                self._header = b"\n".join(lines) + mark + events
+                return [name.decode(errors="replace") for name in names]
+        return []
+
     def _format(self) -> str:
         for mark, name in _FORMATS.items():
             if mark in self._header:
@@ -138,6 +154,16 @@ class HepMCText:
                 reason = text
         msg = f"{self.path}: {reason}"
         raise InputFileError(msg)
+
+
+def _upto_first_event(file: IO[bytes]) -> bytes:
+    header = b""
+    while _EVENT not in header and len(header) < _LONGEST_HEADER:
+        data = file.read(_HEADER)
+        if not data:
+            break
+        header += data
+    return header
 
 
 def _opened(path: Path) -> IO[bytes]:
