@@ -15,8 +15,8 @@ import uproot
 from pydantic import ValidationError
 
 from flashsim.errors import InputFileError, RecipeError
-from flashsim.generation.generate import PROVENANCE
 from flashsim.generation.plan import plan_output
+from flashsim.generation.provenance import PROVENANCE
 from flashsim.generation.recipe import load_output
 from flashsim.modelfile import FORMAT_VERSION, ObjectModel, read_header
 from flashsim.models import shipped_models

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
-from dataclasses import dataclass, field
 from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +14,12 @@ import numpy as np
 
 from flashsim.assembly import link_collections, ordered, rounded
 from flashsim.errors import ModelFileError, OutputFileError
+from flashsim.generation.oversampling import MOST_FOLDS
 from flashsim.generation.plan import plan_output
+from flashsim.generation.provenance import PROVENANCE, check_finished, read_provenance
+from flashsim.generation.results import Piece, Summary
 from flashsim.generation.simulate import ObjectSimulator
+from flashsim.generation.stream import read_ahead, write_behind
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.nanoaod.writing import NanoWriter
 from flashsim.noise import event_hash
@@ -23,58 +27,18 @@ from flashsim.preprocessing.preprocess import EVENT_IDS, gen_chunk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Generator as Generator_
 
     from flashsim.collection import Collection
     from flashsim.generation.plan import CollectionPlan, OutputPlan
     from flashsim.generation.recipe import OutputRecipe
+    from flashsim.generation.results import Pieces, Progress
     from flashsim.modelfile import ObjectModel
 
-__all__ = ["DEFAULT_CHUNK", "PROVENANCE", "Generator", "Progress", "Summary"]
+__all__ = ["DEFAULT_CHUNK", "Generator"]
 
 DEFAULT_CHUNK = 5_000
-"""Events in memory at a time."""
-
-PROVENANCE = "flashsim"
-"""Name of the text in an output, a TObjString of JSON, that says how it was made."""
-
-if TYPE_CHECKING:
-    Progress = Callable[[int, int], None]
-    """Called with (events done, events in all)."""
-
-
-@dataclass(frozen=True)
-class Summary:
-    """What a generation did.
-
-    Parameters
-    ----------
-    input, output
-        Paths.
-    version
-        NanoAOD version of the output.
-    events
-        Number of events.
-    objects
-        Simulated objects by collection.
-    left_out
-        Branches that the models have and this NanoAOD version has not.
-    stale
-        Branches that were to be kept and are left out, as they index objects that are simulated anew.
-    trained_on
-        By collection, the NanoAOD version of a model's training where it is another one.
-    seconds
-        Wall time.
-    """
-
-    input: str
-    output: str
-    version: str
-    events: int
-    objects: dict[str, int]
-    left_out: list[str]
-    stale: list[str]
-    trained_on: dict[str, str]
-    seconds: float = field(compare=False)
+"""Simulated events in memory at a time."""
 
 
 class Generator:
@@ -91,12 +55,16 @@ class Generator:
     device
         Torch's name of the device that the networks run on.
     chunk
-        Events in memory at a time.
+        Simulated events in memory at a time.
+    oversample
+        How often each gen event is simulated: the number of folds, each with an equal share of its weight.
 
     Raises
     ------
     ModelFileError
         If two models simulate one collection, or there is none.
+    ValueError
+        If the number of folds is not positive or above `MOST_FOLDS`.
     """
 
     def __init__(
@@ -107,6 +75,7 @@ class Generator:
         seed: int = 1,
         device: str = "cpu",
         chunk: int = DEFAULT_CHUNK,
+        oversample: int = 1,
     ) -> None:
         if not models:
             msg = "no models given: name at least one model file"
@@ -116,7 +85,11 @@ class Generator:
         if twice := sorted({name for name in self.collections if self.collections.count(name) > 1}):
             msg = f"two models simulate {twice[0]}: give one model a collection"
             raise ModelFileError(msg)
-        self.recipe, self.seed, self.chunk = recipe, seed, chunk
+        if not 1 <= oversample <= MOST_FOLDS:
+            msg = f"an event is simulated 1 to {MOST_FOLDS} times, found {oversample}"
+            raise ValueError(msg)
+        self.recipe, self.seed, self.folds = recipe, seed, oversample
+        self.chunk = max(1, chunk // oversample)
 
     def run(
         self,
@@ -127,8 +100,12 @@ class Generator:
         version: str | None = None,
         compression: str = "zstd",
         force: bool = False,
+        resume: bool = False,
+        campaign: str = "",
         command: str = "",
         progress: Progress | None = None,
+        pieces: Pieces | None = None,
+        overlap: bool = False,
     ) -> Summary:
         """Simulate one file.
 
@@ -147,52 +124,96 @@ class Generator:
             One of `flashsim.nanoaod.writing.COMPRESSIONS`.
         force
             Replace an existing output.
+        resume
+            Leave an existing output as it is if it was made from the same input in the same way.
+        campaign
+            Name of a set of generations, of which each makes an output once: one that has this name is left
+            as it is.
         command
             The command line, for the provenance.
         progress
             Called before the first and after every chunk.
+        pieces
+            Simulates the file in place of this process, see `flashsim.generation.workers`.
+        overlap
+            Read the next chunk and write the last one, in a thread each, while one is simulated.
 
         Raises
         ------
         InputFileError
             If the input cannot be read or lacks a branch, or a value that is needed is NaN.
         OutputFileError
-            If the output exists and `force` is not set, cannot be written, or is the input.
+            If the output exists and neither `force` nor `resume` allows it, cannot be written, or is the
+            input.
         """
         started = time.monotonic()
         _refuse_same(source, output)
         with NanoFile(source) as file:
             plan = self.plan(file, keep=keep, version=version)
-            with NanoWriter(output, compression=compression, force=force) as writer:
-                objects = self._write_events(file, writer, plan, progress)
-                for name in file.trees:
-                    branches, arrays = file.read_tree(name)
-                    writer.tree(name, list(branches.values()))
-                    writer.extend(name, arrays)
-                writer.write_string(PROVENANCE, json.dumps(self._provenance(file, plan, command)))
-            events = file.num_entries
+            record = self._provenance(file, plan, command) | {"campaign": campaign}
+            objects = _finished(output, record, force=force, resume=resume) if output.exists() else None
+            reused = objects is not None
+            if objects is None:
+                with NanoWriter(output, compression=compression, force=force) as writer:
+                    writer.tree("Events", plan.branches, "Events", counter_titles=plan.counter_titles)
+                    made = (pieces or self._pieces(overlap))(file, plan)
+                    told = progress or _say_nothing
+                    objects = self._write_events(
+                        writer, made, lambda done: told(done, file.num_entries), overlap
+                    )
+                    self._write_trees(file, writer, plan)
+                    writer.write_string(PROVENANCE, json.dumps(record | {"objects": objects}))
+            events = file.num_entries * self.folds
         trained_on = {s.collection: s.model.nanoaod_version for s in self.simulators}
         return Summary(
             input=str(source),
             output=str(output),
             version=plan.version,
             events=events,
+            oversample=self.folds,
             objects=objects,
             left_out=[f"{name}_{f}" for name, c in plan.collections.items() for f in c.left_out],
             stale=plan.stale,
             trained_on={name: found for name, found in trained_on.items() if found != plan.version},
             seconds=time.monotonic() - started,
+            reused=reused,
         )
 
     def plan(self, file: NanoFile, *, keep: Sequence[str] = (), version: str | None = None) -> OutputPlan:
         """Plan what is generated from a file, see `plan_output`."""
         declarations = [simulator.declaration for simulator in self.simulators]
-        return plan_output(file, declarations, self.recipe, keep=keep, version=version)
+        return plan_output(file, declarations, self.recipe, keep=keep, version=version, folds=self.folds)
+
+    def piece(self, arrays: dict[str, ak.Array], plan: OutputPlan, stop: int, *, origin: str) -> Piece:
+        """Simulate a chunk of events, and give what is written of it.
+
+        Parameters
+        ----------
+        arrays
+            The branches `OutputPlan.read` of E events.
+        plan
+            What is written.
+        stop
+            Number of gen events of the file up to the end of the chunk.
+        origin
+            Name of the input, for messages.
+
+        Raises
+        ------
+        InputFileError
+            If a value that is needed is NaN.
+        """
+        columns = plan.oversampling.repeated(arrays, plan.copied)
+        objects = {}
+        for name, collection in self.simulate(arrays, plan, origin=origin).items():
+            columns |= _jagged(collection, plan.collections[name])
+            objects[name] = len(collection)
+        return Piece(stop, columns, objects)
 
     def simulate(
         self, arrays: dict[str, ak.Array], plan: OutputPlan, *, origin: str = "input"
     ) -> dict[str, Collection]:
-        """Simulate all collections of a chunk of events, ordered by pT and linked.
+        """Simulate all collections of a chunk of events, ordered by pT and linked; see `ObjectSimulator`.
 
         Parameters
         ----------
@@ -215,36 +236,55 @@ class Generator:
         for simulator in self.simulators:
             chunk = gen_chunk(simulator.declaration, arrays, views.get(simulator.gen_view))
             views[simulator.gen_view] = chunk.collections
-            drawn = simulator.simulate(chunk, events, origin=origin)
+            drawn = simulator.simulate(chunk, events, folds=range(self.folds), origin=origin)
             bits = plan.collections[simulator.collection].bits
             known = {name: bits[name] for name in bits if name in drawn.columns}
             simulated[simulator.collection] = ordered(rounded(drawn, simulator.declaration.targets, known))
         return link_collections(simulated, self.recipe.links)
 
+    def _pieces(self, overlap: bool) -> Pieces:
+        """Give what simulates a file in this process."""
+
+        def pieces(file: NanoFile, plan: OutputPlan) -> Generator_[Piece, None, None]:
+            with contextlib.closing(read_ahead(file.chunks(plan.read, self.chunk), overlap)) as chunks:
+                for _, stop, arrays in chunks:
+                    yield self.piece(arrays, plan, stop, origin=file.path)
+
+        return pieces
+
     def _write_events(
-        self, file: NanoFile, writer: NanoWriter, plan: OutputPlan, progress: Progress | None
+        self,
+        writer: NanoWriter,
+        pieces: Generator_[Piece, None, None],
+        progress: Callable[[int], None],
+        overlap: bool,
     ) -> dict[str, int]:
-        writer.tree("Events", plan.branches, title="Events", counter_titles=plan.counter_titles)
-        if progress is not None:
-            progress(0, file.num_entries)
+        progress(0)
         objects = dict.fromkeys(self.collections, 0)
-        for _, stop, arrays in file.chunks(plan.read, self.chunk):
-            written: dict[str, Any] = {branch.name: arrays[branch.name] for branch in plan.copied}
-            for name, collection in self.simulate(arrays, plan, origin=file.path).items():
-                written |= _jagged(collection, plan.collections[name])
-                objects[name] += len(collection)
-            writer.extend("Events", written)
-            if progress is not None:
-                progress(stop, file.num_entries)
+        with contextlib.closing(pieces), write_behind(writer.extend, overlap) as extend:
+            for piece in pieces:
+                extend("Events", piece.columns)
+                for name, number in piece.objects.items():
+                    objects[name] += number
+                progress(piece.stop)
         return objects
+
+    def _write_trees(self, file: NanoFile, writer: NanoWriter, plan: OutputPlan) -> None:
+        for name in file.trees:
+            branches, arrays = file.read_tree(name)
+            writer.tree(name, list(branches.values()))
+            writer.extend(name, plan.oversampling.summed(arrays, self.recipe))
 
     def _provenance(self, file: NanoFile, plan: OutputPlan, command: str) -> dict[str, Any]:
         return {
             "flashsim": package_version("flashsim"),
             "torch": package_version("torch"),
             "seed": self.seed,
+            "oversample": self.folds,
             "command": command,
             "input": Path(file.path).name,
+            "input_uuid": file.uuid,
+            "events": file.num_entries * self.folds,
             "nanoaod_version": plan.version,
             "models": {
                 s.declaration.name: {"sha256": s.model.digest, "nanoaod_version": s.model.nanoaod_version}
@@ -255,10 +295,30 @@ class Generator:
         }
 
 
+def _say_nothing(done: int, events: int) -> None:
+    pass
+
+
 def _refuse_same(source: str | Path, output: Path) -> None:
     if "://" not in str(source) and output.exists() and Path(source).exists() and output.samefile(source):
         msg = f"{output}: is the input; name another output"
         raise OutputFileError(msg)
+
+
+def _finished(output: Path, wanted: dict[str, Any], *, force: bool, resume: bool) -> dict[str, int] | None:
+    """Objects in an output that exists and is what is wanted; none if it is to be made, or replaced."""
+    found = read_provenance(output)
+    again = found is not None and bool(wanted["campaign"]) and found.get("campaign") == wanted["campaign"]
+    if not (resume or again):
+        return None
+    try:
+        check_finished(output, found, wanted)
+    except OutputFileError:
+        if force:
+            return None
+        raise
+    objects: dict[str, int] = found["objects"] if found else {}
+    return objects
 
 
 def _jagged(collection: Collection, plan: CollectionPlan) -> dict[str, ak.Array]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from flashsim.errors import InputFileError
+from flashsim.generation.oversampling import plan_oversampling, refuse_oversampled
 from flashsim.nanoaod.branch import Branch
 from flashsim.nanoaod.schema import VERSIONS, counter_titles, detect_version, load_schema, mantissa_bits
 from flashsim.preprocessing.preprocess import EVENT_IDS, gen_branches, require_branches
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from flashsim.assembly import Link
+    from flashsim.generation.oversampling import Oversampling
     from flashsim.generation.recipe import OutputRecipe
     from flashsim.nanoaod.reading import NanoFile
     from flashsim.objects import ObjectDeclaration
@@ -63,6 +65,8 @@ class OutputPlan:
         The simulated collections by name.
     counter_titles
         Descriptions of the output's collections, which are the titles of their counters.
+    oversampling
+        How often each event is written, and which branches are weights.
     """
 
     version: str
@@ -71,12 +75,13 @@ class OutputPlan:
     stale: list[str]
     collections: dict[str, CollectionPlan]
     counter_titles: dict[str, str]
+    oversampling: Oversampling
 
     @property
     def branches(self) -> list[Branch]:
         """All branches of the output, counters apart."""
         simulated = [branch for c in self.collections.values() for branch in c.branches.values()]
-        return [*self.copied, *simulated]
+        return [*self.copied, *self.oversampling.branches, *simulated]
 
     @property
     def read(self) -> list[str]:
@@ -91,6 +96,7 @@ def plan_output(
     *,
     keep: Sequence[str] = (),
     version: str | None = None,
+    folds: int = 1,
 ) -> OutputPlan:
     """Plan what is generated from a file.
 
@@ -107,13 +113,16 @@ def plan_output(
         alone.
     version
         NanoAOD version of the output; by default that of the input.
+    folds
+        How often each gen event is simulated.
 
     Raises
     ------
     InputFileError
-        If the file lacks a branch that is needed, the version is none that can be written, or a pattern of
-        `keep` fits no branch that can be kept.
+        If the file lacks a branch that is needed, the version is none that can be written, a pattern of
+        `keep` fits no branch that can be kept, or the file is oversampled already.
     """
+    refuse_oversampled(file)
     detected = detect_version(file.branches)
     version = version or detected
     if version not in VERSIONS:
@@ -125,14 +134,16 @@ def plan_output(
     # The input's own types and titles come first, but only where it is of the version that is written.
     models = [*([file.branches] if version == detected else []), *_schemas(version).values()]
     kept, stale = _kept(file, keep, simulated)
+    copied = [b for b in file.branches.values() if b.name in kept or _is_copied(b, recipe, simulated)]
     return OutputPlan(
         version=version,
         needed=needed,
-        copied=[b for b in file.branches.values() if b.name in kept or _is_copied(b, recipe, simulated)],
+        copied=copied,
         stale=stale,
         collections={d.collection: _plan(d, models, version, recipe.links, simulated) for d in declarations},
         counter_titles=file.counter_titles
         | {name: title for name, title in counter_titles(version).items() if name in simulated},
+        oversampling=plan_oversampling(file, copied, recipe, folds),
     )
 
 

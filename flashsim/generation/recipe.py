@@ -9,7 +9,15 @@ from pydantic import Field
 from flashsim.assembly import Link
 from flashsim.recipes import Recipe, load_recipe, recipe_path
 
-__all__ = ["OutputRecipe", "load_output"]
+__all__ = ["OutputRecipe", "OversamplingRecipe", "load_output"]
+
+
+class OversamplingRecipe(Recipe):
+    """Which numbers change when each gen event is simulated N times; patterns as in a shell."""
+
+    weights: list[str] = Field(min_length=1, description="weights of an event, divided by N")
+    counts: list[str] = Field(default=[], description="numbers of events in other trees, multiplied by N")
+    squares: list[str] = Field(default=[], description="sums of squared weights, divided by N")
 
 
 class OutputRecipe(Recipe):
@@ -19,6 +27,9 @@ class OutputRecipe(Recipe):
     # `copy` would hide a method of pydantic models.
     copied: list[str] = Field(alias="copy", description="patterns of the input's branches to copy")
     links: list[Link] = Field(default=[], description="cross references")
+    oversampling: OversamplingRecipe | None = Field(
+        default=None, description="what changes with `--oversample N`"
+    )
 
 
 def load_output(name: str = "output.yaml") -> OutputRecipe:

@@ -148,6 +148,11 @@ class NanoFile:
                 columns = {} if arrays is None else next(arrays)
             yield start, min(start + size, self.num_entries), columns
 
+    @property
+    def uuid(self) -> str:
+        """The identity that ROOT gave the file when it was made; copies of the file share it."""
+        return str(self._file.file.uuid)
+
     @cached_property
     def trees(self) -> tuple[str, ...]:
         """Names of the other trees that can be copied: ``Runs``, ``LuminosityBlocks``.

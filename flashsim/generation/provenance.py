@@ -1,0 +1,75 @@
+"""What an output says about how it was made, and whether that is what is asked for."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import uproot
+
+from flashsim.errors import OutputFileError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["PROVENANCE", "check_finished", "read_provenance"]
+
+PROVENANCE = "flashsim"
+"""Name of the text in an output, a TObjString of JSON, that says how it was made."""
+
+_DECISIVE = {
+    "flashsim": "version of flashsim",
+    "input_uuid": "identity of the input",
+    "events": "number of events",
+    "seed": "seed",
+    "oversample": "number of folds",
+    "nanoaod_version": "NanoAOD version",
+    "models": "models",
+    "simulated": "simulated branches",
+    "copied": "copied branches",
+}
+"""What two outputs with the same content have in common, and what it is called."""
+
+
+def read_provenance(path: Path) -> dict[str, Any] | None:
+    """How a file was made; none where it is no complete output of a generation."""
+    try:
+        with uproot.open({str(path): None}) as file:
+            if file.classnames(recursive=False, cycle=False).get(PROVENANCE) != "TObjString":
+                return None
+            content = json.loads(str(file[PROVENANCE]))
+    except Exception:  # noqa: BLE001  # damaged bytes surface as almost any exception
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def check_finished(path: Path, found: dict[str, Any] | None, wanted: dict[str, Any]) -> None:
+    """Check that an output that exists is what would be generated now.
+
+    Parameters
+    ----------
+    path
+        The output, for the message.
+    found
+        Its `read_provenance`.
+    wanted
+        What would be written into it now.
+
+    Raises
+    ------
+    OutputFileError
+        If it is something else: says what differs.
+    """
+    if found is None:
+        msg = f"{path}: exists and is no finished output of flashsim; name another output or add --force"
+        raise OutputFileError(msg)
+    for key, meaning in _DECISIVE.items():
+        if found.get(key) != wanted[key]:
+            values = (found.get(key), wanted[key])
+            short = all(isinstance(value, str | int) for value in values)
+            detail = f" ({values[0]}, now {values[1]})" if short else ""
+            msg = (
+                f"{path}: is finished, but of another {meaning}{detail}; name another output, or add --force "
+                "to replace it"
+            )
+            raise OutputFileError(msg)

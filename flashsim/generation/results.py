@@ -1,0 +1,80 @@
+"""What a generation gives: pieces of the output, and a summary at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from flashsim.generation.plan import OutputPlan  # in a type alias
+    from flashsim.nanoaod.reading import NanoFile
+
+__all__ = ["Piece", "Pieces", "Progress", "Summary"]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Simulated events as they are written.
+
+    Parameters
+    ----------
+    stop
+        Number of gen events of the file up to the end of this piece.
+    columns
+        All branches of the output.
+    objects
+        Simulated objects by collection.
+    """
+
+    stop: int
+    columns: dict[str, Any]
+    objects: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a generation did.
+
+    Parameters
+    ----------
+    input, output
+        Paths.
+    version
+        NanoAOD version of the output.
+    events
+        Number of events written.
+    oversample
+        How many of them come from one gen event.
+    objects
+        Simulated objects by collection.
+    left_out
+        Branches that the models have and this NanoAOD version has not.
+    stale
+        Branches that were to be kept and are left out, as they index objects that are simulated anew.
+    trained_on
+        By collection, the NanoAOD version of a model's training where it is another one.
+    seconds
+        Wall time.
+    reused
+        Whether the output was there already.
+    """
+
+    input: str
+    output: str
+    version: str
+    events: int
+    oversample: int
+    objects: dict[str, int]
+    left_out: list[str]
+    stale: list[str]
+    trained_on: dict[str, str]
+    seconds: float = field(compare=False)
+    reused: bool = False
+
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""Called with (gen events done, gen events in all)."""
+
+Pieces: TypeAlias = "Callable[[NanoFile, OutputPlan], Generator[Piece, None, None]]"
+"""Simulates all of a file, piece by piece, in order."""
