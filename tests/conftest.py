@@ -58,8 +58,20 @@ def made_models(made_nanoaod, tmp_path_factory) -> Path:
     return folder
 
 
-def write_made_nanoaod(path: Path, events: int, seed: int = 1) -> None:
-    """Write NanoAOD with random events; the objects are those of the shipped declarations."""
+@pytest.fixture(scope="session")
+def made_process(tmp_path_factory) -> Path:
+    """Folder with made gen events and three simulations of them, of which two are alike."""
+    folder = tmp_path_factory.mktemp("made_process")
+    for name, detector in {"gen": 1, "full": 1, "full_1": 2, "fast": 3}.items():
+        write_made_nanoaod(folder / f"{name}.root", 240, detector=detector)
+    return folder
+
+
+def write_made_nanoaod(path: Path, events: int, seed: int = 1, detector: int | None = None) -> None:
+    """Write NanoAOD with random events; the objects are those of the shipped declarations.
+
+    Files of one seed have the same gen events, and with a seed of the detector different objects of them.
+    """
     import numpy as np
 
     from flashsim.nanoaod.branch import Branch
@@ -70,6 +82,7 @@ def write_made_nanoaod(path: Path, events: int, seed: int = 1) -> None:
     rng = np.random.default_rng(seed)
     schema = load_schema(VERSION)
     arrays = _gen_level(rng, events)
+    rng = rng if detector is None else np.random.default_rng([seed, detector])
     for name in ("jets", "muons"):
         arrays |= _reconstructed(rng, load_object(name), arrays, schema)
     arrays |= {

@@ -1,0 +1,177 @@
+"""The whole benchmark: samples, judgement, contest, goals."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import torch
+from threadpoolctl import threadpool_limits
+
+from benchmarks.fidelity.contest import COMPARED_ROWS, Arena
+from benchmarks.fidelity.goals import goals
+from benchmarks.fidelity.judge import REFERENCE, Judge, generalisation_gap
+from benchmarks.fidelity.observables import load_observables
+from benchmarks.fidelity.samples import Columns, Workplace
+from flashsim.modelfile import ObjectModel
+from flashsim.models import model_files
+from flashsim.tables import SPLITS, read_table
+from flashsim.training.recipe import load_training
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+__all__ = ["SCHEMA_VERSION", "Options", "assess"]
+
+SCHEMA_VERSION = 1
+_PACKAGES = ("flashsim", "torch", "nflows", "zuko", "scikit-learn", "numpy")
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is judged, on what, and for how long.
+
+    Parameters
+    ----------
+    train, test, left_out
+        Folders of processes: what the models were trained on, held-out samples, and a process that is not in
+        the training. A test process that is also a train process gives its test split.
+    output
+        Folder of tables, generated files and results.
+    models
+        Model file by object; the shipped ones for all others.
+    recipes
+        Training recipe by object, for FlashSim's flow in the contest; the shipped ones for all others.
+    objects
+        Held-out gen objects of each object.
+    minutes
+        Training of each competitor, shared evenly by the objects.
+    preprocessings
+        What competitors stand behind: ``own``, ``flashsim`` or both; none: no contest.
+    threads
+        Of torch and the trees.
+    """
+
+    train: Sequence[Path]
+    test: Sequence[Path]
+    output: Path
+    left_out: Path | None = None
+    models: dict[str, Path] = field(default_factory=dict)
+    recipes: dict[str, str] = field(default_factory=dict)
+    objects: int = 100_000
+    minutes: float = 6.0
+    preprocessings: Sequence[str] = ("own", "flashsim")
+    threads: int = 2
+
+
+def assess(options: Options, command: str = "") -> dict[str, Any]:
+    """Judge all models.
+
+    Raises
+    ------
+    FlashSimError
+        If a sample, a table or a model cannot be used.
+    """
+    started = time.monotonic()
+    torch.set_num_threads(options.threads)
+    shipped = [] if options.models else model_files()
+    models = [ObjectModel.load(path) for path in [*shipped, *options.models.values()]]
+    found: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "command": command,
+        "date": datetime.now(UTC).date().isoformat(),
+        "machine": f"{_processor()}, {os.cpu_count()} cores, {options.threads} threads",
+        "packages": {name: version(name) for name in _PACKAGES},
+        "train": [path.name for path in options.train],
+        "test": [path.name for path in options.test],
+        "left_out": None if options.left_out is None else options.left_out.name,
+        "minutes": options.minutes,
+        "objects": {},
+    }
+    with threadpool_limits(options.threads):
+        place = Workplace(options.output, models)
+        for model in models:
+            name = model.declaration.name
+            _log.info("judging %s", name)
+            found["objects"][name] = _object(
+                model, place, options, seconds=60 * options.minutes / len(models)
+            )
+    found["seconds"] = round(time.monotonic() - started, 1)
+    return found
+
+
+def _object(model: ObjectModel, place: Workplace, options: Options, *, seconds: float) -> dict[str, Any]:
+    observables, declaration = load_observables(), model.declaration
+    judge = Judge(
+        model, place.samples(options.test, declaration, options.train, options.objects), observables
+    )
+    found = judge.everything()
+    folders = [place.tables(process, "flash", declaration) for process in options.test]
+    found["violations"] = judge.violations(_generated(folders))
+    found["generalisation_gap"] = generalisation_gap(model)
+    found["model"] = {
+        "parameters": model.parameters(),
+        "digest": model.digest[:16],
+        "files": model.provenance.get("files"),
+    }
+    if options.left_out is not None:
+        outside = place.samples([options.left_out], declaration, options.train, options.objects)
+        found["left_out"] = Judge(model, outside, observables).agreement()
+    if options.preprocessings and options.train:
+        arena = _arena(judge, place, options)
+        recipe = load_training(options.recipes.get(declaration.name, declaration.name)).flow
+        found["competitors"] = list(arena.contest(recipe, seconds, options.preprocessings))
+        found["competitors_rows"] = int(arena.held_out.reconstructed.sum())
+        found["competitors_train_rows"] = int(arena.train.reconstructed.sum())
+        found["competitors_seconds"] = seconds
+    found["goals"] = goals(declaration.name, found)
+    return found
+
+
+def _arena(judge: Judge, place: Workplace, options: Options) -> Arena:
+    """Fewer held-out objects than the judge has, the same for everybody."""
+    share = COMPARED_ROWS / max(int(judge.full.reconstructed.sum()), 1)
+    events = judge.full.events_of(int(share * len(judge.full)) or 1)
+    few = Judge(judge.model, {n: s.first(events) for n, s in judge.samples.items()}, judge.observables)
+    training = place.training(options.train, judge.model.declaration)
+    return Arena(
+        model=judge.model,
+        targets=judge.targets(),
+        train=training["train"],
+        validation=training["validation"],
+        held_out=few.samples[REFERENCE],
+        floors=few.floors(),
+        by_hand=judge.observables.of(judge.model.declaration.name).by_hand,
+    )
+
+
+def _generated(folders: Sequence[Path]) -> Columns:
+    """Every generated object, matched to gen or not: all rows, none set aside."""
+    tables = []
+    for folder in folders:
+        for split in SPLITS:
+            objects = read_table(folder, split, "objects")
+            tables += [objects[objects["reconstructed"]], read_table(folder, split, "fakes")]
+    whole = pd.concat([table.filter(like="target.") for table in tables], ignore_index=True)
+    return {name.removeprefix("target."): whole[name].to_numpy("float64") for name in whole.columns}
+
+
+def _processor() -> str:
+    """Name of the processor, where Linux tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

@@ -1,0 +1,233 @@
+"""Equal minutes for everybody: competitors trained one after the other, then asked for the same objects."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from benchmarks.fidelity.classifier import two_sample_test
+from benchmarks.fidelity.competitors import COMPETITORS, Plan, flashsim_competitor
+from benchmarks.fidelity.distances import Drawn, Floor, distances, summary
+from benchmarks.fidelity.encodings import Quantile, Smeared
+from benchmarks.fidelity.features import columns_for_trees
+from flashsim.codec import ConditioningCodec
+from flashsim.flows import Sampler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from benchmarks.fidelity.competitors import Competitor
+    from benchmarks.fidelity.encodings import Encoding
+    from benchmarks.fidelity.observables import ByHand
+    from benchmarks.fidelity.samples import Columns, Sample
+    from flashsim.modelfile import ObjectModel
+    from flashsim.objects import Target
+    from flashsim.training.recipe import FlowRecipe
+
+__all__ = ["COMPARED_ROWS", "Arena", "EncodedRows", "Trained", "train_for"]
+
+_log = logging.getLogger(__name__)
+
+COMPARED_ROWS = 20_000
+"""Objects that every competitor draws: other libraries' masked flows need a pass for each variable."""
+
+_VALIDATION_ROWS = 20_000
+_WARM_UP = 0.2
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training did.
+
+    Parameters
+    ----------
+    rows, seconds
+        Rows seen, repeats counted, and wall time.
+    validation
+        Loss of rows that it was not trained on; losses of different kinds of networks do not compare.
+    """
+
+    rows: int
+    seconds: float
+    validation: float
+
+
+@dataclass(frozen=True)
+class EncodedRows:
+    """Targets before smearing, shape (N, D) twice, and conditioning, shape (N, C)."""
+
+    low: torch.Tensor
+    spread: torch.Tensor
+    conditioning: torch.Tensor
+
+    def batch(self, encoding: Encoding, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Smeared targets and conditioning of some rows."""
+        return encoding.smear(self.low[index], self.spread[index]), self.conditioning[index]
+
+
+def train_for(
+    network: Competitor,
+    plan: Plan,
+    encoding: Encoding,
+    *,
+    train: EncodedRows,
+    validation: EncodedRows,
+    seconds: float,
+    clock: Callable[[], float] = time.monotonic,
+) -> Trained:
+    """Train with AdamW and a one-cycle learning rate over a time in seconds; the clock sets the rate."""
+    optimizer = torch.optim.AdamW(network.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay)
+    started, rows = clock(), 0
+    network.train()
+    for index in _batches(len(train.low), plan.batch):
+        passed = (clock() - started) / seconds
+        if passed >= 1.0:
+            break
+        for group in optimizer.param_groups:
+            group["lr"] = plan.learning_rate * _cycle(passed)
+        optimizer.zero_grad()
+        loss = network.loss(*train.batch(encoding, index))
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+        optimizer.step()
+        rows += len(index)
+    took = clock() - started
+    network.eval()
+    few = torch.arange(min(len(validation.low), _VALIDATION_ROWS))
+    with torch.no_grad():
+        held_out = float(network.loss(*validation.batch(encoding, few)))
+    return Trained(rows=rows, seconds=took, validation=held_out)
+
+
+@dataclass(frozen=True)
+class Arena:
+    """Rows to train on, and held-out objects of the reference to imitate, of one object.
+
+    Parameters
+    ----------
+    model
+        The model that is judged; its conditioning is everybody's.
+    targets
+        Targets that all samples have.
+    train, validation
+        Samples that the model was trained on.
+    held_out
+        Held-out reference.
+    floors
+        What two draws of the reference give for so many objects, by target.
+    by_hand
+        The prototype's transforms.
+    """
+
+    model: ObjectModel
+    targets: Sequence[Target]
+    train: Sample
+    validation: Sample
+    held_out: Sample
+    floors: Mapping[str, Floor]
+    by_hand: Mapping[str, ByHand]
+
+    def contest(
+        self, recipe: FlowRecipe, seconds: float, preprocessings: Sequence[str]
+    ) -> Iterator[dict[str, Any]]:
+        """Train and measure everybody: the shipped flow as it is, FlashSim's anew, the others.
+
+        Parameters
+        ----------
+        recipe
+            Of FlashSim's flow.
+        seconds
+            Wall time of each training.
+        preprocessings
+            ``own``, ``flashsim`` or both, for the others.
+        """
+        values, gen = self.train.matched("targets"), self.train.matched("gen")
+        quantile = Quantile.fit(self.targets, values, gen)
+        yield self._shipped()
+        yield self._enter(flashsim_competitor(recipe), quantile, seconds)
+        if "own" in preprocessings:
+            smeared = Smeared.fit(self.targets, values, gen, self.by_hand)
+            for plan in COMPETITORS:
+                yield self._enter(plan, smeared, seconds)
+        if "flashsim" in preprocessings:
+            for plan in COMPETITORS:
+                yield self._enter(plan, quantile, seconds)
+
+    def _shipped(self) -> dict[str, Any]:
+        flow, codec = self.model.flow, self.model.targets
+        context = torch.from_numpy(self.model.conditioning.encode(self.held_out.matched("conditioning")))
+        sampler = Sampler(flow)
+        started = time.monotonic()
+        drawn = sampler.from_noise(torch.randn(len(context), flow.features), context)
+        took = time.monotonic() - started
+        decoded = codec.decode(drawn.numpy(), self.held_out.matched("gen"))
+        row = {"name": "shipped model", "preprocessing": "flashsim", "parameters": _count(flow)}
+        return row | self._measure(decoded) | {"objects_per_second": len(context) / took}
+
+    def _enter(self, plan: Plan, encoding: Encoding, seconds: float) -> dict[str, Any]:
+        """Train one and measure it."""
+        _log.info("training %s behind %s preprocessing for %.0f s", plan.name, encoding.name, seconds)
+        codec = ConditioningCodec.fit(self.model.declaration.conditioning, self.train.matched("conditioning"))
+        train, validation = (_encoded(encoding, codec, s) for s in (self.train, self.validation))
+        torch.manual_seed(1)
+        network = plan.make(len(self.targets), train.conditioning.shape[1])
+        trained = train_for(network, plan, encoding, train=train, validation=validation, seconds=seconds)
+        context = torch.from_numpy(codec.encode(self.held_out.matched("conditioning")))
+        started = time.monotonic()
+        drawn = torch.cat([network.draw(part) for part in torch.split(context, plan.draw_rows)])
+        took = time.monotonic() - started
+        # A diverged flow must not end the benchmark; its few such values count as the middle.
+        finite = torch.nan_to_num(drawn, nan=0.0, posinf=0.0, neginf=0.0).clamp(-1e6, 1e6)
+        decoded = encoding.decode(finite.numpy(), self.held_out.matched("gen"))
+        row = {"name": plan.name, "preprocessing": encoding.name, "parameters": _count(network)}
+        row |= {"non_finite": int((~torch.isfinite(drawn)).sum())} | asdict(trained)
+        return row | self._measure(decoded) | {"objects_per_second": len(context) / took}
+
+    def _measure(self, decoded: Columns) -> dict[str, Any]:
+        """Compare drawn targets with those of the held-out reference, of the same gen objects."""
+        full, event = self.held_out, self.held_out.matched_event
+        conditioning, gen = full.matched("conditioning"), full.matched("gen")
+        truth = full.matched("targets")
+        before, after = (
+            columns_for_trees(self.targets, conditioning, gen, values) for values in (truth, decoded)
+        )
+        test = two_sample_test(before, after, event, event)
+        ratios = []
+        for target in self.targets:
+            one, other = (Drawn(table[f"target.{target.branch}"], event) for table in (before, after))
+            found = distances(one, {"it": other}, full.events, discrete=target.is_discrete)["it"]
+            ratios.append({"ratio": found.value / max(self.floors[target.branch].value, 1e-9)})
+        return {"auc": test.auc, "auc_error": test.error} | summary(ratios)
+
+
+def _encoded(encoding: Encoding, codec: ConditioningCodec, sample: Sample) -> EncodedRows:
+    low, spread = encoding.bounds(sample.matched("targets"), sample.matched("gen"))
+    conditioning = codec.encode(sample.matched("conditioning"))
+    return EncodedRows(
+        *(torch.from_numpy(np.asarray(a, dtype=np.float32)) for a in (low, spread, conditioning))
+    )
+
+
+def _batches(rows: int, batch: int) -> Iterator[torch.Tensor]:
+    """Batches in a new order every epoch, without end; small tables give smaller ones."""
+    batch = max(1, min(batch, rows // 4))
+    while True:
+        order = torch.randperm(rows)
+        yield from torch.split(order[: rows // batch * batch], batch)
+
+
+def _cycle(passed: float) -> float:
+    """Share of the largest learning rate after a share of the time: linear up, cosine down."""
+    if passed < _WARM_UP:
+        return 0.04 + 0.96 * passed / _WARM_UP
+    return 0.5 + 0.5 * math.cos(math.pi * (passed - _WARM_UP) / (1.0 - _WARM_UP))
+
+
+def _count(network: torch.nn.Module) -> int:
+    return sum(weight.numel() for weight in network.parameters())

@@ -1,0 +1,98 @@
+"""What the shipped models shall reach, and whether they do."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+__all__ = ["Goal", "goals"]
+
+MOST_AUC = {"jets": 0.53, "muons": 0.52}
+OTHER_AUC = 0.53
+LEFT_OUT = 0.02
+WORST_RATIO = 2.0
+GAP = 0.2
+
+
+@dataclass(frozen=True)
+class Goal:
+    """One line of the summary.
+
+    Parameters
+    ----------
+    object, goal
+        Of what, and what is asked.
+    found
+        What was measured, in words.
+    passed
+        Whether it is reached; None where nothing was measured.
+    """
+
+    object: str
+    goal: str
+    found: str
+    passed: bool | None
+
+
+def goals(name: str, found: dict[str, Any]) -> list[dict[str, Any]]:
+    """Goals of one object, from everything that was measured of it."""
+    lines = [*_agreement(name, found), _gap(name, found), _violations(name, found)]
+    if "left_out" in found:
+        lines.append(_left_out(name, found))
+    if rows := found.get("competitors"):
+        lines.append(_competitors(name, rows))
+    return [asdict(line) for line in lines]
+
+
+def _agreement(name: str, found: dict[str, Any]) -> list[Goal]:
+    tests, most = found["classifier"], MOST_AUC.get(name, OTHER_AUC)
+    flash, floor = tests["flash"], tests["full_1"]
+    worst = max(found["distances"], key=lambda row: row["flash"]["ratio"])
+    above = [row["target"] for row in found["distances"] if row["flash"]["ratio"] > WORST_RATIO]
+    beside = f"{flash['auc']:.3f} ± {flash['error']:.3f} (floor {floor['auc']:.3f})"
+    distance = f"{worst['flash']['ratio']:.1f} ± {worst['flash']['ratio_error']:.1f} ({worst['target']})"
+    if above:
+        distance += f"; {len(above)} of {len(found['distances'])} above"
+    return [
+        Goal(name, f"classifier AUC at most {most}", beside, flash["auc"] <= most),
+        Goal(name, f"every W1 at most {WORST_RATIO:g} times the floor", f"worst {distance}", not above),
+    ]
+
+
+def _gap(name: str, found: dict[str, Any]) -> Goal:
+    gap = found["generalisation_gap"]
+    shown = "not in the model file" if gap is None else f"{gap:+.3f}"
+    return Goal(
+        name, f"validation minus train NLL below {GAP} nats", shown, None if gap is None else gap < GAP
+    )
+
+
+def _violations(name: str, found: dict[str, Any]) -> Goal:
+    count = found["violations"]
+    bad = count["not_allowed"] + count["not_integer"]
+    return Goal(name, "no value that a branch cannot have", f"{bad} of {count['checked']:,}", bad == 0)
+
+
+def _left_out(name: str, found: dict[str, Any]) -> Goal:
+    inside, outside = found["classifier"]["flash"], found["left_out"]["classifier"]["flash"]
+    shown = f"{outside['auc'] - inside['auc']:+.3f} ({outside['auc']:.3f} ± {outside['error']:.3f})"
+    return Goal(
+        name,
+        f"left-out process at most {LEFT_OUT} worse in AUC",
+        shown,
+        outside["auc"] - inside["auc"] <= LEFT_OUT,
+    )
+
+
+def _competitors(name: str, rows: list[dict[str, Any]]) -> Goal:
+    ours = next(row for row in rows if row["name"] == "flashsim")
+    best = min(
+        (row for row in rows if row["name"] not in {"flashsim", "shipped model"}), key=lambda r: r["auc"]
+    )
+    shown = (
+        f"{ours['auc']:.3f} ± {ours['auc_error']:.3f}; best other {best['auc']:.3f} "
+        f"({best['name']}, {best['preprocessing']})"
+    )
+    return Goal(
+        name, "no competitor has a smaller AUC after as many minutes", shown, ours["auc"] <= best["auc"]
+    )

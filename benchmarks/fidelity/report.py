@@ -1,0 +1,55 @@
+"""The short page of the documentation: the goals, the competitors, command, machine and date."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["render"]
+
+_MARK = {True: "yes", False: "**no**", None: "not measured"}
+
+
+def render(found: dict[str, Any]) -> str:
+    """Markdown page of a result of `benchmarks.fidelity.assess`."""
+    lines = [
+        "# Fidelity",
+        "",
+        "The shipped models against held-out events of the [reference simulation](../reference/README.md), a",
+        "parametrised detector, made by",
+        "",
+        f"```sh\n{found['command']}\n```",
+        "",
+        f"on {found['machine']}, {found['date']}, in {found['seconds'] / 60:.0f} minutes.",
+        f"Held out: {', '.join(found['test'])}; not in the training: {found['left_out'] or 'none'}.",
+        "The floor is what two independent simulations of the same gen events give.",
+        "",
+        "| object | goal | found | reached |",
+        "|---|---|---|---|",
+    ]
+    for measured in found["objects"].values():
+        lines += [
+            f"| {goal['object']} | {goal['goal']} | {goal['found']} | {_MARK[goal['passed']]} |"
+            for goal in measured["goals"]
+        ]
+    for name, measured in found["objects"].items():
+        if rows := measured.get("competitors"):
+            lines += ["", *_competitors(name, measured, rows)]
+    return "\n".join(lines) + "\n"
+
+
+def _competitors(name: str, measured: dict[str, Any], rows: list[dict[str, Any]]) -> list[str]:
+    minutes, held_out = measured["competitors_seconds"] / 60.0, measured["competitors_rows"]
+    lines = [
+        f"**{name}, {minutes:.1f} minutes of training each** (not the shipped one), {held_out:,} objects",
+        "",
+        "| network | preprocessing | parameters | rows seen | AUC | mean W1 / floor | worst | objects/s |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        seen = f"{row['rows']:,}" if "rows" in row else "-"
+        lines.append(
+            f"| {row['name']} | {row['preprocessing']} | {row['parameters']:,} | {seen} "
+            f"| {row['auc']:.3f} ± {row['auc_error']:.3f} "
+            f"| {row['mean_ratio']:.1f} | {row['worst_ratio']:.1f} | {row['objects_per_second']:,.0f} |"
+        )
+    return lines

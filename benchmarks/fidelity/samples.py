@@ -1,0 +1,282 @@
+"""Samples of the same gen objects, reconstructed in several ways, as tables of the project's own making."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from flashsim.errors import InputFileError, TableError
+from flashsim.generation.generate import Generator
+from flashsim.generation.recipe import load_output
+from flashsim.preprocessing.preprocess import EVENT_IDS, preprocess
+from flashsim.tables import SPLITS, read_description, read_table
+from flashsim.transforms import Relation
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from flashsim.modelfile import ObjectModel
+    from flashsim.objects import ObjectDeclaration, Target
+
+__all__ = ["VARIANTS", "Columns", "Sample", "Workplace", "joined", "residual", "residual_relation"]
+
+_log = logging.getLogger(__name__)
+
+Columns = dict[str, NDArray[np.float64]]
+
+VARIANTS = ("full", "full_1", "fast")
+"""Files of a process beside ``gen.root``: the reference, a second draw of it, and a fast detector."""
+
+
+def residual_relation(target: Target) -> Relation:
+    """Relation of a target to gen, but a plain ratio where that is an excess over a threshold."""
+    return Relation("ratio", floor=target.floor) if target.relation == "excess" else target.transform
+
+
+def residual(target: Target, values: NDArray[np.float64], gen: Columns) -> NDArray[np.float64]:
+    """Value relative to the gen object, shape (N,): what a spectrum would hide."""
+    if target.reference is None:
+        return values
+    return residual_relation(target).forward(values, gen[target.reference])
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Gen objects of E events, and what was reconstructed of them.
+
+    Parameters
+    ----------
+    events
+        E.
+    event
+        Number of the event of each gen object, shape (N,).
+    reconstructed
+        Shape (N,); false also where a reconstructed value is not finite.
+    conditioning, gen, targets
+        Columns of shape (N,); targets are NaN where nothing was reconstructed.
+    fake_event, fakes
+        Number of the event, and targets, of objects without a gen object; shape (F,).
+    """
+
+    events: int
+    event: NDArray[np.int64]
+    reconstructed: NDArray[np.bool_]
+    conditioning: Columns
+    gen: Columns
+    targets: Columns
+    fake_event: NDArray[np.int64]
+    fakes: Columns
+
+    def __len__(self) -> int:
+        return len(self.event)
+
+    @property
+    def matched_event(self) -> NDArray[np.int64]:
+        """Number of the event of each reconstructed gen object, shape (M,)."""
+        return self.event[self.reconstructed]
+
+    def matched(self, kind: str) -> Columns:
+        """Columns of the reconstructed gen objects, shape (M,); `kind` is an attribute with columns."""
+        columns: Columns = getattr(self, kind)
+        return {name: column[self.reconstructed] for name, column in columns.items()}
+
+    def residuals(self, targets: Sequence[Target]) -> Columns:
+        """`residual` of every target of the reconstructed gen objects, shape (M,)."""
+        values, gen = self.matched("targets"), self.matched("gen")
+        return {t.branch: residual(t, values[t.branch], gen) for t in targets}
+
+    def first(self, events: int) -> Sample:
+        """Keep only the first events."""
+        rows, fakes = self.event < events, self.fake_event < events
+        return Sample(
+            events=min(events, self.events),
+            event=self.event[rows],
+            reconstructed=self.reconstructed[rows],
+            conditioning=_chosen(self.conditioning, rows),
+            gen=_chosen(self.gen, rows),
+            targets=_chosen(self.targets, rows),
+            fake_event=self.fake_event[fakes],
+            fakes=_chosen(self.fakes, fakes),
+        )
+
+    def events_of(self, objects: int) -> int:
+        """Count the first events that hold at most so many gen objects."""
+        total = np.cumsum(np.bincount(self.event, minlength=self.events))
+        return int(np.searchsorted(total, objects, side="right"))
+
+    @classmethod
+    def read(cls, folder: Path, splits: Sequence[str] = SPLITS) -> Sample:
+        """Read a table folder, see `flashsim.tables`."""
+        objects, fakes, events = (
+            pd.concat([read_table(folder, split, kind) for split in splits], ignore_index=True)
+            for kind in ("objects", "fakes", "events")
+        )
+        number = pd.MultiIndex.from_frame(events[list(EVENT_IDS)])
+        if number.has_duplicates:
+            msg = f"{folder}: holds two events of one run, luminosityBlock and event; make the sample again"
+            raise TableError(msg)
+        targets = _columns(objects, "target.")
+        finite = np.all([np.isfinite(column) for column in targets.values()], axis=0)
+        return cls(
+            events=len(events),
+            event=_numbers(number, objects),
+            reconstructed=objects["reconstructed"].to_numpy(bool) & finite,
+            conditioning=_columns(objects, "conditioning."),
+            gen=_columns(objects, "gen."),
+            targets=targets,
+            fake_event=_numbers(number, fakes),
+            fakes=_columns(fakes, "target."),
+        )
+
+
+def joined(samples: Sequence[Sample]) -> Sample:
+    """Put samples of several processes one after the other."""
+    offsets = np.cumsum([0, *(sample.events for sample in samples)])
+    starts = list(zip(samples, offsets[:-1], strict=True))
+
+    def columns(kind: str) -> Columns:
+        parts: list[Columns] = [getattr(sample, kind) for sample in samples]
+        names = [name for name in parts[0] if all(name in part for part in parts)]
+        return {name: np.concatenate([part[name] for part in parts]) for name in names}
+
+    return Sample(
+        events=int(offsets[-1]),
+        event=np.concatenate([sample.event + start for sample, start in starts]),
+        reconstructed=np.concatenate([sample.reconstructed for sample in samples]),
+        conditioning=columns("conditioning"),
+        gen=columns("gen"),
+        targets=columns("targets"),
+        fake_event=np.concatenate([sample.fake_event + start for sample, start in starts]),
+        fakes=columns("fakes"),
+    )
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """Folder of tables and generated files, which a second run finds again.
+
+    Parameters
+    ----------
+    folder
+        Where they are kept.
+    models
+        The models that are judged.
+    """
+
+    folder: Path
+    models: Sequence[ObjectModel]
+
+    def tables(self, process: Path, variant: str, declaration: ObjectDeclaration) -> Path:
+        """Folder with the tables of an object, made if it is not there.
+
+        Raises
+        ------
+        InputFileError
+            If the process has no file of that variant.
+        """
+        source = self.flash(process) if variant == "flash" else process / f"{variant}.root"
+        if not source.is_file():
+            msg = f"{source}: there is no such file; make the process with 'flashsim reference'"
+            raise InputFileError(msg)
+        name = source.stem if variant == "flash" else variant
+        folder = self.folder / "tables" / _name(process) / name / declaration.name
+        if not _is_fresh(folder, source, declaration):
+            _log.info("tables of %s from %s", declaration.name, source)
+            preprocess(declaration, [str(source)], folder, force=True)
+        return folder
+
+    def flash(self, process: Path) -> Path:
+        """File that the models make of a process, generated if it is not there."""
+        digests = "".join(sorted(model.digest[:6] for model in self.models))
+        output = self.folder / "generated" / _name(process) / f"flash_{digests}.root"
+        source = process / "gen.root"
+        if not output.is_file() or output.stat().st_mtime < source.stat().st_mtime:
+            _log.info("generating from %s", source)
+            output.parent.mkdir(parents=True, exist_ok=True)
+            Generator(self.models, load_output()).run(source, output, force=True)
+        return output
+
+    def samples(
+        self,
+        processes: Sequence[Path],
+        declaration: ObjectDeclaration,
+        trained_on: Sequence[Path],
+        objects: int,
+    ) -> dict[str, Sample]:
+        """Give samples by variant: the same gen objects, about so many, in the same rows.
+
+        Of a process that was trained on only the test split is used.
+
+        Raises
+        ------
+        TableError
+            If the variants of a process are not of the same gen events.
+        """
+        variants = [v for v in (*VARIANTS, "flash") if v != "fast" or _have(processes, v)]
+        parts: dict[str, list[Sample]] = {variant: [] for variant in variants}
+        trained = {path.resolve() for path in trained_on}
+        for process in processes:
+            splits = ("test",) if process.resolve() in trained else SPLITS
+            read = {v: Sample.read(self.tables(process, v, declaration), splits) for v in variants}
+            kept = read["full"].events_of(objects // len(processes))
+            for variant, sample in read.items():
+                _check_same(process, variant, read["full"], sample)
+                parts[variant].append(sample.first(kept))
+        return {variant: joined(samples) for variant, samples in parts.items()}
+
+    def training(self, processes: Sequence[Path], declaration: ObjectDeclaration) -> dict[str, Sample]:
+        """Give samples by split of what the models were trained on."""
+        folders = [self.tables(process, "full", declaration) for process in processes]
+        return {
+            split: joined([Sample.read(folder, [split]) for folder in folders])
+            for split in ("train", "validation")
+        }
+
+
+def _have(processes: Sequence[Path], variant: str) -> bool:
+    return all((process / f"{variant}.root").is_file() for process in processes)
+
+
+def _name(process: Path) -> str:
+    """Name of a process in the workplace; two folders of one name may be at different places."""
+    return "_".join(process.resolve().parts[-2:])
+
+
+def _is_fresh(folder: Path, source: Path, declaration: ObjectDeclaration) -> bool:
+    description = folder / "tables.json"
+    if not description.is_file() or description.stat().st_mtime < source.stat().st_mtime:
+        return False
+    made = read_description(folder)
+    kept = [target.branch for target in made.declaration.targets]
+    return made.files == [str(source)] and made.declaration == declaration.with_targets(kept)
+
+
+def _check_same(process: Path, variant: str, full: Sample, other: Sample) -> None:
+    same = full.events == other.events and np.array_equal(full.event, other.event)
+    if not same or not all(np.array_equal(full.gen[name], other.gen[name]) for name in full.gen):
+        msg = (
+            f"{process}: {variant}.root has not the gen objects of full.root, expected the same events in "
+            "the same order; make both in one run"
+        )
+        raise TableError(msg)
+
+
+def _numbers(events: pd.MultiIndex, rows: pd.DataFrame) -> NDArray[np.int64]:
+    if rows.empty:
+        return np.zeros(0, dtype=np.int64)
+    return events.get_indexer(pd.MultiIndex.from_frame(rows[list(EVENT_IDS)])).astype(np.int64)
+
+
+def _columns(table: pd.DataFrame, prefix: str) -> Columns:
+    names = [name for name in table.columns if name.startswith(prefix)]
+    return {name.removeprefix(prefix): table[name].to_numpy(np.float64) for name in names}
+
+
+def _chosen(columns: Columns, rows: NDArray[np.bool_]) -> Columns:
+    return {name: column[rows] for name, column in columns.items()}
