@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["ByFlavour", "Edge", "EtaTable", "counts", "flavour_class", "sigmoid"]
+__all__ = ["ByFlavour", "Edge", "EtaTable", "counts", "flavour_class", "sigmoid", "thinned"]
 
 
 class ByFlavour(Recipe):
@@ -87,6 +87,26 @@ def counts(mean: NDArray[np.float64], uniform: NDArray[np.float64]) -> NDArray[n
         while total < uniform[i] and count < last:
             count += 1
             probability *= mean[i] / count
+            total += probability
+        result[i] = count
+    return result
+
+
+@numba.njit(cache=True)
+def thinned(
+    number: NDArray[np.int64], share: NDArray[np.float64], uniform: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    """Binomial quantiles: how many of `number` are left, each with probability `share`, shape (N,)."""
+    result = np.zeros(len(number), dtype=np.int64)
+    for i in range(len(number)):
+        lost = max(1.0 - share[i], 1e-12)
+        odds = share[i] / lost
+        probability = lost ** number[i]
+        total = probability
+        count = 0
+        while total < uniform[i] and count < number[i]:
+            count += 1
+            probability *= odds * (number[i] - count + 1) / count
             total += probability
         result[i] = count
     return result

@@ -94,8 +94,7 @@ class Response(Recipe):
     pileup: float = Field(description="rise with the energy density, for each GeV of density, at 10 GeV")
     least: float = Field(gt=0, description="smallest response")
     lepton_width: float = Field(gt=0, description="relative width for a lone lepton")
-    lepton_spread: float = Field(ge=0, description="log-normal spread of that pileup")
-    lepton_offset: float = Field(ge=0, description="pileup under a lone lepton in GeV at the typical density")
+    lepton_spread: float = Field(ge=0, description="log-normal spread of the pileup under a lone lepton")
 
 
 class Direction(Recipe):
@@ -107,13 +106,22 @@ class Direction(Recipe):
     typical_girth: float = Field(gt=0, description="typical width of a gen jet")
     least_girth: float = Field(gt=0, description="width of the narrowest gen jets")
     spread: float = Field(ge=0, description="log-normal spread of the width: tails")
+    scale: EtaTable = Field(description="factor by pseudorapidity")
     response: float = Field(ge=0, description="inflation for each standard deviation of the response")
     most: float = Field(gt=0, description="largest deviation: half the radius that matches gen and reco")
 
 
 class Mass(Recipe):
-    """Mass and area: fluctuation of the jet's own mass, and soft particles of pileup."""
+    """Mass and area: fluctuation of the jet's own mass, and soft particles of pileup.
 
+    The jet's own mass is a geometric mean of the gen jet's and a typical one: much of a small mass is what the
+    calorimeter's cells make of it.
+    """
+
+    typical: float = Field(gt=0, description="typical mass at 1 GeV of pT, in GeV")
+    typical_power: float = Field(description="power of pT in it")
+    typical_share: float = Field(ge=0, le=1, description="power of the typical mass in the mean")
+    least: float = Field(gt=0, description="smallest gen mass that is told from zero, in GeV")
     power: float = Field(description="power of the pT response in the mass response")
     spread: float = Field(ge=0, description="log-normal spread of the mass response")
     low_pt_spread: float = Field(ge=0, description="rise of the spread with 1 / pT, in GeV")
@@ -134,7 +142,7 @@ class Calibration(Recipe):
     level: EtaTable = Field(description="at 50 GeV without pileup")
     offset: EtaTable = Field(description="share of the energy density that is taken off")
     slope: EtaTable = Field(description="rise with ln pT")
-    width: EtaTable = Field(description="what the form does not describe, a standard deviation")
+    width: EtaTable = Field(description="what the form does not describe, a standard deviation at 50 GeV")
     least: float = Field(gt=0, description="smallest ratio")
     most: float = Field(gt=0, description="largest ratio")
 
@@ -142,7 +150,8 @@ class Calibration(Recipe):
         """Draw one less that ratio of jets of corrected pT in GeV and area; shape (N,)."""
         abs_eta = jets.abs_eta
         ratio = self.level.at(abs_eta) + self.offset.at(abs_eta) * jets.rho * area / pt
-        ratio += self.slope.at(abs_eta) * np.log(pt / 50.0) + self.width.at(abs_eta) * normal
+        width = self.width.at(abs_eta) * np.sqrt(np.minimum(50.0 / pt, 1.0))
+        ratio += self.slope.at(abs_eta) * np.log(pt / 50.0) + width * normal
         return 1.0 - np.clip(ratio, self.least, self.most)
 
 
@@ -227,10 +236,9 @@ def _response(jets: JetCauses, shower: Floats, leak: Floats, normal: Floats, rec
     r = recipe.response
     hadrons = _mean_response(jets, r) + leak + recipe.resolution.width(jets) * shower
     # Calibrated as if it were hadrons, which respond lower, and with the pileup that the cone holds.
-    under = r.lepton_offset * jets.density * np.exp(r.lepton_spread * normal[0])
-    alone = (1.0 + r.lepton_width * normal[1] + under / jets["pt"]) / recipe.calibration.level.at(
-        jets.abs_eta
-    )
+    under = recipe.calibration.offset.at(jets.abs_eta) * jets.rho * recipe.mass.area / jets["pt"]
+    alone = 1.0 + r.lepton_width * normal[1] + under * np.exp(r.lepton_spread * normal[0])
+    alone /= recipe.calibration.level.at(jets.abs_eta) + under
     lepton = jets.lepton
     response: Floats = np.maximum(lepton * alone + (1.0 - lepton) * hadrons, r.least)
     return response
@@ -253,17 +261,20 @@ def _angular_width(
     girth = np.log(np.maximum(jets["girth"], direction.least_girth) / direction.typical_girth)
     inflation = np.exp(direction.girth * girth + direction.spread * normal)
     width: Floats = (direction.constant + direction.slope / pt) * inflation
-    return width * (1.0 + direction.response * np.abs(shower))
+    return width * direction.scale.at(jets.abs_eta) * (1.0 + direction.response * np.abs(shower))
 
 
 def _mass_and_area(
     jets: JetCauses, pt: Floats, leak: Floats, normal: Floats, m: Mass
 ) -> tuple[Floats, Floats]:
     spread = m.spread + m.low_pt_spread / jets["pt"]
-    own = jets["mass"] * np.exp(m.power * np.log(pt / jets["pt"]) + spread * normal[0])
+    log_pt = np.log(jets["pt"])
+    own = m.typical_share * (np.log(m.typical) + m.typical_power * log_pt)
+    own += (1.0 - m.typical_share) * np.log(np.maximum(jets["mass"], m.least))
+    own += m.power * (np.log(pt) - log_pt) + spread * normal[0]
     added = m.pileup * jets.density * pt * np.exp(m.pileup_spread * normal[1])
     width = m.area_width + m.area_slope / pt
     # The area follows how much soft pileup the jet collects, and has a fluctuation of its own.
     soft = m.area_pileup * normal[1] + np.sqrt(1.0 - m.area_pileup**2) * normal[2]
     area = m.area + width * (soft - m.area_skew * (np.square(soft) - 1.0)) - m.area_neighbours * leak
-    return np.sqrt(np.square(own) + added), np.maximum(area, m.area_least)
+    return np.sqrt(np.exp(2.0 * own) + added), np.maximum(area, m.area_least)

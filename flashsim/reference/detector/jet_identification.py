@@ -29,7 +29,7 @@ __all__ = ["NUMBERS", "Identification", "JetId", "PileupId", "Regression", "iden
 NUMBERS = (4, 4)
 """Normal and uniform numbers that a jet's identification needs."""
 
-_MOST_LATENT = 4.0  # beyond, the discriminant is 1 with the 10 bits that NanoAOD stores
+_MOST_LATENT = 5.0  # beyond, the discriminant is 1 with the 10 bits that NanoAOD stores
 
 
 class PileupId(Recipe):
@@ -37,6 +37,7 @@ class PileupId(Recipe):
 
     central: float = Field(description="mean of L at 30 GeV where tracks are")
     central_slope: float = Field(description="its rise with ln pT")
+    saturation: float = Field(gt=0, description="change of ln pT beyond which it rises no more")
     forward: float = Field(description="mean of L at 30 GeV where no tracks are")
     forward_slope: float = Field(description="its rise with ln pT")
     tracker: Edge = Field(description="end of the tracker, in the magnitude of eta")
@@ -44,10 +45,12 @@ class PileupId(Recipe):
     pileup_forward: float = Field(description="the same where no tracks are")
     charged: float = Field(description="rise of L with the logarithm of 1 + the number of tracks")
     typical_tracks: float = Field(gt=0, description="number of tracks that the mean is for")
+    lepton: float = Field(description="loss for a lone lepton")
     neighbours: float = Field(description="loss for each unit of leakage")
     density: float = Field(description="loss with the energy density over the typical one")
     spread: float = Field(gt=0, description="standard deviation of L")
     forward_spread: float = Field(gt=0, description="the same where no tracks are")
+    pileup_spread: float = Field(ge=0, description="rise of both for jets of pileup")
     tail_fraction: float = Field(ge=0, le=1, description="jets that look like pileup, at 30 GeV")
     tail_slope: float = Field(description="power of pT over 30 GeV in that fraction, taken away")
     tail: float = Field(ge=0, description="their mean loss, exponential")
@@ -66,7 +69,7 @@ class JetId(Recipe):
     fail_forward: float = Field(ge=0, le=1, description="jets that fail beyond")
     tracker: Edge = Field(description="where the second begins, in the magnitude of eta")
     fail_neutral: float = Field(ge=0, le=1, description="jets without tracks, in the tracker, that fail")
-    lepton_fraction: Edge = Field(description="largest share of a lepton's energy that the veto passes")
+    electron_fraction: Edge = Field(description="largest share of electrons that the lepton veto passes")
 
 
 class Regression(Recipe):
@@ -86,6 +89,10 @@ class Regression(Recipe):
     resolution_power: float = Field(description="power of pT over 30 GeV in it")
     resolution_spread: float = Field(gt=0, description="its log-normal spread")
     resolution_neutrino: float = Field(description="its rise with the neutrinos' share, in the exponent")
+    resolution_lepton: float = Field(description="the same for a lone lepton")
+    resolution_forward: float = Field(description="the same where no tracks are")
+    resolution_pileup: float = Field(description="the same for jets of pileup")
+    tracker: Edge = Field(description="end of the tracker, in the magnitude of eta")
 
 
 class Identification(Recipe):
@@ -129,13 +136,18 @@ def identification(
 
 
 def _pileup_latent(jets: JetCauses, seen: Mapping[str, NDArray[Any]], draws: Draws, p: PileupId) -> Floats:
-    log_pt = np.log(seen["pt"] / 30.0)
+    log_pt = p.saturation * np.tanh(np.log(seen["pt"] / 30.0) / p.saturation)
     tracker = p.tracker.inside(np.abs(seen["eta"]))
     tracks = np.log((1.0 + seen["nTracks"]) / (1.0 + p.typical_tracks))
     central = p.central + p.central_slope * log_pt + p.charged * tracks + p.pileup_central * jets.is_pileup
     forward = p.forward + p.forward_slope * log_pt + p.pileup_forward * jets.is_pileup
     spread = tracker * p.spread + (1.0 - tracker) * p.forward_spread
-    latent = tracker * central + (1.0 - tracker) * forward + spread * draws.normal[0]
+    latent = (
+        tracker * central
+        + (1.0 - tracker) * forward
+        + (spread + p.pileup_spread * jets.is_pileup) * draws.normal[0]
+    )
+    latent -= p.lepton * np.square(jets.lepton)
     latent -= p.neighbours * seen["leak"] + p.density * (jets.density - 1.0)
     like_pileup = draws.uniform[0] < p.tail_fraction * np.exp(-p.tail_slope * log_pt) * tracker
     return np.clip(latent + like_pileup * p.tail * np.log(draws.uniform[1]), -_MOST_LATENT, _MOST_LATENT)
@@ -153,7 +165,7 @@ def _jet_flag(seen: Mapping[str, NDArray[Any]], uniform: Floats, j: JetId) -> ND
     tracker = j.tracker.inside(np.abs(seen["eta"]))
     central = np.where(seen["nTracks"] == 0, j.fail_neutral, j.fail_central)
     fails = uniform[0] < tracker * central + (1.0 - tracker) * j.fail_forward
-    vetoed = uniform[1] > j.lepton_fraction.inside(np.maximum(seen["muEF"], seen["chEmEF"]))
+    vetoed = uniform[1] > j.electron_fraction.inside(seen["chEmEF"])
     return np.where(fails, 0, np.where(vetoed, 2, 6))
 
 
@@ -167,5 +179,7 @@ def _regression(
     correction = 1.0 + r.offset + r.slope / pt + width * (skewed - r.shower * seen["shower"])
     correction += r.neutrino * neutrinos + r.lepton * np.square(jets.lepton)
     spread = r.resolution_spread * normal[1] + r.resolution_neutrino * np.minimum(neutrinos, 1.0)
+    spread += r.resolution_lepton * np.square(jets.lepton) + r.resolution_pileup * jets.is_pileup
+    spread += r.resolution_forward * (1.0 - r.tracker.inside(jets.abs_eta))
     resolution = r.resolution * np.exp(r.resolution_power * np.log(pt / 30.0) + spread)
     return np.clip(correction, r.least, r.most), np.minimum(resolution, 1.0)

@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import Field
 
 from flashsim.recipes import Recipe
-from flashsim.reference.detector.forms import Edge, counts
+from flashsim.reference.detector.forms import Edge, counts, thinned
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +34,7 @@ __all__ = [
     "substructure",
 ]
 
-NUMBERS = (9, 10)
+NUMBERS = (11, 12)
 """Normal and uniform numbers that a jet's composition needs."""
 
 _MOST_CONSTITUENTS = 255  # one byte in NanoAOD
@@ -44,6 +44,7 @@ class Charged(Recipe):
     """Charged hadrons."""
 
     tracker: Edge = Field(description="end of the tracker for a jet, in the magnitude of eta")
+    tracker_spread: float = Field(ge=0, description="spread of that end between jets: of their particles")
     efficiency: float = Field(gt=0, le=1, description="of the track of a hadron in a jet")
     pileup: float = Field(ge=0, description="tracks of pileup taken for the jet's, at the typical density")
     spread: float = Field(ge=0, description="log-normal spread of the energy at 1 track")
@@ -65,6 +66,7 @@ class Neutral(Recipe):
     confusion_shower: float = Field(description="its logarithm's loss with the fluctuation of the response")
     hadron_threshold: float = Field(ge=0, description="pT in GeV below which none is seen, the median")
     photon_threshold: float = Field(ge=0, description="the same of photons")
+    forward_threshold: float = Field(ge=0, description="rise of that in the forward calorimeter")
     threshold_spread: float = Field(ge=0, description="log-normal spread of the thresholds")
     forward: Edge = Field(description="where the forward calorimeter takes over, in the magnitude of eta")
     forward_photon: float = Field(ge=0, le=1, description="share of photon energy that it tells apart")
@@ -77,11 +79,12 @@ class Fakes(Recipe):
     rate: float = Field(ge=0, le=1, description="share of the jets that have one")
     share: float = Field(gt=0, lt=1, description="median share of the charged hadrons' energy")
     spread: float = Field(ge=0, description="its log-normal spread")
+    least: float = Field(ge=0, description="smallest pT of such a hadron, in GeV")
 
-    def energy(self, hadrons: Floats, normal: Floats, uniform: Floats) -> Floats:
+    def energy(self, hadrons: Floats, pt: Floats, normal: Floats, uniform: Floats) -> Floats:
         """Energy that is taken from the charged hadrons', at most nearly all of it; shape (N,)."""
-        share = np.minimum(self.share * np.exp(self.spread * normal), 0.9)
-        result: Floats = share * hadrons * (uniform < self.rate)
+        taken = np.minimum(self.share * np.exp(self.spread * normal), 0.9) * hadrons
+        result: Floats = taken * ((uniform < self.rate) & (taken * pt > self.least))
         return result
 
 
@@ -104,9 +107,10 @@ class Multiplicity(Recipe):
 
     seen: float = Field(gt=0, description="share of the particles of the gen jet that are seen")
     pileup: float = Field(ge=0, description="particles of pileup in a jet for each GeV of density")
-    spread: float = Field(ge=0, description="log-normal spread of the mean")
+    spread: float = Field(ge=0, description="log-normal spread of that number")
     forward: float = Field(gt=0, description="mean number in the forward calorimeter")
-    forward_power: float = Field(description="power of the gen number there, relative to the forward mean")
+    forward_slope: float = Field(description="rise of it for each particle of the gen jet more than that")
+    forward_spread: float = Field(ge=0, description="its standard deviation: cells, not particles")
 
 
 class Substructure(Recipe):
@@ -140,20 +144,20 @@ def substructure(
     charged particles that are seen (hidden); shapes (N,).
     """
     charged, uniform = recipe.charged, draws.uniform
-    tracker = charged.tracker.inside(jets.abs_eta)
-    mean_tracks = charged.efficiency * jets["nCharged"] + charged.pileup * jets.density
-    tracks = counts(tracker * mean_tracks, uniform[0])
+    tracker = charged.tracker.inside(jets.abs_eta + charged.tracker_spread * draws.normal[9])
+    tracks = thinned(np.rint(jets["nCharged"]).astype(np.int64), charged.efficiency * tracker, uniform[0])
+    tracks += counts(charged.pileup * tracker * jets.density, uniform[10])
     electron, muon, lost = _leptons(jets, tracker, draws, recipe.leptons)
-    hadrons = _charged_hadrons(jets, tracks, draws, charged)
+    hadrons = _charged_hadrons(jets, tracker, tracks, draws, charged)
     for row, lepton, fake in (
         (2, electron, recipe.leptons.electron_fakes),
         (3, muon, recipe.leptons.muon_fakes),
     ):
-        taken = fake.energy(hadrons, draws.normal[row], uniform[row + 2]) * (lepton == 0)
+        taken = fake.energy(hadrons, jets["pt"], draws.normal[row], uniform[row + 2]) * (lepton == 0)
         np.subtract(hadrons, taken, out=hadrons)
         np.add(lepton, taken, out=lepton)
-    neutral, photon = _neutral(jets, momentum["shower"], draws, recipe.neutral)
-    neutral += (1.0 - tracker) * jets["chHEF"]
+    outside = (1.0 - tracker) * jets["chHEF"]
+    neutral, photon = _neutral(jets, outside, momentum["shower"], draws, recipe.neutral)
     parts = np.stack([hadrons, neutral, electron, photon + lost, muon])
     parts[1] += parts.sum(axis=0) == 0  # nothing above threshold: noise in the calorimeter
     # Square of a uniform number: a density that falls from zero on, three times as far as its mean.
@@ -165,10 +169,12 @@ def substructure(
     return {**dict(zip(names, parts, strict=True)), "nConstituents": number, "nTracks": tracks}
 
 
-def _charged_hadrons(jets: JetCauses, tracks: NDArray[np.int64], draws: Draws, charged: Charged) -> Floats:
+def _charged_hadrons(
+    jets: JetCauses, tracker: Floats, tracks: NDArray[np.int64], draws: Draws, charged: Charged
+) -> Floats:
     """Energy over that of the jet; many tracks fluctuate less than one."""
     spread = charged.spread / np.sqrt(np.maximum(tracks, 1))
-    energy = jets["chHEF"] + charged.least * draws.uniform[1]
+    energy = tracker * jets["chHEF"] + charged.least * draws.uniform[1]
     result: Floats = energy * np.exp(spread * draws.normal[0]) * (tracks > 0)
     return result
 
@@ -190,28 +196,34 @@ def _leptons(
     return jets["chEmEF"] * scale * is_electron, jets["muEF"] * scale * is_muon, lost
 
 
-def _neutral(jets: JetCauses, shower: Floats, draws: Draws, neutral: Neutral) -> tuple[Floats, Floats]:
+def _neutral(
+    jets: JetCauses, outside: Floats, shower: Floats, draws: Draws, neutral: Neutral
+) -> tuple[Floats, Floats]:
     """Energies of neutral hadrons and photons over that of the jet, exactly zero below threshold."""
     normal, pt = draws.normal, jets["pt"]
     pileup = -jets.density / pt
     hadron = neutral.hadron * jets["neHEF"] * np.exp(neutral.hadron_spread * normal[5])
     hadron += neutral.confusion * np.exp(normal[4] - neutral.confusion_shower * shower)
-    hadron += neutral.hadron_pileup * pileup * np.log(draws.uniform[8])
+    hadron += outside + neutral.hadron_pileup * pileup * np.log(draws.uniform[8])
     photon = neutral.photon * jets["neEmEF"] * np.exp(neutral.photon_spread * normal[6])
     photon += neutral.photon_pileup * pileup * np.log(draws.uniform[9])
     threshold = np.exp(neutral.threshold_spread * normal[7]) / pt
-    hadron *= hadron > neutral.hadron_threshold * threshold
-    photon *= photon > neutral.photon_threshold * threshold
     forward = 1.0 - neutral.forward.inside(jets.abs_eta)
     moved = forward * (1.0 - neutral.forward_photon) * photon
-    return hadron + moved, photon - moved
+    hadron, photon = hadron + moved, photon - moved
+    hadron *= hadron > neutral.hadron_threshold * threshold
+    photon *= photon > (neutral.photon_threshold + neutral.forward_threshold * forward) * threshold
+    return hadron, photon
 
 
 def _number(
     jets: JetCauses, tracks: NDArray[np.int64], tracker: Floats, draws: Draws, m: Multiplicity
 ) -> NDArray[np.int64]:
     particles = jets["nConstituents"]
-    others = m.seen * np.maximum(particles - jets["nCharged"], 0.0) + m.pileup * jets.rho
-    towers = m.forward * np.power(np.maximum(particles, 1.0) / m.forward, m.forward_power)
-    mean = (tracker * others + (1.0 - tracker) * towers) * np.exp(m.spread * draws.normal[8])
-    return np.minimum(1 + tracks + counts(mean, draws.uniform[6]), _MOST_CONSTITUENTS)
+    neutral = np.maximum(np.rint(particles - jets["nCharged"]), 0.0).astype(np.int64)
+    soft = m.pileup * jets.rho * np.exp(m.spread * draws.normal[8])
+    others = thinned(neutral, m.seen * tracker, draws.uniform[6]) + counts(soft * tracker, draws.uniform[11])
+    towers = m.forward + m.forward_slope * (particles - m.forward) + m.forward_spread * draws.normal[10]
+    # Rounded at random, so that a mixture of particles and towers has no preferred numbers.
+    cells = np.floor(np.maximum((1.0 - tracker) * towers, 0.0) + draws.uniform[1]).astype(np.int64)
+    return np.minimum(1 + tracks + others + cells, _MOST_CONSTITUENTS)

@@ -63,7 +63,8 @@ class HeavyFlavour(Recipe):
     c_displacement: ByFlavour = Field(description="its rise with the displacement")
     c_spread: ByFlavour = Field(description="its standard deviation")
     c_tail: ByFlavour = Field(description="mean of an exponential that is added")
-    shared: float = Field(ge=-1, le=1, description="correlation of the two")
+    shared: ByFlavour = Field(description="correlation of the two")
+    follow: ByFlavour = Field(description="rise of the c logit with the exponential of b")
     b_pt: ByFlavour = Field(description="rise of the b logit with ln(pT / 50 GeV)")
     c_pt: ByFlavour = Field(description="rise of the c logit with ln(pT / 50 GeV)")
     lepton: ByFlavour = Field(description="rise of the b logit with the square root of a lepton's share")
@@ -72,6 +73,9 @@ class HeavyFlavour(Recipe):
     eta_from: float = Field(ge=0, description="where that loss begins")
     neighbours: float = Field(description="loss of the displacement for each unit of leakage")
     pileup: float = Field(description="rise of the b logit of jets of pileup")
+    tracker: Edge = Field(description="end of the tracker for taggers, in the magnitude of eta")
+    outside: tuple[float, float] = Field(description="mean logits of b and c beyond")
+    outside_spread: float = Field(ge=0, description="their standard deviation")
     separation: float = Field(gt=0, description="factor on displacements: how well the tagger separates")
     most: float = Field(gt=0, description="largest magnitude of a logit")
     against_b: float = Field(ge=0, description="smearing of the logit of c against b")
@@ -87,15 +91,18 @@ class OlderTaggers(Recipe):
     spread: float = Field(ge=0, description="smearing of both")
     against_b: float = Field(ge=0, description="smearing of the logit of c against b")
     csv_scale: float = Field(description="factor on the b logit, of CSVv2")
+    csv_c: float = Field(description="factor on the c logit, of CSVv2")
     csv_shift: float = Field(description="and what is added")
     csv_spread: float = Field(ge=0, description="its smearing")
-    selected: float = Field(gt=0, le=1, description="probability that a track is good enough for them")
+    selected: float = Field(gt=0, lt=1, description="probability that a track is good enough for them")
+    selected_pileup: float = Field(gt=0, lt=1, description="the same in jets of pileup")
 
 
 class QuarkGluon(Recipe):
     """Quark-gluon likelihood (JME-13-002) and DeepJet's gluon against light."""
 
     offset: ByFlavour = Field(description="mean logit of the likelihood")
+    pt: float = Field(description="rise with the logarithm of pT over 50 GeV")
     multiplicity: float = Field(description="loss with the logarithm of the number of particles")
     typical_number: float = Field(gt=0, description="number of particles that the mean is for")
     ptd: float = Field(description="rise with pTD of the gen jet")
@@ -152,7 +159,8 @@ def taggers(
     }
     tracks = seen["nTracks"]
     scores = {name: np.where(tracks == 0, _NO_TRACKS, score) for name, score in deep.items()}
-    without = uniform[3] < np.exp(np.log1p(-recipe.older.selected) * tracks)
+    selected = recipe.older.selected_pileup if jets.is_pileup else recipe.older.selected
+    without = uniform[3] < np.exp(np.log1p(-selected) * tracks)
     for name, score in _older(b, c, normal[4:8], recipe.older).items():
         scores[name] = np.where(without, _NO_TRACKS_CSV if name == "btagCSVV2" else _NO_TRACKS, score)
     missing = q.least_pt.inside(seen["pt"])
@@ -187,14 +195,19 @@ def _logits(
     flavour = jets.flavour
     log_pt = np.log(seen["pt"] / 50.0)
     shared = draws.normal[1]
-    own = h.shared * shared + np.sqrt(1.0 - h.shared**2) * draws.normal[2]
+    correlation = h.shared.of(flavour)
+    own = correlation * shared + np.sqrt(1.0 - np.square(correlation)) * draws.normal[2]
+    first, second = -np.log(draws.uniform[1:3])
     b = h.b.of(flavour) + h.separation * h.b_displacement.of(flavour) * displaced
-    b += h.b_spread.of(flavour) * shared - h.b_tail.of(flavour) * np.log(draws.uniform[1])
+    b += h.b_spread.of(flavour) * shared + h.b_tail.of(flavour) * first
     b += h.b_pt.of(flavour) * log_pt + h.lepton.of(flavour) * np.sqrt(seen["muEF"] + seen["chEmEF"])
     b += h.pileup * jets.is_pileup
     c = h.c.of(flavour) + h.separation * h.c_displacement.of(flavour) * displaced
-    c += h.c_spread.of(flavour) * own - h.c_tail.of(flavour) * np.log(draws.uniform[2])
+    c += h.c_spread.of(flavour) * own + h.c_tail.of(flavour) * second + h.follow.of(flavour) * first
     c += h.c_pt.of(flavour) * log_pt
+    inside = h.tracker.inside(np.abs(seen["eta"]))
+    b = inside * b + (1.0 - inside) * (h.outside[0] + h.outside_spread * shared)
+    c = inside * c + (1.0 - inside) * (h.outside[1] + h.outside_spread * own)
     return h.most * np.tanh(b / h.most), h.most * np.tanh(c / h.most)
 
 
@@ -205,12 +218,12 @@ def _older(b: Floats, c: Floats, normal: Floats, o: OlderTaggers) -> dict[str, F
         "btagDeepB": _softmax(older_b, older_c),
         "btagDeepCvB": sigmoid(older_c - older_b + o.against_b * normal[2]),
         "btagDeepCvL": sigmoid(older_c),
-        "btagCSVV2": sigmoid(o.csv_scale * b + o.csv_shift + o.csv_spread * normal[3]),
+        "btagCSVV2": sigmoid(o.csv_scale * b + o.csv_c * c + o.csv_shift + o.csv_spread * normal[3]),
     }
 
 
 def _likelihood(jets: JetCauses, seen: Mapping[str, NDArray[Any]], normal: Floats, q: QuarkGluon) -> Floats:
-    result: Floats = q.offset.of(jets.flavour) + q.spread * normal
+    result: Floats = q.offset.of(jets.flavour) + q.pt * np.log(seen["pt"] / 50.0) + q.spread * normal
     result -= q.multiplicity * np.log(seen["nConstituents"] / q.typical_number)
     result += q.ptd * (jets["ptD"] - q.typical_ptd) - q.girth * (jets["girth"] - q.typical_girth)
     return result
