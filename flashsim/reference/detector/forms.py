@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["ByFlavour", "Edge", "EtaTable", "counts", "flavour_class", "sigmoid", "thinned"]
+__all__ = ["ByFlavour", "Edge", "EtaTable", "Saturation", "counts", "flavour_class", "sigmoid", "thinned"]
 
 
 class ByFlavour(Recipe):
@@ -43,6 +43,18 @@ class Edge(Recipe):
     def inside(self, values: Floats) -> Floats:
         """1 far below the edge, 0 far above, shape (N,)."""
         return sigmoid((self.at - values) / self.width)
+
+
+class Saturation(Recipe):
+    """The smaller of a variable and a limit, rounded off."""
+
+    at: float = Field(description="the limit")
+    rounding: float = Field(gt=0, description="width of the transition")
+
+    def of(self, values: Floats) -> Floats:
+        """Values far below the limit, the limit far above, shape (N,)."""
+        result: Floats = values - self.rounding * np.logaddexp(0.0, (values - self.at) / self.rounding)
+        return result
 
 
 class EtaTable(Recipe):

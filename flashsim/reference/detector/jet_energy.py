@@ -13,7 +13,7 @@ from pydantic import Field
 
 from flashsim.recipes import Recipe
 from flashsim.reference.detector.distributions import heavy_tailed
-from flashsim.reference.detector.forms import ByFlavour, Edge, EtaTable
+from flashsim.reference.detector.forms import ByFlavour, Edge, EtaTable, Saturation
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -114,8 +114,8 @@ class Direction(Recipe):
 class Mass(Recipe):
     """Mass and area: fluctuation of the jet's own mass, and soft particles of pileup.
 
-    The jet's own mass is a geometric mean of the gen jet's and a typical one: much of a small mass is what the
-    calorimeter's cells make of it.
+    The jet's own mass is a geometric mean of the gen jet's and a typical one: much of a small mass is what
+    the calorimeter's cells make of it.
     """
 
     typical: float = Field(gt=0, description="typical mass at 1 GeV of pT, in GeV")
@@ -142,6 +142,7 @@ class Calibration(Recipe):
     level: EtaTable = Field(description="at 50 GeV without pileup")
     offset: EtaTable = Field(description="share of the energy density that is taken off")
     slope: EtaTable = Field(description="rise with ln pT")
+    saturation: Saturation = Field(description="of ln(pT / 50 GeV)")
     width: EtaTable = Field(description="what the form does not describe, a standard deviation at 50 GeV")
     least: float = Field(gt=0, description="smallest ratio")
     most: float = Field(gt=0, description="largest ratio")
@@ -151,7 +152,7 @@ class Calibration(Recipe):
         abs_eta = jets.abs_eta
         ratio = self.level.at(abs_eta) + self.offset.at(abs_eta) * jets.rho * area / pt
         width = self.width.at(abs_eta) * np.sqrt(np.minimum(50.0 / pt, 1.0))
-        ratio += self.slope.at(abs_eta) * np.log(pt / 50.0) + width * normal
+        ratio += self.slope.at(abs_eta) * self.saturation.of(np.log(pt / 50.0)) + width * normal
         return 1.0 - np.clip(ratio, self.least, self.most)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import Field
 
 from flashsim.recipes import Recipe
-from flashsim.reference.detector.forms import Edge
+from flashsim.reference.detector.forms import Edge, Saturation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +37,7 @@ class PileupId(Recipe):
 
     central: float = Field(description="mean of L at 30 GeV where tracks are")
     central_slope: float = Field(description="its rise with ln pT")
-    saturation: float = Field(gt=0, description="change of ln pT beyond which it rises no more")
+    saturation: Saturation = Field(description="of ln(pT / 30 GeV)")
     forward: float = Field(description="mean of L at 30 GeV where no tracks are")
     forward_slope: float = Field(description="its rise with ln pT")
     tracker: Edge = Field(description="end of the tracker, in the magnitude of eta")
@@ -79,6 +79,7 @@ class Regression(Recipe):
     slope: float = Field(description="rise with 1 / pT, in GeV")
     width: float = Field(gt=0, description="width at high pT")
     width_slope: float = Field(ge=0, description="rise of the width with 1 / pT, in GeV")
+    width_forward: float = Field(gt=0, description="factor on the width where no tracks are")
     skew: float = Field(gt=0, lt=1, description="skew towards large corrections")
     shower: float = Field(description="undone part of a standard deviation of the response, in widths")
     neutrino: float = Field(description="share of the neutrinos' pT that is found")
@@ -136,7 +137,7 @@ def identification(
 
 
 def _pileup_latent(jets: JetCauses, seen: Mapping[str, NDArray[Any]], draws: Draws, p: PileupId) -> Floats:
-    log_pt = p.saturation * np.tanh(np.log(seen["pt"] / 30.0) / p.saturation)
+    log_pt = p.saturation.of(np.log(seen["pt"] / 30.0))
     tracker = p.tracker.inside(np.abs(seen["eta"]))
     tracks = np.log((1.0 + seen["nTracks"]) / (1.0 + p.typical_tracks))
     central = p.central + p.central_slope * log_pt + p.charged * tracks + p.pileup_central * jets.is_pileup
@@ -173,13 +174,14 @@ def _regression(
     jets: JetCauses, seen: Mapping[str, NDArray[Any]], normal: Floats, r: Regression
 ) -> tuple[Floats, Floats]:
     pt = seen["pt"]
-    width = r.width + r.width_slope / pt
+    outside = 1.0 - r.tracker.inside(jets.abs_eta)
+    width = (r.width + r.width_slope / pt) * (1.0 + (r.width_forward - 1.0) * outside)
     skewed = (np.exp(r.skew * normal[0]) - 1.0) / r.skew
     neutrinos = jets["neutrinoPt"] / pt
     correction = 1.0 + r.offset + r.slope / pt + width * (skewed - r.shower * seen["shower"])
     correction += r.neutrino * neutrinos + r.lepton * np.square(jets.lepton)
     spread = r.resolution_spread * normal[1] + r.resolution_neutrino * np.minimum(neutrinos, 1.0)
     spread += r.resolution_lepton * np.square(jets.lepton) + r.resolution_pileup * jets.is_pileup
-    spread += r.resolution_forward * (1.0 - r.tracker.inside(jets.abs_eta))
+    spread += r.resolution_forward * outside
     resolution = r.resolution * np.exp(r.resolution_power * np.log(pt / 30.0) + spread)
     return np.clip(correction, r.least, r.most), np.minimum(resolution, 1.0)

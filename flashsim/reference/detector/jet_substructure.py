@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import Field
 
 from flashsim.recipes import Recipe
-from flashsim.reference.detector.forms import Edge, counts, thinned
+from flashsim.reference.detector.forms import Edge, EtaTable, counts, thinned
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,6 +67,7 @@ class Neutral(Recipe):
     hadron_threshold: float = Field(ge=0, description="pT in GeV below which none is seen, the median")
     photon_threshold: float = Field(ge=0, description="the same of photons")
     forward_threshold: float = Field(ge=0, description="rise of that in the forward calorimeter")
+    hadron_share: float = Field(ge=0, description="share of pT below which no neutral hadron is told apart")
     threshold_spread: float = Field(ge=0, description="log-normal spread of the thresholds")
     forward: Edge = Field(description="where the forward calorimeter takes over, in the magnitude of eta")
     forward_photon: float = Field(ge=0, le=1, description="share of photon energy that it tells apart")
@@ -108,7 +109,7 @@ class Multiplicity(Recipe):
     seen: float = Field(gt=0, description="share of the particles of the gen jet that are seen")
     pileup: float = Field(ge=0, description="particles of pileup in a jet for each GeV of density")
     spread: float = Field(ge=0, description="log-normal spread of that number")
-    forward: float = Field(gt=0, description="mean number in the forward calorimeter")
+    forward: EtaTable = Field(description="mean number where no tracks are")
     forward_slope: float = Field(description="rise of it for each particle of the gen jet more than that")
     forward_spread: float = Field(ge=0, description="its standard deviation: cells, not particles")
 
@@ -207,12 +208,12 @@ def _neutral(
     hadron += outside + neutral.hadron_pileup * pileup * np.log(draws.uniform[8])
     photon = neutral.photon * jets["neEmEF"] * np.exp(neutral.photon_spread * normal[6])
     photon += neutral.photon_pileup * pileup * np.log(draws.uniform[9])
-    threshold = np.exp(neutral.threshold_spread * normal[7]) / pt
+    threshold = np.exp(neutral.threshold_spread * normal[7])
     forward = 1.0 - neutral.forward.inside(jets.abs_eta)
     moved = forward * (1.0 - neutral.forward_photon) * photon
     hadron, photon = hadron + moved, photon - moved
-    hadron *= hadron > neutral.hadron_threshold * threshold
-    photon *= photon > (neutral.photon_threshold + neutral.forward_threshold * forward) * threshold
+    hadron *= hadron > (neutral.hadron_threshold / pt + neutral.hadron_share) * threshold
+    photon *= photon > (neutral.photon_threshold + neutral.forward_threshold * forward) / pt * threshold
     return hadron, photon
 
 
@@ -223,7 +224,8 @@ def _number(
     neutral = np.maximum(np.rint(particles - jets["nCharged"]), 0.0).astype(np.int64)
     soft = m.pileup * jets.rho * np.exp(m.spread * draws.normal[8])
     others = thinned(neutral, m.seen * tracker, draws.uniform[6]) + counts(soft * tracker, draws.uniform[11])
-    towers = m.forward + m.forward_slope * (particles - m.forward) + m.forward_spread * draws.normal[10]
+    typical = m.forward.at(jets.abs_eta)
+    towers = typical + m.forward_slope * (particles - typical) + m.forward_spread * draws.normal[10]
     # Rounded at random, so that a mixture of particles and towers has no preferred numbers.
     cells = np.floor(np.maximum((1.0 - tracker) * towers, 0.0) + draws.uniform[1]).astype(np.int64)
     return np.minimum(1 + tracks + others + cells, _MOST_CONSTITUENTS)
