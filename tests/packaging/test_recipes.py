@@ -8,6 +8,7 @@ from flashsim.gencollections import GenView
 from flashsim.generation.recipe import load_output
 from flashsim.objects import load_object
 from flashsim.recipes import STAGES, load_recipe, recipe_folder
+from flashsim.reference.detector.recipe import load_detector
 from flashsim.training.recipe import load_training
 
 GEN_VIEWS = {"gen.yaml"}
@@ -43,6 +44,12 @@ def test_output_recipes_are_valid(name):
     assert "event" in load_output(name).copied
 
 
+@pytest.mark.parametrize("name", shipped("reference"))
+def test_detectors_are_valid(name):
+    recipe = load_detector(name)
+    assert recipe.model_dump(exclude={"schema_version"}).keys() >= {"jets", "muons", "met"}
+
+
 def test_every_object_has_a_training_recipe():
     assert {load_training(name).object for name in shipped("training")} == {
         load_object(name).name for name in OBJECTS
@@ -50,5 +57,5 @@ def test_every_object_has_a_training_recipe():
 
 
 def test_no_stage_has_recipes_that_nothing_checks():
-    checked = {"preprocessing", "training", "generation"}
+    checked = {"preprocessing", "training", "generation", "reference"}
     assert [stage for stage in STAGES if stage not in checked and shipped(stage)] == []

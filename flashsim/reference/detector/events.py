@@ -106,11 +106,7 @@ def reconstructed_branches(
         for name, collection in linked.items()
         for field, values in collection.columns.items()
     }
-    return branches | {name: _rounded(name, column) for name, column in values.items()}
-
-
-def _rounded(name: str, values: NDArray[Any]) -> NDArray[Any]:
-    bits = mantissa_bits(VERSION, name)
-    if bits is None or load_schema(VERSION)[name].dtype != np.float32:
-        return values
-    return round_mantissa(values.astype(np.float32), bits)
+    for name, column in values.items():
+        kept = mantissa_bits(VERSION, name) if schema[name].dtype == np.float32 else None
+        branches[name] = column if kept is None else round_mantissa(column.astype(np.float32), kept)
+    return branches

@@ -38,7 +38,7 @@ def test_every_target_is_there_and_allowed(truth_of, noise, detector, reco_jets)
     assert made.events == EVENTS
     for target in TARGETS:
         assert allows(target, made[target.branch]).all(), target.branch
-    assert np.isfinite(np.concatenate([column for column in made.columns.values()])).all()
+    assert np.isfinite(np.concatenate(list(made.columns.values()))).all()
 
 
 def test_muons_of_another_origin_keep_it(truth_of, noise, full, reco_jets):
@@ -174,8 +174,9 @@ def test_a_very_stiff_muon_may_bend_the_other_way(truth_of, noise, full, reco_je
 
 
 @settings(max_examples=10, deadline=None)
-@given(pt=st.floats(0.01, 1e5), eta=st.floats(-6.0, 6.0), pileup=st.integers(0, 120))
-def test_whatever_the_muon_values_are_allowed(truth_of, detector, reco_jets, pt, eta, pileup):
+@given(muon=st.tuples(st.floats(0.01, 1e5), st.floats(-6.0, 6.0)), pileup=st.integers(0, 120))
+def test_whatever_the_muon_values_are_allowed(truth_of, detector, reco_jets, muon, pileup):
+    pt, eta = muon
     truth = truth_of(
         20,
         jets=1,
