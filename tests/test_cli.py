@@ -100,7 +100,7 @@ def test_help_is_quick():
 def test_help(flashsim):
     status, out, err = flashsim("--help")
     assert (status, err) == (0, "")
-    for command in ("generate", "preprocess", "train", "inspect", "gen"):
+    for command in ("generate", "preprocess", "train", "inspect", "gen", "reference"):
         assert command in out
         status, text, _ = flashsim(command, "-h")
         assert status == 0
@@ -264,6 +264,22 @@ def test_gen(flashsim, folder):
     assert out.startswith("gen.root: 3 events from vbf_hmumu.cmnd, cross section ")
     assert out.endswith(" pb\n")
     assert_refused(flashsim("gen", "none.cmnd", "--output", "x.root"), "no reference recipe 'none.cmnd'")
+
+
+def test_reference(flashsim, folder):
+    pytest.importorskip("pythia8mc", reason="pythia8mc is not installed (extra 'reference')")
+    arguments = ("reference", "vbf_hmumu", "-n", 3, "--output", "vbf", "--detectors", "full")
+    status, out, err = flashsim(*arguments)
+    assert (status, err) == (0, "")
+    assert out.startswith("vbf/gen.root: 3 events\nvbf/full.root: ")
+    assert_refused(flashsim(*arguments), "vbf/full.root: exists already")
+    status, out, _ = flashsim(*arguments, "--force")
+    assert status == 0
+    assert out.startswith("vbf/gen.root: 3 events, made before\n")
+    assert_refused(flashsim(*arguments, "--force", "--full", "none.yaml"), "no reference recipe 'none.yaml'")
+    status, _, err = flashsim("reference", "vbf_hmumu", "-o", "x", "--detectors", "delphes")
+    assert status == 2
+    assert "'delphes' is no detector" in err
 
 
 def test_inspect(flashsim, made_nanoaod, made_models):
