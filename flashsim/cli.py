@@ -19,7 +19,7 @@ from flashsim.console import note, progress_bars, run
 from flashsim.errors import FlashSimError
 
 if TYPE_CHECKING:
-    from flashsim.generation.generate import Generator, Summary
+    from flashsim.generation.campaign import Outcome
 
 __all__ = ["app", "main"]
 
@@ -91,11 +91,23 @@ def generate(
     nano_version: Annotated[
         str | None, typer.Option(help="NanoAOD version of the output, such as v9; default: the input's.")
     ] = None,
-    chunk: Annotated[int, typer.Option(help="Events in memory at a time.", min=1)] = 5000,
+    oversample: Annotated[
+        int,
+        typer.Option(help="Simulate every gen event so often, for a share of its weight.", min=1, max=65536),
+    ] = 1,
+    chunk: Annotated[int, typer.Option(help="Simulated events in memory at a time.", min=1)] = 5000,
     device: Annotated[str, typer.Option(help="Where the networks run: cpu, cuda, cuda:1.")] = "cpu",
+    workers: Annotated[int, typer.Option(help="Processes; the result does not depend on it.", min=1)] = 1,
     threads: Annotated[
-        int | None, typer.Option(help="Threads of the networks; default: all cores.", min=1)
+        int | None, typer.Option(help="Threads of each process; default: all cores, shared out.", min=1)
     ] = None,
+    dask: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Generate on the Dask cluster of this scheduler.")
+    ] = None,
+    retries: Annotated[int, typer.Option(help="How often a file that fails is tried again.", min=0)] = 1,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Leave outputs alone that are finished and made in the same way.")
+    ] = False,
     compression: Annotated[Compression, typer.Option(help="Of the output; lzma is smallest.")] = "zstd",
     force: Force = False,
 ) -> None:
@@ -107,64 +119,68 @@ def generate(
     if not named:
         msg = "name at least one input, as in: flashsim generate --input gen.root"
         raise typer.BadParameter(msg)
-    from flashsim.generation.generate import Generator
-    from flashsim.generation.jobs import plan_jobs, prepare_device
-    from flashsim.generation.recipe import load_output
-    from flashsim.modelfile import ObjectModel
-    from flashsim.models import model_files
+    if dask is not None and workers > 1:
+        msg = "give --workers or --dask, not both: a Dask cluster has workers of its own"
+        raise typer.BadParameter(msg)
+    from flashsim.generation.campaign import Order, run_campaign
+    from flashsim.generation.jobs import plan_jobs, threads_of_process
+    from flashsim.generation.report import table
+    from flashsim.generation.settings import Settings
 
-    prepare_device(device, threads)
-    loaded = [ObjectModel.load(path) for path in model_files(models)]
-    generator = Generator(loaded, load_output(), seed=seed, device=device, chunk=chunk)
-    options = {"keep": keep or (), "version": nano_version, "compression": compression, "force": force}
-    notes: set[str] = set()
-    jobs = plan_jobs(named, output, force=force)
-    for done, (source, target) in enumerate(jobs):
-        try:
-            summary = _generate_file(generator, source, target, options)
-        except FlashSimError:
-            if done:
-                note(f"{done} of {len(jobs)} files are done and stay")
-            raise
-        typer.echo(_sentence(summary))
-        for text in _notes(summary):
-            if text not in notes:
-                note(text)
-        notes.update(_notes(summary))
-
-
-def _generate_file(generator: Generator, source: str, target: Path, options: dict[str, Any]) -> Summary:
-    with progress_bars("events") as progress:
-        bar = progress.add_task(Path(source).name, total=None, note="")
-        return generator.run(
-            source,
-            target,
-            command=shlex.join(["flashsim", *sys.argv[1:]]),
-            progress=lambda done, total: progress.update(bar, completed=done, total=total),
-            **options,
-        )
-
-
-def _sentence(summary: Summary) -> str:
-    counts = ", ".join(f"{number} {name}" for name, number in summary.objects.items())
-    rate = summary.events / max(summary.seconds, 1e-9)
-    return (
-        f"{summary.output}: {summary.events} events of NanoAOD {summary.version}, {counts}, "
-        f"in {summary.seconds:.1f} s ({rate:,.0f} events/s)"
+    settings = Settings(
+        models=None if models is None else tuple(str(path.absolute()) for path in models),
+        seed=seed,
+        oversample=oversample,
+        keep=tuple(keep or ()),
+        version=nano_version,
+        chunk=chunk,
+        device=device,
+        threads=threads_of_process(threads, workers, dask),
+        compression=compression,
     )
+    settings.generator()  # so that mistakes show before any work
+    jobs = plan_jobs(named, output, force=force, resume=resume)
+    notes: set[str] = set()
+    with progress_bars("events") as progress:
+        bars: dict[str, Any] = {}
+
+        def advance(name: str, done: int, total: int) -> None:
+            if name not in bars:
+                bars[name] = progress.add_task(name, total=total, note="")
+            progress.update(bars[name], completed=done)
+
+        outcomes = run_campaign(
+            jobs,
+            settings,
+            order=Order(force=force, resume=resume, command=shlex.join(["flashsim", *sys.argv[1:]])),
+            workers=workers,
+            dask=dask,
+            retries=retries,
+            report=lambda outcome: _tell(outcome, notes) if len(jobs) > 1 or outcome.summary else None,
+            progress=advance,
+        )
+    failed = [outcome.error for outcome in outcomes if outcome.error is not None]
+    if failed and len(jobs) == 1:
+        raise failed[0]
+    if len(jobs) > 1:
+        typer.echo(table(outcomes))
+    if failed:
+        msg = f"{len(failed)} of {len(jobs)} files failed, the others are done; mend it and add --resume"
+        raise FlashSimError(msg)
 
 
-def _notes(summary: Summary) -> list[str]:
-    version = summary.version
-    notes = [
-        f"the model of {name} was trained on NanoAOD {trained}, the output is {version}: expect differences"
-        for name, trained in summary.trained_on.items()
-    ]
-    if summary.left_out:
-        notes.append(f"NanoAOD {version} does not have, so left out: {', '.join(summary.left_out)}")
-    if summary.stale:
-        notes.append(f"not kept, as they index objects that are simulated anew: {', '.join(summary.stale)}")
-    return notes
+def _tell(outcome: Outcome, notes: set[str]) -> None:
+    """Say what has become of a file; notes that were given already are not repeated."""
+    from flashsim.generation.report import remarks, sentence
+
+    if outcome.summary is None:
+        note(f"failed after {outcome.attempts} attempt{'s'[: outcome.attempts - 1]}: {outcome.reason}")
+        return
+    typer.echo(sentence(outcome.summary))
+    for text in remarks(outcome.summary):
+        if text not in notes:
+            note(text)
+    notes.update(remarks(outcome.summary))
 
 
 @app.command()

@@ -146,21 +146,57 @@ def test_several_inputs_after_one_option(generate, folder):
     status, out, err = generate("--input", "a.root", "b.root", "-o", "out", "--keep", "Electron_*")
     assert status == 0
     assert sorted(path.name for path in Path("out").iterdir()) == ["a_flash.root", "b_flash.root"]
-    assert len(out.splitlines()) == 2
+    first, second, head, *rows = out.splitlines()
+    assert (first[:17], second[:17]) == ("out/a_flash.root:", "out/b_flash.root:")
+    assert head.split() == ["output", "status", "attempts", "events", "seconds", "events/s"]
+    assert [row.split()[:4] for row in rows[:2]] == [
+        [f"out/{n}_flash.root", "done", "1", "240"] for n in "ab"
+    ]
+    assert rows[2].split() == ["total", "2", "done", "2", "480"]
     # The same note is given once.
     assert err == "flashsim: note: not kept, as they index objects that are simulated anew: Electron_jetIdx\n"
 
 
-def test_a_failing_file_leaves_the_finished_ones(generate, folder):
-    Path("a.root").symlink_to(MADE)
-    Path("b.root").write_bytes(b"no ROOT file")
-    status, out, err = generate("-i", "*.root", "-o", "out")
+def test_a_failing_file_does_not_keep_the_others_from_being_made(generate, folder):
+    Path("b.root").symlink_to(MADE)
+    Path("a.root").write_bytes(b"no ROOT file")
+    status, out, err = generate("-i", "*.root", "-o", "out", "--retries", 2)
     assert status == 2
-    assert out.startswith("out/a_flash.root: 240 events")
+    assert out.startswith("out/b_flash.root: 240 events")
+    assert out.splitlines()[-1].split() == "total 1 failed, 1 done 4 240".split()  # noqa: SIM905
     note, error = err.strip().splitlines()
-    assert note == "flashsim: note: 1 of 2 files are done and stay"
-    assert error.startswith("flashsim: error: b.root: is not a ROOT file")
-    assert [path.name for path in Path("out").iterdir()] == ["a_flash.root"]
+    assert note.startswith("flashsim: note: failed after 3 attempts: a.root: is not a ROOT file")
+    assert error.startswith("flashsim: error: 1 of 2 files failed")
+    assert [path.name for path in Path("out").iterdir()] == ["b_flash.root"]
+
+    Path("a.root").unlink()
+    Path("a.root").symlink_to(MADE)
+    before = Path("out/b_flash.root").stat().st_mtime_ns
+    status, out, _ = generate("-i", "*.root", "-o", "out", "--resume")
+    assert status == 0
+    assert "out/b_flash.root: 240 events of NanoAOD v9, finished before" in out
+    assert Path("out/b_flash.root").stat().st_mtime_ns == before
+    assert Path("out/a_flash.root").is_file()
+
+
+def test_what_is_finished_otherwise_is_not_taken_for_finished(generate, folder):
+    assert generate("-i", MADE)[0] == 0
+    result = generate("-i", MADE, "--resume", "--seed", 2)
+    assert_refused(result, "made_flash.root: is finished, but of another seed (1, now 2)")
+    assert_refused(generate("-i", MADE), "made_flash.root: exists already; name another output, or add")
+    assert generate("-i", MADE, "--resume", "--force", "--seed", 2)[0] == 0
+
+
+def test_oversampling(generate, folder):
+    assert generate("-i", MADE, "--oversample", 3)[1].startswith("made_flash.root: 720 events")
+    with NanoFile("made_flash.root") as file:
+        assert file.read(["fold"])["fold"].tolist() == [0, 1, 2] * 240
+
+
+def test_there_is_one_kind_of_workers(generate, folder):
+    status, _, err = generate("-i", MADE, "--workers", 2, "--dask", "tcp://nowhere:1")
+    assert status == 2
+    assert "not both" in err
 
 
 @pytest.mark.parametrize(

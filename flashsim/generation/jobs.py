@@ -15,10 +15,12 @@ from flashsim.nanoaod.inputs import expand_inputs
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["plan_jobs", "prepare_device"]
+__all__ = ["plan_jobs", "prepare_device", "threads_of_process"]
 
 
-def plan_jobs(inputs: Sequence[str], output: Path | None, *, force: bool = False) -> list[tuple[str, Path]]:
+def plan_jobs(
+    inputs: Sequence[str], output: Path | None, *, force: bool = False, resume: bool = False
+) -> list[tuple[str, Path]]:
     """Pair inputs and outputs, one output a file, and refuse what would fail or destroy something later.
 
     Parameters
@@ -30,13 +32,16 @@ def plan_jobs(inputs: Sequence[str], output: Path | None, *, force: bool = False
         ``NAME_flash.root``; none for the current folder.
     force
         Whether outputs that exist are replaced.
+    resume
+        Whether outputs that exist are looked at later, and left alone if they are finished.
 
     Raises
     ------
     InputFileError
         If an input does not exist.
     OutputFileError
-        If two inputs would give one output, an output is an input, or it exists and `force` is not set.
+        If two inputs would give one output, an output is an input, or it exists and neither `force` nor
+        `resume` is set.
     """
     sources = expand_inputs(inputs)
     if output is not None and output.suffix == ".root" and not output.is_dir():
@@ -48,7 +53,7 @@ def plan_jobs(inputs: Sequence[str], output: Path | None, *, force: bool = False
         folder = output or Path()
         jobs = [(source, folder / f"{_stem(source)}_flash.root") for source in sources]
         _make_folder(folder)
-    _check_outputs(jobs, force=force)
+    _check_outputs(jobs, may_exist=force or resume)
     return jobs
 
 
@@ -64,7 +69,7 @@ def _make_folder(folder: Path) -> None:
         raise OutputFileError(msg) from error
 
 
-def _check_outputs(jobs: Sequence[tuple[str, Path]], *, force: bool) -> None:
+def _check_outputs(jobs: Sequence[tuple[str, Path]], *, may_exist: bool) -> None:
     inputs = {os.path.realpath(source): source for source, _ in jobs if "://" not in source}
     seen: set[Path] = set()
     for _, target in jobs:
@@ -75,8 +80,8 @@ def _check_outputs(jobs: Sequence[tuple[str, Path]], *, force: bool) -> None:
         if os.path.realpath(target) in inputs:
             msg = f"{target}: is an input; name another output"
             raise OutputFileError(msg)
-        if target.exists() and not force:
-            msg = f"{target}: exists already; name another output or add --force"
+        if target.exists() and not may_exist:
+            msg = f"{target}: exists already; name another output, or add --force or --resume"
             raise OutputFileError(msg)
 
 
@@ -103,3 +108,15 @@ def prepare_device(device: str, threads: int | None = None) -> None:
         reason = str(error).splitlines()[0].rstrip(".")
         msg = f"--device {device}: torch cannot compute on it here ({reason}); use cpu"
         raise FlashSimError(msg) from error
+
+
+def threads_of_process(threads: int | None, workers: int, dask: str | None) -> int | None:
+    """Threads of each process: those asked for, or else an equal share; none for all there are.
+
+    On a cluster it is one, as a batch slot most often has one core.
+    """
+    if threads is not None:
+        return threads
+    if dask is not None:
+        return 1
+    return None if workers == 1 else max(1, torch.get_num_threads() // workers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import logging
 import os
 import secrets
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from flashsim.nanoaod.branch import Branch
 
-__all__ = ["COMPRESSIONS", "NanoWriter"]
+__all__ = ["COMPRESSIONS", "NanoWriter", "remove_unfinished"]
 
 _log = logging.getLogger(__name__)
 
@@ -31,7 +32,8 @@ _log = logging.getLogger(__name__)
 _FLUSH_BYTES = 30_000_000
 
 COMPRESSIONS: dict[str, Any] = {
-    "zstd": uproot.ZSTD(5),
+    # A higher level takes longer than all the rest of writing, for files a twentieth smaller.
+    "zstd": uproot.ZSTD(3),
     "lz4": uproot.LZ4(4),
     "zlib": uproot.ZLIB(1),
     "lzma": uproot.LZMA(9),
@@ -246,6 +248,12 @@ class NanoWriter:
         except OSError as error:
             msg = f"{self.path}: cannot be written: {error.strerror or error}"
             raise OutputFileError(msg) from error
+
+
+def remove_unfinished(path: Path) -> None:
+    """Remove what writers of a file that were killed have left of it, once no writer of it is at work."""
+    for part in path.parent.glob(f"{glob.escape(path.name)}.*.part"):
+        part.unlink(missing_ok=True)
 
 
 def _check_branches(tree: str, branches: Sequence[Branch]) -> None:

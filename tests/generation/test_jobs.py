@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from flashsim.errors import FlashSimError, InputFileError, OutputFileError
-from flashsim.generation.jobs import plan_jobs, prepare_device
+from flashsim.generation.jobs import plan_jobs, prepare_device, threads_of_process
 
 
 @pytest.fixture
@@ -61,6 +61,7 @@ def test_existing_outputs_are_seen_before_any_work(inputs):
     with pytest.raises(OutputFileError, match=r"b_flash\.root: exists already.*--force"):
         plan_jobs(inputs, None)
     assert len(plan_jobs(inputs, None, force=True)) == 2
+    assert len(plan_jobs(inputs, None, resume=True)) == 2
 
 
 def test_missing_input(inputs):
@@ -83,3 +84,11 @@ def test_threads():
         assert torch.get_num_threads() == 1
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(
+    ("threads", "workers", "dask", "expected"),
+    [(None, 1, None, None), (3, 2, None, 3), (None, 64, None, 1), (None, 1, "tcp://x:1", 1)],
+)
+def test_threads_are_shared_out(threads, workers, dask, expected):
+    assert threads_of_process(threads, workers, dask) == expected

@@ -1,0 +1,221 @@
+"""Many files: each generated once, tried again where it fails, left alone where it is finished."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import threading
+from collections import deque
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from flashsim.errors import FlashSimError, OutputFileError
+from flashsim.generation.places import Cluster, Here, Pools
+from flashsim.generation.processes import Processes
+from flashsim.generation.workers import pieces_of_processes
+from flashsim.nanoaod.writing import remove_unfinished
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from flashsim.generation.places import Place
+    from flashsim.generation.results import Summary
+    from flashsim.generation.settings import Settings
+
+__all__ = ["Order", "Outcome", "generate_file", "run_campaign"]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be done with outputs that exist, and what outputs say about their making.
+
+    Parameters
+    ----------
+    force, resume, campaign, command
+        As `Generator.run` takes them.
+    """
+
+    force: bool = False
+    resume: bool = False
+    campaign: str = ""
+    command: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What has become of a file.
+
+    Parameters
+    ----------
+    source, output
+        Paths.
+    attempts
+        How often it was tried.
+    summary
+        What was generated; none if it failed.
+    error
+        Why it failed at last; none if it did not.
+    """
+
+    source: str
+    output: Path
+    attempts: int
+    summary: Summary | None = None
+    error: Exception | None = None
+
+    @property
+    def reason(self) -> str:
+        """Why it failed, in a line that names the file."""
+        text = (str(self.error).strip().splitlines() or [""])[0]
+        if not isinstance(self.error, FlashSimError):
+            text = f"{type(self.error).__name__}: {text}"
+        return text if text.startswith((self.source, str(self.output))) else f"{self.source}: {text}"
+
+
+# A process has one set of threads and one set of models: a Dask worker with several threads takes turns.
+_one_at_a_time = threading.Lock()
+
+
+def generate_file(settings: Settings, source: str, output: Path, order: Order) -> Summary:
+    """Generate one file in this process, wherever that is; see `Generator.run`."""
+    with _one_at_a_time:
+        generator = settings.generator()
+        return generator.run(source, output, **settings.options(), **vars(order))
+
+
+def run_campaign(
+    jobs: Sequence[tuple[str, Path]],
+    settings: Settings,
+    *,
+    order: Order,
+    workers: int = 1,
+    dask: str | None = None,
+    retries: int = 1,
+    report: Callable[[Outcome], None],
+    progress: Callable[[str, int, int], None] | None = None,
+) -> list[Outcome]:
+    """Generate many files.
+
+    As many files as there are workers or more are shared out as wholes, a process each. Fewer are made one
+    after the other, their events shared out, which needs a process besides the workers that writes.
+
+    Parameters
+    ----------
+    jobs
+        Inputs and outputs, see `plan_jobs`.
+    settings
+        How they are generated.
+    order
+        What is to be done with outputs that exist.
+    workers
+        Processes of this machine.
+    dask
+        Address of the scheduler of a Dask cluster that generates in place of this machine; its workers must
+        see the same files under the same names.
+    retries
+        How often a file that fails is tried again.
+    report
+        Called with each outcome, in the order in which files end.
+    progress
+        Called with the name of the input and its gen events done and in all, where one file is made at a
+        time.
+
+    Returns
+    -------
+    One outcome a job, in the order of the jobs.
+
+    Raises
+    ------
+    MissingDependencyError
+        If Dask is asked for and not installed.
+    FlashSimError
+        If there is no Dask scheduler at the address.
+    """
+    order = replace(order, campaign=order.campaign or secrets.token_hex(8))
+    if dask is not None:
+        jobs = [(_absolute(source), output.absolute()) for source, output in jobs]
+        place: Place = Cluster(dask)
+    elif workers > 1 and len(jobs) >= workers:
+        place = Pools(workers)
+    else:
+        make = partial(_generate_here, progress=progress)
+        if workers == 1:
+            return _share_out(jobs, Here(), partial(make, settings, None, order=order), retries, report)
+        with Processes(workers) as processes:
+            work = partial(make, settings, processes, order=order)
+            return _share_out(jobs, Here(), work, retries, report)
+    try:
+        with place:
+            return _share_out(jobs, place, partial(generate_file, settings, order=order), retries, report)
+    finally:
+        for _, output in jobs:
+            remove_unfinished(output)
+
+
+def _absolute(source: str) -> str:
+    return source if "://" in source else os.path.abspath(source)  # noqa: PTH100  # a text, as the URLs
+
+
+def _generate_here(
+    settings: Settings,
+    processes: Processes | None,
+    source: str,
+    output: Path,
+    *,
+    order: Order,
+    progress: Callable[[str, int, int], None] | None,
+) -> Summary:
+    generator = settings.generator()
+    pieces = None if processes is None else partial(pieces_of_processes, processes, settings)
+    options = settings.options()
+    told = None if progress is None else partial(progress, source)
+    return generator.run(source, output, pieces=pieces, progress=told, **options, **vars(order))
+
+
+def _share_out(
+    jobs: Sequence[tuple[str, Path]],
+    place: Place,
+    work: Callable[..., Summary],
+    retries: int,
+    report: Callable[[Outcome], None],
+) -> list[Outcome]:
+    """Have all jobs done, no more at a time than there is room for."""
+    waiting = deque((number, 1) for number in range(len(jobs)))
+    running: dict[Future[Summary], tuple[int, int]] = {}
+    outcomes: dict[int, Outcome] = {}
+    while waiting or running:
+        while waiting and len(running) < place.room:
+            number, attempt = waiting.popleft()
+            running[place.submit(work, *jobs[number])] = (number, attempt)
+        ended, _ = wait(running, return_when=FIRST_COMPLETED)
+        for future in ended:
+            number, attempt = running.pop(future)
+            error = _error(future)
+            if error is not None and attempt <= retries and _may_pass(error):
+                _log.info("%s: failed, is tried again", jobs[number][0], exc_info=error)
+                waiting.append((number, attempt + 1))
+                continue
+            summary = future.result() if error is None else None
+            outcomes[number] = Outcome(*jobs[number], attempt, summary, error)
+            report(outcomes[number])
+    return [outcomes[number] for number in range(len(jobs))]
+
+
+def _error(future: Future[Summary]) -> Exception | None:
+    if future.cancelled():
+        return FlashSimError("was cancelled by the cluster")
+    error = future.exception()
+    if error is not None and not isinstance(error, Exception):
+        raise error
+    return error
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether a failure may be one of the moment: not what is decided by what the user asks for."""
+    return not isinstance(error, OutputFileError)

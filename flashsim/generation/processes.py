@@ -1,0 +1,103 @@
+"""Processes of this machine that simulate, and how they end."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import threading
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from multiprocessing.connection import wait
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
+
+__all__ = ["Processes"]
+
+T = TypeVar("T")
+
+
+class _Ended(SystemExit):
+    """Raised where SIGTERM finds a process, so that unfinished outputs are removed on the way out."""
+
+
+class Processes:
+    """A pool of processes; a context manager.
+
+    When the block raises, they end at once, in place of finishing what they do; and they end when the
+    process that made them is gone.
+
+    Parameters
+    ----------
+    number
+        How many.
+    """
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self._pool = self._start()
+        self._children: set[Any] = set()
+
+    def _start(self) -> ProcessPoolExecutor:
+        # Workers are forked from a process that has imported everything and done nothing: a fork of this one
+        # would share libraries in the middle of use, and fresh ones would all import for seconds.
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["flashsim.generation.settings", "flashsim.generation.workers"])
+        return ProcessPoolExecutor(self.number, mp_context=context, initializer=_begin)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self.end()
+        self._pool.shutdown(cancel_futures=True)
+
+    def submit(self, function: Callable[..., T], *arguments: Any) -> Future[T]:
+        """Call a function in one of the processes; where one has died, all are made anew."""
+        before = set(multiprocessing.active_children())
+        try:
+            future = self._pool.submit(_run, function, arguments)
+        except BrokenExecutor:
+            self._pool.shutdown()
+            self._pool = self._start()
+            future = self._pool.submit(_run, function, arguments)
+        self._children |= set(multiprocessing.active_children()) - before
+        return future
+
+    def end(self) -> None:
+        """End the processes now; unfinished outputs are removed."""
+        for child in self._children:
+            # One that has ended meanwhile is as it should be.
+            with contextlib.suppress(ValueError, OSError):
+                child.terminate()
+
+
+def _run(function: Callable[..., T], arguments: tuple[Any, ...]) -> T:
+    try:
+        return function(*arguments)
+    except _Ended as ended:
+        # The pool's loop would take this for the result of the call, and wait for the next one.
+        os._exit(int(ended.code or 0))
+
+
+def _begin() -> None:
+    # An interrupt from the keyboard reaches all processes of a terminal; what to do is decided in one.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _end)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end(number: int, _: object) -> NoReturn:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise _Ended(128 + number)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,90 @@
+"""All that decides what is generated from a file, in a form that travels to other processes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from flashsim import __version__
+from flashsim.errors import FlashSimError
+from flashsim.generation.generate import DEFAULT_CHUNK, Generator
+from flashsim.generation.jobs import prepare_device
+from flashsim.generation.recipe import load_output
+from flashsim.modelfile import ObjectModel
+from flashsim.models import model_files
+
+__all__ = ["Settings"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How files are generated; small, and equal where the results are.
+
+    Parameters
+    ----------
+    models
+        Paths of model files and folders; none for the shipped models.
+    seed, oversample, chunk, device
+        As `Generator` takes them.
+    keep, version, compression
+        As `Generator.run` takes them.
+    threads
+        Threads of a process; none for torch's own number.
+    flashsim
+        Version of the package, which must be the same wherever one set of files is made.
+    """
+
+    models: tuple[str, ...] | None = None
+    seed: int = 1
+    oversample: int = 1
+    keep: tuple[str, ...] = ()
+    version: str | None = None
+    chunk: int = DEFAULT_CHUNK
+    device: str = "cpu"
+    threads: int | None = None
+    compression: str = "zstd"
+    flashsim: str = __version__
+
+    def generator(self) -> Generator:
+        """Give the generator of this process, made at the first call, with its device and threads set.
+
+        Raises
+        ------
+        ModelFileError
+            If a model cannot be loaded, or two simulate one collection.
+        FlashSimError
+            If there is no such device, or another version of flashsim is installed here.
+        """
+        if self.flashsim != __version__:
+            msg = (
+                f"a worker has flashsim {__version__}, the command line {self.flashsim}: "
+                "run both in one environment"
+            )
+            raise FlashSimError(msg)
+        prepare_device(self.device, self.threads)
+        return _generator(self)
+
+    def options(self) -> dict[str, Any]:
+        """Give the arguments of `Generator.run` that are settled."""
+        return {
+            "keep": self.keep,
+            "version": self.version,
+            "compression": self.compression,
+            # One thread means one core: a batch slot has no more.
+            "overlap": self.threads != 1,
+        }
+
+
+@lru_cache(maxsize=1)
+def _generator(settings: Settings) -> Generator:
+    named = None if settings.models is None else [Path(path) for path in settings.models]
+    return Generator(
+        [ObjectModel.load(path) for path in model_files(named)],
+        load_output(),
+        seed=settings.seed,
+        device=settings.device,
+        chunk=settings.chunk,
+        oversample=settings.oversample,
+    )
