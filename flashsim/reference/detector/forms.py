@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numba
 import numpy as np
 from pydantic import Field
+from scipy.special import expit
 
 from flashsim.recipes import Recipe
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["ByFlavour", "Edge", "EtaTable", "Saturation", "counts", "flavour_class", "sigmoid", "thinned"]
+__all__ = ["ByFlavour", "Edge", "EtaTable", "Saturation", "counts", "flavour_class", "thinned"]
 
 
 class ByFlavour(Recipe):
@@ -42,7 +43,8 @@ class Edge(Recipe):
 
     def inside(self, values: Floats) -> Floats:
         """1 far below the edge, 0 far above, shape (N,)."""
-        return sigmoid((self.at - values) / self.width)
+        result: Floats = expit((self.at - values) / self.width)
+        return result
 
 
 class Saturation(Recipe):
@@ -75,12 +77,6 @@ def flavour_class(columns: Mapping[str, NDArray[Any]]) -> NDArray[np.int64]:
     classes[columns["hadronFlavour"] == 4] = 1
     classes[columns["hadronFlavour"] == 5] = 0
     return classes
-
-
-def sigmoid(x: Floats) -> Floats:
-    """Logistic function, without overflow."""
-    result: Floats = 0.5 * (1.0 + np.tanh(0.5 * x))
-    return result
 
 
 @numba.njit(cache=True)

@@ -33,6 +33,12 @@ __all__ = ["JetResponse", "jets"]
 
 _HIDDEN = ("shower", "leak", "nTracks")
 _FLAVOURS = ("partonFlavour", "hadronFlavour")
+_AFTER_MOMENTUM = (
+    *("genJetIdx", "pt", "eta", "nConstituents", "nCharged", "chHEF", "neHEF", "chEmEF", "neEmEF", "muEF"),
+    *("ptD", "girth", "neutrinoPt", "d0Second", "d0Third"),
+    *_FLAVOURS,
+)
+"""Columns that the responses after the four-momentum read."""
 
 
 class JetResponse(Recipe):
@@ -84,9 +90,10 @@ def _matched(truth: Truth, noise: Noise, parameters: JetResponse, rho: Floats) -
     draws = DrawSource(truth, noise, gen, "Jet").draw("momentum", jet_energy.NUMBERS)
     momentum = jet_energy.momentum(causes, draws, kinematics)
     found = draws.uniform[0] < kinematics.acceptance.efficiency(causes, momentum["pt"])
-    kept = gen.select(found)
+    kept = Collection(gen.offsets, {name: gen[name] for name in _AFTER_MOMENTUM}).select(found)
     causes = JetCauses.of(kept, rho, kinematics.resolution.typical_density, is_pileup=False)
-    momentum = {name: values[found] for name, values in momentum.items()}
+    rows = np.flatnonzero(found)
+    momentum = {name: values[rows] for name, values in momentum.items()}
     columns = _observed(causes, momentum, DrawSource(truth, noise, kept, "Jet"), parameters)
     return Collection(kept.offsets, columns | {"genJetIdx": kept["genJetIdx"]})
 
@@ -104,12 +111,11 @@ def _observed(
 ) -> dict[str, NDArray[Any]]:
     """Add composition, identification and scores to jets whose momentum is known."""
     seen: dict[str, NDArray[Any]] = dict(momentum)
-    draws = source.draw("substructure", jet_substructure.NUMBERS)
-    seen |= jet_substructure.substructure(causes, momentum, draws, parameters.substructure)
-    draws = source.draw("identification", jet_identification.NUMBERS)
-    seen |= jet_identification.identification(causes, seen, draws, parameters.identification)
-    draws = source.draw("taggers", tagging.NUMBERS)
-    seen |= tagging.taggers(causes, seen, draws, parameters.taggers)
+    stages = (jet_substructure.NUMBERS, jet_identification.NUMBERS, tagging.NUMBERS)
+    of_substructure, of_identification, of_taggers = source.draw_all("response", stages)
+    seen |= jet_substructure.substructure(causes, momentum, of_substructure, parameters.substructure)
+    seen |= jet_identification.identification(causes, seen, of_identification, parameters.identification)
+    seen |= tagging.taggers(causes, seen, of_taggers, parameters.taggers)
     columns = {field: values for field, values in seen.items() if field not in _HIDDEN}
     return columns | {field: causes[field].astype(np.int64) for field in _FLAVOURS}
 

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import Field
+from scipy.special import expit
 
 from flashsim.recipes import Recipe
-from flashsim.reference.detector.forms import ByFlavour, Edge, sigmoid
+from flashsim.reference.detector.forms import ByFlavour, Edge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -153,9 +154,9 @@ def taggers(
     q = recipe.quark_gluon
     deep = {
         "btagDeepFlavB": _softmax(b, c),
-        "btagDeepFlavCvB": sigmoid(c - b + recipe.heavy.against_b * normal[3]),
-        "btagDeepFlavCvL": sigmoid(c),
-        "btagDeepFlavQG": sigmoid(q.deep_offset - q.deep_slope * likelihood + q.deep_spread * normal[10]),
+        "btagDeepFlavCvB": expit(c - b + recipe.heavy.against_b * normal[3]),
+        "btagDeepFlavCvL": expit(c),
+        "btagDeepFlavQG": expit(q.deep_offset - q.deep_slope * likelihood + q.deep_spread * normal[10]),
     }
     tracks = seen["nTracks"]
     scores = {name: np.where(tracks == 0, _NO_TRACKS, score) for name, score in deep.items()}
@@ -165,7 +166,7 @@ def taggers(
         scores[name] = np.where(without, _NO_TRACKS_CSV if name == "btagCSVV2" else _NO_TRACKS, score)
     missing = q.least_pt.inside(seen["pt"])
     missing += (1.0 - missing) * q.single * np.square(np.square(jets.lepton))
-    scores["qgl"] = np.where(uniform[4] < missing, _NO_LIKELIHOOD, sigmoid(likelihood))
+    scores["qgl"] = np.where(uniform[4] < missing, _NO_LIKELIHOOD, expit(likelihood))
     return scores
 
 
@@ -216,9 +217,9 @@ def _older(b: Floats, c: Floats, normal: Floats, o: OlderTaggers) -> dict[str, F
     older_c = o.c_scale * c + o.c_shift + o.spread * normal[1]
     return {
         "btagDeepB": _softmax(older_b, older_c),
-        "btagDeepCvB": sigmoid(older_c - older_b + o.against_b * normal[2]),
-        "btagDeepCvL": sigmoid(older_c),
-        "btagCSVV2": sigmoid(o.csv_scale * b + o.csv_c * c + o.csv_shift + o.csv_spread * normal[3]),
+        "btagDeepCvB": expit(older_c - older_b + o.against_b * normal[2]),
+        "btagDeepCvL": expit(older_c),
+        "btagCSVV2": expit(o.csv_scale * b + o.csv_c * c + o.csv_shift + o.csv_spread * normal[3]),
     }
 
 

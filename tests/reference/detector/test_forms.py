@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
@@ -14,7 +13,6 @@ from flashsim.reference.detector.forms import (
     Saturation,
     counts,
     flavour_class,
-    sigmoid,
     thinned,
 )
 
@@ -32,13 +30,6 @@ def test_thinned_are_binomial_quantiles(number, share, uniform):
     assert 0 <= left <= number
     assert stats.binom.cdf(left, number, share) >= uniform - 1e-6
     assert left == 0 or stats.binom.cdf(left - 1, number, share) < uniform + 1e-6
-
-
-@given(st.floats(-1e6, 1e6))
-def test_sigmoid_is_a_probability(x):
-    value = sigmoid(np.array([x]))[0]
-    assert 0.0 <= value <= 1.0
-    assert value + sigmoid(np.array([-x]))[0] == pytest.approx(1.0)
 
 
 @given(st.floats(-50.0, 50.0), st.floats(-5.0, 5.0), st.floats(0.01, 2.0))
