@@ -60,10 +60,11 @@ def made_models(made_nanoaod, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def made_process(tmp_path_factory) -> Path:
-    """Folder with made gen events and three simulations of them, of which two are alike."""
+    """Folder with made gen events, three simulations of them, all alike, and one of other events."""
     folder = tmp_path_factory.mktemp("made_process")
     for name, detector in {"gen": 1, "full": 1, "full_1": 2, "fast": 3}.items():
         write_made_nanoaod(folder / f"{name}.root", 240, detector=detector)
+    write_made_nanoaod(folder / "other.root", 240, seed=2)
     return folder
 
 

@@ -163,6 +163,7 @@ class Arena:
         flow, codec = self.model.flow, self.model.targets
         context = torch.from_numpy(self.model.conditioning.encode(self.held_out.matched("conditioning")))
         sampler = Sampler(flow)
+        sampler.from_noise(torch.randn(1, flow.features), context[:1])  # compiles its kernels
         started = time.monotonic()
         drawn = sampler.from_noise(torch.randn(len(context), flow.features), context)
         took = time.monotonic() - started
@@ -179,6 +180,7 @@ class Arena:
         network = plan.make(len(self.targets), train.conditioning.shape[1])
         trained = train_for(network, plan, encoding, train=train, validation=validation, seconds=seconds)
         context = torch.from_numpy(codec.encode(self.held_out.matched("conditioning")))
+        network.draw(context[:2])  # compiles kernels, where there are any
         started = time.monotonic()
         drawn = torch.cat([network.draw(part) for part in torch.split(context, plan.draw_rows)])
         took = time.monotonic() - started

@@ -26,14 +26,16 @@ _STYLE = {
 _OUTSIDE: Any = {"svg.fonttype": "none", "svg.hashsalt": "fidelity", "font.size": 9, "axes.titlesize": 9}
 
 
-def svg(draw: Callable[[dict[str, Any]], Figure], measured: dict[str, Any]) -> str:
-    """Draw a figure of everything measured of one object, as an SVG element."""
+def svg(draw: Callable[[dict[str, Any]], Figure], measured: dict[str, Any], name: str) -> str:
+    """Draw a figure of everything measured of one object, as an SVG element.
+
+    Several figures stand in one page: `name`, that of the object, keeps the ids inside of them apart.
+    """
     buffer = io.StringIO()
     with mpl.rc_context(_OUTSIDE):
         draw(measured).savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
-    # Several figures stand in one page: names in them must not clash, and the size is the page's.
-    prefix = draw.__name__ + str(abs(hash(text)) % 10**8)
+    prefix = f"{name}_{draw.__name__}_"
     text = re.sub(r'\bid="', f'id="{prefix}', text)
     text = re.sub(r'(url\(#|href="#)', rf"\1{prefix}", text)
     return text[text.index("<svg") :]
@@ -106,7 +108,7 @@ def draw_response(measured: dict[str, Any]) -> Figure:
                 axes[row, column].errorbar(
                     place, y, yerr=error, fmt="o", markersize=3, linewidth=0.9, **_STYLE[name]
                 )
-        labels = [f"{r['low']:g}-{r['high']:g}" if part else r["column"].split("_")[-1] for r in chosen]
+        labels = [_bin(r) if part else r["column"].replace("Flavour", "") for r in chosen]
         for axis in axes[:, column]:
             axis.set_xticks(range(len(chosen)), labels, rotation=60)
         axes[0, column].set_title({"pt": "gen pT [GeV]", "|eta|": "|gen eta|", None: "category"}[part])
@@ -114,6 +116,11 @@ def draw_response(measured: dict[str, Any]) -> Figure:
     axes[1, 0].set_ylabel("half 68 % width")
     axes[0, 0].legend(frameon=False, fontsize=7)
     return figure
+
+
+def _bin(row: dict[str, Any]) -> str:
+    """Label of a bin; the last one of pT ends far above all objects."""
+    return f"> {row['low']:g}" if row["high"] > 1000 else f"{row['low']:g}-{row['high']:g}"
 
 
 def draw_tagging(measured: dict[str, Any]) -> Figure:
@@ -145,7 +152,7 @@ def draw_efficiency(measured: dict[str, Any]) -> Figure:
                 axes[1, column].plot(place, [r[f"{name}_pull"] for r in rows], "o", markersize=3.5, **style)
         axes[1, column].axhspan(-2, 2, color="0.93", zorder=0)
         axes[0, column].set_xticks(place, [])
-        axes[1, column].set_xticks(place, [f"{r['low']:g}-{r['high']:g}" for r in rows], rotation=60)
+        axes[1, column].set_xticks(place, [_bin(r) for r in rows], rotation=60)
         axes[1, column].set_xlabel({"pt": "gen pT [GeV]"}.get(quantity, "|gen eta|"))
     axes[0, 0].set_ylabel("efficiency")
     axes[1, 0].set_ylabel("pull")

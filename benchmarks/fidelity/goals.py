@@ -47,15 +47,23 @@ def goals(name: str, found: dict[str, Any]) -> list[dict[str, Any]]:
 def _agreement(name: str, found: dict[str, Any]) -> list[Goal]:
     tests, most = found["classifier"], MOST_AUC.get(name, OTHER_AUC)
     flash, floor = tests["flash"], tests["full_1"]
-    worst = max(found["distances"], key=lambda row: row["flash"]["ratio"])
-    above = [row["target"] for row in found["distances"] if row["flash"]["ratio"] > WORST_RATIO]
+    rows = found["distances"]
+    worst = max(rows, key=lambda row: row["flash"]["ratio"])
+    above = [row["flash"] for row in rows if row["flash"]["ratio"] > WORST_RATIO]
+    # The ratio of a perfect model scatters by 40 %, however large the samples: of many some are above.
+    beyond = [row for row in above if row["ratio"] - row["ratio_error"] > WORST_RATIO]
+    chance = max(row["full_1"]["ratio"] for row in rows)
     beside = f"{flash['auc']:.3f} ± {flash['error']:.3f} (floor {floor['auc']:.3f})"
-    distance = f"{worst['flash']['ratio']:.1f} ± {worst['flash']['ratio_error']:.1f} ({worst['target']})"
-    if above:
-        distance += f"; {len(above)} of {len(found['distances'])} above"
+    ratio, error = worst["flash"]["ratio"], worst["flash"]["ratio_error"]
+    distance = (
+        f"worst {ratio:.1f} ± {error:.1f} ({worst['target']}; second draw: {chance:.1f}); of {len(rows)} "
+        f"{len(above)} above, {len(beyond)} by more than the error"
+    )
     return [
         Goal(name, f"classifier AUC at most {most}", beside, flash["auc"] <= most),
-        Goal(name, f"every W1 at most {WORST_RATIO:g} times the floor", f"worst {distance}", not above),
+        Goal(
+            name, f"every W1 at most {WORST_RATIO:g} times the floor within its error", distance, not beyond
+        ),
     ]
 
 

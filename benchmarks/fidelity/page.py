@@ -51,7 +51,7 @@ def _object(name: str, measured: dict[str, Any]) -> str:
         parts.append(_competitors(measured, rows))
     for title, draw in FIGURES.items():
         if title != "Tagging" or any(isinstance(v, dict) and v for v in measured.get("tagging", {}).values()):
-            parts += [f"<h3>{title}</h3>", svg(draw, measured), _beside(title, measured)]
+            parts += [f"<h3>{title}</h3>", svg(draw, measured, name), _beside(title, measured)]
     return "\n".join(parts)
 
 

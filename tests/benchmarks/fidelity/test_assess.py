@@ -9,27 +9,34 @@ import pytest
 import torch
 
 from benchmarks.fidelity.__main__ import main
-from benchmarks.fidelity.page import page
+from benchmarks.fidelity.figures import draw_counts, draw_importance, svg
 from benchmarks.fidelity.report import render
+from benchmarks.fidelity.samples import Workplace
+from flashsim.errors import TableError
+from flashsim.modelfile import ObjectModel
 
 
 @pytest.fixture(scope="module")
 def found(made_process, made_models, tmp_path_factory):
     """Give the result of a run, and its folder."""
     threads, output = torch.get_num_threads(), tmp_path_factory.mktemp("fidelity")
-    models = [f"{name}={made_models / name}.safetensors" for name in ("jets", "muons")]
-    recipe = output / "recipe.yaml"
+    model, recipe = made_models / "jets.safetensors", output / "jets.yaml"
     flow = "{layers: 1, width: 8, depth: 1, bins: 4}"
-    pairs = []
-    for name in ("jets", "muons"):
-        recipe = output / f"{name}.yaml"
-        recipe.write_text(f"schema_version: 1\nobject: {name}\nflow: {flow}\n", encoding="utf-8")
-        pairs.append(f"{name}={recipe}")
+    recipe.write_text(f"schema_version: 1\nobject: jets\nflow: {flow}\n", encoding="utf-8")
     folder = str(made_process)
     main(
         [
-            *("--train", folder, "--test", folder, "--left-out", folder, "--models", *models),
-            *("--recipes", *pairs, "--output", str(output), "--objects", "600", "--minutes", "0.01"),
+            *("--train", folder, "--test", folder, "--left-out", folder, "--models", f"jets={model}"),
+            *(
+                "--recipes",
+                f"jets={recipe}",
+                "--output",
+                str(output),
+                "--objects",
+                "600",
+                "--minutes",
+                "0.01",
+            ),
             *("--threads", "1", "--page", str(output / "fidelity.md")),
         ]
     )
@@ -41,7 +48,7 @@ def test_everything_is_measured(found):
     result, _ = found
     assert result["schema_version"] == 1
     for measured in result["objects"].values():
-        assert measured["gen_objects"] > 50
+        assert measured["gen_objects"] > 20
         assert {row["target"] for row in measured["distances"]} >= {"pt", "eta", "phi"}
         assert all(row["floor"]["value"] >= 0.0 for row in measured["distances"])
         assert set(measured["classifier"]) == {"full_1", "fast", "flash"}
@@ -68,16 +75,20 @@ def test_only_events_outside_of_the_training_are_judged(found):
 def test_page_needs_nothing_else(found):
     result, output = found
     html = (output / "fidelity.html").read_text(encoding="utf-8")
-    assert html == page(result)
-    assert html.count("<svg") >= 7 * 2
-    assert not re.search(r'(src|href)="(?!#)', html)
+    assert html.count("<svg") >= 7
+    assert not re.search(r'(src|href)="(?!#|data:)', html)
     assert all(goal["goal"] in html for m in result["objects"].values() for goal in m["goals"])
 
 
 def test_names_inside_of_figures_do_not_clash(found):
-    html = (found[1] / "fidelity.html").read_text(encoding="utf-8")
-    names = re.findall(r'\bid="([^"]+)"', html)
-    assert len(names) == len(set(names))
+    jets = found[0]["objects"]["jets"]
+    drawn = [svg(draw, jets, name) for name in ("jets", "muons") for draw in (draw_importance, draw_counts)]
+    names = [set(re.findall(r'\bid="([^"]+)"', figure)) for figure in drawn]
+    assert all(names)
+    assert sum(map(len, names)) == len(set.union(*names))
+    # Every reference inside of a figure is to a name of its own.
+    for figure, known in zip(drawn, names, strict=True):
+        assert set(re.findall(r'(?:url\(#|href="#)([^")]+)', figure)) <= known
 
 
 def test_markdown_page_has_command_machine_and_goals(found):
@@ -91,16 +102,23 @@ def test_markdown_page_has_command_machine_and_goals(found):
 
 def test_tables_are_found_again(found, made_process, made_models):
     _, output = found
-    made = {path: path.stat().st_mtime_ns for path in output.rglob("tables.json")}
-    assert made
-    models = [f"{name}={made_models / name}.safetensors" for name in ("jets", "muons")]
-    main(
-        [
-            *("--test", str(made_process), "--models", *models, "--output", str(output)),
-            *("--objects", "300", "--skip-competitors", "--threads", "1"),
-        ]
-    )
-    assert {path: path.stat().st_mtime_ns for path in made} == made
+    model = ObjectModel.load(made_models / "jets.safetensors")
+    place = Workplace(output, [model])
+    folder = place.tables(made_process, "full", model.declaration)
+    made = (folder / "tables.json").stat().st_mtime_ns
+    assert place.tables(made_process, "full", model.declaration) == folder
+    assert (folder / "tables.json").stat().st_mtime_ns == made
+
+
+def test_variants_of_other_events_are_refused(made_process, made_models, tmp_path):
+    process = tmp_path / "mixed"
+    process.mkdir()
+    for name in ("gen", "full"):
+        (process / f"{name}.root").symlink_to(made_process / f"{name}.root")
+    (process / "full_1.root").symlink_to(made_process / "other.root")
+    model = ObjectModel.load(made_models / "muons.safetensors")
+    with pytest.raises(TableError, match=r"full_1\.root has not the gen objects of full\.root"):
+        Workplace(tmp_path, [model]).samples([process], model.declaration, [], 100)
 
 
 def test_a_missing_sample_is_named(tmp_path, made_models, capsys):

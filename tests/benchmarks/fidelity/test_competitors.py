@@ -33,13 +33,13 @@ def line():
 def test_everybody_learns_what_the_conditioning_says(plan, line):
     torch.manual_seed(1)
     network = plan.make(2, 2)
-    small = Plan(plan.name, plan.make, batch=256, learning_rate=5e-3)
+    small = Plan(plan.name, plan.make, batch=64, learning_rate=5e-3)
     trained = train_for(
         network, small, Identity(), train=line, validation=line, seconds=60, clock=count().__next__
     )
     drawn = network.draw(line.conditioning)
     assert drawn.shape == (4000, 2)
-    assert trained.rows == 59 * 256
+    assert trained.rows == 59 * 64
     correlation = np.corrcoef(drawn[:, 0], line.conditioning[:, 0])[0, 1]
     assert correlation > 0.5
     assert np.abs(np.corrcoef(drawn[:, 0], line.conditioning[:, 1])[0, 1]) < 0.4
