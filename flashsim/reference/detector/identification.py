@@ -61,6 +61,9 @@ class Identification(Recipe):
     soft_mva: tuple[float, float, float] = Field(
         description="highest score, median distance from it, and spread of the logarithm of that distance"
     )
+    soft_activity: float = Field(
+        default=0.0, description="rise of the logarithm of that distance with ln(1 + relative isolation)"
+    )
     shared: float = Field(ge=0, le=1, description="correlation of the score with the quality of the match")
     track: float = Field(ge=0, le=1, description="correlation of that quality with the quality of the track")
 
@@ -110,7 +113,8 @@ def identification(
     soft = is_tracker & near & passes(response.softId, uniform[:, 5])
     own = np.sqrt(1.0 - response.shared**2) * normal[:, 1] - response.shared * match
     highest, distance, spread = response.soft_mva
-    score = np.maximum(highest - distance * np.exp(spread * own), _NO_SCORE)
+    logarithm_of_distance = spread * own + response.soft_activity * busy
+    score = np.maximum(highest - distance * np.exp(logarithm_of_distance), _NO_SCORE)
     score = np.where(is_global, score, _NO_SCORE)
     least, width = cuts.score
     flags = {

@@ -1,9 +1,10 @@
 """How a muon relates to the reconstructed jet that holds it.
 
 With the rest of the jet ``r = p(raw jet) - p(muon)`` and its calibration c, ``jetRelIso = pT(muon + c r) /
-pT(muon) - 1`` and ``jetPtRelv2 = |p(muon) x r| / |r|``: the definitions of NanoAOD, where jets are calibrated
-without their lepton. The jet is the closest reconstructed one, so its energy response and direction, which
-muons know nothing of, are in both. Without a jet the first is an isolation and the second is zero.
+pT(muon) - 1`` and ``jetPtRelv2 = |p(muon) x r| / |r|``, saturated: the definitions of NanoAOD, where jets are
+calibrated without their lepton. The jet is the closest reconstructed one, so its energy response and
+direction, which muons know nothing of, are in both. Without a jet the first is an isolation and the second
+is zero.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ class JetRelation(Recipe):
     cone: float = Field(gt=0, description="largest distance of the jet's axis")
     energy: float = Field(ge=0, description="spread of the logarithm of corrections made without the muon")
     direction: float = Field(ge=0, description="spread of the logarithm of jetPtRelv2")
+    reach: float = Field(gt=0, le=1, description="largest sine of the angle between the muon and the rest")
 
 
 def jet_relation(
@@ -72,7 +74,10 @@ def jet_relation(
     rest = _momentum(of_jet) - muon
     whole = muon + rest / uncalibrated[:, None]
     length = np.maximum(np.linalg.norm(rest, axis=1), 1e-9)
-    transverse = np.linalg.norm(np.cross(muon, rest), axis=1) / length
+    momentum = np.linalg.norm(muon, axis=1)
+    sine = np.linalg.norm(np.cross(muon, rest), axis=1) / (length * momentum)
+    # Errors of two directions can point anywhere, particles of a jet are near its axis.
+    transverse = momentum * response.reach * np.tanh(sine / response.reach)
     relative_isolation, relative_pt = alone.copy(), np.zeros(len(row))
     relative_isolation[has_jet] = np.hypot(whole[:, 0], whole[:, 1]) / track["pt"][has_jet] - 1.0
     relative_pt[has_jet] = transverse * np.exp(response.direction * normal[has_jet, 1])
