@@ -17,18 +17,19 @@ _HEAD = """\
 # Realism of the reference simulation
 
 How near the detector `full` of the [reference simulation](../reference/README.md) comes to CMS's full
-simulation: quantiles of reconstructed objects in {real} ({real_events} events) against those that `full` makes of
-{events} events from Pythia 8. Where NanoAOD v9 has another branch than the file (`btagDeepFlavCvL`, for
-instance), it is worked out from the file's. Made by `python -m benchmarks.realism`; never edited by hand.
+simulation: quantiles of reconstructed objects in {real} ({real_events} events) against those that `full`
+makes of {events} events from Pythia 8. Where NanoAOD v9 has another branch than the file
+(`btagDeepFlavCvL`, for instance), it is worked out from the file's. Made by `python -m benchmarks.realism`;
+never edited by hand.
 
 It is no simulation of CMS, and this table is no claim that it is: it says that distributions have the right
 place, width, tails and point masses, so that what learns one faces the difficulty of the other.
 
-A number passes if it differs from the real one by no more than {statistical:g} statistical errors of the real
-sample, or by {width:.0%} of the real distribution's width (16 to 84 %); a share of objects by no more than
-{statistical:g} errors, or {share:g}. Groups with fewer than {least} real objects are left out. Quantities with
-point masses (an energy fraction of exactly 0) are compared by the share of objects there, and by the quantiles of
-the others.
+A number passes if it differs from the real one by no more than {statistical:g} statistical errors of the
+real sample, or by {width:.0%} of the real distribution's width (16 to 84 %); a share of objects by no more
+than {statistical:g} errors, or {share:g}. Groups with fewer than {least} real objects are left out.
+Quantities with point masses (an energy fraction of exactly 0) are compared by the share of objects there,
+and by the quantiles of the others. Parameters were set by hand with other events of the same process.
 
 **{passed} of {total} numbers pass ({rate:.1%}).**
 """
@@ -37,13 +38,14 @@ _KNOWN = """\
 ## Known differences
 
 - `puIdDisc` and `btagDeepFlavQG` are not in the real file; their place is set by a v9 file of few jets.
-- Jets without tracks have all taggers at -1 (CSVv2 at -10), as in the newer taggers of CMS; DeepJet of v9 gives
-  them a narrow distribution of its own. DeepJet is therefore not compared for unmatched and forward jets.
+- Jets without tracks have all taggers at -1 (CSVv2 at -10), as in the newer taggers of CMS; DeepJet of v9
+  gives them a narrow distribution of its own. DeepJet is therefore not compared for unmatched and forward
+  jets.
 - CMS's energy fractions add up to 1, and its c-against-b scores follow from the other two; here each has a
-  smearing of its own (about 1 % of a jet's energy is assigned to no kind of particle), so that no column is an
-  exact function of others.
-- Pythia 8 with its own parton distributions and no matching stands for POWHEG: flavours and pT inside the bins
-  differ a little.
+  smearing of its own (about 1 % of a jet's energy is assigned to no kind of particle), so that no column is
+  an exact function of others.
+- Pythia 8 with its own parton distributions and no matching stands for POWHEG: flavours and pT inside the
+  bins differ a little.
 """
 
 
