@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.cards import write_cards
+from benchmarks.fidelity.__main__ import main as judge
 from benchmarks.samples import full_files, load_samples, make_samples
 from flashsim.objects import Split, load_object
 from flashsim.preprocessing.preprocess import preprocess
@@ -77,6 +79,15 @@ def make_model(name: str, tables: Tables, work: Path, models: Path) -> None:
     draw_losses(results, runs / "losses.png")
 
 
+def judgement(folders: dict[str, list[Path]], options: argparse.Namespace) -> list[str]:
+    """Arguments of the fidelity benchmark."""
+    words = ["--train", *map(str, folders["train"]), "--test", *map(str, folders["test"])]
+    words += ["--left-out", str(folders["left_out"][0]), "--output", str(options.work / "fidelity")]
+    words += ["--models", *(f"{name}={options.models / name}.safetensors" for name in options.objects)]
+    page = [] if options.scale < 1.0 else ["--page", str(ROOT / "docs" / "fidelity.md")]
+    return [*words, "--minutes", str(options.minutes), *page]
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(
@@ -90,6 +101,7 @@ def main() -> None:
     )
     parser.add_argument("--objects", nargs="*", default=objects(), help="which to train; all by default")
     parser.add_argument("--workers", type=int, default=2, help="processes that make events")
+    parser.add_argument("--minutes", type=float, default=6.0, help="training of each competing network")
     parser.add_argument("--scale", type=float, default=1.0, help="fraction of the events, for trials")
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
@@ -101,6 +113,9 @@ def main() -> None:
             tables = make_tables(name, full_files(folders["train"]), options.work / "tables" / name)
         with times.step(f"{name} training"):
             make_model(name, tables, options.work, options.models)
+    with times.step("fidelity"):
+        judge(judgement(folders, options))
+    write_cards(options.work / "fidelity" / "fidelity.json", options.models)
 
 
 if __name__ == "__main__":

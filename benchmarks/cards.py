@@ -1,0 +1,97 @@
+"""Write the model cards of the shipped models from the model files and what the fidelity benchmark found.
+
+    python -m benchmarks.cards runs/ship/fidelity/fidelity.json
+
+The cards stand beside the models.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from flashsim.modelfile import ObjectModel
+from flashsim.models import model_files
+
+__all__ = ["card", "write_cards"]
+
+ROOT = Path(__file__).resolve().parent.parent
+CARD = Template((ROOT / "benchmarks" / "model_card.md.txt").read_text(encoding="utf-8"))
+
+
+def card(path: Path, judged: dict[str, Any]) -> str:
+    """Model card of a model file.
+
+    Parameters
+    ----------
+    path
+        The model.
+    judged
+        ``fidelity.json``.
+    """
+    model = ObjectModel.load(path)
+    made, declaration = model.provenance, model.declaration
+    found = judged["objects"][declaration.name]
+    losses = [
+        f"| {network} | {loss['train']:.3f} | {loss['validation']:.3f} "
+        f"| {loss['best_epoch'] + 1} of {loss['epochs']} |"
+        for network, loss in made["losses"].items()
+    ]
+    goals = [f"| {goal['goal']} | {goal['found']} | {_verdict(goal['passed'])} |" for goal in found["goals"]]
+    return CARD.substitute(
+        name=declaration.name,
+        collection=declaration.collection,
+        gen=declaration.gen,
+        files=", ".join(f"`{name}`" for name in made["files"]),
+        processes=", ".join(sorted({name.partition("/")[0] for name in made["files"]})),
+        version=model.nanoaod_version,
+        **{f"{split}_events": f"{made['events'][split]:,}" for split in ("train", "validation")},
+        **{kind: f"{made[kind]['train']:,}" for kind in ("gen_objects", "reconstructed", "fakes")},
+        seed=made["recipe"]["seed"],
+        parameters=", ".join(f"{network} {count:,}" for network, count in model.parameters().items()),
+        megabytes=f"{path.stat().st_size / 1e6:.2f}",
+        date=made["date"],
+        seconds=f"{made['wall_time_s']:.0f}",
+        machine=made["machine"],
+        losses="\n".join(losses),
+        objects=f"{found['gen_objects']:,}",
+        judged=judged["date"],
+        judge_machine=judged["machine"],
+        goals="\n".join(goals),
+        targets=", ".join(f"`{declaration.collection}_{t.branch}`" for t in declaration.targets),
+    )
+
+
+def _verdict(passed: bool | None) -> str:
+    return {True: "reached", False: "**not reached**", None: "not measured"}[passed]
+
+
+def write_cards(fidelity: Path, models: Path) -> list[Path]:
+    """Write the card of every model of a folder beside it."""
+    judged = json.loads(fidelity.read_text(encoding="utf-8"))
+    cards = []
+    for path in model_files([models]):
+        cards.append(path.with_suffix(".md"))
+        cards[-1].write_text(card(path, judged), encoding="utf-8")
+    return cards
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("fidelity", type=Path, help="fidelity.json")
+    parser.add_argument(
+        "--models", type=Path, default=ROOT / "flashsim" / "models", help="folder of the models"
+    )
+    options = parser.parse_args()
+    for path in write_cards(options.fidelity, options.models):
+        print(path)
+
+
+if __name__ == "__main__":
+    main()
