@@ -1,0 +1,7 @@
+"""Analysis of generated files."""
+
+from __future__ import annotations
+
+from flashsim.analysis.oversampled import OversampledHistogram
+
+__all__ = ["OversampledHistogram"]
