@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--test", type=Path, nargs="+", required=True, help="held-out processes")
     parser.add_argument("--left-out", type=Path, help="a process that is not in the training")
     parser.add_argument(
-        "--models", nargs="*", default=[], metavar="OBJECT=FILE", help="default: shipped ones"
+        "--models", nargs="*", default=[], metavar="OBJECT=FILE", help="what is judged; default: shipped"
     )
     parser.add_argument("--recipes", nargs="*", default=[], metavar="OBJECT=FILE", help="training recipes")
     parser.add_argument("--output", type=Path, required=True, help="folder of results, tables and files")

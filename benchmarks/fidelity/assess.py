@@ -50,7 +50,7 @@ class Options:
     output
         Folder of tables, generated files and results.
     models
-        Model file by object; the shipped ones for all others.
+        Model file by object, which are then all that is judged; the shipped ones where none is named.
     recipes
         Training recipe by object, for FlashSim's flow in the contest; the shipped ones for all others.
     objects
