@@ -1,0 +1,25 @@
+"""Generate on a Slurm cluster: python slurm.py --jobs 50 -- --input 'gen_*.root' --output simulated/."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+
+from dask_jobqueue import SLURMCluster
+
+parser = argparse.ArgumentParser(description="Start Dask workers as Slurm jobs and generate on them.")
+parser.add_argument("--jobs", type=int, default=10, help="most jobs at a time")
+parser.add_argument("--queue", help="partition")
+parser.add_argument("--walltime", default="02:00:00")
+parser.add_argument("arguments", nargs="+", help="arguments of 'flashsim generate', after --")
+options = parser.parse_args()
+
+# One core, one thread, one file at a time; the folder must be on a file system that all nodes see.
+cluster = SLURMCluster(
+    cores=1, processes=1, memory="3GB", queue=options.queue, walltime=options.walltime, python=sys.executable
+)
+cluster.adapt(minimum=1, maximum=options.jobs)
+with cluster:
+    command = ["flashsim", "generate", "--dask", cluster.scheduler_address, *options.arguments]
+    sys.exit(subprocess.run(command, check=False).returncode)
