@@ -62,3 +62,11 @@ def generated(make_generator, made_nanoaod, tmp_path_factory):
     path = tmp_path_factory.mktemp("generated") / "flash.root"
     summary = make_generator().run(made_nanoaod, path, keep=["HLT_*", "Electron_*"], command="flashsim test")
     return summary, path
+
+
+@pytest.fixture(scope="session")
+def generated_alone(make_generator, made_nanoaod, content, tmp_path_factory):
+    """Give the content of what one process generates from the made file."""
+    path = tmp_path_factory.mktemp("alone") / "out.root"
+    make_generator().run(made_nanoaod, path)
+    return content(path)

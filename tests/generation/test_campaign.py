@@ -43,14 +43,6 @@ def jobs(made_nanoaod, tmp_path):
     return made
 
 
-@pytest.fixture(scope="module")
-def expected(make_generator, made_nanoaod, content, tmp_path_factory):
-    """Give the content of one output."""
-    path = tmp_path_factory.mktemp("expected") / "out.root"
-    make_generator().run(made_nanoaod, path)
-    return content(path)
-
-
 def run(jobs, settings, *, order=None, **options):
     reports = []
     outcomes = run_campaign(jobs, settings, order=order or Order(), report=reports.append, **options)
@@ -58,11 +50,11 @@ def run(jobs, settings, *, order=None, **options):
     return outcomes
 
 
-def assert_all_there(jobs, content, expected):
+def assert_all_there(jobs, content, generated_alone):
     folder = jobs[0][1].parent
     assert sorted(folder.iterdir()) == sorted(output for _, output in jobs)
     for _, output in jobs:
-        assert content(output) == expected
+        assert content(output) == generated_alone
 
 
 def kill_once(flag):
@@ -85,21 +77,21 @@ def sleep_with_a_part(folder):
 
 
 @pytest.mark.parametrize("workers", [2, 3])
-def test_workers_change_nothing(jobs, settings, content, expected, workers):
+def test_workers_change_nothing(jobs, settings, content, generated_alone, workers):
     """Neither where files are shared out, nor where the events of one are."""
     for some in (jobs[:1], jobs[:workers]):
         outcomes = run(some, settings, workers=workers, order=Order(force=True))
         assert [o.attempts for o in outcomes] == [1] * len(some)
         assert [o.error for o in outcomes] == [None] * len(some)
-        assert_all_there(some, content, expected)
+        assert_all_there(some, content, generated_alone)
 
 
 @pytest.mark.parametrize("chunk", [7, 100])
-def test_neither_do_pieces(jobs, made_models, content, expected, chunk):
+def test_neither_do_pieces(jobs, made_models, content, generated_alone, chunk):
     seen = []
     settings = Settings(models=(str(made_models),), threads=1, chunk=chunk)
     run(jobs[:1], settings, workers=2, progress=lambda *told: seen.append(told))
-    assert_all_there(jobs[:1], content, expected)
+    assert_all_there(jobs[:1], content, generated_alone)
     assert seen[0] == (jobs[0][0], 0, 240)
     assert seen[-1] == (jobs[0][0], 240, 240)
     assert len(seen) > 3
@@ -107,19 +99,19 @@ def test_neither_do_pieces(jobs, made_models, content, expected, chunk):
 
 @pytest.mark.parametrize("overlap", [None, 2])
 @pytest.mark.usefixtures("_threads_restored")
-def test_neither_do_threads(jobs, made_models, content, expected, overlap):
+def test_neither_do_threads(jobs, made_models, content, generated_alone, overlap):
     run(jobs[:1], Settings(models=(str(made_models),), threads=overlap, chunk=50))
-    assert_all_there(jobs[:1], content, expected)
+    assert_all_there(jobs[:1], content, generated_alone)
 
 
-def test_finished_files_are_left_alone(jobs, settings, content, expected):
+def test_finished_files_are_left_alone(jobs, settings, content, generated_alone):
     run(jobs[:2], settings)
     times = [output.stat().st_mtime_ns for _, output in jobs[:2]]
     outcomes = run(jobs, settings, order=Order(resume=True))
     assert [o.summary.reused for o in outcomes] == [True, True, False, False]
     assert [output.stat().st_mtime_ns for _, output in jobs[:2]] == times
     assert outcomes[0].summary.objects == outcomes[2].summary.objects
-    assert_all_there(jobs, content, expected)
+    assert_all_there(jobs, content, generated_alone)
 
 
 @pytest.mark.parametrize("change", [{"seed": 2}, {"oversample": 2}, {"version": "v12"}, {"keep": ("HLT*",)}])
@@ -142,14 +134,14 @@ def test_neither_are_files_of_something_else(jobs, settings):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_file_that_fails_is_tried_again_and_told(jobs, settings, content, expected, workers):
+def test_a_file_that_fails_is_tried_again_and_told(jobs, settings, content, generated_alone, workers):
     Path(jobs[1][0]).unlink()
     Path(jobs[1][0]).write_bytes(b"no ROOT file")
     outcomes = run(jobs, settings, workers=workers, retries=2)
     assert [o.attempts for o in outcomes] == [1, 3, 1, 1]
     assert isinstance(outcomes[1].error, InputFileError)
     assert outcomes[1].reason.startswith(f"{jobs[1][0]}: is not a ROOT file")
-    assert_all_there([jobs[0], *jobs[2:]], content, expected)
+    assert_all_there([jobs[0], *jobs[2:]], content, generated_alone)
     lines = table(outcomes).splitlines()
     assert [line.split()[1] for line in lines[1:5]] == ["done", "failed", "done", "done"]
     assert lines[-1].split() == ["total", "3", "done,", "1", "failed", "6", "720"]
