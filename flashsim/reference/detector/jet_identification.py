@@ -151,7 +151,9 @@ def _pileup_latent(jets: JetCauses, seen: Mapping[str, NDArray[Any]], draws: Dra
     latent -= p.lepton * np.square(jets.lepton)
     latent -= p.neighbours * seen["leak"] + p.density * (jets.density - 1.0)
     like_pileup = draws.uniform[0] < p.tail_fraction * np.exp(-p.tail_slope * log_pt) * tracker
-    return np.clip(latent + like_pileup * p.tail * np.log(draws.uniform[1]), -_MOST_LATENT, _MOST_LATENT)
+    latent += like_pileup * p.tail * np.log(draws.uniform[1])
+    clipped: Floats = np.clip(latent, -_MOST_LATENT, _MOST_LATENT)
+    return clipped
 
 
 def _pileup_flag(pt: Floats, abs_eta: Floats, discriminant: Floats, p: PileupId) -> NDArray[np.int64]:

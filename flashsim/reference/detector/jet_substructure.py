@@ -228,4 +228,5 @@ def _number(
     towers = typical + m.forward_slope * (particles - typical) + m.forward_spread * draws.normal[10]
     # Rounded at random, so that a mixture of particles and towers has no preferred numbers.
     cells = np.floor(np.maximum((1.0 - tracker) * towers, 0.0) + draws.uniform[1]).astype(np.int64)
-    return np.minimum(1 + tracks + others + cells, _MOST_CONSTITUENTS)
+    number: NDArray[np.int64] = np.minimum(1 + tracks + others + cells, _MOST_CONSTITUENTS)
+    return number
