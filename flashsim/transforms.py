@@ -37,13 +37,18 @@ Floats = NDArray[np.float64]
 
 Scale = Literal["linear", "abs", "log", "log1p"]
 
-MAX_KNOTS = 1000
-"""Equally spaced knots of a fitted distribution function between two point masses; tails get a few more."""
+MAX_KNOTS = 250
+"""Equally spaced knots of a fitted distribution function, shared by the pieces between point masses.
+
+Tails get a few more. More would smooth what a flow smooths anyway, and make models larger: the inverse
+undoes exactly what the transform does, however many knots it has.
+"""
 
 _SMALLEST_PROBABILITY = 1e-7
 _ATOM_FRACTION = 0.005
 _ATOM_COUNT = 10
 _ROWS_PER_KNOT = 5
+_LEAST_KNOTS = 8
 
 
 def wrap_angle(phi: Floats) -> Floats:
@@ -207,7 +212,8 @@ class QuantileNormal:
         for piece in range(len(starts)):
             start, stop = int(starts[piece]), int(stops[piece])
             if stop > start:
-                x, u = _continuous_piece(data[start:stop])
+                most = max(_LEAST_KNOTS, MAX_KNOTS * (stop - start) // len(data))
+                x, u = _continuous_piece(data[start:stop], most)
                 values.append(x)
                 probabilities.append((start + u * (stop - start)) / len(data))
             if piece < len(edges):
@@ -269,13 +275,13 @@ def normal_quantile(u: Floats) -> Floats:
     return ndtri(np.clip(u, _SMALLEST_PROBABILITY, 1.0 - _SMALLEST_PROBABILITY))
 
 
-def _continuous_piece(data: Floats) -> tuple[Floats, Floats]:
+def _continuous_piece(data: Floats, most: int) -> tuple[Floats, Floats]:
     """Quantile knots of sorted values between two atoms: values, and probabilities in [0, 1].
 
     The outermost knots are halved until they hold as few rows as allowed: the piece between the last two
     would otherwise spread a heavy tail evenly up to the largest value.
     """
-    knots = int(np.clip(len(data) // _ROWS_PER_KNOT, 2, MAX_KNOTS))
+    knots = int(np.clip(len(data) // _ROWS_PER_KNOT, 2, most))
     halvings = max(0, int(np.log2(len(data) / (knots * _ROWS_PER_KNOT))))
     tail = 0.5 ** np.arange(1, halvings + 1) / (knots - 1)
     u = np.concatenate(([0.0], tail[::-1], np.linspace(0.0, 1.0, knots)[1:-1], 1.0 - tail, [1.0]))
