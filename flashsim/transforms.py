@@ -48,7 +48,8 @@ _SMALLEST_PROBABILITY = 1e-7
 _ATOM_FRACTION = 0.005
 _ATOM_COUNT = 10
 _ROWS_PER_KNOT = 5
-_LEAST_KNOTS = 8
+_LEAST_KNOTS = 4
+_DECIMALS = 9  # of probabilities: far below what any sample can tell, and half of the digits in a model file
 
 
 def wrap_angle(phi: Floats) -> Floats:
@@ -213,13 +214,13 @@ class QuantileNormal:
             start, stop = int(starts[piece]), int(stops[piece])
             if stop > start:
                 most = max(_LEAST_KNOTS, MAX_KNOTS * (stop - start) // len(data))
-                x, u = _continuous_piece(data[start:stop], most)
+                x, u = _continuous_piece(data[start:stop], most, start == 0, stop == len(data))
                 values.append(x)
                 probabilities.append((start + u * (stop - start)) / len(data))
             if piece < len(edges):
                 values.append(np.repeat(distinct[is_atom][piece], 2))
                 probabilities.append(np.array([edges[piece], ends[piece]]) / len(data))
-        return cls(np.concatenate(values), np.concatenate(probabilities))
+        return cls(np.concatenate(values), np.round(np.concatenate(probabilities), _DECIMALS))
 
     def bounds(self, column: NDArray[np.floating]) -> tuple[Floats, Floats]:
         """Probabilities below and up to each value: equal except at atoms. Shape (N,) each."""
@@ -275,16 +276,26 @@ def normal_quantile(u: Floats) -> Floats:
     return ndtri(np.clip(u, _SMALLEST_PROBABILITY, 1.0 - _SMALLEST_PROBABILITY))
 
 
-def _continuous_piece(data: Floats, most: int) -> tuple[Floats, Floats]:
+def _continuous_piece(data: Floats, most: int, first: bool, last: bool) -> tuple[Floats, Floats]:
     """Quantile knots of sorted values between two atoms: values, and probabilities in [0, 1].
 
-    The outermost knots are halved until they hold as few rows as allowed: the piece between the last two
-    would otherwise spread a heavy tail evenly up to the largest value.
+    At the ends of the distribution, in its first and last piece, knots are halved until they hold as few rows
+    as allowed: the piece between the last two would otherwise spread a heavy tail evenly up to the largest
+    value.
     """
     knots = int(np.clip(len(data) // _ROWS_PER_KNOT, 2, most))
     halvings = max(0, int(np.log2(len(data) / (knots * _ROWS_PER_KNOT))))
     tail = 0.5 ** np.arange(1, halvings + 1) / (knots - 1)
-    u = np.concatenate(([0.0], tail[::-1], np.linspace(0.0, 1.0, knots)[1:-1], 1.0 - tail, [1.0]))
+    none = tail[:0]
+    u = np.concatenate(
+        (
+            [0.0],
+            tail[::-1] if first else none,
+            np.linspace(0.0, 1.0, knots)[1:-1],
+            1.0 - tail if last else none,
+            [1.0],
+        )
+    )
     return np.quantile(data, u), u
 
 
