@@ -1,4 +1,4 @@
-"""How commands talk to a terminal: progress bars, notes, errors, and being stopped.
+"""How commands talk to a terminal: options, progress bars, notes, errors, and being stopped.
 
 Results go to stdout; everything here goes to stderr.
 """
@@ -9,7 +9,9 @@ import logging
 import signal
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from flashsim.errors import FlashSimError
 
@@ -19,7 +21,12 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress
 
-__all__ = ["note", "progress_bars", "run"]
+__all__ = ["Force", "Seed", "note", "progress_bars", "run"]
+
+
+Force = Annotated[bool, typer.Option("--force", "-f", help="Replace an output that exists.")]
+Seed = Annotated[int, typer.Option(help="The same seed gives the same events.", min=0)]
+"""Options that several commands have."""
 
 
 class _Stopped(BaseException):

@@ -12,12 +12,14 @@ from typing import get_args
 
 import numpy as np
 import pytest
+import yaml
 
 from flashsim import cli, models
 from flashsim.generation.generate import DEFAULT_CHUNK
 from flashsim.modelfile import ObjectModel
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.nanoaod.writing import COMPRESSIONS, NanoWriter
+from flashsim.recipes import read_yaml, recipe_path
 
 HEAVY = {
     "awkward",
@@ -100,7 +102,7 @@ def test_help_is_quick():
 def test_help(flashsim):
     status, out, err = flashsim("--help")
     assert (status, err) == (0, "")
-    for command in ("generate", "preprocess", "train", "inspect", "gen", "reference"):
+    for command in ("generate", "preprocess", "train", "inspect", "gen", "reference", "validate"):
         assert command in out
         status, text, _ = flashsim(command, "-h")
         assert status == 0
@@ -361,3 +363,41 @@ def test_made_file_is_no_accident(made_nanoaod):
     for column in found.values():
         matched = np.concatenate([np.asarray(event) for event in column]) >= 0
         assert 0.3 < matched.mean() < 1.0
+
+
+@pytest.fixture
+def few_targets(folder):
+    """A user's own declaration: muons with five targets."""
+    content = read_yaml(recipe_path("preprocessing", "muons"))
+    content["targets"] = content["targets"][:5]
+    Path("few.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    return "few.yaml"
+
+
+def test_validate(flashsim, folder, made_process, few_targets):
+    full, other, fast = (made_process / f"{name}.root" for name in ("full", "full_1", "fast"))
+    arguments = ("validate", full, other, "--third", fast, "--object", few_targets, "--output", "report.html")
+    status, out, err = flashsim(*arguments)
+    assert (status, err) == (0, "")
+    assert out.startswith("report.html: ")
+    assert {path.name for path in folder.iterdir()} == {"few.yaml", "report.html", "report.json"}
+    found = json.loads(Path("report.json").read_text(encoding="utf-8"))
+    assert found["files"] == {"reference": "full.root", "candidate": "full_1.root", "third": "fast.root"}
+    assert_refused(flashsim(*arguments), "report.html: exists already")
+
+
+def test_validate_tells_by_its_exit_status(flashsim, folder, made_process, few_targets):
+    full = made_process / "full.root"
+    with NanoFile(full) as file, NanoWriter("wrong.root") as writer:
+        arrays = file.read(list(file.branches))
+        writer.tree("Events", list(file.branches.values()))
+        writer.extend("Events", arrays | {"Muon_ptErr": 3.0 * arrays["Muon_ptErr"]})
+
+    def validate(candidate, *options):
+        return flashsim("validate", full, candidate, "--object", few_targets, "-fo", "r.html", *options)[:2]
+
+    assert validate(full, "--fail-above", "amber")[0] == 0
+    status, out = validate("wrong.root", "--fail-above", "amber")
+    assert status == 1
+    assert "red: muons, Distributions, Muon_ptErr" in out
+    assert validate("wrong.root")[0] == 0

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from benchmarks.fidelity.classifier import two_sample_test
 from benchmarks.fidelity.competitors import COMPETITORS, Plan, flashsim_competitor
-from benchmarks.fidelity.distances import Drawn, Floor, distances, summary
 from benchmarks.fidelity.encodings import Quantile, Smeared
-from benchmarks.fidelity.features import columns_for_trees
+from flashsim.analysis.statistics.classifier import two_sample_test
+from flashsim.analysis.statistics.distances import Drawn, Floor, distances, summary
+from flashsim.analysis.statistics.residuals import columns_for_trees
 from flashsim.codec import ConditioningCodec
 from flashsim.flows import Sampler
 

@@ -12,13 +12,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.fidelity.samples import Columns, residual, residual_relation
+from flashsim.analysis.statistics.residuals import residual, residual_relation
 from flashsim.codec import TargetCodec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from benchmarks.fidelity.observables import ByHand
+    from benchmarks.fidelity.samples import Columns
     from flashsim.objects import Target
 
 __all__ = ["Encoding", "Quantile", "Smeared"]

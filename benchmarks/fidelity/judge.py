@@ -7,23 +7,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.fidelity.classifier import two_sample_test
-from benchmarks.fidelity.correlations import difference, spearman
 from benchmarks.fidelity.counting import binned_efficiency, closure
-from benchmarks.fidelity.distances import Drawn, distances, floor, summary
-from benchmarks.fidelity.features import column_groups, columns_for_trees
-from benchmarks.fidelity.response import responses, slices
-from benchmarks.fidelity.tagging import Scores, efficiency_at, roc, roc_area
 from benchmarks.fidelity.violations import violations
+from flashsim.analysis.statistics.classifier import two_sample_test
+from flashsim.analysis.statistics.correlations import difference, spearman
+from flashsim.analysis.statistics.distances import Drawn, distances, floor, summary
+from flashsim.analysis.statistics.residuals import column_groups, columns_for_trees
+from flashsim.analysis.statistics.response import responses, slices
+from flashsim.analysis.statistics.tagging import Scores, efficiency_at, roc, roc_area
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from benchmarks.fidelity.distances import Floor
-    from benchmarks.fidelity.observables import Observables, Tagging
+    from benchmarks.fidelity.observables import Observables
     from benchmarks.fidelity.samples import Columns, Sample
+    from flashsim.analysis.statistics.distances import Floor
+    from flashsim.analysis.validation.recipe import Tagging
     from flashsim.modelfile import ObjectModel
     from flashsim.objects import Target
 

@@ -1,15 +1,20 @@
-"""What is looked at: bins, tagging, and the prototype's transforms, read from ``observables.yaml``."""
+"""What is looked at: bins and tagging as in a validation, and the prototype's transforms."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from flashsim.analysis.validation.recipe import load_validation
 from flashsim.recipes import Recipe, load_recipe
 
-__all__ = ["ByHand", "ObjectObservables", "Observables", "Tagging", "load_observables"]
+if TYPE_CHECKING:
+    from flashsim.analysis.validation.recipe import Tagging
+
+__all__ = ["ByHand", "ObjectObservables", "Observables", "load_observables"]
 
 
 class ByHand(Recipe):
@@ -22,34 +27,29 @@ class ByHand(Recipe):
     zeros_below: float | None = Field(default=None, description="logarithms below this are zeros, smeared")
 
 
-class Tagging(Recipe):
-    """A flavour tag: its score, and which conditioning columns tell the truth."""
-
-    scores: list[str] = Field(min_length=1, description="targets; the first that a model has is used")
-    signal: str = Field(description="conditioning column that is 1 for signal")
-    backgrounds: dict[str, str | list[str]] = Field(
-        description="column that is 1 for background, or the columns that are all 0"
-    )
-    min_pt: float = Field(description="smallest reconstructed pT in GeV")
-    max_eta: float = Field(description="largest magnitude of the reconstructed eta")
-    mistags: list[float] = Field(description="background efficiencies at which signal efficiencies are given")
-
-
-class ObjectObservables(Recipe):
-    """What is special to an object."""
-
-    tagging: Tagging | None = Field(default=None, description="flavour tag, if it has one")
-    by_hand: dict[str, ByHand] = Field(default={}, description="the prototype's transforms, by target")
-
-
-class Observables(Recipe):
-    """Content of ``observables.yaml``."""
+class _Prototype(Recipe):
+    """Content of ``prototype.yaml``."""
 
     schema_version: Literal[1] = Field(description="version of this format")
-    pt_edges: list[float] = Field(description="bins of gen pT in GeV")
-    eta_edges: list[float] = Field(description="bins of the magnitude of gen eta")
-    count_thresholds: list[float] = Field(description="pT in GeV above which objects are counted")
-    objects: dict[str, ObjectObservables] = Field(description="by name of the declaration")
+    by_hand: dict[str, dict[str, ByHand]] = Field(description="transforms by object and target")
+
+
+@dataclass(frozen=True)
+class ObjectObservables:
+    """What is special to an object: its flavour tag, and the prototype's transforms by target."""
+
+    tagging: Tagging | None = None
+    by_hand: dict[str, ByHand] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Observables:
+    """Bins of gen pT in GeV and of |gen eta|, pT above which objects are counted, and objects by name."""
+
+    pt_edges: list[float]
+    eta_edges: list[float]
+    count_thresholds: list[float]
+    objects: dict[str, ObjectObservables]
 
     def of(self, name: str) -> ObjectObservables:
         """Look up what is special to an object; nothing for one that is not listed."""
@@ -57,5 +57,11 @@ class Observables(Recipe):
 
 
 def load_observables() -> Observables:
-    """Read the file beside this module."""
-    return load_recipe(Observables, Path(__file__).with_name("observables.yaml"))
+    """Read the shipped validation recipe, and the file beside this module."""
+    shipped = load_validation()
+    prototype = load_recipe(_Prototype, Path(__file__).with_name("prototype.yaml")).by_hand
+    objects = {
+        name: ObjectObservables(shipped.of(name).tagging, prototype.get(name, {}))
+        for name in {*shipped.objects, *prototype}
+    }
+    return Observables(shipped.pt_edges, shipped.eta_edges, shipped.count_thresholds, objects)

@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from flashsim.analysis.statistics.residuals import residual
 from flashsim.errors import InputFileError, TableError
 from flashsim.generation.generate import Generator
 from flashsim.generation.recipe import load_output
 from flashsim.preprocessing.preprocess import EVENT_IDS, preprocess
 from flashsim.tables import SPLITS, read_description, read_table
-from flashsim.transforms import Relation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from flashsim.modelfile import ObjectModel
     from flashsim.objects import ObjectDeclaration, Target
 
-__all__ = ["VARIANTS", "Columns", "Sample", "Workplace", "joined", "residual", "residual_relation"]
+__all__ = ["VARIANTS", "Columns", "Sample", "Workplace", "joined"]
 
 _log = logging.getLogger(__name__)
 
@@ -32,18 +32,6 @@ Columns = dict[str, NDArray[np.float64]]
 
 VARIANTS = ("full", "full_1", "fast")
 """Files of a process beside ``gen.root``: the reference, a second draw of it, and a fast detector."""
-
-
-def residual_relation(target: Target) -> Relation:
-    """Relation of a target to gen, but a plain ratio where that is an excess over a threshold."""
-    return Relation("ratio", floor=target.floor) if target.relation == "excess" else target.transform
-
-
-def residual(target: Target, values: NDArray[np.float64], gen: Columns) -> NDArray[np.float64]:
-    """Value relative to the gen object, shape (N,): what a spectrum would hide."""
-    if target.reference is None:
-        return values
-    return residual_relation(target).forward(values, gen[target.reference])
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.fidelity.classifier import two_sample_test
+from flashsim.analysis.statistics.classifier import two_sample_test
 
 
 def sample(rng, rows, shift=0.0):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from benchmarks.fidelity.correlations import difference, spearman
+from flashsim.analysis.statistics.correlations import difference, spearman
 
 
 def test_agrees_with_scipy():

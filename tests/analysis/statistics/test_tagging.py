@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from benchmarks.fidelity.tagging import Scores, efficiency_at, roc, roc_area
+from flashsim.analysis.statistics.tagging import Scores, efficiency_at, roc, roc_area
 
 
 def scores(rng, signal=400, background=600, decimals=6):

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.fidelity.response import LEAST, responses, slices
+from flashsim.analysis.statistics.response import LEAST, responses, slices
 
 
 def made(rng, width):

@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import wasserstein_distance
 
-from benchmarks.fidelity.distances import Drawn, distances, floor, wasserstein
+from flashsim.analysis.statistics.distances import (
+    Drawn,
+    distances,
+    floor,
+    separations,
+    split_floor,
+    wasserstein,
+)
 
 
 def drawn(rng, events, shift=0.0):
@@ -72,3 +79,37 @@ def test_a_constant_has_no_distance_from_itself():
     same = Drawn(np.ones(10), np.arange(10))
     assert distances(same, {"it": same}, 10, discrete=True)["it"].value == 0.0
     assert floor(same, same, 10, discrete=True).value == pytest.approx(0.0, abs=1e-12)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.integers(1, 40))
+def test_the_largest_gap_is_that_of_the_shares_up_to_any_value(seed, n, m):
+    rng = np.random.default_rng(seed)
+    one, two = rng.normal(size=n).round(1), rng.normal(size=m).round(1)
+    gaps = [abs(np.mean(one <= value) - np.mean(two <= value)) for value in (*one, *two)]
+    samples = [Drawn(values, np.arange(len(values))) for values in (one, two)]
+    found = separations(samples[0], {"it": samples[1]}, max(n, m), discrete=True)["it"]
+    assert found.ks == pytest.approx(max(gaps), abs=1e-9)
+
+
+def test_a_sample_of_the_same_events_is_compared_without_what_it_shares():
+    rng = np.random.default_rng(6)
+    one = drawn(rng, 2000)
+    moved = Drawn(one.values + 0.2, one.event)
+    elsewhere = Drawn(moved.values, one.event + 2000)
+    same, apart = (
+        separations(one, {"it": it}, 4000, discrete=False)["it"].wasserstein for it in (moved, elsewhere)
+    )
+    assert same.value == pytest.approx(apart.value)
+    assert same.error < 0.2 * apart.error
+
+
+@pytest.mark.parametrize("size", [6000, 1500])
+def test_halves_of_the_reference_tell_what_a_draw_of_it_would_give(size):
+    rng = np.random.default_rng(7)
+    reference = drawn(rng, 3000)
+    w1, ks = split_floor(reference, {"it": size}, 3000, discrete=False)["it"]
+    draws = [
+        separations(reference, {"it": drawn(rng, size // 2)}, 3000, discrete=False)["it"] for _ in range(6)
+    ]
+    assert w1.value == pytest.approx(np.mean([draw.wasserstein.value for draw in draws]), rel=0.6)
+    assert ks.value == pytest.approx(np.mean([draw.ks for draw in draws]), rel=0.6)

@@ -1,0 +1,272 @@
+"""The whole report: files in, HTML page and JSON out."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import logging
+import os
+import time
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flashsim.analysis.validation.comparison import CANDIDATE, REFERENCE, THIRD, Comparison
+from flashsim.analysis.validation.lights import LIGHTS
+from flashsim.analysis.validation.recipe import load_validation
+from flashsim.analysis.validation.samples import common_columns, read_sample
+from flashsim.errors import InputFileError, MissingDependencyError, OutputFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from flashsim.analysis.validation.comparison import Section
+    from flashsim.analysis.validation.lights import Light, Row
+    from flashsim.analysis.validation.recipe import ValidationRecipe
+    from flashsim.objects import ObjectDeclaration
+
+__all__ = ["SCHEMA_VERSION", "ObjectReport", "Report", "validate"]
+
+SCHEMA_VERSION = 1
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ObjectReport:
+    """All comparisons of one object.
+
+    Parameters
+    ----------
+    name, collection
+        Of the object.
+    sections
+        Figures and their lines of the table, in the order of the page.
+    objects
+        Reconstructed objects by role of the sample.
+    events, shared
+        Events by role, and the share of them that are gen events of the reference.
+    left_out
+        Targets and conditioning variables that a file lacks.
+    """
+
+    name: str
+    collection: str
+    sections: list[Section]
+    objects: dict[str, int]
+    events: dict[str, int]
+    shared: dict[str, float]
+    left_out: list[str]
+
+    @property
+    def rows(self) -> list[Row]:
+        """Lines of the table."""
+        return [row for section in self.sections for row in section.rows]
+
+
+@dataclass(frozen=True)
+class Report:
+    """A validation.
+
+    Parameters
+    ----------
+    files
+        By role; the first is the reference.
+    objects
+        What was found of each object.
+    recipe
+        What was looked at.
+    seconds
+        How long it took.
+    """
+
+    files: dict[str, str]
+    objects: list[ObjectReport]
+    recipe: ValidationRecipe
+    seconds: float
+
+    @property
+    def rows(self) -> list[Row]:
+        """Lines of the table, of all objects."""
+        return [row for part in self.objects for row in part.rows]
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Names of the samples in figures: those of the files, or roles where these are alike."""
+        stems = {role: Path(path).stem for role, path in self.files.items()}
+        return stems if len(set(stems.values())) == len(stems) else {role: role for role in stems}
+
+    def lights(self, role: str = CANDIDATE) -> dict[Light, int]:
+        """Count the lights of a sample."""
+        count = Counter(row.found[role].light for row in self.rows)
+        return {light: count[light] for light in reversed(LIGHTS)}
+
+    def is_above(self, light: Light) -> bool:
+        """Whether the candidate has a light that is worse."""
+        return any(LIGHTS.index(row.found[CANDIDATE].light) > LIGHTS.index(light) for row in self.rows)
+
+    def as_json(self) -> dict[str, Any]:
+        """JSON form."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "flashsim": version("flashsim"),
+            "date": datetime.now(UTC).date().isoformat(),
+            "seconds": round(self.seconds, 1),
+            "files": {role: Path(path).name for role, path in self.files.items()},
+            "lights": {role: self.lights(role) for role in self.files if role != REFERENCE},
+            "recipe": self.recipe.model_dump(),
+            "table": [row.as_json() for row in self.rows],
+            "objects": {
+                part.name: {
+                    "collection": part.collection,
+                    "events": part.events,
+                    "shared_gen_events": part.shared,
+                    "reconstructed": part.objects,
+                    "left_out": part.left_out,
+                    "figures": {
+                        section.anchor: {"topic": section.topic, "title": section.title, **section.data}
+                        for section in part.sections
+                    },
+                }
+                for part in self.objects
+            },
+        }
+
+
+def validate(
+    reference: str,
+    candidate: str,
+    declarations: Sequence[ObjectDeclaration],
+    output: Path,
+    *,
+    third: str | None = None,
+    recipe: ValidationRecipe | None = None,
+    force: bool = False,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Report:
+    """Compare the objects of NanoAOD files and write the report.
+
+    Parameters
+    ----------
+    reference, candidate
+        Paths or URLs of files of the same gen events, or of the same process.
+    declarations
+        The objects.
+    output
+        The HTML page; the JSON has its name with another suffix.
+    third
+        A third file, which is shown beside the candidate.
+    recipe
+        What is looked at; the shipped recipe if there is none.
+    force
+        Replace a report that is there.
+    progress
+        Called with what is done, and how much of how much.
+
+    Raises
+    ------
+    InputFileError
+        If a file cannot be read, or lacks what an object needs.
+    OutputFileError
+        If the output exists and is not to be replaced, is no HTML file, or cannot be written.
+    MissingDependencyError
+        If scikit-learn is not installed.
+    """
+    started = time.monotonic()
+    _check_output(output, force=force)
+    if importlib.util.find_spec("sklearn") is None:
+        msg = "the classifier test needs scikit-learn: install it with pip install 'flashsim[analysis]'"
+        raise MissingDependencyError(msg)
+    files = {REFERENCE: str(reference), CANDIDATE: str(candidate)}
+    files |= {} if third is None else {THIRD: str(third)}
+    recipe = recipe or load_validation()
+    tell = progress or (lambda *_: None)
+    objects = [_compare(files, declaration, recipe, tell) for declaration in declarations]
+    report = Report(files, objects, recipe, time.monotonic() - started)
+    _write(report, output)
+    return report
+
+
+def _compare(
+    files: Mapping[str, str],
+    declaration: ObjectDeclaration,
+    recipe: ValidationRecipe,
+    tell: Callable[[str, int, int], None],
+) -> ObjectReport:
+    # Only here, so that a mistake in the files shows before scikit-learn and scipy are imported.
+    from flashsim.analysis.validation import distributions, reconstruction, together  # noqa: PLC0415
+
+    selected = common_columns(declaration, list(files.values()))
+    if not selected.targets:
+        msg = f"{files[CANDIDATE]}: has no target of {declaration.name} that the reference has, too"
+        raise InputFileError(msg)
+    samples = {
+        role: read_sample(path, selected, progress=partial(tell, f"{declaration.name}, {role}"))
+        for role, path in files.items()
+    }
+    comparison = Comparison.of(selected, recipe, samples)
+    parts = (
+        together.classifier,
+        reconstruction.efficiencies,
+        reconstruction.unmatched,
+        reconstruction.numbers,
+        reconstruction.response,
+        together.tagging,
+        together.correlations,
+        together.contours,
+        distributions.distributions,
+    )
+    sections: list[Section] = []
+    for number, part in enumerate(parts):
+        started = time.monotonic()
+        sections.extend(part(comparison))
+        _log.info("%s: %s in %.1f s", declaration.name, part.__name__, time.monotonic() - started)
+        tell(f"{declaration.name}, comparisons", number + 1, len(parts))
+    return ObjectReport(
+        name=declaration.name,
+        collection=declaration.collection,
+        sections=sections,
+        objects={role: len(sample.reco_event) for role, sample in samples.items()},
+        events={role: len(sample.events) for role, sample in samples.items()},
+        shared=comparison.shared(),
+        left_out=selected.left_out,
+    )
+
+
+def _check_output(output: Path, *, force: bool) -> None:
+    if output.suffix != ".html":
+        msg = f"{output}: the report is a page, expected a name that ends with .html"
+        raise OutputFileError(msg)
+    if not output.parent.is_dir():
+        msg = f"{output}: the folder {output.parent} does not exist; make it first"
+        raise OutputFileError(msg)
+    for path in (output, output.with_suffix(".json")):
+        if path.exists() and not force:
+            msg = f"{path}: exists already; name another output or add --force"
+            raise OutputFileError(msg)
+
+
+def _write(report: Report, output: Path) -> None:
+    """Write both files under other names first: a report is whole or not there."""
+    from flashsim.analysis.validation.page import page  # noqa: PLC0415  # matplotlib
+
+    contents = {
+        output.with_suffix(".json"): json.dumps(report.as_json(), allow_nan=False) + "\n",
+        output: page(report),
+    }
+    parts = {path: path.with_name(f".{path.name}.{os.getpid()}.part") for path in contents}
+    try:
+        for path, content in contents.items():
+            parts[path].write_text(content, encoding="utf-8")
+        for path, part in parts.items():
+            part.replace(path)
+    except OSError as error:
+        msg = f"{output}: cannot be written ({error.strerror or error})"
+        raise OutputFileError(msg) from error
+    finally:
+        for part in parts.values():
+            part.unlink(missing_ok=True)

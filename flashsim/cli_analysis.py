@@ -1,0 +1,75 @@
+"""Commands of the analysis stage, which `flashsim.cli` offers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from flashsim.console import Force, progress_bars
+
+__all__ = ["COMMANDS"]
+
+
+def validate(
+    *,
+    reference: Annotated[str, typer.Argument(help="NanoAOD that is taken for the truth.")],
+    candidate: Annotated[str, typer.Argument(help="NanoAOD that is judged.")],
+    third: Annotated[str | None, typer.Option(help="NanoAOD that is shown beside the candidate.")] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The page; a JSON file stands beside it.")],
+    objects: Annotated[
+        list[str] | None,
+        typer.Option("--object", help="jets, muons or your own YAML file; default: all shipped objects."),
+    ] = None,
+    recipe: Annotated[
+        str, typer.Option(help="Your own YAML file of what is looked at and where lights change.")
+    ] = "validation",
+    fail_above: Annotated[
+        Literal["green", "amber"] | None,
+        typer.Option(help="Exit with status 1 if a light of the candidate is worse."),
+    ] = None,
+    force: Force = False,
+) -> None:
+    """Compare the objects of NanoAOD files with those of a reference (needs the extra 'analysis').
+
+    The files hold the same gen events, or events of the same process. Writes one HTML page with everything
+    in it, and a JSON file.
+
+    Example: flashsim validate full.root flash.root --third fast.root --output report.html
+    """
+    from flashsim.analysis.validation import load_validation
+    from flashsim.analysis.validation import validate as compare
+    from flashsim.inspection import shipped_objects
+    from flashsim.objects import load_object
+
+    declarations = [load_object(name) for name in objects] if objects else shipped_objects()
+    with progress_bars("") as progress:
+        bars: dict[str, Any] = {}
+
+        def report(name: str, done: int, total: int) -> None:
+            if name not in bars:
+                bars[name] = progress.add_task(name, total=total, note="")
+            progress.update(bars[name], completed=done)
+
+        found = compare(
+            reference,
+            candidate,
+            declarations,
+            output,
+            third=third,
+            recipe=load_validation(recipe),
+            force=force,
+            progress=report,
+        )
+    counts = ", ".join(f"{number} {light}" for light, number in found.lights().items() if number)
+    typer.echo(f"{output}: {counts} of {len(found.rows)} comparisons")
+    for row in found.rows:
+        if row.found["candidate"].light == "red":
+            typer.echo(f"  red: {row.object}, {row.topic}, {row.quantity}")
+    if fail_above is not None and found.is_above(fail_above):
+        raise typer.Exit(1)
+
+
+COMMANDS = (validate,)
+"""In the order of the help."""
