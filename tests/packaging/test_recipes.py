@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from flashsim.analysis.validation import load_validation
 from flashsim.gencollections import GenView
 from flashsim.generation.recipe import load_output
 from flashsim.objects import load_object
@@ -44,6 +45,10 @@ def test_output_recipes_are_valid(name):
     assert "event" in load_output(name).copied
 
 
+def test_the_validation_recipe_is_valid():
+    assert load_validation("validation").objects.keys() == {load_object(name).name for name in OBJECTS}
+
+
 @pytest.mark.parametrize("name", shipped("reference"))
 def test_detectors_are_valid(name):
     recipe = load_detector(name)
@@ -57,5 +62,5 @@ def test_every_object_has_a_training_recipe():
 
 
 def test_no_stage_has_recipes_that_nothing_checks():
-    checked = {"preprocessing", "training", "generation", "reference"}
+    checked = {"preprocessing", "training", "generation", "analysis", "reference"}
     assert [stage for stage in STAGES if stage not in checked and shipped(stage)] == []
