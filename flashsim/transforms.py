@@ -220,7 +220,8 @@ class QuantileNormal:
             if piece < len(edges):
                 values.append(np.repeat(distinct[is_atom][piece], 2))
                 probabilities.append(np.array([edges[piece], ends[piece]]) / len(data))
-        return cls(np.concatenate(values), np.round(np.concatenate(probabilities), _DECIMALS))
+        rounded = np.round(np.concatenate(probabilities), _DECIMALS).astype(np.float64)
+        return cls(np.concatenate(values), rounded)
 
     def bounds(self, column: NDArray[np.floating]) -> tuple[Floats, Floats]:
         """Probabilities below and up to each value: equal except at atoms. Shape (N,) each."""
