@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flashsim.analysis.validation.recipe import ValidationRecipe
 from flashsim.generation.recipe import OutputRecipe, load_output
 from flashsim.modelfile import ObjectModel
 from flashsim.objects import ObjectDeclaration, Target, load_object
@@ -34,7 +35,7 @@ ROOT = Path(__file__).resolve().parents[1]
 OBJECTS = ("jets", "muons")
 PAGES = (
     *(ROOT / stage / "README.md" for stage in ("preprocessing", "training", "generation")),
-    ROOT / "docs" / "models.md",
+    *(ROOT / "docs" / page for page in ("models.md", "validation.md")),
 )
 """Pages with tables."""
 
@@ -231,7 +232,9 @@ def _kind(entry: dict[str, Any]) -> str:
         return ", ".join(map(code, values))
     kind = entry.get("type")
     if kind == "array":
-        return "pair of numbers" if "prefixItems" in entry else f"list of {_kind(entry['items'])}"
+        pair = entry.get("prefixItems", [{}])[0].get("type")
+        pairs = {"number": "pair of numbers", "string": "pair of texts"}
+        return pairs[pair] if pair else f"list of {_kind(entry['items'])}"
     if kind == "object":
         return f"mapping of names to {_kind(entry['additionalProperties'])}"
     limits = [f"{sign} {number(entry[key])}" for key, sign in BOUNDS.items() if key in entry]
@@ -248,6 +251,7 @@ def _blocks() -> dict[str, Callable[[], str]]:
         "copied branches": copied,
         "cross references": links,
         "models": models,
+        "validation keys": partial(fields, ValidationRecipe),
     }
     for name in OBJECTS:
         declaration = load_object(name)
