@@ -46,6 +46,8 @@ def response(comparison: Comparison) -> Iterator[Section]:
             role: (s.residual(target), _gen_columns(s, categories)) for role, s in comparison.samples.items()
         }
         bins = responses(samples, wanted, REFERENCE)
+        if not bins:
+            continue
         name, anchor = comparison.branch(target), comparison.anchor(Topic.RESPONSE, branch)
         found = {
             role: [one for row in bins for one in _response_differences(row, role)]

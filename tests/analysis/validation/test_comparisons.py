@@ -113,6 +113,11 @@ def test_few_objects_have_no_light(compare, make_sample):
     assert {one.light for one in found.values()} == {"none"}
 
 
+def test_a_response_without_enough_objects_is_not_drawn(compare, make_sample):
+    few = make_sample(0, events=20)
+    assert list(reconstruction.response(compare(few, few))) == []
+
+
 def test_values_that_are_no_numbers_are_set_aside(compare, reference, make_sample):
     broken = make_sample(1)
     broken.reco["mass"][::7] = np.nan
