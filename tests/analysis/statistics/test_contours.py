@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flashsim.analysis.statistics.contours import Regions, plane_edges
@@ -14,6 +14,7 @@ def regions(x, y):
     return Regions.of(x, y, LEVELS, plane_edges(x), plane_edges(y))
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(50, 400))
 def test_regions_hold_at_least_their_share_and_are_nested(seed, n):
     rng = np.random.default_rng(seed)

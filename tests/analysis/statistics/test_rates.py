@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flashsim.analysis.statistics.rates import Tally, rates
@@ -16,6 +16,7 @@ def trials(rng, efficiency, event=None):
     return Tally.of_trials(event, np.zeros(len(event), dtype=np.int64), passed, (EVENTS, 1))
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_rates_are_shares(seed):
     rng = np.random.default_rng(seed)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flashsim.analysis.validation.lights import CHANCE, Difference, Found, light_of, severity
@@ -13,6 +13,7 @@ LIMITS = Limits(green=0.1, amber=0.3)
 SIZES = st.floats(0.0, 10.0)
 
 
+@settings(deadline=None)
 @given(SIZES, SIZES, SIZES)
 def test_what_chance_gives_is_green(floor, error, share):
     value = floor + CHANCE * error * min(share, 1.0)
@@ -27,6 +28,7 @@ def test_lights_change_at_the_limits(beyond, light):
     assert light_of(found) == light
 
 
+@settings(deadline=None)
 @given(SIZES, SIZES)
 def test_a_larger_difference_is_no_less_severe(one, more):
     assert severity(Difference("ks", one + more, 0.0), LIMITS) >= severity(Difference("ks", one, 0.0), LIMITS)
