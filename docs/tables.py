@@ -186,10 +186,12 @@ def models() -> str:
     for path in sorted((ROOT / "flashsim" / "models").glob("*.safetensors")):
         model = ObjectModel.load(path)
         made, flow = model.provenance, model.provenance["losses"]["flow"]
+        # A file in a folder is a draw or a part of the sample that the folder is named for.
+        samples = dict.fromkeys(name.partition("/")[0] for name in made["files"])
         rows.append(
             (
                 f"[{path.stem}](../flashsim/models/{path.stem}.md)",
-                f"{', '.join(made['files'])} ({model.nanoaod_version})",
+                f"{', '.join(samples)} ({model.nanoaod_version})",
                 " / ".join(str(made["events"][split]) for split in SPLITS),
                 str(made["reconstructed"]["train"]),
                 str(sum(model.parameters().values())),
