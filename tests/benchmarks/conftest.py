@@ -1,4 +1,4 @@
-"""Benchmarks stand beside the package and are not installed with it: their tests find them in the checkout."""
+"""Benchmarks are not installed with the package: their tests find them in the checkout."""
 
 from __future__ import annotations
 
