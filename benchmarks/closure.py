@@ -27,8 +27,9 @@ from flashsim.generation.recipe import load_output
 from flashsim.modelfile import ObjectModel
 from flashsim.models import model_files
 from flashsim.nanoaod.reading import NanoFile
+from flashsim.noise import EVENT_IDS
 from flashsim.preprocessing.matching import match
-from flashsim.preprocessing.preprocess import EVENT_IDS, gen_branches, gen_chunk
+from flashsim.preprocessing.preprocess import gen_branches, gen_chunk
 from flashsim.tables import read_table
 
 if TYPE_CHECKING:

@@ -22,8 +22,9 @@ from flashsim.modelfile import FORMAT_VERSION, ObjectModel, read_header
 from flashsim.models import shipped_models
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.nanoaod.schema import detect_version
+from flashsim.noise import EVENT_IDS
 from flashsim.objects import ObjectDeclaration, load_object
-from flashsim.preprocessing.preprocess import EVENT_IDS, gen_branches
+from flashsim.preprocessing.preprocess import gen_branches
 from flashsim.recipes import read_yaml, recipe_folder
 from flashsim.rendering import render
 

@@ -12,14 +12,15 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["closest", "jets_that_are_leptons", "lepton_origin", "ring_sum"]
+__all__ = ["closest", "delta_phi", "jets_that_are_leptons", "lepton_origin", "ring_sum"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 
 @numba.njit(cache=True)
-def _delta_phi(a: float, b: float) -> float:
+def delta_phi(a: float, b: float) -> float:
+    """Difference of two azimuths, in [-pi, pi)."""
     return (a - b + math.pi) % (2.0 * math.pi) - math.pi
 
 
@@ -67,7 +68,7 @@ def closest(  # noqa: PLR0917  # numba has no keyword-only arguments
                 for j in range(other_offsets[event], other_offsets[event + 1]):
                     if same and i == j:
                         continue
-                    d = math.hypot(eta[i] - other_eta[j], _delta_phi(phi[i], other_phi[j]))
+                    d = math.hypot(eta[i] - other_eta[j], delta_phi(phi[i], other_phi[j]))
                     after_last = d > last_distance or (d == last_distance and j > last_row)
                     if d < cone and after_last and d < best_distance:
                         best_distance, best_row = d, j
@@ -96,7 +97,7 @@ def ring_sum(  # noqa: PLR0917
     for event in range(len(offsets) - 1):
         for i in range(offsets[event], offsets[event + 1]):
             for j in range(other_offsets[event], other_offsets[event + 1]):
-                d = math.hypot(eta[i] - other_eta[j], _delta_phi(phi[i], other_phi[j]))
+                d = math.hypot(eta[i] - other_eta[j], delta_phi(phi[i], other_phi[j]))
                 if inner <= d < outer:
                     total[i] += other_pt[j]
     return total
@@ -120,7 +121,7 @@ def jets_that_are_leptons(  # noqa: PLR0917
     for event in range(len(offsets) - 1):
         for i in range(offsets[event], offsets[event + 1]):
             for j in range(lepton_offsets[event], lepton_offsets[event + 1]):
-                d = math.hypot(eta[i] - lepton_eta[j], _delta_phi(phi[i], lepton_phi[j]))
+                d = math.hypot(eta[i] - lepton_eta[j], delta_phi(phi[i], lepton_phi[j]))
                 if d < cone and lepton_pt[j] >= min_share * pt[i]:
                     is_lepton[i] = True
     return is_lepton

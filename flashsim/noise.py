@@ -22,7 +22,10 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Stream", "event_hash"]
+__all__ = ["EVENT_IDS", "Stream", "event_hash"]
+
+EVENT_IDS = ("run", "luminosityBlock", "event")
+"""Branches that name an event, in the order that `event_hash` takes them."""
 
 _MULTIPLIER_0 = np.uint64(0xD2511F53)
 _MULTIPLIER_1 = np.uint64(0xCD9E8D57)

@@ -14,7 +14,8 @@ from flashsim.analysis.statistics.residuals import residual
 from flashsim.errors import InputFileError, TableError
 from flashsim.generation.generate import Generator
 from flashsim.generation.recipe import load_output
-from flashsim.preprocessing.preprocess import EVENT_IDS, preprocess
+from flashsim.noise import EVENT_IDS
+from flashsim.preprocessing.preprocess import preprocess
 from flashsim.tables import SPLITS, read_description, read_table
 
 if TYPE_CHECKING:

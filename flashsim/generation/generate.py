@@ -22,8 +22,8 @@ from flashsim.generation.simulate import ObjectSimulator
 from flashsim.generation.stream import read_ahead, write_behind
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.nanoaod.writing import NanoWriter
-from flashsim.noise import event_hash
-from flashsim.preprocessing.preprocess import EVENT_IDS, gen_chunk
+from flashsim.noise import EVENT_IDS, event_hash
+from flashsim.preprocessing.preprocess import gen_chunk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -13,7 +13,8 @@ from flashsim.errors import InputFileError
 from flashsim.generation.oversampling import plan_oversampling, refuse_oversampled
 from flashsim.nanoaod.branch import Branch
 from flashsim.nanoaod.schema import VERSIONS, counter_titles, detect_version, load_schema, mantissa_bits
-from flashsim.preprocessing.preprocess import EVENT_IDS, gen_branches, require_branches
+from flashsim.noise import EVENT_IDS
+from flashsim.preprocessing.preprocess import gen_branches, require_branches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -16,7 +16,7 @@ from flashsim.errors import InputFileError
 from flashsim.genview import build_gen_view, gen_view_branches
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.nanoaod.schema import detect_version
-from flashsim.noise import Stream, event_hash
+from flashsim.noise import EVENT_IDS, Stream, event_hash
 from flashsim.preprocessing.features import GenChunk, conditioning_branches, conditioning_columns
 from flashsim.preprocessing.matching import match
 from flashsim.tables import SPLITS, TableDescription, TableWriter
@@ -29,9 +29,7 @@ if TYPE_CHECKING:
 
     from flashsim.objects import ObjectDeclaration, Split
 
-__all__ = ["EVENT_IDS", "gen_branches", "gen_chunk", "preprocess", "require_branches"]
-
-EVENT_IDS = ("run", "luminosityBlock", "event")
+__all__ = ["gen_branches", "gen_chunk", "preprocess", "require_branches"]
 
 _log = logging.getLogger(__name__)
 

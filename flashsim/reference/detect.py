@@ -15,6 +15,7 @@ from flashsim.errors import InputFileError
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.nanoaod.schema import counter_titles, load_schema
 from flashsim.nanoaod.writing import NanoWriter
+from flashsim.noise import EVENT_IDS
 from flashsim.objects import load_object
 from flashsim.recipes import parse_recipe, read_yaml, recipe_path
 from flashsim.reference.detector.events import VERSION, reconstruct, reconstructed_branches
@@ -37,7 +38,6 @@ DEFAULT_CHUNK = 5_000
 PROVENANCE = "flashsim_reference"
 """Name of the text in an output, a TObjString of JSON, that says how it was made."""
 
-_EVENT_IDS = ("run", "luminosityBlock", "event")
 _OBJECTS = {"Jet": "jets", "Muon": "muons"}
 
 
@@ -192,11 +192,11 @@ def _chunks(
         raise InputFileError(msg)
     pairs = zip(
         source.chunks(list(source.branches), size),
-        beside.chunks([*_EVENT_IDS, *HIDDEN_BRANCHES], size),
+        beside.chunks([*EVENT_IDS, *HIDDEN_BRANCHES], size),
         strict=True,
     )
     for (_, stop, arrays), (_, _, unseen) in pairs:
-        for name in _EVENT_IDS:
+        for name in EVENT_IDS:
             if not np.array_equal(np.asarray(arrays[name]), np.asarray(unseen[name])):
                 msg = (
                     f"{beside.path}: '{name}' differs from that of {source.path}; make the two files together"

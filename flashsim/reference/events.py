@@ -80,7 +80,7 @@ def generate_gen(
         require(package)
     sections: list[CrossSection] = []
     with GenFile(output, hidden=hidden, force=force) as file:
-        for columns, section in _blocks(settings, seed, events, workers):
+        for columns, section in _blocks(settings, seed, events, workers, hidden=hidden is not None):
             file.extend(columns)
             sections.append(section)
             if progress is not None:
@@ -93,10 +93,12 @@ def _provenance(settings: Path, seed: int) -> dict[str, Any]:
     return {"command_file": settings.name, "settings": text, "seed": seed}
 
 
-def _blocks(settings: Path, seed: int, events: int, workers: int) -> Iterator[tuple[Columns, CrossSection]]:
+def _blocks(
+    settings: Path, seed: int, events: int, workers: int, *, hidden: bool
+) -> Iterator[tuple[Columns, CrossSection]]:
     """Yield all blocks in order, made by this process or by several."""
     tasks = [
-        _Block(settings, seed, number, first=start + 1, events=min(EVENTS_PER_BLOCK, events - start))
+        _Block(settings, seed, number, start + 1, min(EVENTS_PER_BLOCK, events - start), hidden)
         for number, start in enumerate(range(0, events, EVENTS_PER_BLOCK))
     ]
     if workers == 1 or len(tasks) == 1:
@@ -123,13 +125,14 @@ def _blocks(settings: Path, seed: int, events: int, workers: int) -> Iterator[tu
 
 @dataclass(frozen=True)
 class _Block:
-    """A unit of work: `events` events from event number `first` on."""
+    """A unit of work: `events` events from event number `first` on, with hidden variables if wanted."""
 
     settings: Path
     seed: int
     number: int
     first: int
     events: int
+    hidden: bool
 
 
 def _generate(block: _Block) -> tuple[Columns, CrossSection]:
@@ -138,7 +141,7 @@ def _generate(block: _Block) -> tuple[Columns, CrossSection]:
     parts = []
     first = block.first
     for batch in generator.batches(block.events):
-        parts.append(event_columns(batch, block.seed, first))
+        parts.append(event_columns(batch, block.seed, first, hidden=block.hidden))
         first += batch.record.events
     columns = {name: ak.concatenate([part[name] for part in parts]) for name in parts[0]}
     return columns, generator.cross_section()

@@ -185,8 +185,8 @@ class GenFile:
             self._beside.tree("Events", (*_EVENT_IDS, *HIDDEN_BRANCHES), title="Events")
 
 
-def event_columns(batch: GeneratedEvents, seed: int, first: int) -> Columns:
-    """All branches of a batch, with NanoAOD's precision, and the hidden variables.
+def event_columns(batch: GeneratedEvents, seed: int, first: int, *, hidden: bool) -> Columns:
+    """All branches of a batch, with NanoAOD's precision, and the hidden variables if wanted.
 
     Parameters
     ----------
@@ -196,6 +196,8 @@ def event_columns(batch: GeneratedEvents, seed: int, first: int) -> Columns:
         Of pileup and vertices.
     first
         Number of the batch's first event in the file, from 1.
+    hidden
+        Whether hidden variables are wanted: they cost time that a gen-level file alone need not take.
     """
     event = np.arange(first, first + batch.record.events, dtype=np.uint64)
     run = np.full(len(event), _RUN, dtype=np.uint32)
@@ -221,7 +223,7 @@ def event_columns(batch: GeneratedEvents, seed: int, first: int) -> Columns:
     columns |= pileup(seed, run, luminosity_block, event)
     schema = load_schema(_VERSION)
     stored = {name: _stored(values, schema[name]) for name, values in columns.items()}
-    return stored | hidden_variables(batch.record, jets, particles)
+    return stored | hidden_variables(batch.record, jets, particles) if hidden else stored
 
 
 def _stored(values: Any, branch: Branch) -> ak.Array:

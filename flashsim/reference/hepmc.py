@@ -99,7 +99,7 @@ def convert_hepmc(
         weights = dict(zip(branches, reader.weight_names[1:], strict=True))
         with GenFile(output, hidden=hidden, force=force, weights=weights) as file:
             for batch, values in reader.batches(events):
-                columns = event_columns(batch, seed, file.events + 1)
+                columns = event_columns(batch, seed, file.events + 1, hidden=hidden is not None)
                 columns |= dict(zip(branches, values[:, 1:].T.astype(np.float32), strict=True))
                 file.extend(columns)
                 if progress is not None:

@@ -15,9 +15,10 @@ import awkward as ak
 import numba
 import numpy as np
 
+from flashsim.kernels import delta_phi
 from flashsim.nanoaod.branch import Branch
 from flashsim.reference.genjets import visible
-from flashsim.reference.status import is_hadron
+from flashsim.reference.status import StatusFlag, is_hadron
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -79,7 +80,6 @@ _HADRON_PT, _HADRON_ETA = 3.0, 2.4
 _CALORIMETER_ETA = 5.0
 _TAG_PT = 1.0
 _CHARGED_HADRON, _NEUTRAL_HADRON, _ELECTRON, _PHOTON, _MUON, _OTHER = range(6)
-_IS_LAST_COPY = 1 << 13
 
 
 def hidden(record: EventRecord, jets: GenJets, particles: GenParticles) -> dict[str, Any]:
@@ -175,7 +175,7 @@ def _leptons(record: EventRecord, particles: GenParticles, kind: NDArray[np.int8
     chosen = (
         ((code == 11) | (code == 13))
         & (branches["GenPart_status"] == 1)
-        & ((branches["GenPart_statusFlags"] & _IS_LAST_COPY) > 0)
+        & ((branches["GenPart_statusFlags"] & int(StatusFlag.IS_LAST_COPY)) > 0)
     )
     index = ak.local_index(branches["GenPart_pdgId"])[chosen]
     place = particles.places[ak.to_numpy(ak.flatten(chosen))]
@@ -233,8 +233,7 @@ def _transverse_impact(record: EventRecord) -> NDArray[np.float64]:
 
 @numba.njit(cache=True)
 def _distance(eta, phi, other_eta, other_phi):  # type: ignore[no-untyped-def]  # numba  # noqa: ANN001, ANN202
-    dphi = (phi - other_phi + math.pi) % (2.0 * math.pi) - math.pi
-    return math.sqrt((eta - other_eta) ** 2 + dphi**2)
+    return math.sqrt((eta - other_eta) ** 2 + delta_phi(phi, other_phi) ** 2)
 
 
 @numba.njit(cache=True)

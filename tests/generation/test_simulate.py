@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from flashsim.errors import InputFileError
 from flashsim.generation.simulate import ObjectSimulator
 from flashsim.nanoaod.reading import NanoFile
-from flashsim.noise import event_hash
-from flashsim.preprocessing.preprocess import EVENT_IDS, gen_chunk
+from flashsim.noise import EVENT_IDS, event_hash
+from flashsim.preprocessing.preprocess import gen_chunk
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,10 @@ from flashsim.codec import ConditioningCodec
 from flashsim.collection import Collection
 from flashsim.conditioning import Activity, Angle, Bits, Categories, Closest, EventValue, GenField, TurnOn
 from flashsim.nanoaod.reading import NanoFile
+from flashsim.noise import EVENT_IDS
 from flashsim.objects import load_object
 from flashsim.preprocessing.features import GenChunk, conditioning_branches, conditioning_columns
-from flashsim.preprocessing.preprocess import EVENT_IDS, gen_branches, gen_chunk
+from flashsim.preprocessing.preprocess import gen_branches, gen_chunk
 from flashsim.recipes import recipe_folder
 
 SHIPPED = sorted(p.stem for p in recipe_folder("preprocessing").glob("*.yaml") if p.stem != "gen")

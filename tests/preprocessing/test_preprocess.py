@@ -9,9 +9,10 @@ import pytest
 
 from flashsim.errors import InputFileError, OutputFileError
 from flashsim.nanoaod.reading import NanoFile
+from flashsim.noise import EVENT_IDS
 from flashsim.objects import ObjectDeclaration, load_object
 from flashsim.preprocessing.features import conditioning_columns
-from flashsim.preprocessing.preprocess import EVENT_IDS, gen_branches, gen_chunk, preprocess
+from flashsim.preprocessing.preprocess import gen_branches, gen_chunk, preprocess
 from flashsim.tables import KINDS, SPLITS, read_description, read_table
 
 MATCHED = {

@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from flashsim.collection import Collection
+from flashsim.kernels import delta_phi
 from flashsim.recipes import Recipe
 from flashsim.reference.detector import jet_energy, jet_identification, jet_substructure
 from flashsim.reference.detector import taggers as tagging
@@ -127,8 +128,7 @@ def _neighbours(offsets, eta, phi, pt, width):  # type: ignore[no-untyped-def]  
     for event in range(len(offsets) - 1):
         for i in range(offsets[event], offsets[event + 1]):
             for j in range(offsets[event], i):
-                dphi = (phi[i] - phi[j] + math.pi) % (2.0 * math.pi) - math.pi
-                square = ((eta[i] - eta[j]) ** 2 + dphi**2) / width**2
+                square = ((eta[i] - eta[j]) ** 2 + delta_phi(phi[i], phi[j]) ** 2) / width**2
                 if square < 25.0:
                     weight = math.exp(-0.5 * square)
                     result[i] += weight * pt[j]

@@ -10,7 +10,7 @@ import numpy as np
 from flashsim.collection import Collection, flat_column
 from flashsim.gencollections import GenView
 from flashsim.genview import build_gen_view, gen_view_branches
-from flashsim.noise import Stream, event_hash
+from flashsim.noise import EVENT_IDS, Stream, event_hash
 from flashsim.reference.hidden import BRANCHES
 
 if TYPE_CHECKING:
@@ -36,13 +36,12 @@ _VIEW = GenView.model_validate(
         },
     }
 )
-_EVENT_IDS = ("run", "luminosityBlock", "event")
 _SCALARS = (
     *("Pileup_nTrueInt", "Pileup_nPU", "Pileup_pudensity"),
     *("GenMET_pt", "GenMET_phi", "GenVtx_x", "GenVtx_y", "GenVtx_z"),
 )
 
-GEN_BRANCHES: tuple[str, ...] = (*_EVENT_IDS, *_SCALARS, *gen_view_branches(_VIEW))
+GEN_BRANCHES: tuple[str, ...] = (*EVENT_IDS, *_SCALARS, *gen_view_branches(_VIEW))
 """Branches that a detector reads of the gen-level file."""
 
 HIDDEN_BRANCHES: tuple[str, ...] = tuple(branch.name for branch in BRANCHES)
@@ -104,7 +103,7 @@ def read_truth(gen: Mapping[str, ak.Array], hidden: Mapping[str, ak.Array]) -> T
         if name.startswith("HiddenEvent_")
     }
     return Truth(
-        key=event_hash(*(np.asarray(gen[name]) for name in _EVENT_IDS)),
+        key=event_hash(*(np.asarray(gen[name]) for name in EVENT_IDS)),
         jets=jets,
         leptons=Collection(offsets, of_particle | columns),
         event=event,
