@@ -69,6 +69,9 @@ class ConditioningCodec:
         return cls({name: Standard.from_json(form) for name, form in content.items()})
 
 
+_GOLDEN = 0.6180339887498949
+
+
 def allows(target: Target, values: NDArray[Any]) -> NDArray[np.bool_]:
     """Tell which NanoAOD values, shape (N,), the declaration of a target allows; NaN is never allowed."""
     if target.values is not None:
@@ -93,10 +96,15 @@ class TargetCodec:
         The declarations, in the order of the matrix.
     transforms
         A fitted transform a target.
+    bits
+        Bits of the mantissa that each target is stored with, or none for all. A stored value stands for all
+        that are rounded to it, so `bounds` gives the probabilities of these: what a flow learns has no trace
+        of the rounding, which generation does again. Needed for fitting only; model files do not keep it.
     """
 
     targets: tuple[Target, ...]
     transforms: tuple[QuantileNormal, ...]
+    bits: tuple[int | None, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.targets) != len(self.transforms):
@@ -104,7 +112,13 @@ class TargetCodec:
             raise ValueError(msg)
 
     @classmethod
-    def fit(cls, targets: Sequence[Target], columns: Columns, gen: Columns) -> TargetCodec:
+    def fit(
+        cls,
+        targets: Sequence[Target],
+        columns: Columns,
+        gen: Columns,
+        bits: Sequence[int | None] = (),
+    ) -> TargetCodec:
         """Fit to NanoAOD values by branch and gen values by field, all of shape (N,).
 
         Raises
@@ -113,23 +127,28 @@ class TargetCodec:
             If there are no rows, or a value is not finite.
         """
         transforms = []
-        for target in targets:
+        known = tuple(bits) or (None,) * len(targets)
+        for target, kept in zip(targets, known, strict=True):
             try:
-                related = _related(target, columns, gen)
+                low, high = _cells(target, columns, gen, kept)
+                # Evenly over the cells: a sequence of low discrepancy, the same every time.
+                related = low + (high - low) * (np.arange(len(low)) * _GOLDEN % 1.0)
                 fitted = QuantileNormal.fit(related, discrete=target.is_discrete, atoms=target.special)
                 transforms.append(fitted)
             except ValueError as error:
                 msg = f"the tables cannot tell how the target '{target.branch}' is distributed: {error}"
                 raise TableError(msg) from error
-        return cls(tuple(targets), tuple(transforms))
+        return cls(tuple(targets), tuple(transforms), known)
 
     def bounds(self, columns: Columns, gen: Columns) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Probabilities below and up to each value, shape (N, D) each; see `QuantileNormal.bounds`."""
-        pairs = [
-            transform.bounds(_related(target, columns, gen))
-            for target, transform in zip(self.targets, self.transforms, strict=True)
-        ]
-        return np.stack([low for low, _ in pairs], axis=1), np.stack([high for _, high in pairs], axis=1)
+        known = self.bits or (None,) * len(self.targets)
+        lows, highs = [], []
+        for target, transform, kept in zip(self.targets, self.transforms, known, strict=True):
+            low, high = _cells(target, columns, gen, kept)
+            lows.append(transform.bounds(low)[0])
+            highs.append(transform.bounds(high)[1])
+        return np.stack(lows, axis=1), np.stack(highs, axis=1)
 
     def encode(self, columns: Columns, gen: Columns, uniform: NDArray[np.float64]) -> NDArray[np.float64]:
         """Map to standard normal values, shape (N, D); `uniform` of that shape spreads point masses."""
@@ -144,6 +163,24 @@ class TargetCodec:
             reference = _reference(target, gen, len(normal))
             decoded[target.branch] = _allowed(target, target.transform.inverse(relative, reference))
         return decoded
+
+
+def _cells(
+    target: Target, columns: Columns, gen: Columns, bits: int | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Give the ends of the interval that is rounded to each value, as the transform sees them."""
+    related = _related(target, columns, gen)
+    if bits is None or target.is_discrete:
+        return related, related
+    values = np.asarray(columns[target.branch], dtype=np.float64)
+    # Mantissas of frexp are from 0.5 to 1: the last bit after the leading one is worth 2^(e - 1 - bits).
+    half = np.ldexp(0.5, np.frexp(values)[1] - 1 - bits)
+    half = np.where((values == 0.0) | np.isin(values, target.special), 0.0, half)
+    low = _related(target, {target.branch: values - half}, gen)
+    high = _related(target, {target.branch: values + half}, gen)
+    # An angle can be carried around, and a threshold has nothing below.
+    whole = np.isfinite(low) & np.isfinite(high) & (low <= related) & (related <= high)
+    return np.where(whole, low, related), np.where(whole, high, related)
 
 
 def _related(target: Target, columns: Columns, gen: Columns) -> NDArray[np.float64]:

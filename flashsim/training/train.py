@@ -21,6 +21,7 @@ from flashsim.codec import Columns, ConditioningCodec, TargetCodec
 from flashsim.errors import OutputFileError, RecipeError, TableError
 from flashsim.flows import ConditionalMAF
 from flashsim.modelfile import FakeModel, ObjectModel
+from flashsim.nanoaod.schema import load_schema, mantissa_bits
 from flashsim.networks import Perceptron
 from flashsim.training.fit import FitResult, Loss, fit
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from flashsim.objects import Target
     from flashsim.training.recipe import EfficiencyRecipe, FlowRecipe, Schedule, TrainingRecipe
     from flashsim.training.tables import Rows, Tables
 
@@ -180,7 +182,8 @@ class _Trainer:
     def flow(self, conditioning: ConditioningCodec) -> tuple[TargetCodec, ConditionalMAF]:
         declaration = self.tables.description.declaration
         objects = {split: self.tables.matched(split) for split in ("train", "validation")}
-        codec = TargetCodec.fit(declaration.targets, objects["train"].targets, objects["train"].gen)
+        bits = self._bits(declaration.targets)
+        codec = TargetCodec.fit(declaration.targets, objects["train"].targets, objects["train"].gen, bits)
         tensors = {
             split: _flow_tensors(codec, t.targets, t.gen, conditioning.encode(t.conditioning))
             for split, t in objects.items()
@@ -199,7 +202,8 @@ class _Trainer:
             _log.warning("only %d unmatched %s to learn from: the model makes none", found, declaration.name)
             return FakeModel(codec, self._no_fakes(codec), None, None)
         count = self._fake_count(codec, events)
-        targets = TargetCodec.fit(declaration.fake_targets(), fakes["train"].targets, {})
+        wanted = declaration.fake_targets()
+        targets = TargetCodec.fit(wanted, fakes["train"].targets, {}, self._bits(wanted))
         tensors = {
             split: _flow_tensors(targets, t.targets, {}, codec.encode(t.conditioning))
             for split, t in fakes.items()
@@ -207,6 +211,13 @@ class _Trainer:
         flow = self._maf(self.recipe.fake_flow, len(targets.targets), len(codec.transforms))
         self._fit("fake_flow", flow, _flow_loss, tensors, self.recipe.fake_flow.schedule)
         return FakeModel(codec, count, targets, flow)
+
+    def _bits(self, targets: Sequence[Target]) -> list[int | None]:
+        """Bits of the mantissa that the training files keep of each target."""
+        description = self.tables.description
+        schema, collection = load_schema(description.nanoaod_version), description.declaration.collection
+        names = [f"{collection}_{target.branch}" for target in targets]
+        return [mantissa_bits(description.nanoaod_version, n) if n in schema else None for n in names]
 
     def _no_fakes(self, codec: ConditioningCodec) -> Perceptron:
         largest = self.tables.description.declaration.fakes.max_count
