@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from flashsim.console import Force, progress_bars
+from flashsim.console import Force, Seed, note, progress_bars
 
 __all__ = ["COMMANDS"]
 
@@ -71,5 +71,54 @@ def validate(
         raise typer.Exit(1)
 
 
-COMMANDS = (validate,)
+def analyze(
+    *,
+    samples: Annotated[
+        str, typer.Argument(help="YAML file of processes and simulations; an example is 'samples'.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of tables and figures.")],
+    selection: Annotated[str, typer.Option(help="Your own YAML file of the selection.")] = "vbf_hmumu",
+    steps: Annotated[
+        list[str] | None, typer.Option("--with", help="Optional step of the selection, such as bVeto.")
+    ] = None,
+    without: Annotated[
+        list[str] | None, typer.Option(help="Concept that the files do not have, such as puId.")
+    ] = None,
+    figures: Annotated[Literal["png", "svg", "pdf"], typer.Option(help="Format of the figures.")] = "png",
+    chunk: Annotated[int, typer.Option(help="Events in memory at a time.", min=1)] = 100_000,
+    workers: Annotated[int, typer.Option(help="Processes.", min=1)] = 1,
+    dask: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Run on the Dask cluster of this scheduler.")
+    ] = None,
+    seed: Seed = 1,
+    force: Force = False,
+) -> None:
+    """Run the first steps of the VBF H to mumu analysis on simulations of the same processes.
+
+    Writes analysis.json, cutflow.csv and figures; prints the cutflow.
+
+    Example: flashsim analyze samples.yaml --output vbf
+    """
+    from flashsim.analysis.analyze import analyze as run
+    from flashsim.analysis.analyze import check_output, cutflow_text, write
+
+    check_output(output, force=force)
+    done = run(
+        samples,
+        selection=selection,
+        steps=steps or (),
+        without=without or (),
+        chunk=chunk,
+        workers=workers,
+        dask=dask,
+        seed=seed,
+    )
+    write(done, output, figures=figures, force=force)
+    typer.echo(cutflow_text(done.results))
+    if not done.discriminant["trained"]:
+        note(f"no discriminant: {done.discriminant['reason']}")
+    typer.echo(f"{output}: analysis.json, cutflow.csv and figures")
+
+
+COMMANDS = (validate, analyze)
 """In the order of the help."""

@@ -102,7 +102,7 @@ def test_help_is_quick():
 def test_help(flashsim):
     status, out, err = flashsim("--help")
     assert (status, err) == (0, "")
-    for command in ("generate", "preprocess", "train", "inspect", "gen", "reference", "validate"):
+    for command in ("generate", "preprocess", "train", "inspect", "gen", "reference", "validate", "analyze"):
         assert command in out
         status, text, _ = flashsim(command, "-h")
         assert status == 0

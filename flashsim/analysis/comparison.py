@@ -1,0 +1,188 @@
+r"""Efficiencies and ratios of simulations, with errors that know which gen events they share.
+
+Two simulations of the same gen events fluctuate together where the gen event decides, and the folds of an
+oversampled gen event do so as well. Everything is therefore summed by gen event first: with :math:`a_i, b_i`
+the sums of weights that gen event i brings to a bin in two simulations of the same gen events,
+
+.. math:: R = \frac{\sum b_i}{\sum a_i}, \qquad
+   \sigma_R^2 = R^2 \sum_i \left(\frac{b_i}{\sum b} - \frac{a_i}{\sum a}\right)^2,
+
+which is the linear propagation of gen events that fluctuate independently. Where simulations have gen events
+of their own, the relative variances of their efficiencies add up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+__all__ = ["Binned", "Totals", "binned", "central_width", "ratio", "share_gen_events", "step_counts"]
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What a data set holds in all.
+
+    Parameters
+    ----------
+    events
+        Number of events, folds counted singly.
+    sumw, sumw2
+        Sum of weights, and of the squared sums of each gen event.
+    fingerprint
+        Sum of the identities of all gen events.
+    folds
+        How often each gen event was simulated.
+    """
+
+    events: int
+    sumw: float
+    sumw2: float
+    fingerprint: int
+    folds: int
+
+    @classmethod
+    def of(cls, totals: Mapping[str, Any]) -> Totals:
+        """Take what the processor counted."""
+        return cls(**{**totals, "folds": max(totals["folds"])})
+
+
+@dataclass(frozen=True)
+class Binned:
+    """Weights by gen event and bin, of E gen events and B bins.
+
+    Parameters
+    ----------
+    events
+        Shape (E,): identities, rising.
+    weights
+        Sparse, shape (E, B): sums of the weights of each gen event.
+    whole
+        Shape (E,): weight of all folds of the gen event together.
+    totals
+        Of the data set.
+    """
+
+    events: NDArray[np.uint64]
+    weights: Any
+    whole: NDArray[np.float64]
+    totals: Totals
+
+    @property
+    def efficiency(self) -> NDArray[np.float64]:
+        """Shape (B,): share of the sum of weights that is in each bin."""
+        return _columns(self.weights.sum(axis=0)) / self.totals.sumw
+
+    @property
+    def variance(self) -> NDArray[np.float64]:
+        """Shape (B,): squared error of the efficiency; for unweighted events the binomial one."""
+        efficiency = self.efficiency
+        squares = _columns(self.weights.power(2).sum(axis=0))
+        mixed = _columns(self.weights.T @ self.whole)
+        variance = squares - 2.0 * efficiency * mixed + efficiency**2 * self.totals.sumw2
+        return np.maximum(variance, 0.0) / self.totals.sumw**2
+
+
+def binned(
+    events: NDArray[np.uint64],
+    weights: NDArray[np.float64],
+    bins: NDArray[np.int64],
+    number: int,
+    totals: Totals,
+) -> Binned:
+    """Sum the weights of entries by gen event and bin.
+
+    Parameters
+    ----------
+    events, weights, bins
+        Shape (N,): identity of the gen event, weight, and number of the bin of each entry; other bins than 0
+        to `number` - 1 are left out.
+    number
+        Number of bins.
+    totals
+        Of the data set.
+    """
+    inside = (bins >= 0) & (bins < number)
+    identities, first, rows = np.unique(events[inside], return_index=True, return_inverse=True)
+    matrix = sparse.coo_array((weights[inside], (rows, bins[inside])), shape=(len(identities), number))
+    return Binned(identities, matrix.tocsr(), weights[inside][first] * totals.folds, totals)
+
+
+def step_counts(reached: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """List for N events the steps that each passed.
+
+    Parameters
+    ----------
+    reached
+        Shape (N,): how many steps in a row each event passed.
+
+    Returns
+    -------
+    rows, steps
+        Shape (M,): number of the event and of the step, from 0.
+    """
+    counts = reached.astype(np.int64)
+    rows = np.repeat(np.arange(len(counts)), counts)
+    starts = np.repeat(np.cumsum(counts) - counts, counts)
+    return rows, np.arange(len(rows)) - starts
+
+
+def share_gen_events(one: Totals, other: Totals) -> bool:
+    """Tell whether two data sets are of the same gen events with the same weights."""
+    same_weights = np.isclose(one.sumw, other.sumw, rtol=1e-4)
+    return one.fingerprint == other.fingerprint and bool(same_weights)
+
+
+def ratio(candidate: Binned, reference: Binned) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Give the ratio of efficiencies of two simulations and its error, shape (B,); NaN where one is zero."""
+    above, below = candidate.efficiency, reference.efficiency
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = np.where((above > 0) & (below > 0), above / below, np.nan)
+        if share_gen_events(candidate.totals, reference.totals):
+            relative = _shared_variance(candidate, reference)
+        else:
+            relative = candidate.variance / above**2 + reference.variance / below**2
+        return value, np.abs(value) * np.sqrt(relative)
+
+
+def _shared_variance(candidate: Binned, reference: Binned) -> NDArray[np.float64]:
+    events = np.union1d(candidate.events, reference.events)
+
+    def relative(one: Binned) -> Any:
+        entries = one.weights.tocoo()
+        rows = np.searchsorted(events, one.events)[entries.row]
+        data = entries.data / (one.efficiency * one.totals.sumw)[entries.col]
+        return sparse.coo_array(
+            (data, (rows, entries.col)), shape=(len(events), one.weights.shape[1])
+        ).tocsr()
+
+    return _columns((relative(candidate) - relative(reference)).power(2).sum(axis=0))
+
+
+def central_width(values: NDArray[np.float64], *, seed: int = 1, resamples: int = 100) -> tuple[float, float]:
+    """Give half the width of the interval with the central 68.3 % of values, and its bootstrap error.
+
+    Every value counts once, whatever its weight. NaN where there are fewer than two.
+    """
+    if len(values) < 2:
+        return float("nan"), float("nan")
+    rng = np.random.default_rng(seed)
+
+    def width(sample: NDArray[np.float64]) -> float:
+        low, high = np.quantile(sample, (0.1585, 0.8415))
+        return float(high - low) / 2.0
+
+    spread = [width(values[rng.integers(len(values), size=len(values))]) for _ in range(resamples)]
+    return width(values), float(np.std(spread, ddof=1))
+
+
+def _columns(sums: Any) -> NDArray[np.float64]:
+    return np.asarray(sums, dtype=np.float64).ravel()

@@ -1,0 +1,220 @@
+"""`flashsim analyze` end to end: what it finds, what it writes, what it refuses."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+import warnings
+
+import numpy as np
+import pytest
+import yaml
+
+from flashsim import cli
+from flashsim.analysis.analyze import analyze, check_output, cutflow_text, write
+from flashsim.analysis.samples import load_samples, open_datasets
+from flashsim.errors import InputFileError, OutputFileError
+from flashsim.recipes import recipe_path
+
+from .conftest import write_dimuon_nanoaod
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory):
+    """Give a selection with a short training and few histograms."""
+    content = yaml.safe_load(recipe_path("analysis", "vbf_hmumu").read_text(encoding="utf-8"))
+    keep = {("mass", "PreSel"), ("r_pt", "PreSel"), ("score", "PreSel"), ("jet1_qg", "PreSel")}
+    content["histograms"] = [h for h in content["histograms"] if (h["observable"], h["region"]) in keep]
+    content["discriminant"] |= {"hidden": [16], "folds": 3, "min_events": 20, "batch": 32}
+    path = tmp_path_factory.mktemp("selection") / "quick.yaml"
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def done(made_samples, quick):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        return analyze(str(made_samples / "samples.yaml"), selection=quick)
+
+
+@pytest.fixture(scope="module")
+def written(done, tmp_path_factory):
+    return write(done, tmp_path_factory.mktemp("out") / "vbf")
+
+
+@pytest.fixture(scope="module")
+def content(written):
+    return json.loads((written / "analysis.json").read_text(encoding="utf-8"))
+
+
+def cell(content, **which):
+    (row,) = (row for row in content["cutflow"] if all(row[key] == value for key, value in which.items()))
+    return row
+
+
+def test_simulations_of_the_same_gen_events_are_told_from_others(content):
+    shared = {"full": True, "flash": True, "over": True, "gen": True, "other": False}
+    assert content["shares_gen_events"] == {"higgs": shared, "dy": shared}
+
+
+@pytest.mark.parametrize("process", ["higgs", "dy"])
+@pytest.mark.parametrize("simulation", ["flash", "over", "other"])
+def test_the_same_detector_has_ratios_of_one(content, process, simulation):
+    """The other detectors are other draws of the same one."""
+    for step in ("muons", "oppositeCharge", "jets", "mjj", "deltaEta"):
+        row = cell(content, process=process, simulation=simulation, step=step)
+        assert abs(row["ratio"] - 1.0) < 4 * row["ratio_error"]
+        assert row["ratio_error"] < 0.35
+        assert "ratio" not in cell(content, process=process, simulation="full", step=step)
+
+
+def test_shared_gen_events_make_ratios_more_precise(content):
+    """Cuts on pT and eta are the gen event's doing."""
+    errors = [
+        cell(content, process="higgs", simulation=name, step="muons")["ratio_error"]
+        for name in ("flash", "other")
+    ]
+    assert errors[0] < errors[1]
+
+
+def test_yields(content, done):
+    row = cell(content, process="dy", simulation="full", step="muons")
+    assert row["yield"] == pytest.approx(1000.0 * 20 * 59.8 * row["efficiency"], rel=1e-5)
+    assert done.results.datasets["dy/full"].sum_of_weights == pytest.approx(
+        done.results.totals("dy/full").sumw
+    )
+
+
+def test_widths_of_the_mass(content):
+    """Other draws of the same detector have the same width."""
+    widths = {(r["process"], r["simulation"], r["region"]): r for r in content["dimuon_mass"]}
+    full = {key: row for key, row in widths.items() if key[1] == "full" and row["width_error"] > 0}
+    assert full
+    for (process, _, region), row in full.items():
+        if (other := widths.get((process, "over", region))) is not None:
+            error = np.hypot(row["width_error"], other["width_error"])
+            assert abs(row["width"] - other["width"]) < 6 * error
+
+
+def test_discriminant_is_trained_and_applied(content, done):
+    assert content["discriminant"]["trained"] is True
+    assert len(content["discriminant"]["validation_losses"]) == 3
+    signal, background = (done.results.table(f"{name}/flash")["score"] for name in ("higgs", "dy"))
+    assert np.mean(signal) > np.mean(background)
+    assert "score" not in done.results.table("higgs/gen")
+
+
+def test_histograms(content):
+    names = {(h["process"], h["observable"]) for h in content["histograms"]}
+    assert names == {(p, o) for p in ("higgs", "dy") for o in ("mass", "r_pt", "score", "jet1_qg")}
+    for h in content["histograms"]:
+        assert len(h["edges"]) == len(h["simulations"]["full"]["values"]) + 1
+        assert h["simulations"]["full"]["ratio"] is None
+        assert ("gen" in h["simulations"]) == (h["observable"] in {"mass", "r_pt"})
+    (r_pt,) = (h for h in content["histograms"] if (h["process"], h["observable"]) == ("dy", "r_pt"))
+    total = cell(content, process="dy", simulation="flash", step="deltaEta")["yield"]
+    assert sum(r_pt["simulations"]["flash"]["values"]) == pytest.approx(total, rel=1e-6)
+
+
+def test_oversampling_gains(content):
+    gains = [row["gain"] for row in content["oversampling"]]
+    assert {(row["simulation"], row["folds"]) for row in content["oversampling"]} == {("over", 2)}
+    assert all(0.99 < gain <= 2.0 for gain in gains)
+    assert max(gains) > 1.05
+
+
+def test_variations(done, content):
+    (histogram,) = (h for h in done.results.recipe.histograms if h.observable == "r_pt")
+    found = done.results.variations("dy", histogram)
+    assert set(found) == {"scalesUp", "scalesDown"}
+    full, flash = (found["scalesUp"][name] for name in ("reference", "FlashSim"))
+    there = np.isfinite(full) & np.isfinite(flash)
+    assert np.nanmean(full[there]) == pytest.approx(1.0, abs=0.05)
+    assert np.std(full[there]) > 0
+
+
+def test_files(written, content):
+    assert content["schema_version"] == 1
+    assert content["concepts"]["jetId"] == "jetId"
+    figures = {path.name for path in (written / "figures").iterdir()}
+    assert {"higgs_r_pt_PreSel.png", "dy_mass_PreSel.png", "overlay_score_PreSel.png"} <= figures
+    assert "dy_r_pt_PreSel_variations.png" in figures
+    assert min(path.stat().st_size for path in (written / "figures").iterdir()) > 5000
+    with (written / "cutflow.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == len(content["cutflow"])
+    assert float(rows[0]["efficiency"]) == pytest.approx(content["cutflow"][0]["efficiency"])
+    assert [path.name for path in written.parent.iterdir()] == [written.name]
+
+
+def test_table(done):
+    lines = cutflow_text(done.results).splitlines()
+    assert lines[0].startswith("signal (efficiency in %")
+    assert lines[1].split()[0] == "reference"
+    assert [line.split()[0] for line in lines[2:7]] == ["muons", "oppositeCharge", "jets", "mjj", "deltaEta"]
+
+
+def test_outputs_that_are_not_replaced(written, tmp_path):
+    with pytest.raises(OutputFileError, match="exists already"):
+        check_output(written, force=False)
+    check_output(written, force=True)
+    (tmp_path / "precious").mkdir()
+    with pytest.raises(OutputFileError, match="holds no analysis"):
+        check_output(tmp_path / "precious", force=True)
+    with pytest.raises(OutputFileError, match="does not exist; make it first"):
+        check_output(tmp_path / "none" / "out", force=False)
+
+
+def test_files_without_sums_of_weights(tmp_path, made_samples, nanoaod_dir):
+    content = yaml.safe_load((made_samples / "samples.yaml").read_text(encoding="utf-8"))
+    real = str(nanoaod_dir / "tt_2022_v12.root")
+    content["processes"] = {"tt": {"label": "tt", "cross_section": 1.0, "files": {"full": [real]}}}
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    with pytest.raises(InputFileError, match="has no tree Runs with genEventSumw"):
+        open_datasets(load_samples(str(tmp_path / "own.yaml")))
+
+
+@pytest.fixture
+def flashsim(monkeypatch, capfd, tmp_path):
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["flashsim", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exited:
+            cli.main()
+        out, err = capfd.readouterr()
+        return exited.value.code or 0, out, err
+
+    return run
+
+
+def test_command(flashsim, tmp_path):
+    """A process alone has no background: that is said, and the rest is done."""
+    write_dimuon_nanoaod(tmp_path / "full.root", 200)
+    write_dimuon_nanoaod(tmp_path / "flash.root", 200, detector=2)
+    samples = """
+schema_version: 1
+era: UL2018
+reference: full
+simulations: {full: {label: full}, flash: {label: FlashSim}}
+processes: {dy: {label: DY, files: {full: [full.root], flash: ['fl*.root']}}}
+"""
+    (tmp_path / "samples.yaml").write_text(samples, encoding="utf-8")
+    status, out, err = flashsim(
+        "analyze", "samples.yaml", "-o", "vbf", "--with", "twoMuons", "--figures", "svg"
+    )
+    assert status == 0
+    assert err == "flashsim: note: no discriminant: the samples have no signal, or no background\n"
+    assert out.startswith("DY (efficiency in %, ratio to full)")
+    assert out.endswith("vbf: analysis.json, cutflow.csv and figures\n")
+    assert "twoMuons" in out
+    assert (tmp_path / "vbf" / "figures" / "dy_r_pt_PreSel.svg").is_file()
+    status, out, err = flashsim("analyze", "samples.yaml", "-o", "vbf")
+    assert (status, out) == (2, "")
+    assert "vbf: exists already" in err
+    status, out, err = flashsim("analyze", "samples.yaml", "-o", "new", "--without", "id")
+    assert (status, out) == (2, "")
+    assert "--without id: expected one of jetId" in err
+    assert not (tmp_path / "new").exists()
