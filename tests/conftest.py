@@ -35,7 +35,8 @@ def made_models(made_nanoaod, tmp_path_factory) -> Path:
     """Folder with a barely trained model of each shipped object."""
     from flashsim.objects import load_object
     from flashsim.preprocessing.preprocess import preprocess
-    from flashsim.training.recipe import CountRecipe, EfficiencyRecipe, FlowRecipe, Schedule, TrainingRecipe
+    from flashsim.schedule import Schedule
+    from flashsim.training.recipe import CountRecipe, EfficiencyRecipe, FlowRecipe, TrainingRecipe
     from flashsim.training.tables import Tables
     from flashsim.training.train import train
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from flashsim.objects import ObjectDeclaration, Split
 
-__all__ = ["gen_branches", "gen_chunk", "preprocess", "require_branches"]
+__all__ = ["gen_branches", "gen_chunk", "preprocess", "require_branches", "split_of"]
 
 _log = logging.getLogger(__name__)
 
@@ -96,6 +96,17 @@ def _mend(file: NanoFile, missing: Sequence[str]) -> str:
     if set(missing) & set(EVENT_IDS):
         return f"events are told apart by {', '.join(EVENT_IDS)}; make the file again with all three kept"
     return "make the file again with these branches kept"
+
+
+def split_of(ids: Sequence[NDArray[np.int64]], share: Split) -> NDArray[np.int64]:
+    """Give the number in `SPLITS` of each event's split, shape (E,), from the numbers that `EVENT_IDS` names.
+
+    By the event's identity, so that neither the order of files nor their chunks can mix the splits.
+    """
+    keys = event_hash(*ids)
+    u = Stream(0, "event", "split").uniform(keys, np.zeros(len(keys), dtype=np.int64), 1)[:, 0]
+    number = np.where(u < share.test, 2, np.where(u < share.test + share.validation, 1, 0))
+    return number.astype(np.int64)
 
 
 def preprocess(
@@ -260,11 +271,7 @@ class _Events:
 
     def __init__(self, arrays: dict[str, ak.Array], share: Split) -> None:
         self.ids = {name: np.asarray(arrays[name]).astype(np.int64) for name in EVENT_IDS}
-        # By the event's identity, so that neither the order of files nor their chunks can mix the splits.
-        keys = event_hash(*(self.ids[name] for name in EVENT_IDS))
-        u = Stream(0, "event", "split").uniform(keys, np.zeros(len(keys), dtype=np.int64), 1)[:, 0]
-        number = np.where(u < share.test, 2, np.where(u < share.test + share.validation, 1, 0))
-        self.split = number.astype(np.int64)
+        self.split = split_of([self.ids[name] for name in EVENT_IDS], share)
 
     def write(self, writer: TableWriter, kind: str, rows: Rows, columns: Columns) -> None:
         """Append table rows that belong to the events of these rows."""

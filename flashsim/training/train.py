@@ -19,11 +19,11 @@ from torch import Tensor, nn
 
 from flashsim.codec import Columns, ConditioningCodec, TargetCodec
 from flashsim.errors import OutputFileError, RecipeError, TableError
+from flashsim.fitting import FitResult, Loss, fit
 from flashsim.flows import ConditionalMAF
 from flashsim.modelfile import FakeModel, ObjectModel
 from flashsim.nanoaod.schema import load_schema, mantissa_bits
 from flashsim.networks import Perceptron
-from flashsim.training.fit import FitResult, Loss, fit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from flashsim.objects import Target
-    from flashsim.training.recipe import EfficiencyRecipe, FlowRecipe, Schedule, TrainingRecipe
+    from flashsim.schedule import Schedule
+    from flashsim.training.recipe import EfficiencyRecipe, FlowRecipe, TrainingRecipe
     from flashsim.training.tables import Rows, Tables
 
 __all__ = ["train"]

@@ -1,4 +1,4 @@
-"""Fitting one network to in-memory tensors, with Lightning.
+"""Fitting one network to in-memory tensors, with Lightning: the loop of every stage that trains.
 
 The tensors live on the device; a batch is an index into them. Loading row by row is what left the
 prototype's GPU idle half of the time.
@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,12 +26,27 @@ from flashsim.errors import RecipeError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from flashsim.training.recipe import Schedule
+    from flashsim.schedule import Schedule
 
-__all__ = ["FitResult", "Loss", "fit"]
+__all__ = ["FitResult", "Loss", "Objective", "fit"]
 
-Loss = Callable[[nn.Module, tuple[Tensor, ...], torch.Generator | None], Tensor]
-"""(network, tensors of a batch, generator of noise) to the mean loss, a scalar."""
+
+class Objective(nn.Module):
+    """A loss of several parts, with a state of its own that checkpoints hold.
+
+    Called like a `Loss`, it gives named scalars: ``loss``, which is minimised in training, and by whose value
+    on validation rows the best epoch is chosen; the others are logged beside it.
+    """
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Take notice of a new epoch, from 0."""
+
+    def after_backward(self) -> None:
+        """Take notice of new gradients, before the network's step."""
+
+
+Loss = Callable[[nn.Module, tuple[Tensor, ...], torch.Generator | None], Tensor] | Objective
+"""(network, tensors of a batch, generator of noise) to the mean loss, a scalar, or an `Objective`."""
 
 _Data = dict[str, tuple[Tensor, ...]]
 
@@ -53,7 +68,8 @@ class FitResult:
     best_epoch, epochs
         The epoch that was kept, and how many were run.
     history
-        Columns ``epoch``, ``train``, ``validation``.
+        Columns ``epoch``, ``train``, ``validation``, and for every further part of an `Objective`
+        ``train_PART`` and ``validation_PART``.
     """
 
     train_loss: float
@@ -100,6 +116,7 @@ class _Fitting(lightning.LightningModule):
     def __init__(self, network: nn.Module, loss: Loss, data: _Data, schedule: Schedule, seed: int) -> None:
         super().__init__()
         self.network, self.loss, self.schedule, self.seed = network, loss, schedule, seed
+        self.parts: set[str] = set()
         self.sizes = {name: len(tensors) for name, tensors in data.items()}
         for name, tensors in data.items():
             for number, tensor in enumerate(tensors):
@@ -112,15 +129,30 @@ class _Fitting(lightning.LightningModule):
     def training_step(self, index: Tensor, _: int) -> Tensor:
         # Dropout and dequantisation belong to the step, so that a resumed fit goes on as if never stopped.
         torch.manual_seed(_seed_of(self.seed, self.global_step))
-        loss = self.loss(self.network, self.rows("train", index), None)
-        self.log("train", loss, on_step=False, on_epoch=True, batch_size=len(index))
-        return loss
+        parts = _parts(self.loss(self.network, self.rows("train", index), None))
+        self.note("train", parts, len(index))
+        return parts["loss"]
 
     def validation_step(self, index: Tensor, batch: int) -> None:
         # The same noise every epoch: the best epoch is chosen by the network, not by luck.
         generator = torch.Generator(device=self.device).manual_seed(batch)
-        loss = self.loss(self.network, self.rows("validation", index), generator)
-        self.log("validation", loss, on_step=False, on_epoch=True, batch_size=len(index))
+        parts = _parts(self.loss(self.network, self.rows("validation", index), generator))
+        self.note("validation", parts, len(index))
+
+    def note(self, split: str, parts: Mapping[str, Tensor], rows: int) -> None:
+        for name, value in parts.items():
+            column = split if name == "loss" else f"{split}_{name}"
+            self.parts.add(column)
+            self.log(column, value, on_step=False, on_epoch=True, batch_size=rows)
+
+    def on_train_epoch_start(self) -> None:
+        self.parts.clear()
+        if isinstance(self.loss, Objective):
+            self.loss.begin_epoch(self.current_epoch)
+
+    def on_before_optimizer_step(self, _: torch.optim.Optimizer) -> None:
+        if isinstance(self.loss, Objective):
+            self.loss.after_backward()
 
     def configure_optimizers(self) -> lightning.pytorch.utilities.types.OptimizerLRScheduler:
         # A cycle needs a step to rise and one to fall, however short the training.
@@ -141,6 +173,10 @@ class _Fitting(lightning.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": cycle, "interval": "step"}}
 
 
+def _parts(loss: Tensor | Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    return {"loss": loss} if isinstance(loss, Tensor) else loss
+
+
 class _Log(Callback):
     """Writes the losses of every epoch to a CSV file, which a resumed fit goes on with."""
 
@@ -153,8 +189,11 @@ class _Log(Callback):
             losses = pd.read_csv(path)
             self.history = losses[losses["epoch"] <= last]
 
-    def on_train_epoch_end(self, trainer: lightning.Trainer, _: lightning.LightningModule) -> None:
-        losses = {name: float(trainer.callback_metrics[name]) for name in ("train", "validation")}
+    def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        metrics = trainer.callback_metrics
+        # Lightning keeps the values of earlier epochs of what is not noted any more.
+        parts = module.parts - {"train", "validation"} if isinstance(module, _Fitting) else set()
+        losses = {name: float(metrics[name]) for name in ("train", "validation", *sorted(parts))}
         earlier = self.history[self.history["epoch"] < trainer.current_epoch]
         row = pd.DataFrame([{"epoch": trainer.current_epoch, **losses}])
         self.history = pd.concat([earlier, row], ignore_index=True) if len(earlier) else row
@@ -186,6 +225,7 @@ def fit(
     resume: bool = False,
     report: Report | None = None,
     accelerator: str = "auto",
+    evaluated_rows: int = _EVALUATED_ROWS,
 ) -> FitResult:
     """Train a network in place and leave it with the weights of its best epoch, in evaluation mode.
 
@@ -212,6 +252,8 @@ def fit(
         Called after every epoch.
     accelerator
         Lightning's name of the device: ``auto``, ``cpu``, ``cuda``.
+    evaluated_rows
+        Rows of a batch in validation.
 
     Raises
     ------
@@ -226,7 +268,14 @@ def fit(
     log = _Log(losses, report, last)
     fitting = _Fitting(network, loss, {"train": train, "validation": validation}, schedule, seed)
     if not log.is_over(schedule):
-        _run(fitting, folder, log, last if last.is_file() else None, accelerator)
+        _run(
+            fitting,
+            folder,
+            log,
+            last if last.is_file() else None,
+            accelerator=accelerator,
+            evaluated_rows=evaluated_rows,
+        )
     history = log.history
     if not np.isfinite(history["validation"].to_numpy(np.float64)).all():
         msg = f"{folder}: the loss is not finite in epoch {len(history)}; train with a lower learning_rate"
@@ -236,7 +285,7 @@ def fit(
     network.eval()
     best_epoch = int(history["validation"].to_numpy().argmin())
     return FitResult(
-        train_loss=_mean_loss(fitting, "train"),
+        train_loss=_mean_loss(fitting, "train", evaluated_rows),
         validation_loss=float(history["validation"].to_numpy()[best_epoch]),
         best_epoch=best_epoch,
         epochs=len(history),
@@ -244,7 +293,15 @@ def fit(
     )
 
 
-def _run(fitting: _Fitting, folder: Path, log: _Log, checkpoint: Path | None, accelerator: str) -> None:
+def _run(
+    fitting: _Fitting,
+    folder: Path,
+    log: _Log,
+    checkpoint: Path | None,
+    *,
+    accelerator: str,
+    evaluated_rows: int,
+) -> None:
     schedule = fitting.schedule
     rows, held_out = (len(fitting.rows(name, slice(None))[0]) for name in ("train", "validation"))
     batches = _Batches(rows, min(schedule.batch, max(1, rows // schedule.min_steps)), seed=fitting.seed)
@@ -274,20 +331,21 @@ def _run(fitting: _Fitting, folder: Path, log: _Log, checkpoint: Path | None, ac
         trainer.fit(
             fitting,
             train_dataloaders=batches,
-            val_dataloaders=_Batches(held_out, _EVALUATED_ROWS),
+            val_dataloaders=_Batches(held_out, evaluated_rows),
             ckpt_path=checkpoint,
         )
 
 
 @torch.no_grad()
-def _mean_loss(fitting: _Fitting, name: str) -> float:
+def _mean_loss(fitting: _Fitting, name: str, batch: int) -> float:
     """Loss of the kept network over a whole table, without dropout."""
     fitting.eval()
     rows = len(fitting.rows(name, slice(None))[0])
     total = 0.0
-    for number, index in enumerate(_Batches(rows, _EVALUATED_ROWS)):
+    for number, index in enumerate(_Batches(rows, batch)):
         generator = torch.Generator().manual_seed(number)
-        total += float(fitting.loss(fitting.network, fitting.rows(name, index), generator)) * len(index)
+        parts = _parts(fitting.loss(fitting.network, fitting.rows(name, index), generator))
+        total += float(parts["loss"]) * len(index)
     return total / rows
 
 

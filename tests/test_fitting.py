@@ -5,12 +5,21 @@ import pytest
 import torch
 
 from flashsim.errors import RecipeError
+from flashsim.fitting import Objective, fit
 from flashsim.networks import Perceptron
-from flashsim.training.fit import fit
-from flashsim.training.recipe import Schedule
+from flashsim.schedule import Schedule
 
 ROWS = 300
 SCHEDULE = Schedule(epochs=5, batch=50, min_steps=1, patience=50, learning_rate=5e-3)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread():
+    """Networks this small only lose time to threads that wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 class InterruptedFitError(Exception):
@@ -201,3 +210,47 @@ def test_the_learning_rate_cycles_however_short_the_training(tmp_path, steps):
     schedule = SCHEDULE.model_copy(update={"epochs": steps, "batch": ROWS})
     _, result, _ = run(tmp_path, schedule)
     assert result.epochs == steps
+
+
+class Held(Objective):
+    """The loss, a second part, and a parameter that counts steps and epochs: a state that must be resumed."""
+
+    def __init__(self):
+        super().__init__()
+        self.steps = torch.nn.Parameter(torch.zeros(()))
+        self.epochs = []
+
+    def begin_epoch(self, epoch):
+        self.epochs.append(epoch)
+
+    def after_backward(self):
+        with torch.no_grad():
+            self.steps.add_(self.steps.grad)
+        self.steps.grad = None
+
+    def forward(self, net, rows, generator):
+        value = loss(net, rows, generator)
+        return {
+            "loss": value * (1.0 + 1e-3 * self.steps.detach()) + self.steps - self.steps.detach(),
+            "plain": value,
+        }
+
+
+def test_parts_of_an_objective_are_logged(tmp_path):
+    objective = Held()
+    _, result, _ = run(tmp_path, loss=objective)
+    assert objective.epochs == [0, 1, 2, 3, 4]
+    assert list(result.history) == ["epoch", "train", "validation", "train_plain", "validation_plain"]
+    assert (result.history["train"] > result.history["train_plain"]).all()
+
+
+def test_an_objective_is_resumed_with_its_state(tmp_path):
+    net, result, _ = run(tmp_path / "whole", loss=Held())
+    with pytest.raises(InterruptedFitError):
+        run(tmp_path / "cut", loss=Held(), stop_after=2)
+    objective = Held()
+    resumed, again, _ = run(tmp_path / "cut", loss=objective, resume=True)
+    assert same(net, resumed)
+    assert objective.epochs == [2, 3, 4]
+    pd.testing.assert_frame_equal(again.history, result.history, check_dtype=False)
+    assert float(objective.steps.detach()) == (result.best_epoch + 1) * ROWS / SCHEDULE.batch
