@@ -1,0 +1,261 @@
+"""Pairs of a fast and a full simulation of the same gen objects, as Parquet tables.
+
+A folder of pairs holds ``pairs.json`` and ``train.parquet``, ``validation.parquet``, ``test.parquet``, with a
+row a gen object that both simulations reconstructed: ``run``, ``luminosityBlock``, ``event``, ``gen.*``,
+``fast.*`` and ``full.*``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import tempfile
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import Field
+
+from flashsim.errors import InputFileError, OutputFileError, TableError
+from flashsim.nanoaod.reading import NanoFile
+from flashsim.noise import event_hash
+from flashsim.preprocessing.preprocess import EVENT_IDS, split_of
+from flashsim.recipes import Recipe
+from flashsim.refinement.matching import SelectedPairs, pair_branches, select_pairs
+from flashsim.refinement.recipe import RefinerRecipe, load_gen_view
+from flashsim.tables import SPLITS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    import awkward as ak
+    from numpy.typing import NDArray
+
+__all__ = ["PairDescription", "PairRows", "make_pairs", "read_pairs", "read_pairs_description"]
+
+_DESCRIPTION = "pairs.json"
+_MADE_BY = "make them with 'flashsim refine pairs'"
+
+
+class PairDescription(Recipe):
+    """What a folder of pairs holds, and what became of the gen objects."""
+
+    schema_version: Literal[1] = Field(description="version of this format")
+    recipe: RefinerRecipe = Field(description="what was selected and is refined")
+    files: list[tuple[str, str]] = Field(description="fast and full simulation")
+    events: int = Field(description="events that both have")
+    events_apart: int = Field(description="events of the fast simulation that the full one lacks")
+    counts: dict[str, int] = Field(description="gen objects left after each cut")
+    pairs: dict[str, int] = Field(description="pairs by split")
+
+
+@dataclass(frozen=True)
+class PairRows:
+    """Pairs of one split.
+
+    Parameters
+    ----------
+    gen
+        Shape (N, G), fields as `RefinerRecipe.gen_fields` lists them.
+    fast, full
+        Shape (N, V), branches as `RefinerRecipe.branches` lists them.
+    """
+
+    gen: NDArray[np.float32]
+    fast: NDArray[np.float32]
+    full: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.gen)
+
+
+def make_pairs(
+    recipe: RefinerRecipe,
+    files: Sequence[tuple[str, str]],
+    output: Path,
+    *,
+    chunk: int = 20_000,
+    force: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> PairDescription:
+    """Pair the objects of fast and full simulations of the same gen events.
+
+    Events are found by their numbers, in whatever order the files have them; gen objects by their momenta.
+
+    Parameters
+    ----------
+    recipe
+        What is paired, with the cuts.
+    files
+        Fast and full simulation of each sample: paths or URLs of NanoAOD.
+    output
+        Folder of the tables.
+    chunk
+        Events in memory at a time, of the fast simulation; needed branches of the full one are read whole.
+    force
+        Replace pairs that are there.
+    progress
+        Called with (events done, events in all).
+
+    Raises
+    ------
+    InputFileError
+        If a file cannot be read or lacks a branch, or two files have no event in common.
+    OutputFileError
+        If the folder holds pairs already and `force` is not set, or cannot be written.
+    """
+    if (output / _DESCRIPTION).exists() and not force:
+        msg = f"{output}: holds pairs already; name another folder or add --force"
+        raise OutputFileError(msg)
+    parts: dict[str, list[pd.DataFrame]] = {split: [] for split in SPLITS}
+    counts: Counter[str] = Counter()
+    total = sum(_events(fast) for fast, _ in files)
+    done = 0
+    for fast, full in files:
+        with NanoFile(fast) as source, NanoFile(full) as target:
+            for stop, selected in _chunks(recipe, source, target, chunk):
+                counts.update(selected.counts)
+                table = pd.DataFrame(selected.columns)
+                numbers = split_of([table[name].to_numpy() for name in EVENT_IDS], recipe.split)
+                for number, split in enumerate(SPLITS):
+                    parts[split].append(table[numbers == number])
+                if progress is not None:
+                    progress(done + stop, total)
+            done += source.num_entries
+    tables = {split: pd.concat(found, ignore_index=True) for split, found in parts.items()}
+    description = PairDescription(
+        schema_version=1,
+        recipe=recipe,
+        files=list(files),
+        events=counts.pop("events"),
+        events_apart=counts.pop("events apart"),
+        counts=dict(counts),
+        pairs={split: len(table) for split, table in tables.items()},
+    )
+    _write(output, tables, description)
+    return description
+
+
+def read_pairs_description(folder: Path) -> PairDescription:
+    """Read what a folder of pairs holds.
+
+    Raises
+    ------
+    TableError
+        If it holds none, or is damaged.
+    """
+    path = folder / _DESCRIPTION
+    if not path.is_file():
+        msg = f"{folder}: holds no pairs (no {_DESCRIPTION}); {_MADE_BY}"
+        raise TableError(msg)
+    try:
+        return PairDescription.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except ValueError as error:
+        msg = f"{path}: is damaged or of another version ({' '.join(str(error).split())[:200]})"
+        raise TableError(msg) from error
+
+
+def read_pairs(folder: Path, split: str, recipe: RefinerRecipe) -> PairRows:
+    """Read the pairs of one split, in the recipe's order of columns; rows that are not finite are left out.
+
+    Raises
+    ------
+    TableError
+        If the table is missing or damaged, or lacks a column that the recipe needs.
+    """
+    path = folder / f"{split}.parquet"
+    if not path.is_file():
+        msg = f"{path}: is missing; {_MADE_BY}"
+        raise TableError(msg)
+    try:
+        table = pd.read_parquet(path)
+    except (pa.ArrowException, OSError) as error:
+        msg = f"{path}: is damaged ({str(error).splitlines()[0]}); {_MADE_BY}"
+        raise TableError(msg) from error
+    names = {
+        "gen": [f"gen.{field}" for field in recipe.gen_fields],
+        "fast": [f"fast.{branch}" for branch in recipe.branches],
+        "full": [f"full.{branch}" for branch in recipe.branches],
+    }
+    wanted = [name for part in names.values() for name in part]
+    if missing := [name for name in wanted if name not in table.columns]:
+        msg = f"{path}: lacks {', '.join(missing[:4])}, which the recipe needs; make the pairs again with it"
+        raise TableError(msg)
+    finite = np.isfinite(table[wanted].to_numpy(np.float64)).all(axis=1)
+    # Copies, as torch wants memory that it may write to.
+    parts = {kind: table.loc[finite, part].to_numpy(np.float32, copy=True) for kind, part in names.items()}
+    return PairRows(**parts)
+
+
+def _events(path: str) -> int:
+    with NanoFile(path) as file:
+        return file.num_entries
+
+
+def _chunks(
+    recipe: RefinerRecipe, source: NanoFile, target: NanoFile, size: int
+) -> Iterator[tuple[int, SelectedPairs]]:
+    """Yield the number of events done and the pairs of each chunk of the fast simulation."""
+    view = load_gen_view(recipe)
+    names = pair_branches(recipe, view)
+    full = target.read(names)
+    order, keys = _sorted_keys(full)
+    common = 0
+    for _, stop, fast in source.chunks(names, size):
+        wanted = _keys(fast)
+        place = np.minimum(np.searchsorted(keys, wanted), max(len(keys) - 1, 0))
+        found = keys[place] == wanted if len(keys) else np.zeros(len(wanted), dtype=bool)
+        common += int(np.count_nonzero(found))
+        selected = select_pairs(
+            recipe,
+            view,
+            {name: array[found] for name, array in fast.items()},
+            {name: array[order[place[found]]] for name, array in full.items()},
+        )
+        selected.counts["events apart"] = int(np.count_nonzero(~found))
+        yield stop, selected
+    if common == 0:
+        msg = (
+            f"{source.path}: has no event in common with {target.path} (run, luminosityBlock, event); "
+            "simulate the same gen events"
+        )
+        raise InputFileError(msg)
+
+
+def _keys(arrays: Mapping[str, ak.Array]) -> NDArray[np.uint64]:
+    return event_hash(*(np.asarray(arrays[name]) for name in EVENT_IDS))
+
+
+def _sorted_keys(arrays: Mapping[str, ak.Array]) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+    keys = _keys(arrays)
+    order = np.argsort(keys, kind="stable")
+    return order, keys[order]
+
+
+def _write(output: Path, tables: Mapping[str, pd.DataFrame], description: PairDescription) -> None:
+    """Write everything beside its place, and put it there when it is complete, the description last."""
+    part = None
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=".", suffix=".part", dir=output))
+        for split, table in tables.items():
+            arrow = pa.Table.from_pandas(table, preserve_index=False)
+            pq.write_table(arrow, part / f"{split}.parquet", compression="zstd")
+        (part / _DESCRIPTION).write_text(description.model_dump_json(indent=1), encoding="utf-8")
+        (output / _DESCRIPTION).unlink(missing_ok=True)
+        for split in tables:
+            (part / f"{split}.parquet").replace(output / f"{split}.parquet")
+        (part / _DESCRIPTION).replace(output / _DESCRIPTION)
+    except OSError as error:
+        msg = f"{output}: pairs cannot be written there ({error.strerror or error})"
+        raise OutputFileError(msg) from error
+    finally:
+        if part is not None:
+            with contextlib.suppress(OSError):
+                shutil.rmtree(part)

@@ -1,0 +1,203 @@
+"""Pairs in, one refiner out."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import torch
+
+from flashsim.errors import OutputFileError, RecipeError, TableError
+from flashsim.fitting import FitResult, fit
+from flashsim.refinement.evaluation import Agreement, evaluate, refine_rows
+from flashsim.refinement.losses import RefinementObjective
+from flashsim.refinement.mmd import FourierFeatures
+from flashsim.refinement.model import RefinerModel, kernel_form
+from flashsim.refinement.network import Refiner
+from flashsim.refinement.pairs import PairDescription, PairRows, read_pairs, read_pairs_description
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from flashsim.refinement.recipe import RefinerRecipe
+
+__all__ = ["TrainedRefiner", "train_refiner"]
+
+_log = logging.getLogger(__name__)
+
+_FEASIBLE = 0.01
+"""A constraint that is off by less is met: means over a validation batch are not known better."""
+
+
+@dataclass(frozen=True)
+class TrainedRefiner:
+    """What a training gave.
+
+    Parameters
+    ----------
+    model
+        The refiner.
+    result
+        Losses of all epochs, with every component and multiplier.
+    agreement
+        With the full simulation, on pairs that were not trained on.
+    """
+
+    model: RefinerModel
+    result: FitResult
+    agreement: Agreement
+
+
+def train_refiner(
+    folder: Path,
+    recipe: RefinerRecipe,
+    output: Path,
+    *,
+    runs: Path | None = None,
+    resume: bool = False,
+    force: bool = False,
+    accelerator: str = "auto",
+    report: Callable[[int, int, float], None] | None = None,
+) -> TrainedRefiner:
+    """Train a refiner and write its model file.
+
+    Parameters
+    ----------
+    folder
+        Pairs, see `make_pairs`.
+    recipe
+        What is refined and how it is trained.
+    output
+        The model file.
+    runs
+        Folder of checkpoints and logs; the output's name with ``.run`` by default.
+    resume
+        Go on from the checkpoints in `runs`; the model is that of a training without interruption.
+    force
+        Replace an existing model file.
+    accelerator
+        Lightning's name of the device.
+    report
+        Called after every epoch with (epoch, largest number of epochs, best validation discrepancy).
+
+    Raises
+    ------
+    TableError
+        If there are no or too few pairs, or they are of another object or selection than the recipe's.
+    RecipeError
+        If a loss is not finite, or `resume` finds checkpoints of something else.
+    OutputFileError
+        If the output exists and `force` is not set, or cannot be written.
+    """
+    if output.exists() and not force:
+        msg = f"{output}: exists already; name another output or add --force"
+        raise OutputFileError(msg)
+    started = time.monotonic()
+    description = read_pairs_description(folder)
+    _check_alike(folder, description, recipe)
+    rows = {split: read_pairs(folder, split, recipe) for split in ("train", "validation", "test")}
+    _check_size(folder, rows, recipe.min_rows)
+    runs = runs or output.with_name(f"{output.name}.run")
+    _begin(runs, recipe, description, resume=resume)
+    tensors = {split: _tensors(pairs) for split, pairs in rows.items()}
+    fast, full, gen = tensors["train"]
+    with torch.random.fork_rng():
+        torch.manual_seed(recipe.seed)
+        network = Refiner(recipe)
+    network.fit(full, gen)
+    objective = RefinementObjective(recipe, network, fast, full, gen)
+    result = fit(
+        network,
+        objective,
+        tensors["train"],
+        tensors["validation"],
+        recipe.schedule,
+        folder=runs,
+        seed=recipe.seed,
+        resume=resume,
+        report=report,
+        accelerator=accelerator,
+        evaluated_rows=recipe.validation_batch,
+    )
+    _warn_of_infeasible(objective, result)
+    agreement = evaluate(recipe, rows["test"], refine_rows(network, rows["test"], seed=recipe.seed))
+    (runs / "agreement.json").write_text(json.dumps(agreement.to_json(), indent=1), encoding="utf-8")
+    kernel = objective.kernel.kernel if isinstance(objective.kernel, FourierFeatures) else objective.kernel
+    provenance = {
+        "files": [list(files) for files in description.files],
+        "pairs": description.pairs,
+        "unrefined": objective.unrefined,
+        "loss": {"train": result.train_loss, "validation": result.validation_loss},
+        "best_epoch": result.best_epoch,
+        "epochs": result.epochs,
+        "agreement": agreement.to_json(),
+        "wall_time_s": round(time.monotonic() - started, 1),
+        "date": str(pd.Timestamp.now(tz="UTC").date()),
+        "packages": {name: version(name) for name in ("flashsim", "torch", "lightning", "numpy")},
+    }
+    model = RefinerModel(recipe, network, kernel_form(kernel), provenance)
+    model.save(output, force=force)
+    return TrainedRefiner(model, result, agreement)
+
+
+def _tensors(rows: PairRows) -> tuple[torch.Tensor, ...]:
+    return tuple(torch.from_numpy(part) for part in (rows.fast, rows.full, rows.gen))
+
+
+def _check_alike(folder: Path, description: PairDescription, recipe: RefinerRecipe) -> None:
+    """See that the pairs were selected as the recipe says."""
+    made = description.recipe
+    for key in ("collection", "gen", "match", "split", "pairs"):
+        if getattr(made, key) != getattr(recipe, key):
+            msg = f"{folder}: was made with another '{key}' than that of the recipe; make the pairs again"
+            raise TableError(msg)
+
+
+def _check_size(folder: Path, rows: dict[str, PairRows], least: int) -> None:
+    for split, wanted in (("train", least), ("validation", 2), ("test", 2)):
+        if len(rows[split]) < wanted:
+            found = len(rows[split])
+            msg = f"{folder}: has {found} pairs in '{split}', expected at least {wanted}: pair more events"
+            raise TableError(msg)
+
+
+def _begin(runs: Path, recipe: RefinerRecipe, description: PairDescription, *, resume: bool) -> None:
+    """Note what the checkpoints in a folder are of; a training can only be resumed as what it was."""
+    note = runs / "training.json"
+    content: dict[str, Any] = {
+        "recipe": recipe.model_dump(mode="json"),
+        "pairs": description.model_dump(mode="json", exclude={"files"}),
+    }
+    try:
+        if resume and note.is_file():
+            begun = json.loads(note.read_text(encoding="utf-8"))
+            if changed := [name for name, value in content.items() if begun.get(name) != value]:
+                msg = f"{runs}: was begun with another {changed[0]}; train without --resume"
+                raise RecipeError(msg)
+        runs.mkdir(parents=True, exist_ok=True)
+        note.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    except (OSError, ValueError) as error:
+        msg = f"{runs}: cannot keep checkpoints ({error})"
+        raise OutputFileError(msg) from error
+
+
+def _warn_of_infeasible(objective: RefinementObjective, result: FitResult) -> None:
+    """Say which constraints of the kept epoch are not met, to a tenth of what was missing before."""
+    objective.begin_epoch(result.best_epoch)
+    kept = result.history.iloc[result.best_epoch]
+    for constraint in objective.constraints:
+        missing = abs(float(kept[f"validation_{constraint.loss}"]) - constraint.target)
+        before = abs(objective.unrefined[constraint.loss] - constraint.target)
+        if missing > max(0.1 * before, _FEASIBLE):
+            _log.warning(
+                "%s is %.3g off its target in the epoch that is kept (%.3g before refinement)",
+                constraint.loss,
+                missing,
+                before,
+            )

@@ -1,0 +1,118 @@
+"""Differentiable transforms of one column, whose inverse gives only values that the branch can have."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from flashsim.refinement.recipe import Variable
+
+__all__ = ["ColumnTransform"]
+
+_EDGE = 2.0**-12
+"""Half a step of a half float below one: no discriminator is nearer to its end, and apart from it."""
+
+_OFFSET = 0.02
+"""Share of the width that keeps values at a threshold away from log(0)."""
+
+_ATOM_SPREAD = 1.0
+"""Width, on the log scale, over which an atom is spread."""
+
+_LARGEST_EXPONENT = 60.0
+
+
+class ColumnTransform(nn.Module):
+    """Transform of one variable to the scale that the network sees.
+
+    - ``linear``: x;
+    - ``excess``: log((x - t + d) / s(g)), with the threshold t, a small d, and the gen value g in
+      s(g) = w log(1 + exp((g - t) / w)): the log-response far above the threshold, and going back never
+      below it;
+    - ``logit``: log(x / (1 - x)), for discriminators in [0, 1];
+    - ``log``: log(x / w), for positive values; an atom is spread below the smallest of the others, and all
+      that lies there going back is the atom, exactly;
+    - ``asinh``: asinh(x / w), for values of both signs with tails.
+
+    Parameters
+    ----------
+    variable
+        Its declaration.
+    gen_column
+        Column of the gen values that an excess is relative to.
+    """
+
+    edge: Tensor
+
+    def __init__(self, variable: Variable, gen_column: int | None) -> None:
+        super().__init__()
+        self.variable, self.gen_column = variable, gen_column
+        self.register_buffer("edge", torch.zeros(()))
+
+    def fit(self, column: Tensor) -> None:
+        """Find where an atom ends, from values of shape (N,)."""
+        atom = self.variable.atom
+        if atom is not None:
+            above = column[(column > atom) & ~self.is_undefined(column)]
+            if len(above):
+                self.edge.copy_((above.min() / self.variable.width).log())
+
+    def is_undefined(self, values: Tensor) -> Tensor:
+        """Which values say that there is none, shape (N,)."""
+        if self.variable.undefined is None:
+            return torch.zeros_like(values, dtype=torch.bool)
+        return values == self.variable.undefined
+
+    def forward(self, values: Tensor, gen: Tensor, uniform: Tensor) -> Tensor:
+        """Transform values, shape (N,).
+
+        Parameters
+        ----------
+        values
+            As NanoAOD has them, shape (N,).
+        gen
+            All gen values, shape (N, G).
+        uniform
+            Numbers in [0, 1) that spread an atom, shape (N,).
+        """
+        v = self.variable
+        match v.transform:
+            case "excess":
+                above = (values - v.threshold).clamp(min=0.0) + _OFFSET * v.width
+                return above.log() - self._scale(gen).log()
+            case "logit":
+                return values.clamp(_EDGE, 1.0 - _EDGE).logit()
+            case "log":
+                if v.atom is None:
+                    return (values / v.width).clamp(min=1e-12).log()
+                level = (values / v.width).log().clamp(min=self.edge)
+                return torch.where(values <= v.atom, self.edge - _ATOM_SPREAD * (1.0 - uniform), level)
+            case "asinh":
+                return (values / v.width).asinh()
+            case _:
+                return values
+
+    def inverse(self, latent: Tensor, gen: Tensor) -> Tensor:
+        """Values, shape (N,), of transformed ones and all gen values, (N, G)."""
+        v = self.variable
+        bounded = latent.clamp(-_LARGEST_EXPONENT, _LARGEST_EXPONENT)
+        match v.transform:
+            case "excess":
+                above = bounded.exp() * self._scale(gen) - _OFFSET * v.width
+                return above.clamp(min=0.0) + v.threshold
+            case "logit":
+                return latent.sigmoid()
+            case "log":
+                values = bounded.exp() * v.width
+                return values if v.atom is None else torch.where(latent < self.edge, v.atom, values)
+            case "asinh":
+                return bounded.sinh() * v.width
+            case _:
+                return latent
+
+    def _scale(self, gen: Tensor) -> Tensor:
+        v = self.variable
+        distance = (gen[:, self.gen_column or 0] - v.threshold) / v.width
+        return (nn.functional.softplus(distance) * v.width).clamp(min=1e-9)

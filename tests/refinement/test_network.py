@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from flashsim.refinement.network import Refiner
+from flashsim.refinement.recipe import load_refiner
+
+RECIPES = ("jets", "muons", "pt")
+
+
+def tensors(rows):
+    return tuple(torch.from_numpy(part) for part in (rows.fast, rows.full, rows.gen))
+
+
+def fitted(recipe, rows, seed=0):
+    torch.manual_seed(seed)
+    network = Refiner(recipe)
+    _, full, gen = tensors(rows)
+    network.fit(full, gen)
+    return network.eval()
+
+
+def moving(network, size=0.5):
+    """Let the last layer do something."""
+    torch.nn.init.normal_(network.leave.weight, std=size)
+    torch.nn.init.normal_(network.leave.bias, std=size)
+    return network
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_is_the_exact_identity_before_training(name, pair_rows):
+    recipe = load_refiner(name)
+    rows = pair_rows(recipe, 500)
+    fast, _, gen = tensors(rows)
+    network = fitted(recipe, rows)
+    assert torch.equal(network(fast, gen), fast)
+    assert torch.equal(network(fast, gen, torch.rand(fast.shape)), fast)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_whatever_the_network_does_values_are_allowed(name, pair_rows):
+    recipe = load_refiner(name)
+    rows = pair_rows(recipe, 500)
+    fast, _, gen = tensors(rows)
+    refined = moving(fitted(recipe, rows), 100.0)(fast, gen, torch.rand(fast.shape))
+    assert torch.isfinite(refined).all()
+    for column, variable in zip(refined.T, recipe.variables, strict=True):
+        if variable.transform == "excess":
+            assert (column >= variable.threshold).all()
+        if variable.transform == "logit":
+            assert ((column >= 0.0) & (column <= 1.0) | (column == variable.undefined)).all()
+        if variable.transform == "log":
+            assert (column >= 0.0).all()
+
+
+def test_undefined_values_stay_and_say_nothing_else(pair_rows):
+    recipe = load_refiner("jets")
+    rows = pair_rows(recipe, 500)
+    fast, _, gen = tensors(rows)
+    network = moving(fitted(recipe, rows))
+    refined = network(fast, gen)
+    undefined = fast[:, 1] == -1.0
+    assert undefined.any()
+    assert (refined[undefined, 1:] == -1.0).all()
+    assert (refined[~undefined, 1:] >= 0.0).all()
+    assert (refined[undefined, 0] != fast[undefined, 0]).any()  # pT is refined all the same
+    latent = network.encode(fast, gen, torch.rand(fast.shape))
+    assert (latent.values[latent.undefined] == 0.0).all()
+
+
+def test_an_atom_can_be_left_and_entered(pair_rows):
+    recipe = load_refiner("muons")
+    rows = pair_rows(recipe, 2000)
+    fast, _, gen = tensors(rows)
+    network = fitted(recipe, rows)
+    isolation = recipe.branches.index("pfRelIso03_all")
+    at_atom = fast[:, isolation] == 0.0
+    for push, changed in ((2.0, at_atom), (-2.0, ~at_atom)):
+        torch.nn.init.constant_(network.leave.bias, push)
+        refined = network(fast, gen, torch.rand(fast.shape))[:, isolation]
+        entered = refined == 0.0
+        assert (entered[changed] != at_atom[changed]).any()
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_latent_values_come_back(name, pair_rows):
+    recipe = load_refiner(name)
+    rows = pair_rows(recipe, 500)
+    fast, _, gen = tensors(rows)
+    network = fitted(recipe, rows).double()
+    fast, gen = fast.double(), gen.double()
+    latent = network.encode(fast, gen, torch.rand(fast.shape, dtype=torch.float64))
+    back = network.decode(latent.values, gen)
+    inside = torch.ones_like(back, dtype=torch.bool)
+    for k, variable in enumerate(recipe.variables):
+        if variable.transform == "logit":
+            inside[:, k] = (fast[:, k] - 0.5).abs() < 0.4997
+        if variable.atom is not None:
+            inside[:, k] = fast[:, k] > rows.full[rows.full[:, k] > 0.0, k].min() * 1.001
+            assert (back[fast[:, k] == variable.atom, k] == variable.atom).all()
+    keep = inside & ~latent.undefined
+    torch.testing.assert_close(back[keep], fast[keep], rtol=1e-5, atol=1e-8)
+
+
+def test_latent_values_of_the_full_simulation_have_unit_variance(pair_rows):
+    recipe = load_refiner("jets")
+    rows = pair_rows(recipe, 4000)
+    _, full, gen = tensors(rows)
+    latent = fitted(recipe, rows).encode(full, gen, torch.rand(full.shape))
+    defined = latent.values[~latent.undefined.any(1)]
+    torch.testing.assert_close(defined.mean(0), torch.zeros(5), atol=0.05, rtol=0.0)
+    torch.testing.assert_close(defined.std(0), torch.ones(5), atol=0.05, rtol=0.0)
+
+
+def test_conditions_never_leave_the_range_of_training(pair_rows):
+    recipe = load_refiner("jets")
+    rows = pair_rows(recipe, 500)
+    _, _, gen = tensors(rows)
+    network = fitted(recipe, rows)
+    far = gen.clone()
+    far[:, 0] *= 1000.0
+    seen = network.condition(gen)
+    assert (network.condition(far).amax(0) <= seen.amax(0)).all()
+    assert sorted(torch.unique(seen[:, 2:]).tolist()) == [0.0, 1.0]
+
+
+def test_every_output_depends_on_every_condition_and_value(pair_rows):
+    recipe = load_refiner("jets")
+    rows = pair_rows(recipe, 50)
+    fast, _, gen = tensors(rows)
+    network = moving(fitted(recipe, rows))
+    latent, condition = network.encode(fast, gen, torch.rand(fast.shape)), network.condition(gen)
+    defined = ~latent.undefined.any(1)
+    values = latent.values[defined].requires_grad_()
+    condition = condition[defined].requires_grad_()
+    shift = network.shift(latent._replace(values=values, undefined=latent.undefined[defined]), condition)
+    for column in range(shift.shape[1]):
+        gradients = torch.autograd.grad(shift[:, column].sum(), (values, condition), retain_graph=True)
+        assert all((gradient.abs().sum(0) > 0.0).all() for gradient in gradients)
