@@ -21,6 +21,7 @@ from flashsim.analysis.validation.recipe import ValidationRecipe
 from flashsim.generation.recipe import OutputRecipe, load_output
 from flashsim.modelfile import ObjectModel
 from flashsim.objects import ObjectDeclaration, Target, load_object
+from flashsim.refinement.recipe import RefinerRecipe
 from flashsim.tables import SPLITS
 from flashsim.training.recipe import TrainingRecipe, load_training
 
@@ -35,7 +36,7 @@ ROOT = Path(__file__).resolve().parents[1]
 OBJECTS = ("jets", "muons")
 PAGES = (
     *(ROOT / stage / "README.md" for stage in ("preprocessing", "training", "generation")),
-    *(ROOT / "docs" / page for page in ("models.md", "validation.md")),
+    *(ROOT / "docs" / page for page in ("models.md", "refinement.md", "validation.md")),
 )
 """Pages with tables."""
 
@@ -253,6 +254,7 @@ def _blocks() -> dict[str, Callable[[], str]]:
         "copied branches": copied,
         "cross references": links,
         "models": models,
+        "refinement keys": partial(fields, RefinerRecipe),
         "validation keys": partial(fields, ValidationRecipe),
     }
     for name in OBJECTS:

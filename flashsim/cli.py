@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from flashsim import cli_analysis, cli_reference
+from flashsim import cli_analysis, cli_reference, cli_refinement
 from flashsim.console import Force, Seed, note, progress_bars, run
 from flashsim.errors import FlashSimError
 
@@ -298,5 +298,6 @@ def inspect(
     typer.echo(json.dumps(description, indent=1) if as_json else render(description))
 
 
+app.add_typer(cli_refinement.app, name="refine")
 for command in (*cli_reference.COMMANDS, *cli_analysis.COMMANDS):
     app.command()(command)

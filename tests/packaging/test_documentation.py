@@ -95,10 +95,13 @@ def test_options_of_the_pages_exist(root):
     from flashsim.cli import app
 
     commands = get_command(app).commands
+    groups = {name: command.commands for name, command in commands.items() if hasattr(command, "commands")}
+    commands = commands | {f"{name} {sub}": c for name, group in groups.items() for sub, c in group.items()}
     unknown = []
+    pattern = rf"flashsim ((?:(?:{'|'.join(groups)}) )?\w+)([^\n#]*)"
     for page in [*root.glob("*.md"), *root.glob("*/README.md"), *root.glob("docs/*.md")]:
         for block in blocks(page.read_text(encoding="utf-8")):
-            for name, rest in re.findall(r"flashsim (\w+)([^\n#]*)", block.replace("\\\n", " ")):
+            for name, rest in re.findall(pattern, block.replace("\\\n", " ")):
                 known = {option for p in commands[name].params for option in p.opts} | {"--help"}
                 unknown += [
                     (page.name, name, o) for o in re.findall(r"(?<=\s)--[a-z-]+", rest) if o not in known

@@ -10,6 +10,7 @@ from flashsim.generation.recipe import load_output
 from flashsim.objects import load_object
 from flashsim.recipes import STAGES, load_recipe, recipe_folder
 from flashsim.reference.detector.recipe import load_detector
+from flashsim.refinement.recipe import load_gen_view, load_refiner
 from flashsim.training.recipe import load_training
 
 GEN_VIEWS = {"gen.yaml"}
@@ -19,6 +20,8 @@ def shipped(stage):
     return sorted(path.name for path in recipe_folder(stage).glob("*.yaml"))
 
 
+REFINERS = [name for name in shipped("training") if name.startswith("refine_")]
+TRAININGS = [name for name in shipped("training") if name not in REFINERS]
 OBJECTS = [name for name in shipped("preprocessing") if name not in GEN_VIEWS]
 
 
@@ -35,9 +38,16 @@ def test_gen_views_are_valid(name):
     assert load_recipe(GenView, recipe_folder("preprocessing") / name).collections
 
 
-@pytest.mark.parametrize("name", shipped("training"))
+@pytest.mark.parametrize("name", TRAININGS)
 def test_training_recipes_are_valid(name):
     assert load_training(name).object in {load_object(other).name for other in OBJECTS}
+
+
+@pytest.mark.parametrize("name", REFINERS)
+def test_refinement_recipes_are_valid(name):
+    recipe = load_refiner(name)
+    assert f"refine_{recipe.object}.yaml" == name
+    assert load_gen_view(recipe).collections.keys() == {recipe.gen}
 
 
 @pytest.mark.parametrize("name", shipped("generation"))
@@ -56,9 +66,7 @@ def test_detectors_are_valid(name):
 
 
 def test_every_object_has_a_training_recipe():
-    assert {load_training(name).object for name in shipped("training")} == {
-        load_object(name).name for name in OBJECTS
-    }
+    assert {load_training(name).object for name in TRAININGS} == {load_object(name).name for name in OBJECTS}
 
 
 def test_no_stage_has_recipes_that_nothing_checks():
