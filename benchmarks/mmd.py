@@ -73,7 +73,7 @@ def timed(form: Callable[[Tensor], Tensor], x: Tensor, repeats: int) -> dict[str
         rows = x.clone().requires_grad_()
         start = time.perf_counter()
         value = form(rows)
-        value.backward()
+        value.backward()  # type: ignore[no-untyped-call]
         seconds.append(time.perf_counter() - start)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     return {

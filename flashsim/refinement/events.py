@@ -11,9 +11,8 @@ import torch
 
 from flashsim.genview import build_gen_view
 from flashsim.nanoaod.mantissa import round_mantissa
-from flashsim.noise import Stream, event_hash
+from flashsim.noise import EVENT_IDS, Stream, event_hash
 from flashsim.preprocessing.matching import match
-from flashsim.preprocessing.preprocess import EVENT_IDS
 from flashsim.refinement.matching import reco_collection
 from flashsim.refinement.recipe import load_gen_view
 

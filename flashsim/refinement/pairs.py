@@ -24,8 +24,8 @@ from pydantic import Field
 
 from flashsim.errors import InputFileError, OutputFileError, TableError
 from flashsim.nanoaod.reading import NanoFile
-from flashsim.noise import event_hash
-from flashsim.preprocessing.preprocess import EVENT_IDS, split_of
+from flashsim.noise import EVENT_IDS, event_hash
+from flashsim.preprocessing.preprocess import split_of
 from flashsim.recipes import Recipe
 from flashsim.refinement.matching import SelectedPairs, pair_branches, select_pairs
 from flashsim.refinement.recipe import RefinerRecipe, load_gen_view
