@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from flashsim import cli_analysis, cli_reference, cli_refinement
-from flashsim.console import Force, Seed, note, progress_bars, run
+from flashsim.console import Force, Seed, note, progress_bars, run, warn
 from flashsim.errors import FlashSimError
 
 if TYPE_CHECKING:
@@ -107,6 +107,10 @@ def generate(
     resume: Annotated[
         bool, typer.Option("--resume", help="Leave outputs alone that are finished and made in the same way.")
     ] = False,
+    flag_domain: Annotated[
+        bool,
+        typer.Option("--flag-domain", help="Flag objects from outside of the training: Jet_outsideDomain."),
+    ] = False,
     compression: Annotated[Compression, typer.Option(help="Of the output; lzma is smallest.")] = "zstd",
     force: Force = False,
 ) -> None:
@@ -123,7 +127,7 @@ def generate(
         raise typer.BadParameter(msg)
     from flashsim.generation.campaign import Order, run_campaign
     from flashsim.generation.jobs import plan_jobs, threads_of_process
-    from flashsim.generation.report import table
+    from flashsim.generation.report import domain_table, domain_warnings, table
     from flashsim.generation.settings import Settings
 
     settings = Settings(
@@ -134,10 +138,13 @@ def generate(
         version=nano_version,
         chunk=chunk,
         device=device,
+        flag_domain=flag_domain,
         threads=threads_of_process(threads, workers, dask),
         compression=compression,
     )
-    settings.generator()  # so that mistakes show before any work
+    generator = settings.generator()  # now, so that mistakes show before any work
+    for name in generator.without_domain:
+        note(f"the model of {name} does not know the domain of its training: what is outside is not counted")
     jobs = plan_jobs(named, output, force=force, resume=resume)
     notes: set[str] = set()
     with progress_bars("events") as progress:
@@ -163,6 +170,11 @@ def generate(
         raise failed[0]
     if len(jobs) > 1:
         typer.echo(table(outcomes))
+    summaries = [outcome.summary for outcome in outcomes if outcome.summary is not None]
+    if outside := domain_table(summaries, generator.domains):
+        typer.echo(outside)
+    for text in domain_warnings(summaries):
+        warn(text)
     if failed:
         msg = f"{len(failed)} of {len(jobs)} files failed, the others are done; mend it and add --resume"
         raise FlashSimError(msg)

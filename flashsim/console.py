@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress
 
-__all__ = ["Force", "Seed", "note", "progress_bars", "run"]
+__all__ = ["Force", "Seed", "note", "progress_bars", "run", "warn"]
 
 
 Force = Annotated[bool, typer.Option("--force", "-f", help="Replace an output that exists.")]
@@ -58,6 +58,11 @@ def run(command: Callable[[], object]) -> None:
 def note(text: str) -> None:
     """Tell the user something that is no result."""
     _say(f"note: {text}")
+
+
+def warn(text: str) -> None:
+    """Tell the user something that may make a result wrong."""
+    _say(f"warning: {text}")
 
 
 def _say(text: str) -> None:

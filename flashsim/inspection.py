@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 import uproot
 from pydantic import ValidationError
 
+from flashsim.domain import PROBABILITIES
 from flashsim.errors import InputFileError, RecipeError
 from flashsim.generation.plan import plan_output
 from flashsim.generation.provenance import PROVENANCE
 from flashsim.generation.recipe import load_output
-from flashsim.modelfile import FORMAT_VERSION, ObjectModel, read_header
+from flashsim.modelfile import ObjectModel, read_header
 from flashsim.models import shipped_models
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.nanoaod.schema import detect_version
@@ -29,6 +30,7 @@ from flashsim.recipes import read_yaml, recipe_folder
 from flashsim.rendering import render
 
 if TYPE_CHECKING:
+    from flashsim.domain import Domain
     from flashsim.objects import Target
 
 __all__ = ["describe", "render", "shipped_objects"]
@@ -101,7 +103,7 @@ def _describe_model(path: Path) -> dict[str, Any]:
         "kind": "model",
         "size": path.stat().st_size,
         "sha256": model.digest,
-        "format_version": FORMAT_VERSION,
+        "format_version": read_header(path)["format_version"],
         "object": declaration.name,
         "collection": declaration.collection,
         "gen": declaration.gen,
@@ -113,6 +115,8 @@ def _describe_model(path: Path) -> dict[str, Any]:
         ],
         "conditioning": [_describe_conditioning(entry) for entry in declaration.conditioning],
         "fake_conditioning": [_describe_conditioning(entry) for entry in declaration.fakes.conditioning],
+        "domain": _describe_domain(model.domain),
+        "fake_domain": _describe_domain(model.fakes.domain),
         "needs": sorted({*EVENT_IDS, *gen_branches(declaration)}),
         "networks": parameters,
         "parameters": sum(parameters.values()),
@@ -153,6 +157,17 @@ def _describe_conditioning(entry: Any) -> dict[str, Any]:
         "kind": entry.kind,
         "columns": list(entry.columns()),
         "description": entry.description,
+    }
+
+
+def _describe_domain(domain: Domain | None) -> dict[str, Any] | None:
+    if domain is None:
+        return None
+    return {
+        "rows": domain.rows,
+        "probabilities": list(PROBABILITIES),
+        "quantiles": {name: list(axis.quantiles) for name, axis in domain.axes.items()},
+        "pairs": [list(pair) for pair in domain.density],
     }
 
 

@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from flashsim.codec import ConditioningCodec, TargetCodec
+from flashsim.domain import Domain
 from flashsim.errors import ModelFileError, OutputFileError
 from flashsim.flows import ConditionalMAF
 from flashsim.networks import Perceptron
@@ -33,7 +34,10 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMAT_VERSION", "FakeModel", "ObjectModel", "read_header"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+_READABLE = (1, FORMAT_VERSION)
+"""Models of version 1 do not know the domain of their training."""
+
 _KEY = "flashsim"
 # What parts that are missing, of a wrong type or of a wrong shape raise, wherever in the file they are.
 _DAMAGE = (SafetensorError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
@@ -52,12 +56,15 @@ class FakeModel:
     targets, flow
         Codec and flow of the objects' properties; none where training had too few objects to learn from, and
         then the count is always zero.
+    domain
+        Where the conditioning of the training's events lay; none if that is not known.
     """
 
     conditioning: ConditioningCodec
     count: Perceptron
     targets: TargetCodec | None
     flow: ConditionalMAF | None
+    domain: Domain | None = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +85,8 @@ class ObjectModel:
         Codec and flow of the reconstructed properties.
     fakes
         Reconstructed objects without a gen object.
+    domain
+        Where the conditioning of the training's gen objects lay; none if that is not known.
     provenance
         Inputs, recipe, seed, metrics, versions, wall time: JSON content.
     digest
@@ -91,6 +100,7 @@ class ObjectModel:
     targets: TargetCodec
     flow: ConditionalMAF
     fakes: FakeModel
+    domain: Domain | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
     digest: str = ""
 
@@ -149,6 +159,8 @@ class ObjectModel:
             "fake_targets": None
             if fakes.targets is None
             else [t.to_json() for t in fakes.targets.transforms],
+            "domain": None if self.domain is None else self.domain.to_json(),
+            "fake_domain": None if fakes.domain is None else fakes.domain.to_json(),
             "architectures": {name: network.architecture() for name, network in self.networks().items()},
             "provenance": self.provenance,
         }
@@ -196,6 +208,7 @@ class ObjectModel:
             count=perceptron("fakes.count"),
             targets=_target_codec(declaration.fake_targets(), header["fake_targets"]) if has_fakes else None,
             flow=maf("fakes.flow") if has_fakes else None,
+            domain=_domain(header.get("fake_domain")),
         )
         return cls(
             declaration=declaration,
@@ -205,6 +218,7 @@ class ObjectModel:
             targets=_target_codec(declaration.targets, header["targets"]),
             flow=maf("flow"),
             fakes=fakes,
+            domain=_domain(header.get("domain")),
             provenance=header["provenance"],
             digest=digest,
         )
@@ -212,6 +226,10 @@ class ObjectModel:
 
 def _target_codec(targets: list[Target], forms: list[QuantileForm]) -> TargetCodec:
     return TargetCodec(tuple(targets), tuple(QuantileNormal.from_json(form) for form in forms))
+
+
+def _domain(form: dict[str, Any] | None) -> Domain | None:
+    return None if form is None else Domain.from_json(form)
 
 
 def read_header(path: Path) -> dict[str, Any]:
@@ -240,9 +258,8 @@ def read_header(path: Path) -> dict[str, Any]:
     except (ValueError, AttributeError) as error:
         msg = f"{path}: is damaged: its header is no JSON object ({error})"
         raise ModelFileError(msg) from error
-    if found != FORMAT_VERSION:
-        msg = (
-            f"{path}: has format version {found}, this flashsim reads {FORMAT_VERSION}; train the model again"
-        )
+    if found not in _READABLE:
+        known = " and ".join(map(str, _READABLE))
+        msg = f"{path}: has format version {found}, this flashsim reads {known}; train the model again"
         raise ModelFileError(msg)
     return header

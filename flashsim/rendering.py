@@ -57,7 +57,24 @@ def _print_model(console: Console, d: Mapping[str, Any]) -> None:
         _heading(console, f"{title} ({sum(len(entry['columns']) for entry in entries)} columns)")
         rows = ((e["name"], e["kind"], str(len(e["columns"])), e["description"]) for e in entries)
         _columns(console, ("name", "kind", "columns", ""), rows)
+    _print_domain(console, "Domain of the training's gen objects", d["domain"])
+    _print_domain(console, "Domain of its events, for the unmatched", d["fake_domain"])
     _print_training(console, d["provenance"])
+
+
+def _print_domain(console: Console, title: str, domain: Mapping[str, Any] | None) -> None:
+    if domain is None:
+        _heading(console, title)
+        _print(console, "not known: generation cannot tell what is outside; train the model again", 2)
+        return
+    _heading(
+        console, f"{title} ({domain['rows']:,} rows, density of {len(domain['pairs'])} pairs of columns)"
+    )
+    shown = [domain["probabilities"].index(p) for p in (0.0, 0.01, 0.5, 0.99, 1.0)]
+    rows = (
+        (name, *(f"{quantiles[k]:.5g}" for k in shown)) for name, quantiles in domain["quantiles"].items()
+    )
+    _columns(console, ("column", "smallest", "1 %", "median", "99 %", "largest"), rows)
 
 
 def _print_training(console: Console, provenance: Mapping[str, Any]) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -96,6 +97,20 @@ def test_model(of_model, made_models):
     assert of_model["provenance"]["files"] == ["made.root"]
     assert {"GenJet_pt", "Pileup_nPU", "event"} <= set(of_model["needs"])
     assert json.loads(json.dumps(of_model)) == of_model
+    domain = of_model["domain"]
+    assert domain["rows"] == model.provenance["gen_objects"]["train"]
+    assert list(domain["quantiles"]) == [c for entry in of_model["conditioning"] for c in entry["columns"]]
+    assert all(len(found) == len(domain["probabilities"]) for found in domain["quantiles"].values())
+    assert ["pt", "eta"] in domain["pairs"]
+    assert of_model["fake_domain"]["rows"] == model.provenance["events"]["train"]
+
+
+def test_a_model_that_knows_no_domain(made_models, tmp_path):
+    old = replace(ObjectModel.load(made_models / "jets.safetensors"), domain=None)
+    old.save(tmp_path / "old.safetensors")
+    found = describe(str(tmp_path / "old.safetensors"))
+    assert found["domain"] is None
+    assert "not known: generation cannot tell what is outside; train the model again" in render(found)
 
 
 def test_every_number_of_a_model_is_shown(of_model):
@@ -108,6 +123,9 @@ def test_every_number_of_a_model_is_shown(of_model):
     assert of_model["sha256"] in text
     assert of_model["provenance"]["date"] in text
     assert "made.root" in text
+    smallest, *_, largest = of_model["domain"]["quantiles"]["pt"]
+    (line,) = [line for line in text.splitlines() if line.split()[:1] == ["pt"] and f"{largest:.5g}" in line]
+    assert line.split()[1] == f"{smallest:.5g}"
     for loss in of_model["provenance"]["losses"].values():
         assert f"{loss['validation']:.3f}" in text
 

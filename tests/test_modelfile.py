@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from flashsim.codec import ConditioningCodec, TargetCodec
+from flashsim.domain import Domain
 from flashsim.errors import ModelFileError, OutputFileError
 from flashsim.flows import ConditionalMAF
 from flashsim.modelfile import FORMAT_VERSION, FakeModel, ObjectModel, read_header
@@ -24,13 +25,11 @@ def model(request):
     declaration = load_object("muons").with_targets({"pt", "eta", "phi", "charge", "dxy"})
     rng = np.random.default_rng(1)
     names = [name for entry in declaration.conditioning for name in entry.columns()]
-    conditioning = ConditioningCodec.fit(
-        declaration.conditioning, {n: rng.exponential(5.0, ROWS) for n in names}
-    )
+    of_gen = {n: rng.exponential(5.0, ROWS) for n in names}
+    conditioning = ConditioningCodec.fit(declaration.conditioning, of_gen)
     names = [name for entry in declaration.fakes.conditioning for name in entry.columns()]
-    events = ConditioningCodec.fit(
-        declaration.fakes.conditioning, {n: rng.exponential(5.0, ROWS) for n in names}
-    )
+    of_events = {n: rng.exponential(5.0, ROWS) for n in names}
+    events = ConditioningCodec.fit(declaration.fakes.conditioning, of_events)
     columns = {target.branch: rng.normal(4.0, 1.0, ROWS) for target in declaration.targets}
     gen = {name: np.abs(rng.normal(4.0, 1.0, ROWS)) for name in declaration.references()}
     torch.manual_seed(1)
@@ -40,6 +39,7 @@ def model(request):
         count=Perceptron(context, declaration.fakes.max_count + 1, width=4, depth=1).eval(),
         targets=TargetCodec.fit(declaration.fake_targets(), columns, {}) if request.param else None,
         flow=ConditionalMAF(count, context, layers=1, width=8, bins=4).eval() if request.param else None,
+        domain=Domain.fit(declaration.fakes.conditioning, of_events),
     )
     return ObjectModel(
         declaration=declaration,
@@ -51,6 +51,7 @@ def model(request):
             count, len(conditioning.transforms), layers=2, width=8, bins=4, dropout=0.1
         ).eval(),
         fakes=fakes,
+        domain=Domain.fit(declaration.conditioning, of_gen),
         provenance={"events": {"train": 5}, "note": "ä"},
     )
 
@@ -99,6 +100,8 @@ def test_a_file_keeps_everything_else(model, saved):
     assert loaded.conditioning == model.conditioning
     assert loaded.fakes.conditioning == model.fakes.conditioning
     assert loaded.parameters() == model.parameters()
+    assert loaded.domain.to_json() == model.domain.to_json()
+    assert loaded.fakes.domain.to_json() == model.fakes.domain.to_json()
     assert len(loaded.digest) == 64
     assert (loaded.fakes.flow is None) == (model.fakes.flow is None)
     assert not any(network.training for network in loaded.networks().values())
@@ -148,6 +151,20 @@ def test_a_place_that_cannot_be_written_is_named(model, tmp_path):
         model.save(tmp_path / "file" / "x.safetensors")
 
 
+def test_a_file_of_the_first_version_knows_no_domain(model, saved):
+    def first(header):
+        header.update(format_version=1)
+        del header["domain"], header["fake_domain"]
+
+    rewrite(saved, first)
+    loaded = ObjectModel.load(saved)
+    assert loaded.domain is None
+    assert loaded.fakes.domain is None
+    assert loaded.parameters() == model.parameters()
+    loaded.save(saved, force=True)
+    assert ObjectModel.load(saved).domain is None
+
+
 @pytest.mark.parametrize("version", [0, FORMAT_VERSION + 1, None, "1"])
 def test_another_format_version_is_refused(saved, version):
     rewrite(saved, lambda header: header.update(format_version=version))
@@ -184,6 +201,8 @@ def test_foreign_files_are_refused(tmp_path):
         lambda header: header["targets"].pop(),
         lambda header: header["targets"][0]["values"].reverse(),
         lambda header: header["conditioning"]["pt"].pop("mean"),
+        lambda header: header["domain"]["axes"]["pt"].pop("scale"),
+        lambda header: header["fake_domain"]["density"][0].pop("counts"),
         lambda header: header["architectures"]["flow"].update(width=9),
         lambda header: header["architectures"].pop("efficiency"),
         lambda header: header["architectures"]["flow"].update(colour=1),

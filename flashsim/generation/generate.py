@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from dataclasses import asdict
 from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ import awkward as ak
 import numpy as np
 
 from flashsim.assembly import link_collections, ordered, rounded
+from flashsim.domain import Tally
 from flashsim.errors import ModelFileError, OutputFileError
 from flashsim.generation.oversampling import MOST_FOLDS
 from flashsim.generation.plan import plan_output
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator as Generator_
 
     from flashsim.collection import Collection
+    from flashsim.domain import Domain
     from flashsim.generation.plan import CollectionPlan, OutputPlan
     from flashsim.generation.recipe import OutputRecipe
     from flashsim.generation.results import Pieces, Progress
@@ -58,11 +61,14 @@ class Generator:
         Simulated events in memory at a time.
     oversample
         How often each gen event is simulated: the number of folds, each with an equal share of its weight.
+    flag_domain
+        Whether objects say that what they come from was outside of the domain of the training.
 
     Raises
     ------
     ModelFileError
-        If two models simulate one collection, or there is none.
+        If two models simulate one collection, or there is none, or `flag_domain` is set and one of them does
+        not know the domain of its training.
     ValueError
         If the number of folds is not positive or above `MOST_FOLDS`.
     """
@@ -76,11 +82,14 @@ class Generator:
         device: str = "cpu",
         chunk: int = DEFAULT_CHUNK,
         oversample: int = 1,
+        flag_domain: bool = False,
     ) -> None:
         if not models:
             msg = "no models given: name at least one model file"
             raise ModelFileError(msg)
-        self.simulators = [ObjectSimulator(model, seed=seed, device=device) for model in models]
+        self.simulators = [
+            ObjectSimulator(model, seed=seed, device=device, flag_domain=flag_domain) for model in models
+        ]
         self.collections = [simulator.collection for simulator in self.simulators]
         if twice := sorted({name for name in self.collections if self.collections.count(name) > 1}):
             msg = f"two models simulate {twice[0]}: give one model a collection"
@@ -89,7 +98,18 @@ class Generator:
             msg = f"an event is simulated 1 to {MOST_FOLDS} times, found {oversample}"
             raise ValueError(msg)
         self.recipe, self.seed, self.folds = recipe, seed, oversample
+        self.flag_domain = flag_domain
         self.chunk = max(1, chunk // oversample)
+
+    @property
+    def domains(self) -> dict[str, Domain]:
+        """Domains of the trainings, by the names that summaries have for what is outside of them."""
+        return {name: domain for s in self.simulators for name, domain in s.domains.items()}
+
+    @property
+    def without_domain(self) -> list[str]:
+        """Names of the models that do not know the domain of their training."""
+        return [s.declaration.name for s in self.simulators if not s.domains]
 
     def run(
         self,
@@ -151,18 +171,18 @@ class Generator:
         with NanoFile(source) as file:
             plan = self.plan(file, keep=keep, version=version)
             record = self._provenance(file, plan, command) | {"campaign": campaign}
-            objects = _finished(output, record, force=force, resume=resume) if output.exists() else None
-            reused = objects is not None
-            if objects is None:
+            made = _finished(output, record, force=force, resume=resume) if output.exists() else None
+            reused = made is not None
+            if made is None:
                 with NanoWriter(output, compression=compression, force=force) as writer:
                     writer.tree("Events", plan.branches, "Events", counter_titles=plan.counter_titles)
-                    made = (pieces or self._pieces(overlap))(file, plan)
+                    simulated = (pieces or self._pieces(overlap))(file, plan)
                     told = progress or _say_nothing
-                    objects = self._write_events(
-                        writer, made, lambda done: told(done, file.num_entries), overlap
+                    made = self._write_events(
+                        writer, simulated, lambda done: told(done, file.num_entries), overlap
                     )
                     self._write_trees(file, writer, plan)
-                    writer.write_string(PROVENANCE, json.dumps(record | {"objects": objects}))
+                    writer.write_string(PROVENANCE, json.dumps(record | made))
             events = file.num_entries * self.folds
         trained_on = {s.collection: s.model.nanoaod_version for s in self.simulators}
         return Summary(
@@ -171,7 +191,8 @@ class Generator:
             version=plan.version,
             events=events,
             oversample=self.folds,
-            objects=objects,
+            objects=made["objects"],
+            tallies={name: Tally(**tally) for name, tally in made["outside"].items()},
             left_out=[f"{name}_{f}" for name, c in plan.collections.items() for f in c.left_out],
             stale=plan.stale,
             trained_on={name: found for name, found in trained_on.items() if found != plan.version},
@@ -182,7 +203,15 @@ class Generator:
     def plan(self, file: NanoFile, *, keep: Sequence[str] = (), version: str | None = None) -> OutputPlan:
         """Plan what is generated from a file, see `plan_output`."""
         declarations = [simulator.declaration for simulator in self.simulators]
-        return plan_output(file, declarations, self.recipe, keep=keep, version=version, folds=self.folds)
+        return plan_output(
+            file,
+            declarations,
+            self.recipe,
+            keep=keep,
+            version=version,
+            folds=self.folds,
+            flag_domain=self.flag_domain,
+        )
 
     def piece(self, arrays: dict[str, ak.Array], plan: OutputPlan, stop: int, *, origin: str) -> Piece:
         """Simulate a chunk of events, and give what is written of it.
@@ -205,15 +234,18 @@ class Generator:
         """
         columns = plan.oversampling.repeated(arrays, plan.copied)
         objects = {}
-        for name, collection in self.simulate(arrays, plan, origin=origin).items():
+        simulated, tallies = self.simulate(arrays, plan, origin=origin)
+        for name, collection in simulated.items():
             columns |= _jagged(collection, plan.collections[name])
             objects[name] = len(collection)
-        return Piece(stop, columns, objects)
+        return Piece(stop, columns, objects, tallies)
 
     def simulate(
         self, arrays: dict[str, ak.Array], plan: OutputPlan, *, origin: str = "input"
-    ) -> dict[str, Collection]:
+    ) -> tuple[dict[str, Collection], dict[str, Tally]]:
         """Simulate all collections of a chunk of events, ordered by pT and linked; see `ObjectSimulator`.
+
+        Besides, count what was outside of the domains of the trainings.
 
         Parameters
         ----------
@@ -232,15 +264,18 @@ class Generator:
         events = event_hash(*(np.asarray(arrays[name]) for name in EVENT_IDS))
         # Objects that share a gen view share its collections.
         views: dict[str, Mapping[str, Collection]] = {}
-        simulated = {}
+        simulated: dict[str, Collection] = {}
+        tallies: dict[str, Tally] = {}
         for simulator in self.simulators:
             chunk = gen_chunk(simulator.declaration, arrays, views.get(simulator.gen_view))
             views[simulator.gen_view] = chunk.collections
             drawn = simulator.simulate(chunk, events, folds=range(self.folds), origin=origin)
             bits = plan.collections[simulator.collection].bits
-            known = {name: bits[name] for name in bits if name in drawn.columns}
-            simulated[simulator.collection] = ordered(rounded(drawn, simulator.declaration.targets, known))
-        return link_collections(simulated, self.recipe.links)
+            known = {name: bits[name] for name in bits if name in drawn.collection.columns}
+            objects = rounded(drawn.collection, simulator.declaration.targets, known)
+            simulated[simulator.collection] = ordered(objects)
+            tallies |= drawn.tallies
+        return link_collections(simulated, self.recipe.links), tallies
 
     def _pieces(self, overlap: bool) -> Pieces:
         """Give what simulates a file in this process."""
@@ -258,16 +293,20 @@ class Generator:
         pieces: Generator_[Piece, None, None],
         progress: Callable[[int], None],
         overlap: bool,
-    ) -> dict[str, int]:
+    ) -> dict[str, Any]:
+        """Write all pieces; give what the provenance says about them."""
         progress(0)
         objects = dict.fromkeys(self.collections, 0)
+        tallies = dict.fromkeys(self.domains, Tally())
         with contextlib.closing(pieces), write_behind(writer.extend, overlap) as extend:
             for piece in pieces:
                 extend("Events", piece.columns)
                 for name, number in piece.objects.items():
                     objects[name] += number
+                for name, tally in piece.tallies.items():
+                    tallies[name] += tally
                 progress(piece.stop)
-        return objects
+        return {"objects": objects, "outside": {name: asdict(tally) for name, tally in tallies.items()}}
 
     def _write_trees(self, file: NanoFile, writer: NanoWriter, plan: OutputPlan) -> None:
         for name in file.trees:
@@ -305,8 +344,8 @@ def _refuse_same(source: str | Path, output: Path) -> None:
         raise OutputFileError(msg)
 
 
-def _finished(output: Path, wanted: dict[str, Any], *, force: bool, resume: bool) -> dict[str, int] | None:
-    """Objects in an output that exists and is what is wanted; none if it is to be made, or replaced."""
+def _finished(output: Path, wanted: dict[str, Any], *, force: bool, resume: bool) -> dict[str, Any] | None:
+    """Provenance of an output that exists and is what is wanted; none if it is to be made, or replaced."""
     found = read_provenance(output)
     again = found is not None and bool(wanted["campaign"]) and found.get("campaign") == wanted["campaign"]
     if not (resume or again):
@@ -317,8 +356,7 @@ def _finished(output: Path, wanted: dict[str, Any], *, force: bool, resume: bool
         if force:
             return None
         raise
-    objects: dict[str, int] = found["objects"] if found else {}
-    return objects
+    return found
 
 
 def _jagged(collection: Collection, plan: CollectionPlan) -> dict[str, ak.Array]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cache
 from typing import TYPE_CHECKING
@@ -25,7 +25,15 @@ if TYPE_CHECKING:
     from flashsim.nanoaod.reading import NanoFile
     from flashsim.objects import ObjectDeclaration
 
-__all__ = ["CollectionPlan", "OutputPlan", "plan_output"]
+__all__ = ["OUTSIDE", "CollectionPlan", "OutputPlan", "plan_output"]
+
+OUTSIDE = Branch(
+    "outsideDomain",
+    np.dtype("bool"),
+    None,
+    "what it comes from (gen object, or event if it has none) is outside of the domain of the training",
+)
+"""Field that simulated objects have if asked for; its name is that in a collection."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +106,7 @@ def plan_output(
     keep: Sequence[str] = (),
     version: str | None = None,
     folds: int = 1,
+    flag_domain: bool = False,
 ) -> OutputPlan:
     """Plan what is generated from a file.
 
@@ -116,6 +125,8 @@ def plan_output(
         NanoAOD version of the output; by default that of the input.
     folds
         How often each gen event is simulated.
+    flag_domain
+        Whether objects have the field `OUTSIDE`.
 
     Raises
     ------
@@ -135,13 +146,19 @@ def plan_output(
     # The input's own types and titles come first, but only where it is of the version that is written.
     models = [*([file.branches] if version == detected else []), *_schemas(version).values()]
     kept, stale = _kept(file, keep, simulated)
+    collections = {d.collection: _plan(d, models, version, recipe.links, simulated) for d in declarations}
+    if flag_domain:
+        for name, collection in collections.items():
+            collection.branches[OUTSIDE.name] = replace(
+                OUTSIDE, name=f"{name}_{OUTSIDE.name}", collection=name
+            )
     copied = [b for b in file.branches.values() if b.name in kept or _is_copied(b, recipe, simulated)]
     return OutputPlan(
         version=version,
         needed=needed,
         copied=copied,
         stale=stale,
-        collections={d.collection: _plan(d, models, version, recipe.links, simulated) for d in declarations},
+        collections=collections,
         counter_titles=file.counter_titles
         | {name: title for name, title in counter_titles(version).items() if name in simulated},
         oversampling=plan_oversampling(file, copied, recipe, folds),

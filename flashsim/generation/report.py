@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from flashsim.domain import Tally
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from flashsim.domain import Domain
     from flashsim.generation.campaign import Outcome
     from flashsim.generation.results import Summary
 
-__all__ = ["remarks", "sentence", "status", "table"]
+__all__ = ["domain_table", "domain_warnings", "remarks", "sentence", "status", "table"]
+
+MOST_OUTSIDE = 1e-3
+"""Share of gen objects outside of a training's domain from which on there is a warning."""
 
 _HEAD = ("output", "status", "attempts", "events", "seconds", "events/s")
+_DOMAIN_HEAD = ("outside of the training", "variable", "number", "share", "training from", "to")
 
 
 def sentence(summary: Summary) -> str:
@@ -57,13 +64,58 @@ def table(outcomes: Sequence[Outcome]) -> str:
     attempts = str(sum(outcome.attempts for outcome in outcomes))
     events = f"{sum(summary.events for summary in summaries):,}"
     rows.append(("total", counts, attempts, events, "", ""))
-    widths = [max(len(row[column]) for row in (_HEAD, *rows)) for column in range(len(_HEAD))]
+    return _aligned((_HEAD, *rows))
+
+
+def domain_table(summaries: Iterable[Summary], domains: Mapping[str, Domain]) -> str:
+    """Make a table of what was outside of the trainings by variable, over all files; empty if nothing was.
+
+    Parameters
+    ----------
+    summaries
+        What was generated.
+    domains
+        `Generator.domains`.
+    """
+    rows: list[tuple[str, ...]] = []
+    for name, tally in _tallied(summaries).items():
+        axes = domains[name].axes if name in domains else {}
+        for variable, number in sorted(tally.variables.items(), key=lambda item: -item[1]):
+            limits = [f"{limit:.5g}" for limit in axes[variable].limits] if variable in axes else ["", ""]
+            rows.append((name, variable, f"{number:,}", f"{number / tally.rows:.2e}", *limits))
+        if tally.outside:
+            share = f"{tally.outside / tally.rows:.2e}"
+            rows.append((name, "any", f"{tally.outside:,} of {tally.rows:,}", share, "", ""))
+    return _aligned((_DOMAIN_HEAD, *rows)) if rows else ""
+
+
+def domain_warnings(summaries: Iterable[Summary]) -> list[str]:
+    """Warn of what was outside of the trainings more often than `MOST_OUTSIDE`."""
+    return [
+        f"{tally.outside / tally.rows:.2%} of {name} are outside of the domain of the training, where a "
+        "model only guesses: train it on such events, or tell its objects apart with --flag-domain"
+        for name, tally in _tallied(summaries).items()
+        if tally.outside > MOST_OUTSIDE * tally.rows
+    ]
+
+
+def _tallied(summaries: Iterable[Summary]) -> dict[str, Tally]:
+    total: dict[str, Tally] = {}
+    for summary in summaries:
+        for name, tally in summary.tallies.items():
+            total[name] = total.get(name, Tally()) + tally
+    return total
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Lay out a table of which the first two columns are words."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = (
         "  ".join(
             text.ljust(width) if column < 2 else text.rjust(width)
             for column, (text, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
-        for row in (_HEAD, *rows)
+        for row in rows
     )
     return "\n".join(lines)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
+    from flashsim.domain import Tally
     from flashsim.generation.plan import OutputPlan  # in a type alias
     from flashsim.nanoaod.reading import NanoFile
 
@@ -25,11 +26,14 @@ class Piece:
         All branches of the output.
     objects
         Simulated objects by collection.
+    tallies
+        Gen objects and events outside of the domains of the trainings, see `ObjectSimulator.domains`.
     """
 
     stop: int
     columns: dict[str, Any]
     objects: dict[str, int]
+    tallies: dict[str, Tally]
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,8 @@ class Summary:
         How many of them come from one gen event.
     objects
         Simulated objects by collection.
+    tallies
+        Gen objects and events outside of the domains of the trainings, see `ObjectSimulator.domains`.
     left_out
         Branches that the models have and this NanoAOD version has not.
     stale
@@ -66,6 +72,7 @@ class Summary:
     events: int
     oversample: int
     objects: dict[str, int]
+    tallies: dict[str, Tally]
     left_out: list[str]
     stale: list[str]
     trained_on: dict[str, str]

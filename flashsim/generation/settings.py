@@ -26,7 +26,7 @@ class Settings:
     ----------
     models
         Paths of model files and folders; none for the shipped models.
-    seed, oversample, chunk, device
+    seed, oversample, chunk, device, flag_domain
         As `Generator` takes them.
     keep, version, compression
         As `Generator.run` takes them.
@@ -43,6 +43,7 @@ class Settings:
     version: str | None = None
     chunk: int = DEFAULT_CHUNK
     device: str = "cpu"
+    flag_domain: bool = False
     threads: int | None = None
     compression: str = "zstd"
     flashsim: str = __version__
@@ -87,4 +88,5 @@ def _generator(settings: Settings) -> Generator:
         device=settings.device,
         chunk=settings.chunk,
         oversample=settings.oversample,
+        flag_domain=settings.flag_domain,
     )

@@ -10,8 +10,10 @@ import torch
 from scipy.special import expit, softmax
 
 from flashsim.collection import Collection
-from flashsim.errors import InputFileError
+from flashsim.domain import Tally, any_of
+from flashsim.errors import InputFileError, ModelFileError
 from flashsim.flows import Sampler
+from flashsim.generation.plan import OUTSIDE
 from flashsim.networks import evaluate
 from flashsim.noise import Stream
 from flashsim.preprocessing.features import conditioning_columns
@@ -22,13 +24,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from flashsim.codec import TargetCodec
+    from flashsim.domain import Domain
     from flashsim.modelfile import ObjectModel
     from flashsim.objects import Derived
     from flashsim.preprocessing.features import GenChunk
 
     Columns = dict[str, NDArray[np.float64]]
 
-__all__ = ["ObjectSimulator"]
+__all__ = ["ObjectSimulator", "Simulated"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,23 @@ class _Objects:
 
     event_rows: NDArray[np.int64]
     columns: Columns
+    tallies: dict[str, Tally]
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """A simulated collection.
+
+    Parameters
+    ----------
+    collection
+        The objects.
+    tallies
+        How many gen objects and events were outside of the domains that `ObjectSimulator.domains` names.
+    """
+
+    collection: Collection
+    tallies: dict[str, Tally]
 
 
 class ObjectSimulator:
@@ -50,9 +70,24 @@ class ObjectSimulator:
         The user's seed.
     device
         Torch's name of the device that the networks run on.
+    flag_domain
+        Whether objects get the field `OUTSIDE`.
+
+    Raises
+    ------
+    ModelFileError
+        If the field is asked for and the model does not know the domain of its training.
     """
 
-    def __init__(self, model: ObjectModel, *, seed: int, device: str = "cpu") -> None:
+    def __init__(
+        self, model: ObjectModel, *, seed: int, device: str = "cpu", flag_domain: bool = False
+    ) -> None:
+        if flag_domain and (model.domain is None or model.fakes.domain is None):
+            msg = (
+                f"the model of {model.declaration.name} does not know the domain of its training, which "
+                "--flag-domain needs; train it again"
+            )
+            raise ModelFileError(msg)
         self.model = model
         self.declaration = model.declaration
         self.collection = model.declaration.collection
@@ -60,10 +95,19 @@ class ObjectSimulator:
         self.gen_view = model.declaration.gen_view.model_dump_json()
         self.seed = seed
         self.device = device
+        self.flag_domain = flag_domain
+        self._of_gen = f"{model.declaration.gen} for {self.collection}"
+        self._of_events = f"events for unmatched {self.collection}"
         for network in model.networks().values():
             network.to(device)
         self._sampler = Sampler(model.flow)
         self._fake_sampler = None if model.fakes.flow is None else Sampler(model.fakes.flow)
+
+    @property
+    def domains(self) -> dict[str, Domain]:
+        """What is known of the training's gen objects and, for objects of none, of its events."""
+        known = {self._of_gen: self.model.domain, self._of_events: self.model.fakes.domain}
+        return {name: domain for name, domain in known.items() if domain is not None}
 
     def simulate(
         self,
@@ -72,7 +116,7 @@ class ObjectSimulator:
         *,
         folds: Sequence[int] = (0,),
         origin: str = "input",
-    ) -> Collection:
+    ) -> Simulated:
         """Draw the collection for every event of a chunk, once for each oversampling fold.
 
         Parameters
@@ -105,7 +149,7 @@ class ObjectSimulator:
             for name, column in matched.columns.items()
         }
         counts = np.bincount(event_rows, minlength=chunk.events * len(folds))
-        return Collection.of_counts(counts, columns)
+        return Simulated(Collection.of_counts(counts, columns), matched.tallies | fakes.tallies)
 
     def _matched(
         self, chunk: GenChunk, events: NDArray[np.uint64], folds: Sequence[int], origin: str
@@ -116,6 +160,7 @@ class ObjectSimulator:
         gen_columns = conditioning_columns(declaration.conditioning, chunk, declaration.gen)
         self._check(gen_columns, origin, np.isnan)
         self._check({field: gen[field] for field in declaration.references()}, origin, _not_finite)
+        outside, tallies = self._outside(self._of_gen, gen_columns, len(gen))
         conditioning = self.model.conditioning.encode(gen_columns)
         keys, number = events[gen.event_rows], gen.local_index
         probability = expit(evaluate(self.model.efficiency, conditioning))[:, 0]
@@ -131,7 +176,9 @@ class ObjectSimulator:
         columns[declaration.match] = found["index"].astype(np.float64)
         for derived in declaration.derived:
             columns[derived.branch] = _derive(derived, found, columns, len(rows))
-        return _Objects(_output_rows([gen.event_rows[rows] for rows in kept]), columns)
+        if self.flag_domain:
+            columns[OUTSIDE.name] = outside[rows].astype(np.float64)
+        return _Objects(_output_rows([gen.event_rows[rows] for rows in kept]), columns, tallies)
 
     def _fakes(
         self, chunk: GenChunk, events: NDArray[np.uint64], folds: Sequence[int], origin: str
@@ -140,9 +187,10 @@ class ObjectSimulator:
         fakes, declaration = self.model.fakes, self.declaration
         event_columns = conditioning_columns(declaration.fakes.conditioning, chunk)
         self._check(event_columns, origin, np.isnan)
+        outside, tallies = self._outside(self._of_events, event_columns, chunk.events)
         conditioning = fakes.conditioning.encode(event_columns)
         if fakes.targets is None or self._fake_sampler is None:
-            event_rows = np.zeros(0, dtype=np.int64)
+            rows = event_rows = np.zeros(0, dtype=np.int64)
             columns = {target.branch: np.zeros(0) for target in self.model.targets.targets}
         else:
             zero = np.zeros(chunk.events, dtype=np.int64)
@@ -159,7 +207,16 @@ class ObjectSimulator:
         columns[declaration.match] = np.full(len(event_rows), -1.0)
         for derived in declaration.derived:
             columns[derived.branch] = _derive(derived, None, columns, len(event_rows))
-        return _Objects(event_rows, columns)
+        if self.flag_domain:
+            columns[OUTSIDE.name] = outside[rows].astype(np.float64)
+        return _Objects(event_rows, columns, tallies)
+
+    def _outside(self, name: str, columns: Columns, rows: int) -> tuple[NDArray[np.bool_], dict[str, Tally]]:
+        """Tell which rows are outside of the training, and how many by what."""
+        if (domain := self.domains.get(name)) is None:
+            return np.zeros(rows, dtype=bool), {}
+        masks = domain.outside(columns)
+        return any_of(masks, rows), {name: Tally.of(masks, rows)}
 
     def _noise(
         self,

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from flashsim.codec import Columns, ConditioningCodec, TargetCodec
+from flashsim.domain import Domain
 from flashsim.errors import OutputFileError, RecipeError, TableError
 from flashsim.fitting import FitResult, Loss, fit
 from flashsim.flows import ConditionalMAF
@@ -107,6 +108,7 @@ def train(
         targets=targets,
         flow=flow,
         fakes=fakes,
+        domain=trainer.domain(),
         provenance=_provenance(tables, recipe, trainer.results, time.monotonic() - started),
     )
     model.save(output, force=force)
@@ -193,15 +195,20 @@ class _Trainer:
         self._fit("flow", flow, _flow_loss, tensors, self.recipe.flow.schedule)
         return codec, flow
 
+    def domain(self) -> Domain:
+        conditioning = self.tables.description.declaration.conditioning
+        return Domain.fit(conditioning, self.tables.objects("train").conditioning)
+
     def fakes(self) -> FakeModel:
         declaration = self.tables.description.declaration
         events = {split: self.tables.events(split) for split in ("train", "validation")}
         codec = ConditioningCodec.fit(declaration.fakes.conditioning, events["train"].conditioning)
+        domain = Domain.fit(declaration.fakes.conditioning, events["train"].conditioning)
         fakes = {split: self.tables.fakes(split) for split in ("train", "validation")}
         if len(fakes["train"]) < self.recipe.min_rows or len(fakes["validation"]) == 0:
             found = len(fakes["train"])
             _log.warning("only %d unmatched %s to learn from: the model makes none", found, declaration.name)
-            return FakeModel(codec, self._no_fakes(codec), None, None)
+            return FakeModel(codec, self._no_fakes(codec), None, None, domain)
         count = self._fake_count(codec, events)
         wanted = declaration.fake_targets()
         targets = TargetCodec.fit(wanted, fakes["train"].targets, {}, self._bits(wanted))
@@ -211,7 +218,7 @@ class _Trainer:
         }
         flow = self._maf(self.recipe.fake_flow, len(targets.targets), len(codec.transforms))
         self._fit("fake_flow", flow, _flow_loss, tensors, self.recipe.fake_flow.schedule)
-        return FakeModel(codec, count, targets, flow)
+        return FakeModel(codec, count, targets, flow, domain)
 
     def _bits(self, targets: Sequence[Target]) -> list[int | None]:
         """Bits of the mantissa that the training files keep of each target."""

@@ -41,6 +41,28 @@ def test_summary(generated, made_nanoaod):
     assert min(counts.values()) > EVENTS / 4
 
 
+def test_what_is_outside_of_the_training_is_told_and_flagged(make_generator, made_nanoaod, content, tmp_path):
+    path, generator = tmp_path / "flagged.root", make_generator(flag_domain=True, chunk=50)
+    summary = generator.run(made_nanoaod, path)
+    again = generator.run(made_nanoaod, path, resume=True)
+    assert again.reused
+    assert again.tallies == summary.tallies
+    assert set(summary.tallies) == set(generator.domains)
+    with NanoFile(made_nanoaod) as file:
+        jets = file.read(["GenJet_pt"])["GenJet_pt"]
+    assert summary.tallies["GenJet for Jet"].rows == ak.sum(ak.num(jets))
+    flags = {name: found for name, found in content(path).items() if name.endswith("outsideDomain")}
+    assert {name: dtype for name, (dtype, _, _) in flags.items()} == {
+        "Jet_outsideDomain": np.dtype("bool"),
+        "Muon_outsideDomain": np.dtype("bool"),
+    }
+    make_generator().run(made_nanoaod, tmp_path / "plain.root")
+    others = {name: found for name, found in content(path).items() if name not in flags}
+    assert others == content(tmp_path / "plain.root")
+    with pytest.raises(OutputFileError, match="of another simulated branches"):
+        make_generator().run(made_nanoaod, path, resume=True)
+
+
 def test_generator_level_is_the_inputs_bit_by_bit(generated, made_nanoaod, content):
     before, after = content(made_nanoaod), content(generated[1])
     copied = {name for name in before if name.startswith(("Gen", "gen", "LHE", "Pileup"))}

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import awkward as ak
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flashsim.errors import InputFileError
+from flashsim.errors import InputFileError, ModelFileError
 from flashsim.generation.simulate import ObjectSimulator
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.noise import EVENT_IDS, event_hash
@@ -35,7 +37,13 @@ def simulator(loaded_models):
 def simulate(simulator, arrays, **options):
     chunk = gen_chunk(simulator.declaration, arrays)
     events = event_hash(*(np.asarray(arrays[name]) for name in EVENT_IDS))
-    return simulator.simulate(chunk, events, **options)
+    return simulator.simulate(chunk, events, **options).collection
+
+
+def tallied(simulator, arrays, **options):
+    chunk = gen_chunk(simulator.declaration, arrays)
+    events = event_hash(*(np.asarray(arrays[name]) for name in EVENT_IDS))
+    return simulator.simulate(chunk, events, **options).tallies
 
 
 def changed(arrays, **columns):
@@ -151,6 +159,46 @@ def test_a_fold_is_the_same_whichever_others_are_asked_for(simulator, arrays, co
         assert np.array_equal(together.counts[position :: len(folds)], alone.counts)
         for name, column in alone.columns.items():
             assert np.array_equal(together[name][of_fold], column), name
+
+
+def test_what_is_outside_of_the_training_is_counted(simulator, arrays):
+    simulated = simulator("Jet")
+    before = tallied(simulated, arrays, folds=[0, 1])
+    assert list(before) == list(simulated.domains) == ["GenJet for Jet", "events for unmatched Jet"]
+    assert before["GenJet for Jet"].rows == ak.sum(ak.num(arrays["GenJet_pt"]))
+    assert before["events for unmatched Jet"].rows == len(arrays["event"])
+    pileup = np.array(arrays["Pileup_nPU"])
+    pileup[:7] = 400
+    after = tallied(simulated, changed(arrays, Pileup_nPU=ak.Array(pileup)))
+    in_seven = ak.sum(ak.num(arrays["GenJet_pt"][:7]))
+    assert after["events for unmatched Jet"].variables["nPU"] == 7
+    assert after["GenJet for Jet"].variables["nPU"] == in_seven
+    assert after["GenJet for Jet"].outside >= in_seven
+
+
+def test_objects_of_what_is_outside_are_flagged(simulator, arrays):
+    hard = ak.Array(np.arange(len(arrays["event"])) % 3 == 0)
+    arrays = changed(arrays, GenJet_mass=ak.where(hard, arrays["GenJet_mass"] + 1e4, arrays["GenJet_mass"]))
+    plain = simulate(simulator("Jet"), arrays, folds=[0, 1])
+    jets = simulate(simulator("Jet", flag_domain=True), arrays, folds=[0, 1])
+    assert {name: jets[name].tobytes() for name in plain.columns} == {
+        name: column.tobytes() for name, column in plain.columns.items()
+    }
+    assert set(jets.columns) - set(plain.columns) == {"outsideDomain"}
+    flagged, matched = jets["outsideDomain"] == 1.0, jets["genJetIdx"] >= 0
+    in_hard = np.asarray(hard)[jets.event_rows // 2]
+    assert flagged[matched & in_hard].all()
+    # The others are some that no training jet is like, and those without a gen jet know nothing of masses.
+    assert flagged[matched & ~in_hard].mean() < 0.2
+    assert flagged[~matched].mean() < 0.2
+
+
+def test_a_flag_needs_a_model_that_knows_its_domain(loaded_models):
+    (model,) = (m for m in loaded_models if m.declaration.collection == "Jet")
+    old = replace(model, domain=None, fakes=replace(model.fakes, domain=None))
+    assert ObjectSimulator(old, seed=1).domains == {}
+    with pytest.raises(ModelFileError, match=r"jets does not know the domain .* train it again"):
+        ObjectSimulator(old, seed=1, flag_domain=True)
 
 
 def test_events_without_gen_objects(simulator, arrays):

@@ -55,6 +55,35 @@ def test_the_file_holds_the_trained_model(trained):
     assert provenance["files"] == ["toy.root"]
 
 
+def test_a_model_knows_where_its_training_was(trained, tables):
+    path, _, _ = trained
+    model, objects, events = ObjectModel.load(path), tables.objects("train"), tables.events("train")
+    assert (model.domain.rows, model.fakes.domain.rows) == (len(objects), len(events))
+    assert model.domain.axes["pt"].limits == pytest.approx(
+        (objects.conditioning["pt"].min(), objects.conditioning["pt"].max())
+    )
+    assert model.domain.outside(objects.conditioning) == {}
+    assert list(model.domain.outside({"pt": np.array([30.0, 5e4]), "eta": np.zeros(2)})) == ["pt"]
+    assert list(model.fakes.domain.outside({"nPU": np.array([500.0])})) == ["nPU"]
+
+
+def test_a_finished_training_is_assembled_again_without_training(trained, tables, toy_recipe):
+    path, model, _ = trained
+    told = []
+    again, _ = train(
+        tables,
+        toy_recipe(),
+        path.with_name("again.safetensors"),
+        runs=path.with_name(f"{path.name}.run"),
+        resume=True,
+        accelerator="cpu",
+        report=lambda *epoch: told.append(epoch),
+    )
+    assert same(again, model)
+    assert again.domain.to_json() == model.domain.to_json()
+    assert told == []
+
+
 def test_what_is_generated_is_allowed(trained, tables):
     _, model, _ = trained
     rows = tables.matched("validation")
