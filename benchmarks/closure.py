@@ -24,11 +24,11 @@ import numpy as np
 from flashsim.collection import Collection, flat_column
 from flashsim.generation.generate import Generator
 from flashsim.generation.recipe import load_output
+from flashsim.matching import match
 from flashsim.modelfile import ObjectModel
 from flashsim.models import model_files
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.noise import EVENT_IDS
-from flashsim.preprocessing.matching import match
 from flashsim.preprocessing.preprocess import gen_branches, gen_chunk
 from flashsim.tables import read_table
 

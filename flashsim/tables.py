@@ -27,20 +27,34 @@ import pyarrow.parquet as pq
 from pydantic import Field
 
 from flashsim.errors import OutputFileError, TableError
+from flashsim.noise import Stream, event_hash
 from flashsim.objects import ObjectDeclaration
 from flashsim.recipes import Recipe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from types import TracebackType
 
     from numpy.typing import NDArray
 
-__all__ = ["KINDS", "SPLITS", "TableDescription", "TableWriter", "read_description", "read_table"]
+    from flashsim.objects import Split
+
+__all__ = ["KINDS", "SPLITS", "TableDescription", "TableWriter", "read_description", "read_table", "split_of"]
 
 SPLITS = ("train", "validation", "test")
 KINDS = ("objects", "fakes", "events")
 _DESCRIPTION = "tables.json"
+
+
+def split_of(ids: Sequence[NDArray[np.int64]], share: Split) -> NDArray[np.int64]:
+    """Give the number in `SPLITS` of each event's split, shape (E,), from the numbers that `EVENT_IDS` names.
+
+    By the event's identity, so that neither the order of files nor their chunks can mix the splits.
+    """
+    keys = event_hash(*ids)
+    u = Stream(0, "event", "split").uniform(keys, np.zeros(len(keys), dtype=np.int64), 1)[:, 0]
+    number = np.where(u < share.test, 2, np.where(u < share.test + share.validation, 1, 0))
+    return number.astype(np.int64)
 
 
 class TableDescription(Recipe):

@@ -12,9 +12,10 @@ import numpy as np
 from flashsim.errors import InputFileError
 from flashsim.generation.oversampling import plan_oversampling, refuse_oversampled
 from flashsim.nanoaod.branch import Branch
+from flashsim.nanoaod.requirements import require_branches
 from flashsim.nanoaod.schema import VERSIONS, counter_titles, detect_version, load_schema, mantissa_bits
 from flashsim.noise import EVENT_IDS
-from flashsim.preprocessing.preprocess import gen_branches, require_branches
+from flashsim.preprocessing.preprocess import gen_branches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -14,12 +14,13 @@ from flashsim.codec import allows
 from flashsim.collection import Collection, flat_column
 from flashsim.errors import InputFileError
 from flashsim.genview import build_gen_view, gen_view_branches
+from flashsim.matching import match
 from flashsim.nanoaod.reading import NanoFile
+from flashsim.nanoaod.requirements import require_branches
 from flashsim.nanoaod.schema import detect_version
-from flashsim.noise import EVENT_IDS, Stream, event_hash
+from flashsim.noise import EVENT_IDS
 from flashsim.preprocessing.features import GenChunk, conditioning_branches, conditioning_columns
-from flashsim.preprocessing.matching import match
-from flashsim.tables import SPLITS, TableDescription, TableWriter
+from flashsim.tables import SPLITS, TableDescription, TableWriter, split_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from flashsim.objects import ObjectDeclaration, Split
 
-__all__ = ["gen_branches", "gen_chunk", "preprocess", "require_branches", "split_of"]
+__all__ = ["gen_branches", "gen_chunk", "preprocess"]
 
 _log = logging.getLogger(__name__)
 
@@ -58,55 +59,6 @@ def gen_chunk(
         event_values={name: np.asarray(arrays[name]) for name in event_values},
         events=len(arrays["event"]),
     )
-
-
-def require_branches(file: NanoFile, wanted: Sequence[str], purpose: str) -> None:
-    """Check that a file has all branches.
-
-    Parameters
-    ----------
-    file
-        The input.
-    wanted
-        Full branch names.
-    purpose
-        What they are wanted for, to end "needed ...".
-
-    Raises
-    ------
-    InputFileError
-        Naming the file, the missing branches, what they are wanted for, and the mend.
-    """
-    missing = [name for name in wanted if not file.has(name)]
-    if not missing:
-        return
-    shown = ", ".join(missing[:4]) + (f" and {len(missing) - 4} more" if len(missing) > 4 else "")
-    found = f"{len(wanted) - len(missing)} of {len(wanted)} branches"
-    msg = f"{file.path}: lacks {shown}, needed {purpose} (found {found}): {_mend(file, missing)}"
-    raise InputFileError(msg)
-
-
-def _mend(file: NanoFile, missing: Sequence[str]) -> str:
-    """Advise what to do about missing branches, from what else the file has."""
-    present = {name.partition("_")[0] for name in file.branches}
-    if not present & {"GenPart", "GenJet", "Generator", "genWeight"}:
-        return "it has no generator level, as collision data; use simulated NanoAOD"
-    if absent := sorted({name.partition("_")[0] for name in missing} - present - set(EVENT_IDS)):
-        return f"it has no {' and no '.join(absent)} at all; use NanoAOD of full content, as CMS makes it"
-    if set(missing) & set(EVENT_IDS):
-        return f"events are told apart by {', '.join(EVENT_IDS)}; make the file again with all three kept"
-    return "make the file again with these branches kept"
-
-
-def split_of(ids: Sequence[NDArray[np.int64]], share: Split) -> NDArray[np.int64]:
-    """Give the number in `SPLITS` of each event's split, shape (E,), from the numbers that `EVENT_IDS` names.
-
-    By the event's identity, so that neither the order of files nor their chunks can mix the splits.
-    """
-    keys = event_hash(*ids)
-    u = Stream(0, "event", "split").uniform(keys, np.zeros(len(keys), dtype=np.int64), 1)[:, 0]
-    number = np.where(u < share.test, 2, np.where(u < share.test + share.validation, 1, 0))
-    return number.astype(np.int64)
 
 
 def preprocess(

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from flashsim.errors import InputFileError, OutputFileError
 from flashsim.nanoaod.reading import NanoFile
+from flashsim.nanoaod.requirements import require_branches
 from flashsim.nanoaod.schema import detect_version, load_schema, mantissa_bits
 from flashsim.nanoaod.writing import NanoWriter
-from flashsim.preprocessing.preprocess import require_branches
 from flashsim.refinement.events import ChunkRefinement, RefinedChunk
 from flashsim.refinement.matching import pair_branches
 from flashsim.refinement.recipe import load_gen_view
@@ -136,7 +136,7 @@ def apply_refiner(
 def _kept(file: NanoFile, changed: Sequence[str], collection: str) -> dict[str, Branch]:
     """Branches for what the changed ones were, by their names; those of an earlier refinement stay."""
     kept = {name: _original(file.branches[name]) for name in changed}
-    present = {name for name, branch in kept.items() if file.has(branch.name)}
+    present = [name for name, branch in kept.items() if file.has(branch.name)]
     for name in present:
         if file.branches[name].collection == collection:
             msg = (

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 
 from flashsim.genview import build_gen_view
+from flashsim.matching import match
 from flashsim.nanoaod.mantissa import round_mantissa
 from flashsim.noise import EVENT_IDS, Stream, event_hash
-from flashsim.preprocessing.matching import match
 from flashsim.refinement.matching import reco_collection
 from flashsim.refinement.recipe import load_gen_view
 

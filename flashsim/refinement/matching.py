@@ -16,8 +16,8 @@ import numpy as np
 from flashsim.collection import Collection, flat_column
 from flashsim.genview import build_gen_view, gen_view_branches
 from flashsim.kernels import closest
+from flashsim.matching import match
 from flashsim.noise import EVENT_IDS
-from flashsim.preprocessing.matching import match
 from flashsim.transforms import wrap_angle
 
 if TYPE_CHECKING:

@@ -25,11 +25,10 @@ from pydantic import Field
 from flashsim.errors import InputFileError, OutputFileError, TableError
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.noise import EVENT_IDS, event_hash
-from flashsim.preprocessing.preprocess import split_of
 from flashsim.recipes import Recipe
 from flashsim.refinement.matching import SelectedPairs, pair_branches, select_pairs
 from flashsim.refinement.recipe import RefinerRecipe, load_gen_view
-from flashsim.tables import SPLITS
+from flashsim.tables import SPLITS, split_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -65,11 +64,14 @@ class PairRows:
         Shape (N, G), fields as `RefinerRecipe.gen_fields` lists them.
     fast, full
         Shape (N, V), branches as `RefinerRecipe.branches` lists them.
+    event
+        `flashsim.noise.event_hash` of each pair's event, shape (N,).
     """
 
     gen: NDArray[np.float32]
     fast: NDArray[np.float32]
     full: NDArray[np.float32]
+    event: NDArray[np.uint64]
 
     def __len__(self) -> int:
         return len(self.gen)
@@ -183,14 +185,15 @@ def read_pairs(folder: Path, split: str, recipe: RefinerRecipe) -> PairRows:
         "fast": [f"fast.{branch}" for branch in recipe.branches],
         "full": [f"full.{branch}" for branch in recipe.branches],
     }
-    wanted = [name for part in names.values() for name in part]
+    wanted = [*EVENT_IDS, *(name for part in names.values() for name in part)]
     if missing := [name for name in wanted if name not in table.columns]:
         msg = f"{path}: lacks {', '.join(missing[:4])}, which the recipe needs; make the pairs again with it"
         raise TableError(msg)
     finite = np.isfinite(table[wanted].to_numpy(np.float64)).all(axis=1)
     # Copies, as torch wants memory that it may write to.
     parts = {kind: table.loc[finite, part].to_numpy(np.float32, copy=True) for kind, part in names.items()}
-    return PairRows(**parts)
+    event = event_hash(*(table.loc[finite, name].to_numpy() for name in EVENT_IDS))
+    return PairRows(**parts, event=event)
 
 
 def _events(path: str) -> int:

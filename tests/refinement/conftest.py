@@ -78,7 +78,8 @@ def make_rows(recipe, rows, seed=1):
             columns.append(values)
         return np.stack(columns, 1).astype(np.float32)
 
-    return PairRows(gen.astype(np.float32), side(0.4, 0.8), side(0.0, 1.0))
+    event = np.arange(rows, dtype=np.uint64)
+    return PairRows(gen.astype(np.float32), side(0.4, 0.8), side(0.0, 1.0), event)
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,8 @@ def write_pairs(folder, recipe, rows_of, rows=600):
     counts = {}
     for seed, split in enumerate(("train", "validation", "test")):
         made = rows_of(recipe, rows if split == "train" else rows // 3, seed=seed)
-        columns = {f"gen.{f}": made.gen[:, k] for k, f in enumerate(recipe.gen_fields)}
+        columns = {name: np.arange(len(made)) for name in ("run", "luminosityBlock", "event")}
+        columns |= {f"gen.{f}": made.gen[:, k] for k, f in enumerate(recipe.gen_fields)}
         for side, values in (("fast", made.fast), ("full", made.full)):
             columns |= {f"{side}.{b}": values[:, k] for k, b in enumerate(recipe.branches)}
         pd.DataFrame(columns).to_parquet(folder / f"{split}.parquet")

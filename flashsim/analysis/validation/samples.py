@@ -12,11 +12,11 @@ from flashsim.analysis.statistics.residuals import residual
 from flashsim.collection import Collection, flat_column
 from flashsim.errors import InputFileError
 from flashsim.genview import build_gen_view, gen_view_branches
+from flashsim.matching import match
 from flashsim.nanoaod.reading import NanoFile
+from flashsim.nanoaod.requirements import require_branches
 from flashsim.noise import EVENT_IDS, event_hash
 from flashsim.preprocessing.features import GenChunk, conditioning_branches, conditioning_columns
-from flashsim.preprocessing.matching import match
-from flashsim.preprocessing.preprocess import require_branches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flashsim.collection import Collection
-from flashsim.preprocessing.matching import match
+from flashsim.matching import match
 
 
 def collection(events):

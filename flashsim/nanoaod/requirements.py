@@ -1,0 +1,53 @@
+"""What must be in a NanoAOD file, and what a user can do where it is not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flashsim.errors import InputFileError
+from flashsim.noise import EVENT_IDS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flashsim.nanoaod.reading import NanoFile
+
+__all__ = ["require_branches"]
+
+
+def require_branches(file: NanoFile, wanted: Sequence[str], purpose: str) -> None:
+    """Check that a file has all branches.
+
+    Parameters
+    ----------
+    file
+        The input.
+    wanted
+        Full branch names.
+    purpose
+        What they are wanted for, to end "needed ...".
+
+    Raises
+    ------
+    InputFileError
+        Naming the file, the missing branches, what they are wanted for, and the mend.
+    """
+    missing = [name for name in wanted if not file.has(name)]
+    if not missing:
+        return
+    shown = ", ".join(missing[:4]) + (f" and {len(missing) - 4} more" if len(missing) > 4 else "")
+    found = f"{len(wanted) - len(missing)} of {len(wanted)} branches"
+    msg = f"{file.path}: lacks {shown}, needed {purpose} (found {found}): {_mend(file, missing)}"
+    raise InputFileError(msg)
+
+
+def _mend(file: NanoFile, missing: Sequence[str]) -> str:
+    """Advise what to do about missing branches, from what else the file has."""
+    present = {name.partition("_")[0] for name in file.branches}
+    if not present & {"GenPart", "GenJet", "Generator", "genWeight"}:
+        return "it has no generator level, as collision data; use simulated NanoAOD"
+    if absent := sorted({name.partition("_")[0] for name in missing} - present - set(EVENT_IDS)):
+        return f"it has no {' and no '.join(absent)} at all; use NanoAOD of full content, as CMS makes it"
+    if set(missing) & set(EVENT_IDS):
+        return f"events are told apart by {', '.join(EVENT_IDS)}; make the file again with all three kept"
+    return "make the file again with these branches kept"
