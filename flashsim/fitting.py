@@ -53,6 +53,9 @@ _Data = dict[str, tuple[Tensor, ...]]
 Report = Callable[[int, int, float], None]
 """Called after every epoch with (epoch, largest number of epochs, best validation loss so far)."""
 
+Record = Callable[[int, int, Mapping[str, float]], None]
+"""Called after every epoch with (epoch, largest number of epochs, losses named as in `FitResult.history`)."""
+
 
 _EVALUATED_ROWS = 8192
 
@@ -180,8 +183,8 @@ def _parts(loss: Tensor | Mapping[str, Tensor]) -> Mapping[str, Tensor]:
 class _Log(Callback):
     """Writes the losses of every epoch to a CSV file, which a resumed fit goes on with."""
 
-    def __init__(self, path: Path, report: Report | None, checkpoint: Path) -> None:
-        self.path, self.report = path, report
+    def __init__(self, path: Path, report: Report | None, record: Record | None, checkpoint: Path) -> None:
+        self.path, self.report, self.record = path, report, record
         self.history = pd.DataFrame({"epoch": [], "train": [], "validation": []})
         if checkpoint.is_file():
             # The losses of an epoch are written before its checkpoint, which an interruption may prevent.
@@ -200,6 +203,8 @@ class _Log(Callback):
         part = self.path.with_name(f".{self.path.name}.part")
         self.history.to_csv(part, index=False)
         part.replace(self.path)
+        if self.record is not None:
+            self.record(trainer.current_epoch + 1, trainer.max_epochs or 0, losses)
         if self.report is not None:
             best = float(self.history["validation"].min())
             self.report(trainer.current_epoch + 1, trainer.max_epochs or 0, best)
@@ -224,6 +229,7 @@ def fit(
     seed: int,
     resume: bool = False,
     report: Report | None = None,
+    record: Record | None = None,
     accelerator: str = "auto",
     evaluated_rows: int = _EVALUATED_ROWS,
 ) -> FitResult:
@@ -248,7 +254,7 @@ def fit(
         Fixes batches and noise.
     resume
         Go on from the last checkpoint in the folder, if there is one; otherwise they are removed.
-    report
+    report, record
         Called after every epoch.
     accelerator
         Lightning's name of the device: ``auto``, ``cpu``, ``cuda``.
@@ -265,7 +271,7 @@ def fit(
         for path in (best, last, losses):
             path.unlink(missing_ok=True)
     folder.mkdir(parents=True, exist_ok=True)
-    log = _Log(losses, report, last)
+    log = _Log(losses, report, record, last)
     fitting = _Fitting(network, loss, {"train": train, "validation": validation}, schedule, seed)
     if not log.is_over(schedule):
         _run(

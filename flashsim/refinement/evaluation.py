@@ -71,6 +71,14 @@ class Agreement:
         """JSON form."""
         return asdict(self)
 
+    def numbers(self) -> dict[str, float]:
+        """Numbers that tell refiners apart, each the smaller the better but the sum of probabilities."""
+        distances = {f"wasserstein {d.variable} ({d.group})": d.refined for d in self.distances}
+        sums = {
+            f"sum of probabilities, {name}": value for name, value in self.sums.items() if name == "refined"
+        }
+        return distances | {"correlation": self.correlation["refined"]} | sums
+
 
 @torch.inference_mode()
 def refine_rows(network: Refiner, rows: PairRows, *, seed: int = 1) -> NDArray[np.float32]:

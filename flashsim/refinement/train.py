@@ -6,6 +6,7 @@ import json
 import logging
 import time
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from flashsim.refinement.mmd import FourierFeatures
 from flashsim.refinement.model import RefinerModel, kernel_form
 from flashsim.refinement.network import Refiner
 from flashsim.refinement.pairs import PairDescription, PairRows, read_pairs, read_pairs_description
+from flashsim.runlog import RunLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,45 +107,50 @@ def train_refiner(
     _check_size(folder, rows, recipe.min_rows)
     runs = runs or output.with_name(f"{output.name}.run")
     _begin(runs, recipe, description, resume=resume)
-    tensors = {split: _tensors(pairs) for split, pairs in rows.items()}
-    fast, full, gen = tensors["train"]
-    with torch.random.fork_rng():
-        torch.manual_seed(recipe.seed)
-        network = Refiner(recipe)
-    network.fit(full, gen)
-    objective = RefinementObjective(recipe, network, fast, full, gen)
-    result = fit(
-        network,
-        objective,
-        tensors["train"],
-        tensors["validation"],
-        recipe.schedule,
-        folder=runs,
-        seed=recipe.seed,
-        resume=resume,
-        report=report,
-        accelerator=accelerator,
-        evaluated_rows=recipe.validation_batch,
-    )
-    _warn_of_infeasible(objective, result)
-    agreement = evaluate(recipe, rows["test"], refine_rows(network, rows["test"], seed=recipe.seed))
-    (runs / "agreement.json").write_text(json.dumps(agreement.to_json(), indent=1), encoding="utf-8")
-    kernel = objective.kernel.kernel if isinstance(objective.kernel, FourierFeatures) else objective.kernel
-    provenance = {
-        "files": [list(files) for files in description.files],
-        "pairs": description.pairs,
-        "unrefined": objective.unrefined,
-        "loss": {"train": result.train_loss, "validation": result.validation_loss},
-        "best_epoch": result.best_epoch,
-        "epochs": result.epochs,
-        "agreement": agreement.to_json(),
-        "wall_time_s": round(time.monotonic() - started, 1),
-        "date": str(pd.Timestamp.now(tz="UTC").date()),
-        "packages": {name: version(name) for name in ("flashsim", "torch", "lightning", "numpy")},
-    }
-    model = RefinerModel(recipe, network, kernel_form(kernel), provenance)
-    model.save(output, force=force)
-    return TrainedRefiner(model, result, agreement)
+    with RunLog.of_recipe(runs, recipe, {"refiner": recipe.schedule.epochs}, resumed=resume) as log:
+        tensors = {split: _tensors(pairs) for split, pairs in rows.items()}
+        fast, full, gen = tensors["train"]
+        with torch.random.fork_rng():
+            torch.manual_seed(recipe.seed)
+            network = Refiner(recipe)
+        network.fit(full, gen)
+        objective = RefinementObjective(recipe, network, fast, full, gen)
+        result = fit(
+            network,
+            objective,
+            tensors["train"],
+            tensors["validation"],
+            recipe.schedule,
+            folder=runs,
+            seed=recipe.seed,
+            resume=resume,
+            report=report,
+            record=partial(log.epoch, "refiner"),
+            accelerator=accelerator,
+            evaluated_rows=recipe.validation_batch,
+        )
+        _warn_of_infeasible(objective, result)
+        agreement = evaluate(recipe, rows["test"], refine_rows(network, rows["test"], seed=recipe.seed))
+        (runs / "agreement.json").write_text(json.dumps(agreement.to_json(), indent=1), encoding="utf-8")
+        log.finish(agreement.numbers())
+        kernel = (
+            objective.kernel.kernel if isinstance(objective.kernel, FourierFeatures) else objective.kernel
+        )
+        provenance = {
+            "files": [list(files) for files in description.files],
+            "pairs": description.pairs,
+            "unrefined": objective.unrefined,
+            "loss": {"train": result.train_loss, "validation": result.validation_loss},
+            "best_epoch": result.best_epoch,
+            "epochs": result.epochs,
+            "agreement": agreement.to_json(),
+            "wall_time_s": round(time.monotonic() - started, 1),
+            "date": str(pd.Timestamp.now(tz="UTC").date()),
+            "packages": {name: version(name) for name in ("flashsim", "torch", "lightning", "numpy")},
+        }
+        model = RefinerModel(recipe, network, kernel_form(kernel), provenance)
+        model.save(output, force=force)
+        return TrainedRefiner(model, result, agreement)
 
 
 def _tensors(rows: PairRows) -> tuple[torch.Tensor, ...]:

@@ -8,6 +8,7 @@ import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -25,6 +26,7 @@ from flashsim.flows import ConditionalMAF
 from flashsim.modelfile import FakeModel, ObjectModel
 from flashsim.nanoaod.schema import load_schema, mantissa_bits
 from flashsim.networks import Perceptron
+from flashsim.runlog import RunLog
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -96,23 +98,36 @@ def train(
     runs = runs or output.with_name(f"{output.name}.run")
     _check_size(tables, recipe.min_rows)
     _begin(runs, tables, recipe, resume=resume)
-    trainer = _Trainer(tables, recipe, runs, resume, accelerator, report)
-    conditioning, efficiency = trainer.efficiency()
-    targets, flow = trainer.flow(conditioning)
-    fakes = trainer.fakes()
-    model = ObjectModel(
-        declaration=declaration,
-        nanoaod_version=tables.description.nanoaod_version,
-        conditioning=conditioning,
-        efficiency=efficiency,
-        targets=targets,
-        flow=flow,
-        fakes=fakes,
-        domain=trainer.domain(),
-        provenance=_provenance(tables, recipe, trainer.results, time.monotonic() - started),
-    )
-    model.save(output, force=force)
-    return model, trainer.results
+    with RunLog.of_recipe(runs, recipe, _planned(recipe), resumed=resume) as log:
+        trainer = _Trainer(tables, recipe, runs, resume, accelerator, report, log)
+        conditioning, efficiency = trainer.efficiency()
+        targets, flow = trainer.flow(conditioning)
+        fakes = trainer.fakes()
+        log.finish({f"{name}_validation": r.validation_loss for name, r in trainer.results.items()})
+        model = ObjectModel(
+            declaration=declaration,
+            nanoaod_version=tables.description.nanoaod_version,
+            conditioning=conditioning,
+            efficiency=efficiency,
+            targets=targets,
+            flow=flow,
+            fakes=fakes,
+            domain=trainer.domain(),
+            provenance=_provenance(tables, recipe, trainer.results, time.monotonic() - started),
+        )
+        model.save(output, force=force)
+        return model, trainer.results
+
+
+def _planned(recipe: TrainingRecipe) -> dict[str, int]:
+    """Largest number of epochs of each network, in the order of their training."""
+    networks = {
+        "efficiency": recipe.efficiency,
+        "flow": recipe.flow,
+        "fake_count": recipe.fake_count,
+        "fake_flow": recipe.fake_flow,
+    }
+    return {name: network.schedule.epochs for name, network in networks.items()}
 
 
 def _check_size(tables: Tables, least: int) -> None:
@@ -164,6 +179,7 @@ class _Trainer:
     resume: bool
     accelerator: str
     report: Report | None
+    log: RunLog
 
     def __post_init__(self) -> None:
         self.results: dict[str, FitResult] = {}
@@ -284,6 +300,7 @@ class _Trainer:
             resume=self.resume,
             accelerator=self.accelerator,
             report=None if report is None else lambda epoch, most, best: report(name, epoch, most, best),
+            record=partial(self.log.epoch, name),
         )
 
 

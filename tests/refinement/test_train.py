@@ -12,6 +12,7 @@ from flashsim.refinement.evaluation import evaluate, refine_rows
 from flashsim.refinement.model import RefinerModel
 from flashsim.refinement.pairs import PairDescription
 from flashsim.refinement.train import train_refiner
+from flashsim.runs import read_run
 
 CONSTRAINT = {"loss": "unitarity_mean", "target": "full"}
 STAGES = [
@@ -89,6 +90,18 @@ def test_every_component_and_multiplier_is_logged_for_both_splits(trained):
     assert state["train_multiplier_mmd"].notna().tolist() == [True, False, False]  # of the first stage
     assert state["train_infeasibility_unitarity_mean"].notna().tolist() == [False, True, True]
     assert found.result.epochs == 3
+
+
+def test_the_run_log_tells_the_same(trained):
+    folder, found = trained
+    run = read_run(folder / "model.safetensors.run")
+    assert (run.name, run.state(run.seen), run.done()) == ("model", "finished", (3, 3))
+    assert run.parameters["network.blocks"] == found.model.recipe.network.blocks
+    assert run.final == found.agreement.numbers()
+    history = found.result.history
+    assert {name: column.tolist() for name, column in run.curves["refiner"].losses.items()} == {
+        name: pytest.approx(history[name].tolist(), nan_ok=True) for name in history if name != "epoch"
+    }
 
 
 def test_the_model_file_gives_the_refiner_back(trained, pair_rows, recipe):

@@ -11,6 +11,7 @@ from flashsim.codec import allows
 from flashsim.errors import OutputFileError, RecipeError, TableError
 from flashsim.modelfile import ObjectModel, read_header
 from flashsim.networks import evaluate
+from flashsim.runs import read_run
 from flashsim.training.figure import draw_losses
 from flashsim.training.tables import Tables
 from flashsim.training.train import train
@@ -82,6 +83,20 @@ def test_a_finished_training_is_assembled_again_without_training(trained, tables
     assert same(again, model)
     assert again.domain.to_json() == model.domain.to_json()
     assert told == []
+
+
+def test_the_run_log_tells_of_every_network(trained):
+    output, _, results = trained
+    run = read_run(output.with_name(f"{output.name}.run"))
+    assert run.state(run.seen) == "finished"
+    assert list(run.curves) == list(results)
+    for name, result in results.items():
+        curves = run.curves[name]
+        assert (curves.epochs[-1], run.final[f"{name}_validation"]) == (
+            result.epochs,
+            result.validation_loss,
+        )
+        assert curves.losses["validation"].tolist() == result.history["validation"].tolist()
 
 
 def test_what_is_generated_is_allowed(trained, tables):
