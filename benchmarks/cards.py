@@ -1,6 +1,6 @@
-"""Write the model cards of the shipped models from the model files and what the fidelity benchmark found.
+"""Write the model cards of the shipped models from the model files and what the benchmarks found.
 
-    python -m benchmarks.cards runs/ship/fidelity/fidelity.json
+    python -m benchmarks.cards runs/ship/fidelity/fidelity.json runs/ship/events/events.json
 
 The cards stand beside the models.
 """
@@ -13,6 +13,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from benchmarks.events.efficiency import reliability_table
 from flashsim.modelfile import ObjectModel
 from flashsim.models import model_files
 
@@ -22,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CARD = Template((ROOT / "benchmarks" / "model_card.md.txt").read_text(encoding="utf-8"))
 
 
-def card(path: Path, judged: dict[str, Any]) -> str:
+def card(path: Path, judged: dict[str, Any], events: dict[str, Any] | None = None) -> str:
     """Model card of a model file.
 
     Parameters
@@ -31,6 +32,8 @@ def card(path: Path, judged: dict[str, Any]) -> str:
         The model.
     judged
         ``fidelity.json``.
+    events
+        ``events.json``; none if whole events were not measured.
     """
     model = ObjectModel.load(path)
     made, declaration = model.provenance, model.declaration
@@ -61,21 +64,35 @@ def card(path: Path, judged: dict[str, Any]) -> str:
         judged=judged["date"],
         judge_machine=judged["machine"],
         goals="\n".join(goals),
+        efficiency=_efficiency(declaration.name, events),
         targets=", ".join(f"`{declaration.collection}_{t.branch}`" for t in declaration.targets),
     )
+
+
+def _efficiency(name: str, events: dict[str, Any] | None) -> str:
+    """Show the reliability of the efficiency, that is predicted against observed shares."""
+    if events is None or name not in events["objects"]:
+        return "Not measured."
+    intro = (
+        "Probabilities that the network gives to held-out gen objects, and how many of them two draws of\n"
+        f"the reference simulation have ({events['date']}, {events['machine']}; from\n"
+        "`python -m benchmarks.events`):"
+    )
+    return f"{intro}\n\n{reliability_table(events['objects'][name]['reliability'])}"
 
 
 def _verdict(passed: bool | None) -> str:
     return {True: "reached", False: "**not reached**", None: "not measured"}[passed]
 
 
-def write_cards(fidelity: Path, models: Path) -> list[Path]:
+def write_cards(fidelity: Path, models: Path, events: Path | None = None) -> list[Path]:
     """Write the card of every model of a folder beside it."""
     judged = json.loads(fidelity.read_text(encoding="utf-8"))
+    whole = None if events is None else json.loads(events.read_text(encoding="utf-8"))
     cards = []
     for path in model_files([models]):
         cards.append(path.with_suffix(".md"))
-        cards[-1].write_text(card(path, judged), encoding="utf-8")
+        cards[-1].write_text(card(path, judged, whole), encoding="utf-8")
     return cards
 
 
@@ -85,11 +102,12 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("fidelity", type=Path, help="fidelity.json")
+    parser.add_argument("events", type=Path, nargs="?", help="events.json")
     parser.add_argument(
         "--models", type=Path, default=ROOT / "flashsim" / "models", help="folder of the models"
     )
     options = parser.parse_args()
-    for path in write_cards(options.fidelity, options.models):
+    for path in write_cards(options.fidelity, options.models, options.events):
         print(path)
 
 

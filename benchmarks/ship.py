@@ -2,9 +2,9 @@
 
     python -m benchmarks.ship --work runs/ship --workers 2
 
-writes ``flashsim/models/OBJECT.safetensors`` with their cards, and ``docs/fidelity.md``. What is complete in
-the folder of the run is not made again, so a run that was stopped goes on where it was. ``times.json`` there
-says how long each step took.
+writes ``flashsim/models/OBJECT.safetensors`` with their cards, ``docs/fidelity.md`` and ``docs/events.md``.
+What is complete in the folder of the run is not made again, so a run that was stopped goes on where it was.
+``times.json`` there says how long each step took.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.cards import write_cards
+from benchmarks.events.__main__ import main as judge_events
 from benchmarks.fidelity.__main__ import main as judge
 from benchmarks.samples import full_files, load_samples, make_samples
 from flashsim.objects import Split, load_object
@@ -88,6 +89,13 @@ def judgement(folders: dict[str, list[Path]], options: argparse.Namespace) -> li
     return [*words, "--minutes", str(options.minutes), *page]
 
 
+def judgement_of_events(folders: dict[str, list[Path]], options: argparse.Namespace) -> list[str]:
+    """Arguments of the benchmark of whole events."""
+    words = ["--test", *map(str, folders["test"]), "--models", str(options.models)]
+    page = [] if options.scale < 1.0 else ["--page", str(ROOT / "docs" / "events.md")]
+    return [*words, "--output", str(options.work / "events"), *page]
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(
@@ -115,7 +123,10 @@ def main() -> None:
             make_model(name, tables, options.work, options.models)
     with times.step("fidelity"):
         judge(judgement(folders, options))
-    write_cards(options.work / "fidelity" / "fidelity.json", options.models)
+    with times.step("events"):
+        judge_events(judgement_of_events(folders, options))
+    work = options.work
+    write_cards(work / "fidelity" / "fidelity.json", options.models, work / "events" / "events.json")
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-__all__ = ["SCHEMA_VERSION", "Options", "assess"]
+__all__ = ["SCHEMA_VERSION", "Options", "assess", "processor"]
 
 SCHEMA_VERSION = 1
 _PACKAGES = ("flashsim", "torch", "nflows", "zuko", "scikit-learn", "numpy")
@@ -91,7 +91,7 @@ def assess(options: Options, command: str = "") -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "command": command,
         "date": datetime.now(UTC).date().isoformat(),
-        "machine": f"{_processor()}, {os.cpu_count()} cores, {options.threads} threads",
+        "machine": f"{processor()}, {os.cpu_count()} cores, {options.threads} threads",
         "packages": {name: version(name) for name in _PACKAGES},
         "train": [path.name for path in options.train],
         "test": [path.name for path in options.test],
@@ -167,7 +167,7 @@ def _generated(folders: Sequence[Path]) -> Columns:
     return {name.removeprefix("target."): whole[name].to_numpy("float64") for name in whole.columns}
 
 
-def _processor() -> str:
+def processor() -> str:
     """Name of the processor, where Linux tells it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()

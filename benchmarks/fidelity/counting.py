@@ -11,9 +11,10 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 from scipy.stats import chi2
 
-__all__ = ["Closure", "binned_efficiency", "closure", "pull"]
+__all__ = ["Closure", "binned_efficiency", "chi_square", "closure", "pull"]
 
 Flags = NDArray[np.bool_]
 Counts = NDArray[np.int64]
@@ -52,16 +53,43 @@ def pull(first: Flags, second: Flags) -> float:
     return float((gained - lost) / max(float(gained + lost), 1.0) ** 0.5)
 
 
+def chi_square(
+    first: tuple[Counts, Counts], second: tuple[Counts, Counts], *, shape: tuple[int, int]
+) -> tuple[float, int]:
+    """Compare histograms of two simulations of the same events, of which each can make several entries.
+
+    The covariance of the bins is that of the differences event by event.
+
+    Parameters
+    ----------
+    first, second
+        Event and bin of each entry, shape (N,) each.
+    shape
+        Numbers of events and of bins.
+
+    Returns
+    -------
+    Chi-square, and the number of its degrees of freedom: where the entries of an event sum to the same in
+    both, one bin follows from the others.
+    """
+    one, two = (
+        sparse.coo_array((np.ones(len(event)), (event, bins)), shape=shape).tocsr()
+        for event, bins in (first, second)
+    )
+    differences = two - one
+    total: NDArray[np.float64] = np.asarray(differences.sum(axis=0)).ravel()
+    covariance = (differences.T @ differences).toarray()
+    statistic = float(total @ np.linalg.pinv(covariance, rcond=1e-9, hermitian=True) @ total)
+    return statistic, int(np.linalg.matrix_rank(covariance, hermitian=True))
+
+
 def closure(first: Counts, second: Counts) -> Closure:
     """Compare numbers per event, shape (E,), of two simulations of the same events."""
     most = int(np.quantile(first, 0.999))
-    bins = np.arange(most + 1)
-    one, two = (np.minimum(counts, most)[:, None] == bins for counts in (first, second))
-    differences = two.astype(np.float64) - one
-    total, covariance = differences.sum(axis=0), differences.T @ differences
-    # Bins sum to the same in both, so one of them follows from the others.
-    statistic = float(total @ np.linalg.pinv(covariance, rcond=1e-9, hermitian=True) @ total)
-    rank = int(np.linalg.matrix_rank(covariance, hermitian=True))
+    events, bins = np.arange(len(first)), np.arange(most + 1)
+    filled = [(events, np.minimum(counts, most)) for counts in (first, second)]
+    statistic, rank = chi_square(*filled, shape=(len(events), len(bins)))
+    one, two = (number[:, None] == bins for _, number in filled)
     per_event = (second - first).astype(np.float64)
     return Closure(
         first=one.sum(axis=0).tolist(),

@@ -1,0 +1,103 @@
+"""Whole events of the models against those of the reference simulation, on held-out samples.
+
+    python -m benchmarks.events --test tt_held dy_held --output events
+
+Every folder is a process: gen.root, full.root and full_1.root, a second, independent simulation of the same
+gen events. Generates the events of the models from gen.root and compares with full.root: the efficiency that
+the networks predict, in bins; numbers and spectra of objects; the missing transverse momentum; and whether a
+classifier can tell the events apart. Writes ``events.json`` and, if asked to, a page. All simulations have
+the same gen events: chi-squares are of differences event by event, in which what they share cancels.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.events.compare import OURS, goals, measure
+from benchmarks.events.efficiency import reliability_table
+from benchmarks.fidelity.assess import processor
+from flashsim.errors import FlashSimError
+from flashsim.modelfile import ObjectModel
+from flashsim.models import model_files
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["main", "render"]
+
+
+def render(found: dict[str, Any]) -> str:
+    """Markdown page of a result."""
+    importance = sorted(found["classifier"][OURS]["importance"].items(), key=lambda item: -item[1])
+    lines = [
+        "# Whole events",
+        "",
+        "Events that the shipped models make of held-out gen-level events, against the",
+        "[reference simulation](../reference/README.md) of the same, made by",
+        "",
+        f"```sh\n{found['command']}\n```",
+        "",
+        f"on {found['machine']}, {found['date']}, in {found['seconds'] / 60:.0f} minutes.",
+        f"{found['events']:,} events: {', '.join(found['test'])}. Chi-squares are of differences event by",
+        "event: the simulations share their gen events. Efficiencies are those that the networks predict,",
+        "against two draws of the reference, in bins of gen pT, magnitude of gen eta and flavour or origin.",
+        "",
+        "| goal | found | reached |",
+        "|---|---|---|",
+        *(f"| {g['goal']} | {g['found']} | {'yes' if g['passed'] else '**no**'} |" for g in found["goals"]),
+        "",
+        "What the classifier goes by (loss of AUC when shuffled): "
+        + ", ".join(f"{name} {loss:.3f}" for name, loss in importance[:5])
+        + ".",
+    ]
+    for name, measured in found["objects"].items():
+        lines += ["", f"## Efficiency of {name}, predicted and observed", ""]
+        lines.append(reliability_table(measured["reliability"]))
+    return "\n".join(lines) + "\n"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.events",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--test", type=Path, nargs="+", required=True, help="held-out processes")
+    parser.add_argument("--models", type=Path, nargs="*", help="model files or folders; default: shipped")
+    parser.add_argument("--output", type=Path, required=True, help="folder of results, tables and files")
+    parser.add_argument("--page", type=Path, help="Markdown page to write, as docs/events.md")
+    given = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
+    started = time.monotonic()
+    try:
+        models = [ObjectModel.load(path) for path in model_files(given.models or None)]
+        found = measure(given.test, models, given.output)
+    except FlashSimError as error:
+        parser.exit(2, f"{error}\n")
+    names = [path.name for path in given.test]
+    found |= {
+        "command": f"python -m benchmarks.events --test {' '.join(names)} --output {given.output.name}",
+        "date": datetime.now(UTC).date().isoformat(),
+        "machine": f"{processor()}, {os.cpu_count()} cores",
+        "seconds": time.monotonic() - started,
+        "test": names,
+        "goals": goals(found),
+    }
+    given.output.mkdir(parents=True, exist_ok=True)
+    (given.output / "events.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    if given.page is not None:
+        given.page.write_text(render(found), encoding="utf-8")
+    print(render(found))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+"""Compare whole events of simulations of the same gen events."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.stats import chi2
+
+from benchmarks.events.efficiency import FEWEST, efficiency_in_bins, predicted, reliability
+from benchmarks.events.samples import EventSample
+from benchmarks.fidelity.counting import chi_square, closure
+from benchmarks.fidelity.judge import REFERENCE, SECOND
+from benchmarks.fidelity.observables import load_observables
+from benchmarks.fidelity.samples import Workplace
+from flashsim.analysis.statistics.classifier import two_sample_test
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from flashsim.modelfile import ObjectModel
+
+__all__ = ["OURS", "goals", "measure", "spectrum"]
+
+OURS = "flash"
+CLOSE = 0.01
+MOST_CHI2 = 1.5
+MOST_AUC = 0.53
+_BINS = 30
+
+
+def spectrum(
+    first: tuple[NDArray[np.int64], NDArray[np.float64]],
+    second: tuple[NDArray[np.int64], NDArray[np.float64]],
+    events: int,
+) -> dict[str, Any]:
+    """Compare histograms of things of which an event can have several, in two simulations of the same events.
+
+    Bins hold equal numbers of the first sample's values; values that many share have bins of their own.
+
+    Parameters
+    ----------
+    first, second
+        Numbers of the events and values, shape (N,) each.
+    events
+        Number of events.
+    """
+    edges = np.unique(np.quantile(first[1], np.linspace(0.0, 1.0, _BINS + 1)[1:-1], method="nearest"))
+    counted = [(event, np.searchsorted(edges, values)) for event, values in (first, second)]
+    statistic, rank = chi_square(*counted, shape=(events, len(edges) + 1))
+    return {
+        "first": len(first[1]),
+        "second": len(second[1]),
+        "chi2": statistic,
+        "ndf": rank,
+        "p_value": float(chi2.sf(statistic, rank)) if rank else 1.0,
+    }
+
+
+def measure(
+    processes: Sequence[Path], models: Sequence[ObjectModel], work: Path, *, objects: int = 10**9
+) -> dict[str, Any]:
+    """Measure everything.
+
+    Parameters
+    ----------
+    processes
+        Folders of held-out processes.
+    models
+        One a collection.
+    work
+        Folder of tables and generated files, which a second run finds again.
+    objects
+        Most gen objects of each kind for the efficiency.
+
+    Raises
+    ------
+    FlashSimError
+        If a file is missing, or the files of a process have not the same events.
+    """
+    workplace = Workplace(work, models)
+    found: dict[str, Any] = {"objects": {}}
+    for model in models:
+        samples = workplace.samples(processes, model.declaration, [], objects)
+        draws = np.stack([samples[name].reconstructed for name in (REFERENCE, SECOND)])
+        found["objects"][model.declaration.name] = {
+            "efficiency": efficiency_in_bins(model, samples[REFERENCE], draws, load_observables()),
+            "reliability": reliability(predicted(model, samples[REFERENCE]), draws),
+        }
+    of = {
+        REFERENCE: [process / f"{REFERENCE}.root" for process in processes],
+        SECOND: [process / f"{SECOND}.root" for process in processes],
+        OURS: [workplace.flash(process) for process in processes],
+    }
+    read = {n: EventSample.joined([EventSample.read(p, models) for p in paths]) for n, paths in of.items()}
+    return found | _of_events(read)
+
+
+def _of_events(read: Mapping[str, EventSample]) -> dict[str, Any]:
+    """Compare whole events of ours and of a second draw with those of the reference."""
+    full = read[REFERENCE]
+    found: dict[str, Any] = {"events": full.events, "spectra": {}, "classifier": {}}
+    number = np.arange(full.events)
+    for name in (OURS, SECOND):
+        other = read[name]
+        compared: dict[str, Any] = {
+            branch: asdict(closure(counts, other.counts[branch])) for branch, counts in full.counts.items()
+        }
+        compared |= {
+            what: spectrum(values, other.spectra[what], full.events)
+            for what, values in full.spectra.items()
+            if what in other.spectra
+        }
+        found["spectra"][name] = compared
+        shared = [column for column in full.columns if all(column in s.columns for s in read.values())]
+        one, two = ({column: s.columns[column] for column in shared} for s in (full, other))
+        groups = {column: [column] for column in shared} if name == OURS else None
+        found["classifier"][name] = asdict(two_sample_test(one, two, number, number, groups=groups))
+    return found
+
+
+def goals(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """Tell what whole events shall reach, and whether they do."""
+    lines = []
+    for name, measured in found["objects"].items():
+        bins = measured["efficiency"]
+        off = [abs(row["predicted"] - row["observed"]) for row in bins]
+        above = [row for row, size in zip(bins, off, strict=True) if size > CLOSE]
+        # A bin of a thousand objects is uncertain by up to 1 % itself.
+        beyond = [r for r in above if abs(r["predicted"] - r["observed"]) - 2.0 * r["error"] > CLOSE]
+        drawn = sum(abs(row["draws"][0] - row["draws"][1]) > CLOSE for row in bins)
+        text = (
+            f"worst {max(off, default=0.0):.2%}; of {len(bins)} bins {len(above)} above, {len(beyond)} by "
+            f"more than two errors (two draws of the reference: {drawn} above)"
+        )
+        lines.append(_goal(f"{name}: efficiency within 1 % in bins of more than {FEWEST}", text, not beyond))
+    for what, ours in found["spectra"][OURS].items():
+        second = found["spectra"][SECOND][what]
+        ratio, floor = (row["chi2"] / max(row["ndf"], 1) for row in (ours, second))
+        text = f"{ratio:.2f} ({ours['ndf']} bins; second draw: {floor:.2f})"
+        lines.append(_goal(f"{what}: chi2/ndf below {MOST_CHI2}", text, ratio < MOST_CHI2))
+    ours, second = (found["classifier"][name] for name in (OURS, SECOND))
+    text = f"{ours['auc']:.3f} ± {ours['error']:.3f} (second draw: {second['auc']:.3f})"
+    lines.append(_goal(f"classifier AUC at most {MOST_AUC}", text, ours["auc"] <= MOST_AUC))
+    return lines
+
+
+def _goal(goal: str, text: str, passed: bool) -> dict[str, Any]:
+    return {"goal": goal, "found": text, "passed": bool(passed)}

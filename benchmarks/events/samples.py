@@ -1,0 +1,118 @@
+"""Whole events of a file, as numbers and spectra."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import awkward as ak
+import numpy as np
+
+from flashsim.nanoaod.reading import NanoFile
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from flashsim.modelfile import ObjectModel
+
+__all__ = ["EventSample"]
+
+
+@dataclass(frozen=True)
+class EventSample:
+    """Quantities of E events.
+
+    Parameters
+    ----------
+    counts
+        Numbers of objects by name of the branch, shape (E,).
+    spectra
+        By name, numbers of the events and values of what is histogrammed, shape (N,) each.
+    columns
+        What the classifier is given, shape (E,) each.
+    """
+
+    counts: dict[str, NDArray[np.int64]]
+    spectra: dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]]
+    columns: dict[str, NDArray[np.float64]]
+
+    @property
+    def events(self) -> int:
+        """E."""
+        return len(next(iter(self.columns.values())))
+
+    @classmethod
+    def read(cls, path: Path, models: Sequence[ObjectModel]) -> EventSample:
+        """Read the collections of some models from NanoAOD, and ``MET_pt`` where the file has it."""
+        matches = {model.declaration.collection: model.declaration.match for model in models}
+        fields = {name: ["pt", "eta", match] for name, match in matches.items()}
+        if "Jet" in fields:
+            fields["Jet"] += ["phi", "mass"]
+        with NanoFile(path) as file:
+            met = ["MET_pt"] if file.has("MET_pt") else []
+            wanted = [f"{name}_{field}" for name, of_name in fields.items() for field in of_name]
+            arrays = file.read([*wanted, *met])
+        counts, spectra, columns = {}, {}, {}
+        for name, match in matches.items():
+            pt, number = arrays[f"{name}_pt"], np.asarray(ak.num(arrays[f"{name}_pt"])).astype(np.int64)
+            counts[f"n{name}"] = number
+            columns[f"n{name}"] = number.astype(np.float64)
+            columns[f"leading {name} pt"] = _nth(pt, 0)
+            unmatched = np.asarray(ak.flatten(arrays[f"{name}_{match}"])) < 0
+            event = np.repeat(np.arange(len(number)), number)
+            for field in ("pt", "eta"):
+                values = np.asarray(ak.flatten(arrays[f"{name}_{field}"])).astype(np.float64)
+                spectra[f"unmatched {name} {field}"] = (event[unmatched], values[unmatched])
+        if "Jet" in fields:
+            columns |= _of_jets({field: arrays[f"Jet_{field}"] for field in ("pt", "eta", "phi", "mass")})
+        for branch in met:
+            columns[branch] = np.asarray(arrays[branch]).astype(np.float64)
+            spectra[branch] = (np.arange(len(columns[branch])), columns[branch])
+        return cls(counts, spectra, columns)
+
+    @classmethod
+    def joined(cls, samples: Sequence[EventSample]) -> EventSample:
+        """Put samples one after the other; what not all have is left out."""
+        starts = np.cumsum([0, *(sample.events for sample in samples)])[:-1]
+
+        def common(kind: str) -> list[str]:
+            return [n for n in getattr(samples[0], kind) if all(n in getattr(s, kind) for s in samples)]
+
+        return cls(
+            counts={n: np.concatenate([s.counts[n] for s in samples]) for n in common("counts")},
+            spectra={
+                n: (
+                    np.concatenate(
+                        [s.spectra[n][0] + start for s, start in zip(samples, starts, strict=True)]
+                    ),
+                    np.concatenate([s.spectra[n][1] for s in samples]),
+                )
+                for n in common("spectra")
+            },
+            columns={n: np.concatenate([s.columns[n] for s in samples]) for n in common("columns")},
+        )
+
+
+def _nth(values: ak.Array, number: int) -> NDArray[np.float64]:
+    """One value an event, -1 where there are fewer."""
+    padded = ak.fill_none(ak.pad_none(values, number + 1)[:, number], -1.0)
+    return np.asarray(padded).astype(np.float64)
+
+
+def _of_jets(jets: Mapping[str, ak.Array]) -> dict[str, NDArray[np.float64]]:
+    """Scalar sum of pT, second pT, and mass of the two leading jets (-1 where there are fewer)."""
+    pt, eta, phi, mass = ([_nth(jets[name], k) for k in (0, 1)] for name in ("pt", "eta", "phi", "mass"))
+    energy = sum(
+        np.sqrt(np.square(p * np.cosh(e)) + m * np.abs(m)) for p, e, m in zip(pt, eta, mass, strict=True)
+    )
+    along = sum(p * np.sinh(e) for p, e in zip(pt, eta, strict=True))
+    x, y = (sum(p * f(a) for p, a in zip(pt, phi, strict=True)) for f in (np.cos, np.sin))
+    squared = np.maximum(energy**2 - along**2 - x**2 - y**2, 0.0)
+    return {
+        "HT": np.asarray(ak.sum(jets["pt"], axis=1)).astype(np.float64),
+        "second Jet pt": pt[1],
+        "m_jj": np.where(pt[1] > 0.0, np.sqrt(squared), -1.0),
+    }

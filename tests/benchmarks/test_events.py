@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from benchmarks.cards import card
+from benchmarks.events.__main__ import main
+from benchmarks.events.compare import spectrum
+from benchmarks.events.efficiency import efficiency_in_bins, predicted, reliability, reliability_table
+from benchmarks.events.samples import EventSample
+from benchmarks.fidelity.observables import load_observables
+from benchmarks.fidelity.samples import Workplace
+from flashsim.modelfile import ObjectModel
+from flashsim.models import model_files
+
+
+def entries(rng, mean):
+    """Things with a value, a Poisson number of them in each event of a given mean."""
+    event = np.repeat(np.arange(len(mean)), rng.poisson(mean))
+    return event, rng.exponential(10.0, len(event))
+
+
+def test_spectra_of_equal_simulations_follow_a_chi_square():
+    rng = np.random.default_rng(1)
+    mean = rng.gamma(1.0, 2.0, 3000)
+    found = [spectrum(entries(rng, mean), entries(rng, mean), 3000) for _ in range(60)]
+    assert np.mean([f["chi2"] / f["ndf"] for f in found]) == pytest.approx(1.0, abs=0.1)
+    assert np.mean([f["p_value"] for f in found]) == pytest.approx(0.5, abs=0.12)
+
+
+def test_gen_events_that_both_simulations_have_do_not_count():
+    """Values that differ from event to event and not between simulations: far closer than two samples are."""
+    rng = np.random.default_rng(2)
+    event, gen = np.arange(4000), rng.exponential(30.0, 4000)
+    first, second = (gen + rng.normal(0.0, 0.5, 4000) for _ in range(2))
+    paired = spectrum((event, first), (event, second), 4000)
+    assert paired["p_value"] > 1e-3
+    moved = spectrum((event, first), (event, second + 0.5), 4000)
+    apart = spectrum((event, first), (event, rng.permutation(second) + 0.5), 4000)
+    assert moved["p_value"] < 1e-6 < apart["p_value"]
+
+
+def test_spectra_see_other_numbers_and_other_values():
+    rng = np.random.default_rng(3)
+    mean = np.full(3000, 2.0)
+    event, values = entries(rng, mean)
+    assert spectrum((event, values), entries(rng, 1.2 * mean), 3000)["p_value"] < 1e-6
+    other, longer = entries(rng, mean)
+    assert spectrum((event, values), (other, 1.2 * longer), 3000)["p_value"] < 1e-6
+
+
+def test_predictions_that_are_right_are_reliable():
+    rng = np.random.default_rng(4)
+    probability = rng.beta(0.7, 0.5, 40_000)
+    rows = reliability(probability, rng.random((2, 40_000)) < probability)
+    assert sum(row["objects"] for row in rows) == 80_000
+    pulls = [(row["observed"] - row["predicted"]) / row["error"] for row in rows]
+    assert np.max(np.abs(pulls)) < 4.0
+    assert np.std(pulls) > 0.4
+    wrong = reliability(probability, rng.random((2, 40_000)) < probability**1.2)
+    assert max(abs(row["observed"] - row["predicted"]) / row["error"] for row in wrong) > 10.0
+    assert reliability_table(rows).count("\n") == len(rows) + 1
+
+
+def test_certain_predictions_are_counted():
+    rows = reliability(np.array([0.0, 1.0, 1.0]), np.array([[False, True, True]]))
+    assert [(row["objects"], row["observed"]) for row in rows] == [(1, 0.0), (2, 1.0)]
+
+
+@pytest.fixture(scope="module")
+def models(made_models):
+    return [ObjectModel.load(path) for path in model_files([made_models])]
+
+
+def test_events_are_read_whole(made_process, models):
+    sample = EventSample.read(made_process / "full.root", models)
+    assert sample.events == 240
+    jets = sample.columns
+    assert np.array_equal(jets["nJet"], sample.counts["nJet"])
+    one, two = sample.counts["nJet"] >= 1, sample.counts["nJet"] >= 2
+    assert np.array_equal(jets["m_jj"] >= 0.0, two)
+    assert np.all(jets["leading Jet pt"][one] >= np.maximum(jets["second Jet pt"][one], 15.0))
+    assert np.all(
+        jets["HT"][one] >= jets["leading Jet pt"][one] + np.maximum(jets["second Jet pt"][one], 0.0) - 1e-3
+    )
+    event, pt = sample.spectra["unmatched Jet pt"]
+    assert len(event) == len(pt) > 20
+    assert pt.min() >= 15.0
+    twice = EventSample.joined([sample, sample])
+    assert twice.events == 480
+    assert np.array_equal(twice.spectra["unmatched Jet pt"][0][len(event) :], event + 240)
+
+
+def test_bins_hold_enough_objects(made_process, models, tmp_path, monkeypatch):
+    monkeypatch.setattr("benchmarks.events.efficiency.FEWEST", 3)
+    (model,) = (m for m in models if m.declaration.collection == "Jet")
+    sample = Workplace(tmp_path, models).samples([made_process], model.declaration, [], 10**9)["full"]
+    rows = efficiency_in_bins(model, sample, sample.reconstructed[None], load_observables())
+    assert rows
+    assert all(row["objects"] >= 3 for row in rows)
+    assert sum(row["objects"] for row in rows) <= len(sample)
+    probability = predicted(model, sample)
+    assert min(row["predicted"] for row in rows) >= probability.min()
+    assert {row["label"] for row in rows} <= {*sample.conditioning, "other"}
+
+
+def test_the_command_measures_and_cards_show_it(made_process, made_models, tmp_path, capsys):
+    page = tmp_path / "events.md"
+    main(
+        [
+            "--test",
+            str(made_process),
+            "--models",
+            str(made_models),
+            "--output",
+            str(tmp_path / "out"),
+            "--page",
+            str(page),
+        ]
+    )
+    found = json.loads((tmp_path / "out" / "events.json").read_text())
+    assert found["events"] == 240
+    assert page.read_text() == capsys.readouterr().out.removesuffix("\n")
+    asked = {goal["goal"].partition(":")[0] for goal in found["goals"]}
+    assert {
+        "jets",
+        "muons",
+        "nJet",
+        "nMuon",
+        "unmatched Jet pt",
+        "unmatched Jet eta",
+        "unmatched Muon pt",
+    } < asked
+    # The made files are alike but for the seed, the models barely trained.
+    assert found["classifier"]["flash"]["auc"] > found["classifier"]["full_1"]["auc"]
+    assert str(tmp_path) not in page.read_text()
+    goals = [{"goal": "classifier", "found": "0.7", "passed": False}]
+    judged = {
+        "objects": {"jets": {"goals": goals, "gen_objects": 5}},
+        "date": "2026-01-01",
+        "machine": "made",
+    }
+    shown = card(made_models / "jets.safetensors", judged, found)
+    assert reliability_table(found["objects"]["jets"]["reliability"]) in shown
+    assert "Not measured." in card(made_models / "jets.safetensors", judged)
+
+
+def test_mistakes_are_named(made_models, tmp_path, capsys):
+    with pytest.raises(SystemExit) as exited:
+        main(["--test", str(tmp_path), "--models", str(made_models), "--output", str(tmp_path / "out")])
+    assert exited.value.code == 2
+    assert "full.root: there is no such file" in capsys.readouterr().err
