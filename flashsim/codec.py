@@ -97,9 +97,11 @@ class TargetCodec:
     transforms
         A fitted transform a target.
     bits
-        Bits of the mantissa that each target is stored with, or none for all. A stored value stands for all
-        that are rounded to it, so `bounds` gives the probabilities of these: what a flow learns has no trace
-        of the rounding, which generation does again. Needed for fitting only; model files do not keep it.
+        Bits of the mantissa that a target is stored with, where its values are spread over the rounding, or
+        none. A stored value then stands for all that are rounded to it, and `bounds` gives the probabilities
+        of these: what a flow learns has no trace of the rounding, which generation does again. Right for what
+        is compared with an unrounded gen value; sums of stored values, such as energy fractions, would be
+        blurred. Needed for fitting only; model files do not keep it.
     """
 
     targets: tuple[Target, ...]

@@ -58,6 +58,11 @@ class Target(Recipe):
     values: list[float] | None = Field(default=None, description="the only values allowed")
     range: tuple[float, float] | None = Field(default=None, description="smallest and largest value")
     special: list[float] = Field(default=[], description="values allowed outside of the range, such as -1")
+    spread: bool = Field(
+        default=False,
+        description="whether training spreads a value over all that NanoAOD rounds to it: for what is measured "
+        "more finely than stored",
+    )
     since: Version = Field(default=NANOAOD_VERSIONS[0], description="first NanoAOD version that has it")
     until: Version = Field(default=NANOAOD_VERSIONS[-1], description="last NanoAOD version that has it")
     absent: list[Version] = Field(default=[], description="NanoAOD versions in between that lack it")

@@ -237,11 +237,16 @@ class _Trainer:
         return FakeModel(codec, count, targets, flow, domain)
 
     def _bits(self, targets: Sequence[Target]) -> list[int | None]:
-        """Bits of the mantissa that the training files keep of each target."""
-        description = self.tables.description
-        schema, collection = load_schema(description.nanoaod_version), description.declaration.collection
-        names = [f"{collection}_{target.branch}" for target in targets]
-        return [mantissa_bits(description.nanoaod_version, n) if n in schema else None for n in names]
+        """Bits of the mantissa over whose rounding each target is spread, if it is to be."""
+        version, collection = (
+            self.tables.description.nanoaod_version,
+            self.tables.description.declaration.collection,
+        )
+        schema = load_schema(version)
+        return [
+            mantissa_bits(version, name) if target.spread and name in schema else None
+            for target, name in ((target, f"{collection}_{target.branch}") for target in targets)
+        ]
 
     def _no_fakes(self, codec: ConditioningCodec) -> Perceptron:
         largest = self.tables.description.declaration.fakes.max_count
