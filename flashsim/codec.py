@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flashsim.errors import TableError
+from flashsim.nanoaod.schema import load_schema, mantissa_bits
 from flashsim.transforms import QuantileNormal, Standard, StandardForm, normal_quantile
 
 if TYPE_CHECKING:
     from flashsim.conditioning import Conditioning
     from flashsim.objects import Target
 
-__all__ = ["ConditioningCodec", "TargetCodec", "allows"]
+__all__ = ["ConditioningCodec", "TargetCodec", "allows", "spread_bits"]
 
 Columns = Mapping[str, NDArray[np.floating]]
 
@@ -165,6 +166,22 @@ class TargetCodec:
             reference = _reference(target, gen, len(normal))
             decoded[target.branch] = _allowed(target, target.transform.inverse(relative, reference))
         return decoded
+
+
+def spread_bits(targets: Sequence[Target], collection: str, version: str) -> list[int | None]:
+    """Bits of the mantissa over whose rounding each target of a collection is spread, if it is to be.
+
+    Raises
+    ------
+    FlashSimError
+        If there is no such NanoAOD version.
+    """
+    schema = load_schema(version)
+    names = [f"{collection}_{target.branch}" for target in targets]
+    return [
+        mantissa_bits(version, name) if target.spread and name in schema else None
+        for target, name in zip(targets, names, strict=True)
+    ]
 
 
 def _cells(

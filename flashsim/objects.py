@@ -60,8 +60,8 @@ class Target(Recipe):
     special: list[float] = Field(default=[], description="values allowed outside of the range, such as -1")
     spread: bool = Field(
         default=False,
-        description="whether training spreads a value over all that NanoAOD rounds to it: for what is measured "
-        "more finely than stored",
+        description="whether training spreads a value over all that NanoAOD rounds to it; for what is "
+        "measured more finely than it is stored",
     )
     since: Version = Field(default=NANOAOD_VERSIONS[0], description="first NanoAOD version that has it")
     until: Version = Field(default=NANOAOD_VERSIONS[-1], description="last NanoAOD version that has it")

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flashsim.codec import ConditioningCodec, TargetCodec, allows
+from flashsim.codec import ConditioningCodec, TargetCodec, allows, spread_bits
 from flashsim.conditioning import Angle, Closest, EventValue, GenField
 from flashsim.errors import TableError
 from flashsim.nanoaod.mantissa import round_mantissa
+from flashsim.nanoaod.schema import mantissa_bits
 from flashsim.objects import Target, load_object
 from flashsim.recipes import recipe_folder
 from flashsim.transforms import QuantileNormal
@@ -198,6 +199,15 @@ def test_rounding_leaves_no_trace():
     assert distinct(rounded) > 0.9 * ROWS
     low, high = rounded.bounds(columns, gen)
     assert (low < high).all()
+
+
+def test_what_is_finer_than_stored_is_spread():
+    """Muon angles: 12 bits are 2.4e-4 to 4.9e-4 at magnitudes from 1 to 2, as large as their resolution."""
+    targets = load_object("muons").targets
+    bits = dict(zip([t.branch for t in targets], spread_bits(targets, "Muon", "v9"), strict=True))
+    assert {name for name, kept in bits.items() if kept is not None} == {"eta", "phi"}
+    assert bits["eta"] == mantissa_bits("v9", "Muon_eta") < 23
+    assert spread_bits([Target(branch="eta", spread=True)], "Unknown", "v9") == [None]
 
 
 def test_allows():

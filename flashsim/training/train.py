@@ -18,13 +18,12 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from flashsim.codec import Columns, ConditioningCodec, TargetCodec
+from flashsim.codec import Columns, ConditioningCodec, TargetCodec, spread_bits
 from flashsim.domain import Domain
 from flashsim.errors import OutputFileError, RecipeError, TableError
 from flashsim.fitting import FitResult, Loss, fit
 from flashsim.flows import ConditionalMAF
 from flashsim.modelfile import FakeModel, ObjectModel
-from flashsim.nanoaod.schema import load_schema, mantissa_bits
 from flashsim.networks import Perceptron
 from flashsim.runlog import RunLog
 
@@ -237,16 +236,8 @@ class _Trainer:
         return FakeModel(codec, count, targets, flow, domain)
 
     def _bits(self, targets: Sequence[Target]) -> list[int | None]:
-        """Bits of the mantissa over whose rounding each target is spread, if it is to be."""
-        version, collection = (
-            self.tables.description.nanoaod_version,
-            self.tables.description.declaration.collection,
-        )
-        schema = load_schema(version)
-        return [
-            mantissa_bits(version, name) if target.spread and name in schema else None
-            for target, name in ((target, f"{collection}_{target.branch}") for target in targets)
-        ]
+        description = self.tables.description
+        return spread_bits(targets, description.declaration.collection, description.nanoaod_version)
 
     def _no_fakes(self, codec: ConditioningCodec) -> Perceptron:
         largest = self.tables.description.declaration.fakes.max_count
