@@ -120,13 +120,13 @@ def train(
 
 def _planned(recipe: TrainingRecipe) -> dict[str, int]:
     """Largest number of epochs of each network, in the order of their training."""
-    networks = {
-        "efficiency": recipe.efficiency,
-        "flow": recipe.flow,
-        "fake_count": recipe.fake_count,
-        "fake_flow": recipe.fake_flow,
+    schedules = {
+        "efficiency": recipe.efficiency.schedule,
+        "flow": recipe.flow.schedule,
+        "fake_count": recipe.fake_count.schedule,
+        "fake_flow": recipe.fake_flow.schedule,
     }
-    return {name: network.schedule.epochs for name, network in networks.items()}
+    return {name: schedule.epochs for name, schedule in schedules.items()}
 
 
 def _check_size(tables: Tables, least: int) -> None:
