@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from flashsim import cli_analysis, cli_reference, cli_refinement
+from flashsim import cli_analysis, cli_monitor, cli_reference, cli_refinement
 from flashsim.console import Force, Seed, note, progress_bars, run, warn
 from flashsim.errors import FlashSimError
 
@@ -311,5 +311,5 @@ def inspect(
 
 
 app.add_typer(cli_refinement.app, name="refine")
-for command in (*cli_reference.COMMANDS, *cli_analysis.COMMANDS):
+for command in (*cli_reference.COMMANDS, *cli_analysis.COMMANDS, *cli_monitor.COMMANDS):
     app.command()(command)

@@ -11,7 +11,7 @@ CORE_FOLDERS = {"flows", "models", "nanoaod"}
 STAGES = {p.name for p in PACKAGE.iterdir() if (p / "__init__.py").is_file()} - CORE_FOLDERS
 ALLOWED = {("generation", "preprocessing"), ("analysis", "preprocessing")}
 """Stages that may import a stage: all must share the code of conditioning and matching with training."""
-ABOVE_STAGES = {"cli", "cli_analysis", "cli_reference", "cli_refinement", "inspection"}
+ABOVE_STAGES = {"cli", "cli_analysis", "cli_monitor", "cli_reference", "cli_refinement", "inspection"}
 """The command line, and what tells which stage can use a file."""
 MODULES = sorted(p for p in PACKAGE.rglob("*.py"))
 MOST_LINES = 400
