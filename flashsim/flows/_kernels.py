@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = [
     "LANES",
     "activate",
-    "activate_residual",
     "bin_edges",
     "compiled",
     "edge_derivatives",
@@ -131,28 +130,14 @@ def _softplus_of_type(x):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN20
 
 
 def _activate(units: np.ndarray, activations: np.ndarray) -> None:
-    """Write SiLU(units) to activations, both of shape (M, T)."""
-    for row in range(units.shape[0]):
-        for t in range(units.shape[1]):
-            x = units[row, t]
-            e = _exp_single(-abs(x))
-            activations[row, t] = x * (_ONE if x >= _ZERO else e) / (_ONE + e)
+    """Write SiLU(units) to activations, both of shape (N,)."""
+    for t in range(len(units)):
+        x = units[t]
+        e = _exp_single(-abs(x))
+        activations[t] = x * (_ONE if x >= _ZERO else e) / (_ONE + e)
 
 
 activate = compiled(_activate)
-
-
-def _activate_residual(units: np.ndarray, activations: np.ndarray, following: np.ndarray) -> None:
-    """Write SiLU(units) to activations and add units to following, all of shape (M, T)."""
-    for row in range(units.shape[0]):
-        for t in range(units.shape[1]):
-            x = units[row, t]
-            e = _exp_single(-abs(x))
-            activations[row, t] = x * (_ONE if x >= _ZERO else e) / (_ONE + e)
-            following[row, t] += x
-
-
-activate_residual = compiled(_activate_residual)
 
 
 # The helpers below work on rows first to first + K and columns start to start + LANES of the logits. They

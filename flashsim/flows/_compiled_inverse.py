@@ -1,0 +1,210 @@
+"""The inverse as one compiled function: single precision on a CPU, a block of objects at a time.
+
+Products, activations and splines of a block follow each other in one core's cache. The products are small (a
+few rows, up to the width of the network long), so what a library spends on each call and on packing its
+operands counts: four rows and four inputs at a time, whose weights stay in registers, need neither.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from flashsim.flows._kernels import LANES, activate, compiled, invert_spline
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from torch import Tensor
+
+    from flashsim.flows._arrangement import Layer
+    from flashsim.flows.maf import Architecture
+
+__all__ = ["CompiledInverse", "add_products"]
+
+_BLOCK = 2 * LANES
+
+
+class CompiledInverse:
+    """Inverse of a flow, by rows.
+
+    Parameters
+    ----------
+    architecture
+        Sizes of the flow.
+    layers
+        Its weights.
+    """
+
+    def __init__(self, architecture: Architecture, layers: Sequence[Layer]) -> None:
+        self._depth, self._width = architecture["depth"], architecture["width"]
+        self._bound = np.float32(architecture["bound"])
+        self._weights = torch.cat([w.flatten() for layer in layers[::-1] for w in _parts(layer)]).numpy()
+        known = [[*(step.known for step in layer.steps), self._width] for layer in layers[::-1]]
+        self._known = np.array(known, dtype=np.int64)
+        self._orders = torch.stack([layer.order for layer in layers[::-1]]).numpy()
+        self._parameters = 3 * architecture["bins"] - 1
+
+    def __call__(self, z: Tensor, context: Tensor | None, x: Tensor) -> None:
+        """Write to x, shape (N, D), the variables of noise z (N, D) and context (N, C)."""
+        given = z[:, :0] if context is None else context
+        _invert(
+            z.detach().float().numpy(),
+            given.detach().float().numpy(),
+            x.numpy(),
+            self._weights,
+            self._known,
+            self._orders,
+            self._depth,
+            self._width,
+            self._parameters,
+            self._bound,
+        )
+
+
+def _parts(layer: Layer) -> Iterator[Tensor]:
+    """Biases and weights in the order in which `_invert` reads them."""
+    by_level = layer.context.chunk(len(layer.steps[0].hidden))
+    for step in layer.steps:
+        for from_context, weights in zip(by_level, step.hidden, strict=True):
+            new = from_context[step.known : step.known + step.new]
+            yield new[:, 0]
+            yield torch.cat((new[:, 1:], weights), dim=1)
+        yield step.output[:, 0]
+        yield step.output[:, 1:]
+
+
+def _add_products_(
+    weights: np.ndarray, rows: int, inner: int, inputs: np.ndarray, outputs: np.ndarray
+) -> None:
+    """Add the product of weights (M, K) and inputs (K, B) to outputs (M, B), B the block; all arrays flat.
+
+    With constant distances between the rows of a slice the compiler sees that they do not overlap.
+    """
+    whole_rows, whole_inner = rows - rows % 4, inner - inner % 4
+    for k in range(0, whole_inner, 4):
+        x = inputs[k * _BLOCK : (k + 4) * _BLOCK]
+        for m in range(0, whole_rows, 4):
+            y = outputs[m * _BLOCK : (m + 4) * _BLOCK]
+            a, b, c, d = m * inner + k, (m + 1) * inner + k, (m + 2) * inner + k, (m + 3) * inner + k
+            a0, a1, a2, a3 = weights[a], weights[a + 1], weights[a + 2], weights[a + 3]
+            b0, b1, b2, b3 = weights[b], weights[b + 1], weights[b + 2], weights[b + 3]
+            c0, c1, c2, c3 = weights[c], weights[c + 1], weights[c + 2], weights[c + 3]
+            d0, d1, d2, d3 = weights[d], weights[d + 1], weights[d + 2], weights[d + 3]
+            for t in range(_BLOCK):
+                x0, x1, x2, x3 = x[t], x[t + _BLOCK], x[t + 2 * _BLOCK], x[t + 3 * _BLOCK]
+                y[t] = y[t] + a0 * x0 + a1 * x1 + a2 * x2 + a3 * x3
+                y[t + _BLOCK] = y[t + _BLOCK] + b0 * x0 + b1 * x1 + b2 * x2 + b3 * x3
+                y[t + 2 * _BLOCK] = y[t + 2 * _BLOCK] + c0 * x0 + c1 * x1 + c2 * x2 + c3 * x3
+                y[t + 3 * _BLOCK] = y[t + 3 * _BLOCK] + d0 * x0 + d1 * x1 + d2 * x2 + d3 * x3
+        for m in range(whole_rows, rows):
+            y = outputs[m * _BLOCK : (m + 1) * _BLOCK]
+            a = m * inner + k
+            a0, a1, a2, a3 = weights[a], weights[a + 1], weights[a + 2], weights[a + 3]
+            for t in range(_BLOCK):
+                y[t] = y[t] + a0 * x[t] + a1 * x[t + _BLOCK] + a2 * x[t + 2 * _BLOCK] + a3 * x[t + 3 * _BLOCK]
+    for k in range(whole_inner, inner):
+        x = inputs[k * _BLOCK : (k + 1) * _BLOCK]
+        for m in range(rows):
+            y = outputs[m * _BLOCK : (m + 1) * _BLOCK]
+            a0 = weights[m * inner + k]
+            for t in range(_BLOCK):
+                y[t] += a0 * x[t]
+
+
+add_products = compiled(_add_products_)
+
+
+def _invert_(  # noqa: PLR0917  # compiled functions take no keyword arguments
+    noise: np.ndarray,
+    context: np.ndarray,
+    variables: np.ndarray,
+    weights: np.ndarray,
+    known: np.ndarray,
+    orders: np.ndarray,
+    depth: int,
+    width: int,
+    parameters: int,
+    bound: np.float32,
+) -> None:
+    """Invert a flow, layer by layer, variable by variable.
+
+    Parameters
+    ----------
+    noise, context, variables
+        Shapes (N, D), (N, C) and (N, D), the last one to write.
+    weights
+        For each layer and variable: for each hidden layer the biases and weights, from context and inputs, of
+        the units of one degree; then those of the spline.
+    known
+        Units of lower degree by layer and variable, shape (L, D + 1).
+    orders
+        Row of the layer's variables that each variable before its permutation is, shape (L, D).
+    depth, width
+        Hidden layers, and units in each.
+    parameters
+        Spline parameters of a variable.
+    bound
+        Half width of the splines' interval.
+    """
+    rows, features = noise.shape
+    given = context.shape[1]
+    # What a hidden layer sees: the context, then the variables or the activations of the one before.
+    inputs = np.zeros((depth + 1, (given + max(width, features)) * _BLOCK), np.float32)
+    after = given * _BLOCK
+    units = np.empty(width * _BLOCK, np.float32)
+    logits = np.empty(parameters * _BLOCK, np.float32)
+    z, x = np.zeros(features * _BLOCK, np.float32), inputs[0, after:]
+    for start in range(0, rows, _BLOCK):
+        block = min(_BLOCK, rows - start)
+        # Places without an object keep those of the block before: no number depends on another place's.
+        for t in range(block):
+            for d in range(features):
+                z[d * _BLOCK + t] = noise[start + t, d]
+            for c in range(given):
+                inputs[0, c * _BLOCK + t] = context[start + t, c]
+        for level in range(1, depth):
+            inputs[level, :after] = inputs[0, :after]
+        place = 0
+        for layer in range(len(orders)):
+            for d in range(features):
+                first, end = known[layer, d], known[layer, d + 1]
+                new = end - first
+                units[: new * _BLOCK] = np.float32(0.0)
+                for level in range(depth if new else 0):
+                    inner = given + (end if level else d)
+                    _add_biases(weights[place : place + new], units)
+                    place += new
+                    add_products(weights[place : place + new * inner], new, inner, inputs[level], units)
+                    place += new * inner
+                    low, high = after + first * _BLOCK, after + end * _BLOCK
+                    activate(units[: new * _BLOCK], inputs[level + 1, low:high])
+                logits[:] = np.float32(0.0)
+                _add_biases(weights[place : place + parameters], logits)
+                place += parameters
+                known_units = inputs[depth, after:]
+                add_products(weights[place : place + parameters * end], parameters, end, known_units, logits)
+                place += parameters * end
+                here = slice(d * _BLOCK, (d + 1) * _BLOCK)
+                invert_spline(z[here], logits.reshape(parameters, _BLOCK), x[here], bound)
+            for d in range(features):
+                row = orders[layer, d]
+                z[d * _BLOCK : (d + 1) * _BLOCK] = x[row * _BLOCK : (row + 1) * _BLOCK]
+        for t in range(block):
+            for d in range(features):
+                variables[start + t, d] = z[d * _BLOCK + t]
+
+
+_invert = compiled(_invert_)
+
+
+def _add_biases_(biases: np.ndarray, outputs: np.ndarray) -> None:
+    """Add a number to each row of outputs, flat."""
+    for m in range(len(biases)):
+        for t in range(m * _BLOCK, (m + 1) * _BLOCK):
+            outputs[t] += biases[m]
+
+
+_add_biases = compiled(_add_biases_)
