@@ -10,10 +10,10 @@ from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import awkward as ak
 import numpy as np
 
 from flashsim.assembly import link_collections, ordered, rounded
+from flashsim.collection import jagged_column
 from flashsim.domain import Tally
 from flashsim.errors import ModelFileError, OutputFileError
 from flashsim.generation.oversampling import MOST_FOLDS
@@ -30,6 +30,8 @@ from flashsim.preprocessing.preprocess import gen_chunk
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from collections.abc import Generator as Generator_
+
+    import awkward as ak
 
     from flashsim.collection import Collection
     from flashsim.domain import Domain
@@ -361,6 +363,6 @@ def _finished(output: Path, wanted: dict[str, Any], *, force: bool, resume: bool
 
 def _jagged(collection: Collection, plan: CollectionPlan) -> dict[str, ak.Array]:
     return {
-        branch.name: ak.unflatten(collection[name], collection.counts)
+        branch.name: jagged_column(collection.offsets, collection[name])
         for name, branch in plan.branches.items()
     }

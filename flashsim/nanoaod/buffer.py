@@ -5,14 +5,15 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-import awkward as ak
 import numpy as np
 
+from flashsim.collection import Collection, jagged_column
 from flashsim.nanoaod.casting import flatten
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    import awkward as ak
     from numpy.typing import NDArray
 
     from flashsim.nanoaod.branch import Branch
@@ -93,7 +94,7 @@ class TreeBuffer:
         if branch.collection is None:
             return values
         counts = np.concatenate(self._counts[branch.collection])
-        return ak.unflatten(values, counts)
+        return jagged_column(Collection.of_counts(counts, {}).offsets, values)
 
     def _check_names(self, arrays: Mapping[str, ak.Array | np.ndarray]) -> None:
         missing = [name for name in self._branches if name not in arrays]

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import awkward as ak
 import numpy as np
 
+from flashsim.collection import flat_column
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -49,8 +51,8 @@ def flatten(array: ak.Array | np.ndarray, branch: Branch) -> tuple[NDArray[np.in
             counts = np.zeros(0, dtype=np.int64) if branch.jagged else None
             values = ak.to_numpy(column, allow_missing=False)
         else:
-            counts = ak.to_numpy(ak.num(column, axis=1), allow_missing=False).astype(np.int64)
-            values = ak.to_numpy(ak.flatten(column, axis=1), allow_missing=False)
+            offsets, values = flat_column(column)
+            counts = np.diff(offsets)
     except ValueError as error:
         msg = f"branch {branch.name!r} has missing values; fill them first, found type {column.type}"
         raise ValueError(msg) from error
