@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.commandline import quoted
 from benchmarks.fidelity.assess import Options, assess
 from benchmarks.fidelity.page import page
 from benchmarks.fidelity.report import render
@@ -70,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         threads=given.threads,
     )
     try:
-        found = assess(options, _command(arguments))
+        found = assess(options, quoted("benchmarks.fidelity", arguments))
     except FlashSimError as error:
         parser.exit(2, f"{error}\n")
     given.output.mkdir(parents=True, exist_ok=True)
@@ -87,17 +88,6 @@ def _pairs(parser: argparse.ArgumentParser, given: Sequence[str]) -> dict[str, s
         if "=" not in pair:
             parser.error(f"expected OBJECT=FILE, found '{pair}'")
     return dict(pair.split("=", 1) for pair in given)
-
-
-def _command(arguments: Sequence[str] | None) -> str:
-    """Quote the command line, with folders by their names only: where they are is nobody's concern."""
-    words = sys.argv[1:] if arguments is None else arguments
-    return " ".join(["python -m benchmarks.fidelity", *(_short(word) for word in words)])
-
-
-def _short(word: str) -> str:
-    name, separator, path = word.rpartition("=")
-    return f"{name}{separator}{Path(path).name}" if "/" in path else word
 
 
 if __name__ == "__main__":

@@ -70,32 +70,36 @@ class Plan:
 class CouplingSpline(Competitor):
     """The prototype's chain: random permutation, LU, rational-quadratic coupling."""
 
-    def __init__(self, features: int, context: int, *, steps: int = 6, width: int = 128) -> None:
+    def __init__(
+        self,
+        features: int,
+        context: int,
+        *,
+        steps: int = 6,
+        width: int = 128,
+        blocks: int = 2,
+        bins: int = 16,
+        bound: float = 5.0,
+    ) -> None:
         super().__init__()
-        chain: list[nn.Module] = []
-        for step in range(steps):
-            chain += [*_mixing(features), self._coupling(features, context, step, width)]
-        self.chain = transforms.CompositeTransform([*chain, *_mixing(features)])
-        self.features = features
-
-    @staticmethod
-    def _coupling(features: int, context: int, step: int, width: int) -> nn.Module:
-        mask = torch.arange(features) % 2 == step % 2
 
         def conditioner(inputs: int, outputs: int) -> nn.Module:
             return cast(
                 "nn.Module",
                 ResidualNet(
-                    inputs, outputs, width, context_features=context, num_blocks=2, use_batch_norm=True
+                    inputs, outputs, width, context_features=context, num_blocks=blocks, use_batch_norm=True
                 ),
             )
 
-        return cast(
-            "nn.Module",
-            transforms.PiecewiseRationalQuadraticCouplingTransform(
-                mask.int(), conditioner, num_bins=16, tails="linear", tail_bound=5.0
-            ),
-        )
+        chain: list[nn.Module] = []
+        for step in range(steps):
+            mask = (torch.arange(features) % 2 == step % 2).int()
+            coupling = transforms.PiecewiseRationalQuadraticCouplingTransform(
+                mask, conditioner, num_bins=bins, tails="linear", tail_bound=bound
+            )
+            chain += [*_mixing(features), coupling]
+        self.chain = transforms.CompositeTransform([*chain, *_mixing(features)])
+        self.features = features
 
     def loss(self, x: Tensor, context: Tensor) -> Tensor:
         z, logabsdet = self.chain(x, context)

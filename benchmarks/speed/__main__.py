@@ -1,0 +1,124 @@
+"""Speed of everything, side by side in one run on the same cores.
+
+    python -m benchmarks.speed [--quick | --full] [--json OUT] [--page docs/performance.md]
+
+The sampler of the shipped models against other networks and against matrix products of its shapes; a training
+step; a generation, stage by stage, against Pythia 8 making the same events; and how time and memory grow with
+events, folds and processes. Things that are compared take turns; numbers are medians. Rates of one thread are
+by processor time, which on an idle machine is that of the clock.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.commandline import quoted
+from benchmarks.speed.goals import goals
+from benchmarks.speed.page import render
+from benchmarks.speed.timing import machine
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["main"]
+
+PARTS = ("sampling", "training", "generation", "growth")
+
+_log = logging.getLogger(__name__)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Parse the command line, measure, print the tables."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.speed",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    extent = parser.add_mutually_exclusive_group()
+    extent.add_argument("--quick", action="store_true", help="few repeats of little, to see that all works")
+    extent.add_argument("--full", action="store_true", help="up to a million events")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="parts to measure")
+    parser.add_argument("--repeats", type=int, help="turns of each")
+    parser.add_argument("--models", type=Path, nargs="*", help="model files, in place of the shipped ones")
+    parser.add_argument("--json", type=Path, help="file for the numbers")
+    parser.add_argument("--page", type=Path, help="Markdown page, as docs/performance.md")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
+    found: dict[str, Any] = {"command": quoted("benchmarks.speed", arguments), "machine": machine()}
+    found |= _measured(options)
+    found["goals"] = [asdict(goal) for goal in goals(found)]
+    if options.json is not None:
+        options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    text = render(found)
+    if options.page is not None:
+        options.page.write_text(text, encoding="utf-8")
+    print(text)
+
+
+def _measured(options: argparse.Namespace) -> dict[str, Any]:
+    """Measure what was asked for; each part imports what it needs."""
+    repeats = options.repeats or (2 if options.quick else 7)
+    found: dict[str, Any] = {}
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for part in options.only:
+            _log.info("measuring %s", part)
+            if part in {"sampling", "training"}:
+                found[part] = _networks(part, options, repeats)
+                continue
+            from benchmarks.speed.events import make_events  # noqa: PLC0415
+
+            source = folder / "gen.root"
+            if not source.exists():
+                make_events(source, 200 if options.quick else 2000)
+            found[part] = (_generation if part == "generation" else _growth)(options, source, repeats)
+    return found | {"seconds": time.monotonic() - started}
+
+
+def _networks(part: str, options: argparse.Namespace, repeats: int) -> dict[str, Any]:
+    if part == "sampling":
+        from benchmarks.speed.sampling import sampling  # noqa: PLC0415
+
+        return sampling(options.models, repeats, share=0.125 if options.quick else 1.0)
+    from benchmarks.speed.training import training  # noqa: PLC0415
+
+    return training(options.models, repeats)
+
+
+def _generation(options: argparse.Namespace, source: Path, repeats: int) -> dict[str, Any]:
+    from benchmarks.speed.events import repeated_events  # noqa: PLC0415
+    from benchmarks.speed.generation import generation  # noqa: PLC0415
+
+    events = 1000 if options.quick else 20_000
+    many = repeated_events(source, source.with_name("many.root"), events)
+    return generation(
+        options.models, many, events=events, pythia=50 if options.quick else 250, repeats=repeats
+    )
+
+
+def _growth(options: argparse.Namespace, source: Path, repeats: int) -> dict[str, Any]:
+    from benchmarks.speed.growth import growth  # noqa: PLC0415
+
+    sizes = [200, 1000] if options.quick else [1000, 10_000, 100_000]
+    sizes += [1_000_000] if options.full else []
+    return growth(
+        options.models,
+        source,
+        sizes=sizes,
+        folds=25,
+        shared=1000 if options.quick else 50_000,
+        repeats=-(-repeats // 3),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""The sampler of the shipped models against other networks, and against products of its shapes alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from benchmarks.speed.peers import PEERS
+from benchmarks.speed.timing import in_turns, median_ratio
+from flashsim.flows import Sampler
+from flashsim.flows._arrangement import arranged
+from flashsim.modelfile import ObjectModel
+from flashsim.models import model_files
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from torch import Tensor, nn
+
+    from flashsim.flows import ConditionalMAF
+
+__all__ = ["sampling"]
+
+_ROWS = 8192
+_COLUMNS = 512
+"""Of the products alone: as many as suit the library best."""
+_LARGE = 1024
+
+
+def sampling(models: Sequence[Path] | None, repeats: int, share: float = 1.0) -> dict[str, Any]:
+    """Objects a second on one thread, by object and network.
+
+    Parameters
+    ----------
+    models
+        Model files; none for the shipped ones.
+    repeats
+        Turns of each.
+    share
+        Of the objects of a turn.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        loaded = [ObjectModel.load(path) for path in model_files(models)]
+        return {model.declaration.name: _object(model, repeats, share) for model in loaded}
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _object(model: ObjectModel, repeats: int, share: float) -> dict[str, Any]:
+    flow, name = model.flow, model.declaration.name
+    generator = torch.Generator().manual_seed(1)
+
+    def normal(rows: int, columns: int) -> Tensor:
+        return torch.randn(rows, columns, generator=generator)
+
+    objects = round(share * _ROWS)
+    sampler, z, context = (
+        Sampler(flow),
+        normal(objects, flow.features),
+        normal(objects, flow.context_features),
+    )
+    works: dict[str, tuple[int, Callable[[], object]]] = {
+        "flashsim": (objects, lambda: sampler.from_noise(z, context)),
+        "products": (_COLUMNS, _products(flow)),
+        "large product": (1, _large_product()),
+    }
+    parameters = {"flashsim": _count(flow)}
+    for peer in PEERS:
+        width, network = peer.make(name, flow.architecture())
+        network.eval()
+        parameters[peer.name] = _count(network)
+        rows = round(share * peer.rows)
+        works[peer.name] = (rows, _drawing(network, normal(rows, width)))
+    found = in_turns(works, repeats)
+    ours = found["flashsim"].per_item
+    shown = {"flashsim": "the shipped model", **{peer.name: peer.what for peer in PEERS}}
+    table = []
+    for row, what in shown.items():
+        ratio, error = median_ratio(found[row].per_item, ours)
+        table.append(
+            {"name": row, "what": what, "parameters": parameters[row], "ratio": ratio, "ratio_spread": error}
+            | found[row].to_json()
+        )
+    reached, reached_spread = median_ratio(found["products"].per_item, ours)
+    operations = 2.0 * sum(weight.numel() for weight, _ in _shapes(flow))
+    return {
+        "flow": flow.architecture(),
+        "rows": table,
+        "products": {
+            "operations_per_object": operations,
+            "share": reached,
+            "share_spread": reached_spread,
+            "sampler_gflops": operations * found["flashsim"].to_json()["per_second"] / 1e9,
+            "products_gflops": operations * found["products"].to_json()["per_second"] / 1e9,
+            "large_gflops": 2.0 * _LARGE**3 * found["large product"].to_json()["per_second"] / 1e9,
+        },
+        "difference": _difference(flow, z[:512], context[:512]),
+    }
+
+
+def _drawing(network: Any, context: Tensor) -> Callable[[], object]:
+    return lambda: network.draw(context)
+
+
+def _shapes(flow: ConditionalMAF) -> Iterator[tuple[Tensor, int]]:
+    """All matrices that an object meets once, and the number of their columns."""
+    for layer in arranged(flow):
+        for weight in (layer.context, *(w for step in layer.steps for w in (*step.hidden, step.output))):
+            if weight.numel():
+                yield weight, weight.shape[1]
+
+
+def _products(flow: ConditionalMAF) -> Callable[[], None]:
+    """Products of the sampler's matrices with columns of objects, and nothing else."""
+    calls = [
+        (weight, torch.randn(columns, _COLUMNS), torch.empty(len(weight), _COLUMNS))
+        for weight, columns in _shapes(flow)
+    ]
+
+    @torch.inference_mode()
+    def products() -> None:
+        for weight, inputs, outputs in calls:
+            torch.mm(weight, inputs, out=outputs)
+
+    return products
+
+
+def _large_product() -> Callable[[], object]:
+    a, b, c = (torch.randn(_LARGE, _LARGE) for _ in range(3))
+    return lambda: torch.mm(a, b, out=c)
+
+
+def _difference(flow: ConditionalMAF, z: Tensor, context: Tensor) -> dict[str, float]:
+    """Largest difference from inverting variable by variable, in single and in double precision."""
+    with torch.no_grad():
+        single = (Sampler(flow).from_noise(z, context) - flow.from_noise(z, context)).abs().max()
+        double = flow.double()
+        z, context = z.double(), context.double()
+        exact = (Sampler(double).from_noise(z, context) - double.from_noise(z, context)).abs().max()
+        flow.float()
+    return {"float32": single.item(), "float64": exact.item()}
+
+
+def _count(network: nn.Module) -> int:
+    return sum(weight.numel() for weight in network.parameters())
