@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import awkward as ak
+import numpy as np
 import pytest
 import torch
 
+from flashsim.nanoaod.reading import NanoFile
 from flashsim.refinement.losses import RefinementObjective, boundary, deepjet_sum, unitarity
 from flashsim.refinement.mmd import FourierFeatures
 from flashsim.refinement.network import Refiner
@@ -21,6 +24,21 @@ def test_consistent_discriminators_sum_to_one():
     b, c, uds, gluon = probabilities.T
     sums = deepjet_sum(b, c / (c + b), c / (c + uds + gluon))
     torch.testing.assert_close(sums, torch.ones(1000, dtype=torch.float64), rtol=1e-6, atol=1e-6)
+
+
+def test_discriminators_of_real_fast_simulation_sum_to_one(nanoaod_dir):
+    path = nanoaod_dir / "htt_fastsim_v9.root"
+    if not path.is_file():
+        pytest.skip(f"no {path.name} among the real files")
+    names = [f"Jet_btagDeepFlav{kind}" for kind in ("B", "CvB", "CvL")]
+    with NanoFile(path) as file:
+        columns = [ak.to_numpy(ak.flatten(array)) for array in file.read(names).values()]
+    sums = deepjet_sum(*torch.from_numpy(np.stack(columns).astype(np.float64)))
+    assert len(sums) > 4000
+    # To the precision that the file stores.
+    mean, deviation = unitarity(sums)
+    assert float(mean) == pytest.approx(1.0, abs=1e-4)
+    assert float(deviation) < 2e-3
 
 
 @pytest.mark.parametrize("corner", [(0.5, 1.0, 0.0), (0.0, 1.0, 0.0), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0)])
