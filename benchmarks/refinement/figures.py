@@ -61,7 +61,7 @@ def _training(training: dict[str, Any]) -> str:
                 axis.plot(np.array(history["epoch"]) + 1, values, color=colour, label=split, linewidth=1.0)
             axis.axvline(kept + 1, color="0.6", linewidth=0.6)
             if part.startswith("mmd"):
-                axis.set_yscale("asinh", linear_width=1e-4)
+                axis.set_yscale("log", nonpositive="mask")
             held = part.removeprefix("multiplier_")
             title = _TITLES.get(held, held)
             axis.set_title(f"multiplier of {title}" if part in multipliers else title)
