@@ -52,7 +52,7 @@ const charts = (() => {
         const data = curves.epochs.map((epoch, k) => [epoch, values[k] === null || (log && values[k] <= 0) ? "-" : values[k]]);
         series.push({
           type: "line", id: `${training.id}/${one}`, name: training.name, data, connectNulls: false,
-          symbol: "circle", symbolSize: 4, showSymbol: data.length < 2,
+          symbol: "circle", symbolSize: data.length < 2 ? 7 : 4, showSymbol: data.length < 2, clip: false,
           lineStyle: {width: 1.8, type: one === "train" && split === "both" ? [4, 3] : "solid"}, color: colour(training),
           emphasis: {focus: "series", lineStyle: {width: 2.6}}, blur: {lineStyle: {opacity: 0.15}},
         });
@@ -62,7 +62,7 @@ const charts = (() => {
     chart(element).setOption({
       ...base(), series,
       grid: {left: 8, right: 14, top: 12, bottom: 26, containLabel: true},
-      xAxis: axis("epoch", {type: "value", min: "dataMin", max: "dataMax", minInterval: 1, nameGap: 24, splitLine: {show: false}}),
+      xAxis: axis("epoch", {type: "value", min: "dataMin", max: ends => Math.max(ends.max, ends.min + 1), minInterval: 1, nameGap: 24, splitLine: {show: false}}),
       yAxis: axis("", {type: log ? "log" : "value", scale: true, splitNumber: 4,
         axisLabel: {color: css("--soft"), fontSize: 11, formatter: model.tick}}),
       tooltip: tooltip({trigger: "axis", order: "valueAsc", formatter: shown => {
@@ -86,7 +86,7 @@ const charts = (() => {
     element.dataset.front = front.map(p => p.training.name).join(" ");
     chart(element).setOption({
       ...base(),
-      grid: {left: 46, right: 30, top: 20, bottom: 40, containLabel: true},
+      grid: {left: 46, right: 90, top: 20, bottom: 40, containLabel: true},
       xAxis: axis(names.x, {type, scale: true, nameGap: 30, axisLabel: label}),
       yAxis: axis(names.y, {type, scale: true, nameGap: 62, axisLabel: label}),
       tooltip: tooltip({trigger: "item", formatter: s => `<b>${text(s.data.training.name)}</b>`
@@ -107,9 +107,11 @@ const charts = (() => {
   }
 
   /** Parameters of all models, one line each, and a loss that colours them. */
-  function parallel(element, {trainings, parameters, loss, valueOf}) {
+  function parallel(element, {trainings, parameters: all, loss, valueOf}) {
+    // A line has a value at every axis.
+    const parameters = all.filter(name => trainings.every(t => t.parameters[name] !== null && t.parameters[name] !== undefined));
     const axes = parameters.map((name, dim) => {
-      const found = trainings.map(t => t.parameters[name]).filter(v => v !== null && v !== undefined);
+      const found = trainings.map(t => t.parameters[name]);
       const numbers = found.every(v => typeof v === "number");
       const few = new Set(found).size <= 12;
       const data = [...new Set(found)].sort((a, b) => numbers ? a - b : model.natural.compare(a, b)).map(model.parameter);
@@ -121,17 +123,18 @@ const charts = (() => {
     if (loss) axes.push({dim: axes.length, name: loss, type: "value", scale: true});
     element.dataset.lines = known.length;
     const last = axes.length - 1;
+    const width = Math.max(20, (element.clientWidth - 160) / Math.max(1, last) * 0.85);
     chart(element).setOption({
       ...base(),
       tooltip: tooltip({trigger: "item", formatter: s => text(s.name)}),
       parallelAxis: axes.map((a, dim) => ({...a, nameLocation: "end", nameGap: 14,
         nameTextStyle: {color: css("--ink"), fontSize: 12, align: dim === 0 ? "left" : dim === last ? "right" : "center",
-          width: 190, overflow: "truncate"},
+          width: Math.min(230, dim === 0 || dim === last ? 0.5 * width : width), overflow: "truncate"},
         axisLine: {lineStyle: {color: css("--line")}}, axisTick: {show: false},
         axisLabel: {color: css("--ink"), fontSize: 11, backgroundColor: css("--card"), padding: [1, 3], ...(a.type === "value" ? {formatter: model.tick} : {})}})),
       parallel: {left: 30, right: 130, top: 46, bottom: 24},
       visualMap: values.length && high > low ? {show: true, type: "continuous", dimension: last, min: low, max: high,
-        inRange: {color: ["#440154", "#3b528b", "#21918c", "#5ec962", "#d9c700"]}, calculable: false, right: 0, top: "middle",
+        inRange: {color: [css("--low"), "#3b528b", "#21918c", "#5ec962", "#d9c700"]}, calculable: false, right: 0, top: "middle",
         itemHeight: 120, itemWidth: 10, formatter: model.number, textStyle: {color: css("--soft"), fontSize: 11},
         seriesIndex: 0} : undefined,
       series: [{type: "parallel", smooth: false, lineStyle: {width: 2, opacity: 0.85},
