@@ -18,9 +18,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flashsim.analysis.validation.recipe import ValidationRecipe
+from flashsim.gencollections import GenView
 from flashsim.generation.recipe import OutputRecipe, load_output
+from flashsim.inspection import shipped_objects
 from flashsim.modelfile import ObjectModel
 from flashsim.objects import ObjectDeclaration, Target, load_object
+from flashsim.recipes import load_recipe, recipe_path
 from flashsim.refinement.recipe import RefinerRecipe
 from flashsim.tables import SPLITS
 from flashsim.training.recipe import TrainingRecipe, load_training
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["PAGES", "renewed"]
 
 ROOT = Path(__file__).resolve().parents[1]
-OBJECTS = ("jets", "muons")
+OBJECTS = tuple(declaration.name for declaration in shipped_objects())
 PAGES = (
     *(ROOT / stage / "README.md" for stage in ("preprocessing", "training", "generation")),
     *(ROOT / "docs" / page for page in ("models.md", "refinement.md", "validation.md")),
@@ -138,7 +141,7 @@ def gen_view() -> str:
     """Show the gen-level collections."""
     rows = (
         (f"`{name}`", f"`{c.branch}`", settings(c, {"branch", "fields"}), ", ".join(c.fields))
-        for name, c in load_object(OBJECTS[0]).gen_view.collections.items()
+        for name, c in load_recipe(GenView, recipe_path("preprocessing", "gen")).collections.items()
     )
     return table(("collection", "from", "selection", "fields"), rows)
 

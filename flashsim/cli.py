@@ -198,7 +198,10 @@ def _tell(outcome: Outcome, notes: set[str]) -> None:
 def preprocess(
     *,
     what: Annotated[
-        str, typer.Argument(metavar="OBJECT", help="jets, muons, or the path of your own YAML file.")
+        str,
+        typer.Argument(
+            metavar="OBJECT", help="a shipped one, such as jets, or the path of your own YAML file."
+        ),
     ],
     files: Annotated[list[str], typer.Argument(help="NanoAOD files: paths, globs or root:// URLs.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the tables.")],
@@ -239,7 +242,8 @@ def preprocess(
 def train(
     *,
     what: Annotated[
-        str, typer.Argument(metavar="OBJECT", help="jets, muons, or the name of your own object.")
+        str,
+        typer.Argument(metavar="OBJECT", help="a shipped one, such as jets, or the name of your own object."),
     ],
     tables: Annotated[Path, typer.Option("--tables", "-t", help="Folder of the tables.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The model file, NAME.safetensors.")],

@@ -20,7 +20,9 @@ def validate(
     output: Annotated[Path, typer.Option("--output", "-o", help="The page; a JSON file stands beside it.")],
     objects: Annotated[
         list[str] | None,
-        typer.Option("--object", help="jets, muons or your own YAML file; default: all shipped objects."),
+        typer.Option(
+            "--object", help="a shipped one, such as jets, or your own YAML file; default: all shipped ones."
+        ),
     ] = None,
     recipe: Annotated[
         str, typer.Option(help="Your own YAML file of what is looked at and where lights change.")

@@ -33,7 +33,7 @@ def made_nanoaod(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def made_models(made_nanoaod, tmp_path_factory) -> Path:
     """Folder with a barely trained model of each shipped object."""
-    from flashsim.objects import load_object
+    from flashsim.inspection import shipped_objects
     from flashsim.preprocessing.preprocess import preprocess
     from flashsim.schedule import Schedule
     from flashsim.training.recipe import CountRecipe, EfficiencyRecipe, FlowRecipe, TrainingRecipe
@@ -43,8 +43,9 @@ def made_models(made_nanoaod, tmp_path_factory) -> Path:
     folder, work = tmp_path_factory.mktemp("models"), tmp_path_factory.mktemp("work")
     schedule = Schedule(epochs=2, batch=64, min_steps=8)
     flow = FlowRecipe(layers=1, width=16, depth=1, bins=4, schedule=schedule)
-    for name in ("jets", "muons"):
-        preprocess(load_object(name), [str(made_nanoaod)], work / name)
+    for declaration in shipped_objects():
+        name = declaration.name
+        preprocess(declaration, [str(made_nanoaod)], work / name)
         recipe = TrainingRecipe(
             schema_version=1,
             object=name,
@@ -76,26 +77,31 @@ def write_made_nanoaod(path: Path, events: int, seed: int = 1, detector: int | N
     """
     import numpy as np
 
+    from flashsim.inspection import shipped_objects
     from flashsim.nanoaod.branch import Branch
     from flashsim.nanoaod.schema import load_schema
     from flashsim.nanoaod.writing import NanoWriter
-    from flashsim.objects import load_object
 
     rng = np.random.default_rng(seed)
     schema = load_schema(VERSION)
     arrays = _gen_level(rng, events)
     rng = rng if detector is None else np.random.default_rng([seed, detector])
-    for name in ("jets", "muons"):
-        arrays |= _reconstructed(rng, load_object(name), arrays, schema)
+    for declaration in shipped_objects():
+        arrays |= _reconstructed(rng, declaration, arrays, schema)
     arrays |= {
         "HLT_IsoMu24": rng.random(events) < 0.3,
         "MET_pt": rng.exponential(30.0, events),
-        **_jagged(rng, "Electron", events, 1, {"pt": lambda n: rng.exponential(20.0, n)}),
+        **_jagged(rng, "Tau", events, 1, {"pt": lambda n: rng.exponential(20.0, n)}),
     }
-    arrays["Electron_jetIdx"] = -1 * (arrays["Electron_pt"] > 0)
-    branches = [schema.get(name, Branch(name, np.dtype("bool"), None, "trigger bit")) for name in arrays]
+    arrays["Tau_jetIdx"] = -1 * (arrays["Tau_pt"] > 0)
+    others = {
+        "HLT_IsoMu24": Branch("HLT_IsoMu24", np.dtype("bool"), None, "trigger bit"),
+        "Tau_pt": Branch("Tau_pt", np.dtype("f4"), "Tau", "pT of the tau"),
+        "Tau_jetIdx": Branch("Tau_jetIdx", np.dtype("i4"), "Tau", "index of its jet"),
+    }
+    branches = [others[name] if name in others else schema[name] for name in arrays]
     with NanoWriter(path) as writer:
-        writer.tree("Events", branches, counter_titles={"GenJet": "made gen jets", "Electron": "made"})
+        writer.tree("Events", branches, counter_titles={"GenJet": "made gen jets", "Tau": "made"})
         writer.extend("Events", arrays)
         sums = [Branch("run", np.dtype("u4")), Branch("genEventSumw", np.dtype("f8"), None, "sum of weights")]
         writer.tree("Runs", sums)

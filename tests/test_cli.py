@@ -171,7 +171,7 @@ def test_several_inputs_after_one_option(generate, folder):
     """As a shell makes of `--input *.root`."""
     Path("a.root").symlink_to(MADE)
     Path("b.root").symlink_to(MADE)
-    status, out, err = generate("--input", "a.root", "b.root", "-o", "out", "--keep", "Electron_*")
+    status, out, err = generate("--input", "a.root", "b.root", "-o", "out", "--keep", "Tau_*")
     assert status == 0
     assert sorted(path.name for path in Path("out").iterdir()) == ["a_flash.root", "b_flash.root"]
     first, second, head, *rows = out.splitlines()
@@ -183,7 +183,7 @@ def test_several_inputs_after_one_option(generate, folder):
     assert rows[2].split() == ["total", "2", "done", "2", "480"]
     # The same note is given once.
     (text,) = [line for line in err.splitlines() if " note: " in line]
-    assert text == "flashsim: note: not kept, as they index objects that are simulated anew: Electron_jetIdx"
+    assert text == "flashsim: note: not kept, as they index objects that are simulated anew: Tau_jetIdx"
 
 
 def test_a_failing_file_does_not_keep_the_others_from_being_made(generate, folder):

@@ -12,10 +12,13 @@ import uproot
 from flashsim.errors import InputFileError, ModelFileError, OutputFileError
 from flashsim.generation.generate import DEFAULT_CHUNK, Generator
 from flashsim.generation.recipe import load_output
+from flashsim.inspection import shipped_objects
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.nanoaod.writing import NanoWriter
 
 EVENTS = 240
+OBJECTS = shipped_objects()
+COLLECTIONS = [declaration.collection for declaration in OBJECTS]
 
 
 def copy_events(source, target, start, stop, leave_out=()):
@@ -31,12 +34,10 @@ def test_summary(generated, made_nanoaod):
     summary, path = generated
     assert (summary.input, summary.output) == (str(made_nanoaod), str(path))
     assert (summary.version, summary.events) == ("v9", EVENTS)
-    assert summary.stale == ["Electron_jetIdx"]
+    assert summary.stale == ["Tau_jetIdx"]
     assert summary.trained_on == {}
     with NanoFile(path) as file:
-        counts = {
-            name: int(ak.sum(ak.num(file.read([f"{name}_pt"])[f"{name}_pt"]))) for name in ("Jet", "Muon")
-        }
+        counts = {name: int(ak.sum(ak.num(file.read([f"{name}_pt"])[f"{name}_pt"]))) for name in COLLECTIONS}
     assert summary.objects == counts
     assert min(counts.values()) > EVENTS / 4
 
@@ -66,11 +67,11 @@ def test_what_is_outside_of_the_training_is_told_and_flagged(make_generator, mad
 def test_generator_level_is_the_inputs_bit_by_bit(generated, made_nanoaod, content):
     before, after = content(made_nanoaod), content(generated[1])
     copied = {name for name in before if name.startswith(("Gen", "gen", "LHE", "Pileup"))}
-    copied |= {"run", "luminosityBlock", "event", "HLT_IsoMu24", "Electron_pt"}
+    copied |= {"run", "luminosityBlock", "event", "HLT_IsoMu24", "Tau_pt"}
     assert {name: after[name] for name in copied} == {name: before[name] for name in copied}
     with NanoFile(made_nanoaod) as source, NanoFile(generated[1]) as output:
         assert {n: output.branches[n] for n in copied} == {n: source.branches[n] for n in copied}
-        for collection in ("GenJet", "Electron"):
+        for collection in ("GenJet", "Tau"):
             assert output.counter_titles[collection] == source.counter_titles[collection]
         assert "slimmedJets" in output.counter_titles["Jet"]
 
@@ -78,7 +79,11 @@ def test_generator_level_is_the_inputs_bit_by_bit(generated, made_nanoaod, conte
 def test_nothing_reconstructed_is_left_of_the_input(generated, made_nanoaod, content):
     before, after = content(made_nanoaod), content(generated[1])
     assert "MET_pt" not in after
-    same = [name for name in after if name.startswith(("Jet_", "Muon_")) and after[name] == before.get(name)]
+    same = [
+        name
+        for name in after
+        if name.startswith(tuple(f"{c}_" for c in COLLECTIONS)) and after[name] == before.get(name)
+    ]
     assert same == []
 
 
@@ -90,7 +95,7 @@ def test_file_is_a_tree_that_root_reads(generated):
         for branch in tree.branches:
             assert np.all(np.diff(branch.entry_offsets) > 0), branch.name
         counters = {key for key in tree.keys() if key.startswith("n")}  # noqa: SIM118  # not a mapping
-        assert counters == {"nJet", "nMuon", "nGenPart", "nGenJet", "nElectron", "nLHEPdfWeight"}
+        assert counters == {f"n{name}" for name in (*COLLECTIONS, "GenPart", "GenJet", "Tau", "LHEPdfWeight")}
         assert all(
             branch.title and "/" not in branch.title for branch in tree.branches if "Jet_" in branch.name
         )
@@ -120,23 +125,33 @@ def test_provenance(generated, loaded_models):
 
 def test_events_are_consistent(generated):
     with NanoFile(generated[1]) as file:
-        a = file.read(
-            [n for n in file.branches if n.startswith(("Jet_", "Muon_", "GenJet_pt", "GenPart_pdgId"))]
-        )
-    for collection, threshold in (("Jet", 15.0), ("Muon", 3.0)):
-        pt = a[f"{collection}_pt"]
+        a = file.read([n for n in file.branches if n.startswith((*COLLECTIONS, "GenJet", "GenPart_p"))])
+    for declaration in OBJECTS:
+        threshold = next(target.threshold for target in declaration.targets if target.branch == "pt")
+        pt = a[f"{declaration.collection}_pt"]
         assert ak.all(pt[:, :-1] >= pt[:, 1:])
         assert ak.min(pt) >= threshold
-        assert ak.all(abs(a[f"{collection}_phi"]) <= np.float32(np.pi))
-    assert ak.all(a["Jet_genJetIdx"] < ak.num(a["GenJet_pt"]))
-    matched = a["Muon_genPartIdx"] >= 0
-    assert ak.all(abs(a["GenPart_pdgId"][a["Muon_genPartIdx"][matched]]) == 13)
-    for event in range(EVENTS):
-        jet_of = a["Muon_jetIdx"][event].tolist()
-        for jet, number in enumerate(a["Jet_nMuons"][event].tolist()):
-            muons = [muon for muon, index in enumerate(jet_of) if index == jet]
-            assert number == len(muons)
-            assert [a[f"Jet_muonIdx{k}"][event][jet] for k in (1, 2)] == [*muons, -1, -1][:2]
+        assert ak.all(abs(a[f"{declaration.collection}_phi"]) <= np.float32(np.pi))
+        gen, index = declaration.gen_collection, a[f"{declaration.collection}_{declaration.match}"]
+        assert ak.all(index < ak.num(a[f"{gen.branch}_pt"]))
+        if gen.abs_pdg_id:
+            matched = abs(a["GenPart_pdgId"][index[index >= 0]])
+            assert set(ak.flatten(matched)) == set(gen.abs_pdg_id)
+
+
+@pytest.mark.parametrize("link", load_output().links, ids=lambda link: link.source)
+def test_cross_references_agree(generated, link):
+    names = (*link.back, link.count)
+    with NanoFile(generated[1]) as file:
+        a = file.read([f"{link.source}_{link.index}", *(f"{link.target}_{name}" for name in names)])
+    pointed, number = a[f"{link.source}_{link.index}"].tolist(), a[f"{link.target}_{link.count}"].tolist()
+    for event, target_of in enumerate(pointed):
+        for target, count in enumerate(number[event]):
+            sources = [source for source, index in enumerate(target_of) if index == target]
+            assert count == len(sources)
+            back = [a[f"{link.target}_{name}"][event][target] for name in link.back]
+            assert back == [*sources, -1, -1][: len(back)]
+    assert np.any(ak.flatten(a[f"{link.source}_{link.index}"]) >= 0)
 
 
 @pytest.fixture(scope="module")
@@ -189,8 +204,8 @@ def test_no_more_than_a_chunk_is_in_memory(made_nanoaod, make_generator, tmp_pat
 
 def test_no_events(made_nanoaod, make_generator, generated, tmp_path):
     source = copy_events(made_nanoaod, tmp_path / "empty.root", 0, 0)
-    summary = make_generator().run(source, tmp_path / "out.root", keep=["HLT_*", "Electron_*"])
-    assert (summary.events, summary.objects) == (0, {"Jet": 0, "Muon": 0})
+    summary = make_generator().run(source, tmp_path / "out.root", keep=["HLT_*", "Tau_*"])
+    assert (summary.events, summary.objects) == (0, dict.fromkeys(COLLECTIONS, 0))
     with NanoFile(tmp_path / "out.root") as file, NanoFile(generated[1]) as full:
         assert file.num_entries == 0
         assert {n: (b.dtype, b.collection) for n, b in file.branches.items()} == {
@@ -276,16 +291,15 @@ def test_models_must_fit_together(loaded_models):
 
 
 def test_one_object_alone(made_nanoaod, loaded_models, generated, content, tmp_path):
-    """Simulating muons does not change jets."""
+    """Simulating other objects does not change jets."""
     (jets,) = (model for model in loaded_models if model.declaration.collection == "Jet")
     Generator([jets], load_output()).run(made_nanoaod, tmp_path / "out.root")
     alone, both = content(tmp_path / "out.root"), content(generated[1])
-    assert "Muon_pt" not in alone
-    assert "Jet_muonIdx1" not in alone
+    links = load_output().links
+    added = {f"Jet_{name}" for link in links if link.target == "Jet" for name in (*link.back, link.count)}
+    assert not {"Muon_pt", "Electron_pt", *added} & alone.keys()
     assert {n: v for n, v in alone.items() if n.startswith("Jet_")} == {
-        n: v
-        for n, v in both.items()
-        if n.startswith("Jet_") and n not in {"Jet_muonIdx1", "Jet_muonIdx2", "Jet_nMuons"}
+        n: v for n, v in both.items() if n.startswith("Jet_") and n not in added
     }
 
 

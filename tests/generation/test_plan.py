@@ -6,6 +6,7 @@ import pytest
 from flashsim.errors import InputFileError
 from flashsim.generation.plan import plan_output
 from flashsim.generation.recipe import load_output
+from flashsim.inspection import shipped_objects
 from flashsim.nanoaod.branch import Branch
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.nanoaod.schema import VERSIONS, counter_titles, load_schema
@@ -21,7 +22,7 @@ def made_file(made_nanoaod):
 
 @pytest.fixture(scope="module")
 def objects():
-    return [load_object("jets"), load_object("muons")]
+    return shipped_objects()
 
 
 def names(branches):
@@ -32,8 +33,8 @@ def test_generator_level_is_copied_and_nothing_else(made_file, objects):
     plan = plan_output(made_file, objects, load_output())
     copied = names(plan.copied)
     assert {"run", "event", "genWeight", "LHEPdfWeight", "GenPart_pdgId", "Pileup_nPU"} <= copied
-    assert not {"HLT_IsoMu24", "MET_pt", "Electron_pt"} & copied
-    assert not {name for name in copied if name.startswith(("Jet_", "Muon_"))}
+    assert not {"HLT_IsoMu24", "MET_pt", "Tau_pt"} & copied
+    assert not {name for name in copied if name.startswith(("Electron_", "Jet_", "Muon_"))}
     assert all(branch == made_file.branches[branch.name] for branch in plan.copied)
     assert {"run", "luminosityBlock", "event"} <= set(plan.needed) <= set(plan.read)
 
@@ -79,8 +80,8 @@ def test_types_are_those_of_the_version(made_file, objects, version):
     [
         ("HLT_*", {"HLT_IsoMu24"}),
         ("MET_pt", {"MET_pt"}),
-        ("Electron_*", {"Electron_pt"}),
-        ("*", {"HLT_IsoMu24", "MET_pt", "Electron_pt"}),
+        ("Tau_*", {"Tau_pt"}),
+        ("*", {"HLT_IsoMu24", "MET_pt", "Tau_pt"}),
     ],
 )
 def test_keep(made_file, objects, pattern, expected):
@@ -88,7 +89,7 @@ def test_keep(made_file, objects, pattern, expected):
     plan = plan_output(made_file, objects, load_output(), keep=[pattern])
     assert names(plan.copied) - names(plain.copied) == expected
     # An index into collections that are simulated anew would point at other objects.
-    assert plan.stale == (["Electron_jetIdx"] if "Electron_pt" in expected else [])
+    assert plan.stale == (["Tau_jetIdx"] if "Tau_pt" in expected else [])
 
 
 @pytest.mark.parametrize(
@@ -104,9 +105,9 @@ def test_keep_that_cannot_be_is_refused(made_file, objects, pattern, message):
 
 
 def test_what_is_not_simulated_can_be_kept(made_file):
-    plan = plan_output(made_file, [load_object("muons")], load_output(), keep=["Jet_*", "Electron_*"])
+    plan = plan_output(made_file, [load_object("muons")], load_output(), keep=["Jet_*", "Tau_*"])
     assert "Jet_pt" in names(plan.copied)
-    assert "Electron_jetIdx" in names(plan.copied)
+    assert "Tau_jetIdx" in names(plan.copied)
     assert "jetIdx" not in plan.collections["Muon"].branches
 
 

@@ -12,6 +12,7 @@ import uproot
 
 from flashsim.generation.generate import Generator
 from flashsim.generation.recipe import load_output
+from flashsim.inspection import shipped_objects
 from flashsim.modelfile import ObjectModel
 from flashsim.models import shipped_models
 from flashsim.nanoaod.reading import NanoFile
@@ -56,7 +57,7 @@ class Case:
 def generator(request):
     """Give a generator with the shipped models; with barely trained ones where not all are shipped."""
     paths = shipped_models()
-    if {path.stem for path in paths} < {"jets", "muons"}:
+    if {path.stem for path in paths} < {declaration.name for declaration in shipped_objects()}:
         paths = sorted(request.getfixturevalue("made_models").glob("*.safetensors"))
     return Generator([ObjectModel.load(path) for path in paths], load_output())
 

@@ -62,7 +62,10 @@ def test_the_validation_recipe_is_valid():
 @pytest.mark.parametrize("name", shipped("reference"))
 def test_detectors_are_valid(name):
     recipe = load_detector(name)
-    assert recipe.model_dump(exclude={"schema_version"}).keys() >= {"jets", "muons", "met"}
+    assert recipe.model_dump(exclude={"schema_version"}).keys() >= {
+        "met",
+        *(load_object(other).name for other in OBJECTS),
+    }
 
 
 def test_every_object_has_a_training_recipe():
