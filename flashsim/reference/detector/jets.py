@@ -19,6 +19,7 @@ from flashsim.recipes import Recipe
 from flashsim.reference.detector import jet_energy, jet_identification, jet_substructure
 from flashsim.reference.detector import taggers as tagging
 from flashsim.reference.detector.causes import DrawSource, JetCauses
+from flashsim.reference.detector.parts import together
 from flashsim.reference.detector.unmatched_jets import UnmatchedJets, unmatched_jets
 
 if TYPE_CHECKING:
@@ -73,13 +74,7 @@ def jets(truth: Truth, noise: Noise, parameters: JetResponse, rho: NDArray[np.fl
     Every target of NanoAOD v9's ``Jet`` (pT, mass in GeV), the flavours of the gen jet (0 for none) and
     ``genJetIdx``, the index of the GenJet in its event, or -1. Neither sorted nor rounded.
     """
-    matched = _matched(truth, noise, parameters, rho)
-    others = _unmatched(truth, noise, parameters, rho)
-    order = np.argsort(np.concatenate([matched.event_rows, others.event_rows]), kind="stable")
-    columns = {
-        name: np.concatenate([values, others[name]])[order] for name, values in matched.columns.items()
-    }
-    return Collection.of_counts(matched.counts + others.counts, columns)
+    return together([_matched(truth, noise, parameters, rho), _unmatched(truth, noise, parameters, rho)])
 
 
 def _matched(truth: Truth, noise: Noise, parameters: JetResponse, rho: Floats) -> Collection:

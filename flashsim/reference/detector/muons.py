@@ -1,6 +1,6 @@
 """Muons of a parametrised detector: found or not, measured, isolated, identified.
 
-Gen muons and those that are no muons (`flashsim.reference.detector.unmatched_muons`) go the same way, with
+Gen muons and those that are no muons (`flashsim.reference.detector.unmatched_leptons`) go the same way, with
 other probabilities of identification. Hidden causes: true impact parameters, particles around the muon, the
 energy density of pileup, the displacement of the primary vertex, and a latent quality of the track.
 """
@@ -17,8 +17,9 @@ from flashsim.recipes import Recipe
 from flashsim.reference.detector import identification as ids
 from flashsim.reference.detector import isolation as iso
 from flashsim.reference.detector import muon_jets, tracks
-from flashsim.reference.detector.distributions import interpolated
-from flashsim.reference.detector.unmatched_muons import UnmatchedMuons, unmatched_muons
+from flashsim.reference.detector.efficiency import Efficiency
+from flashsim.reference.detector.parts import together
+from flashsim.reference.detector.unmatched_leptons import UnmatchedLeptons, unmatched_leptons
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,17 +35,6 @@ _NORMALS = tracks.DRAWS + iso.NORMALS + ids.NORMALS + muon_jets.NORMALS
 _UNIFORMS = iso.UNIFORMS + ids.UNIFORMS
 
 
-class Efficiency(Recipe):
-    """Probability that a muon inside the acceptance is found."""
-
-    barrel: list[tuple[float, float]] = Field(description="rows of pT in GeV and efficiency, |eta| < edge")
-    endcap: list[tuple[float, float]] = Field(description="the same beyond")
-    edge: float = Field(gt=0, description="|eta| where the endcap begins")
-    gap: tuple[float, float, float] = Field(
-        description="|eta| of the gap between barrel wheels, its width, and the loss there"
-    )
-
-
 class MuonsOf(Recipe):
     """What differs between muons and what is taken for one."""
 
@@ -57,14 +47,14 @@ class MuonResponse(Recipe):
 
     threshold: float = Field(ge=0, description="smallest reconstructed pT in GeV")
     acceptance: float = Field(gt=0, description="largest reconstructed |eta|")
-    efficiency: Efficiency
+    efficiency: Efficiency = Field(description="inside the acceptance")
     track: tracks.TrackResponse
     isolation: iso.IsolationResponse
     jet: muon_jets.JetRelation
     cuts: ids.Cuts
     genuine: MuonsOf
     unmatched: MuonsOf
-    sources: UnmatchedMuons = Field(description="where muons without a gen muon come from")
+    sources: UnmatchedLeptons = Field(description="where muons without a gen muon come from")
 
 
 def muons(
@@ -97,7 +87,7 @@ def muons(
     none) and genPartFlav; in no order inside an event, in full precision.
     """
     gen = truth.leptons.select(np.abs(truth.leptons["pdgId"]) == _MUON)
-    other = unmatched_muons(truth, noise, response.sources)
+    other = unmatched_leptons(truth, noise, response.sources, "muon")
     parts = []
     for name, kind, true in (("Muon", response.genuine, gen), ("UnmatchedMuon", response.unmatched, other)):
         columns = _measured(
@@ -111,10 +101,10 @@ def muons(
             uniform=noise.uniform(truth, true, name, "uniform", _UNIFORMS),
         )
         parts.append(Collection(true.offsets, columns))
-    chance = _efficiency(gen, response.efficiency)
+    chance = response.efficiency.of(gen)
     found = noise.uniform(truth, gen, "Muon", "efficiency", 1)[:, 0] < chance
     parts[0] = parts[0].select(found)
-    return _together([part.select(_inside(part, response)) for part in parts])
+    return together([part.select(_inside(part, response)) for part in parts])
 
 
 def _inside(muons: Collection, response: MuonResponse) -> NDArray[np.bool_]:
@@ -122,18 +112,6 @@ def _inside(muons: Collection, response: MuonResponse) -> NDArray[np.bool_]:
         np.abs(muons["eta"]) < response.acceptance
     )
     return inside
-
-
-def _efficiency(gen: Collection, response: Efficiency) -> NDArray[np.float64]:
-    logarithm, eta = np.log(gen["pt"]), np.abs(gen["eta"])
-
-    def curve(points: list[tuple[float, float]]) -> NDArray[np.float64]:
-        return interpolated(logarithm, [(float(np.log(pt)), value) for pt, value in points])
-
-    value = np.where(eta < response.edge, curve(response.barrel), curve(response.endcap))
-    place, width, loss = response.gap
-    efficiency: NDArray[np.float64] = value * (1.0 - loss * np.exp(-0.5 * np.square((eta - place) / width)))
-    return efficiency
 
 
 def _measured(
@@ -170,12 +148,3 @@ def _measured(
         "genPartIdx": true["genPartIdx"],
         "genPartFlav": true["origin"],
     }
-
-
-def _together(parts: list[Collection]) -> Collection:
-    """Join collections of the same events, event by event."""
-    rows = np.concatenate([part.event_rows for part in parts])
-    order = np.argsort(rows, kind="stable")
-    columns = {name: np.concatenate([part[name] for part in parts])[order] for name in parts[0].columns}
-    counts = np.sum([part.counts for part in parts], axis=0)
-    return Collection.of_counts(counts, columns)

@@ -1,4 +1,4 @@
-"""What the tracker measures of a muon: momentum, direction, impact parameters, and their uncertainties.
+"""What the tracker measures of a lepton: momentum, direction, impact parameters, and their uncertainties.
 
 Uncertainties are tables in |eta| of a value for high pT and of what multiple scattering adds, in one over pT
 for impact parameters and in pT for the momentum: the forms of CMS TRK-11-001 (arXiv:1405.6569) and
@@ -31,7 +31,7 @@ _LEAST_CURVATURE = 1e-3  # of the true one: a straight track has no largest mome
 
 
 class TrackResponse(Recipe):
-    """Tracks of muons; lengths in cm, momenta in GeV."""
+    """Tracks of leptons; lengths in cm, momenta in GeV."""
 
     momentum: list[tuple[float, float, float]] = Field(
         description="rows of |eta|, relative resolution of pT, and what each GeV adds to it in quadrature"
@@ -54,9 +54,9 @@ def measured_track(
     normal: NDArray[np.float64],
     response: TrackResponse,
     vertex: NDArray[np.float64],
-    quality: float = 1.0,
+    quality: float | NDArray[np.float64] = 1.0,
 ) -> dict[str, NDArray[np.float64]]:
-    """Measure pt, eta, phi, charge, ptErr, dxy, dxyErr, dz, dzErr, ip3d and sip3d of muons.
+    """Measure pt, eta, phi, charge, ptErr, dxy, dxyErr, dz, dzErr, ip3d and sip3d of leptons.
 
     The deviation is one of curvature: ``1 / pt = (1 + x) / pt_true``, so a very stiff track can bend the
     other way. The impact parameter in three dimensions is ``hypot(dxy, dz / cosh eta)`` with the vertex
@@ -73,7 +73,7 @@ def measured_track(
     vertex
         Where the primary vertex of each muon's event is found, shape (N, 3), in cm.
     quality
-        Factor to all uncertainties.
+        Factor to all uncertainties, one for all or shape (N,).
 
     Returns
     -------
