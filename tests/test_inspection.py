@@ -29,13 +29,13 @@ def of_model(made_models):
 
 
 def test_all_shipped_objects_are_asked():
-    assert {declaration.name for declaration in shipped_objects()} == {"jets", "muons"}
+    assert {declaration.name for declaration in shipped_objects()} == {"electrons", "jets", "muons"}
 
 
 def test_nanoaod(of_made):
     assert (of_made["kind"], of_made["container"], of_made["events"]) == ("nanoaod", "TTree", 240)
     assert of_made["nanoaod_version"] == "v9"
-    assert of_made["collections"]["Electron"] == 2
+    assert of_made["collections"]["Tau"] == 2
     assert of_made["branches"] == sum(of_made["collections"].values()) + of_made["event_branches"]
     assert set(of_made["trees"]) == {"Runs", "LuminosityBlocks"}
     assert of_made["flashsim"] is None

@@ -44,6 +44,8 @@ _KNOWN = """\
 - CMS's energy fractions add up to 1, and its c-against-b scores follow from the other two; here each has a
   smearing of its own (about 1 % of a jet's energy is assigned to no kind of particle), so that no column is
   an exact function of others.
+- Electrons that CMS matches to a gen photon count as unmatched. Unmatched electrons of `full` have lighter
+  tails than real ones in energy uncertainty, R9 and impact parameters; electrons in jets have more around.
 - Pythia 8 with its own parton distributions and no matching stands for POWHEG: flavours and pT inside the
   bins differ a little.
 """

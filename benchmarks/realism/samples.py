@@ -24,6 +24,7 @@ __all__ = ["Sample", "real_sample", "reference_sample"]
 
 _GEN_JET = ("pt", "eta", "phi", "mass", "partonFlavour", "hadronFlavour")
 _PARTICLE = ("pt", "eta", "phi", "pdgId", "status", "statusFlags")
+_LEPTONS = ("Muon", "Electron")
 _IS_PROMPT = 1
 
 
@@ -33,7 +34,7 @@ class Sample:
 
     Parameters
     ----------
-    jets, muons
+    jets, muons, electrons
         Reconstructed objects; ``genJetIdx`` and ``genPartIdx`` are indices in the event, or -1.
     gen_jets, particles
         GenJet and GenPart.
@@ -43,6 +44,7 @@ class Sample:
 
     jets: Collection
     muons: Collection
+    electrons: Collection
     gen_jets: Collection
     particles: Collection
     leptons: Collection
@@ -57,11 +59,13 @@ def real_sample(path: Path) -> Sample:
     """Read the objects of a NanoAOD file; taggers as NanoAOD v9 has them if it is an older one."""
     with uproot.open(path) as file:
         tree = file["Events"]
-        names = [name for name in tree.keys() if name.startswith(("Jet_", "Muon_", "GenJet_", "GenPart_"))]  # noqa: SIM118
+        wanted = tuple(f"{name}_" for name in ("Jet", *_LEPTONS, "GenJet", "GenPart"))
+        names = [name for name in tree.keys() if name.startswith(wanted)]  # noqa: SIM118
         branches = {name: tree[name].array() for name in names}
     jets = _collection("Jet", _fields("Jet", branches), branches)
     jets.columns.update(_newer_taggers(jets.columns))
-    return _sample(jets, _collection("Muon", _fields("Muon", branches), branches), branches)
+    leptons = [_collection(name, _fields(name, branches), branches) for name in _LEPTONS]
+    return _sample(jets, leptons, branches)
 
 
 def reference_sample(folder: Path, detector: str | Path, events: int, seed: int) -> Sample:
@@ -73,21 +77,23 @@ def reference_sample(folder: Path, detector: str | Path, events: int, seed: int)
             branches[name] = {branch: tree[branch].array(entry_stop=events) for branch in sorted(wanted)}
     truth = read_truth(branches["gen"], branches["hidden"])
     objects, _ = reconstruct(truth, Noise(seed, "full"), load_detector(detector))
-    return _sample(objects["Jet"], objects["Muon"], branches["gen"])
+    return _sample(objects["Jet"], [objects[name] for name in _LEPTONS], branches["gen"])
 
 
 def _gen_branches() -> list[str]:
     return [*(f"GenJet_{field}" for field in _GEN_JET), *(f"GenPart_{field}" for field in _PARTICLE)]
 
 
-def _sample(jets: Collection, muons: Collection, branches: Mapping[str, ak.Array]) -> Sample:
+def _sample(jets: Collection, found: Iterable[Collection], branches: Mapping[str, ak.Array]) -> Sample:
     gen_jets = _collection("GenJet", _GEN_JET, branches)
     particles = _collection("GenPart", _PARTICLE, branches)
     jets.columns["genJetIdx"] = _guarded(jets, jets["genJetIdx"], gen_jets)
-    muons.columns["genPartIdx"] = _guarded(muons, muons["genPartIdx"], particles)
+    muons, electrons = found
+    for leptons_found in (muons, electrons):
+        leptons_found.columns["genPartIdx"] = _guarded(leptons_found, leptons_found["genPartIdx"], particles)
     is_lepton = np.isin(np.abs(particles["pdgId"]), (11, 13)) & (particles["status"] == 1)
     leptons = particles.select(is_lepton & ((particles["statusFlags"] & _IS_PROMPT) > 0))
-    return Sample(jets, muons, gen_jets, particles, leptons)
+    return Sample(jets, muons, electrons, gen_jets, particles, leptons)
 
 
 def _guarded(objects: Collection, index: NDArray[Any], target: Collection) -> NDArray[np.int64]:

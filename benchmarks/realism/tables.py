@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 __all__ = ["CONTINUOUS", "DISCRETE", "POINT_MASSES", "groups"]
 
+_ELECTRON = (
+    *("relativeErr", "deltaEtaSC", "r9", "sieie", "hoe", "dxy", "dz", "dxyErr", "dzErr", "ip3d", "sip3d"),
+    *("pfRelIso03_all", "pfRelIso03_chg", "miniPFRelIso_all", "mvaFall17V2Iso", "mvaFall17V2noIso"),
+)
+
 CONTINUOUS = {
     "jets": (
         *("response", "massResponse", "deltaEta", "deltaPhi", "mass", "area", "rawFactor", "nConstituents"),
@@ -40,6 +45,8 @@ CONTINUOUS = {
         *("response", "ptErr", "dxy", "dz", "dxyErr", "dzErr", "ip3d", "sip3d", "jetRelIso", "jetPtRelv2"),
         *("pfRelIso03_all", "pfRelIso03_chg", "pfRelIso04_all", "softMva"),
     ),
+    "electrons": ("response", "deltaEta", "deltaPhi", *_ELECTRON),
+    "unmatched electrons": ("pt", "absEta", *_ELECTRON),
 }
 """Quantities whose quantiles are compared."""
 
@@ -48,8 +55,16 @@ POINT_MASSES: dict[str, float] = {
     **dict.fromkeys(("qgl", "btagDeepB", "btagDeepCvB", "btagDeepCvL"), -1.0),
     "btagCSVV2": -10.0,
     **dict.fromkeys(("pfRelIso03_all", "pfRelIso03_chg", "pfRelIso04_all", "jetPtRelv2"), 0.0),
+    **dict.fromkeys(("miniPFRelIso_all", "hoe"), 0.0),
 }
 """Values that many objects have exactly: their share is compared, and quantiles without them."""
+
+_ELECTRON_FLAGS: dict[str, tuple[int, ...]] = {
+    "cutBased": (0, 1, 2, 3, 4),
+    "lostHits": (0, 1, 2),
+    "convVeto": (1,),
+    **{f"mvaFall17V2{kind}_{point}": (1,) for kind in ("Iso", "noIso") for point in ("WPL", "WP90", "WP80")},
+}
 
 DISCRETE: dict[str, dict[str, tuple[int, ...]]] = {
     "jets": {"jetId": (0, 2, 6), "puId": (0, 4, 6, 7)},
@@ -58,12 +73,16 @@ DISCRETE: dict[str, dict[str, tuple[int, ...]]] = {
     "muons": dict.fromkeys(
         ("isGlobal", "isTracker", "isPFcand", "looseId", "mediumId", "tightId", "softId", "softMvaId"), (1,)
     ),
+    "electrons": _ELECTRON_FLAGS,
+    "unmatched electrons": _ELECTRON_FLAGS,
 }
 """Values whose shares are compared."""
 
 _PT = (10.0, 20.0, 30.0, 50.0, 100.0, np.inf)
 _MUON_PT = (3.0, 10.0, 30.0, np.inf)
+_ELECTRON_PT = (5.0, 10.0, 30.0, np.inf)
 _CENTRAL, _ENDCAP = 2.5, 3.0
+_ELECTRON_CODE = 11
 _LEPTON_CONE, _LEPTON_SHARE = 0.3, 0.5
 
 Columns = dict[str, "NDArray[Any]"]
@@ -83,6 +102,13 @@ def groups(sample: Sample) -> Iterator[tuple[str, str, Columns]]:
         for name, mask in _bins(muons["pt"], _MUON_PT):
             chosen = of_origin & mask
             yield "muons", f"muons, {origin}, {name}", {field: v[chosen] for field, v in muons.items()}
+    electrons, other = _electrons(sample)
+    origins = {"prompt": np.isin(electrons["genPartFlav"], (1, 15))}
+    origins["not prompt"] = ~origins["prompt"]
+    for origin, of_origin in origins.items():
+        yield "electrons", f"electrons, {origin}", {f: v[of_origin] for f, v in electrons.items()}
+    for name, mask in _bins(other["pt"], _ELECTRON_PT):
+        yield "unmatched electrons", f"unmatched electrons, {name}", {f: v[mask] for f, v in other.items()}
 
 
 def _bins(pt: NDArray[np.float64], edges: tuple[float, ...]) -> Iterator[tuple[str, NDArray[np.bool_]]]:
@@ -137,3 +163,22 @@ def _muons(sample: Sample) -> Mapping[str, NDArray[Any]]:
     muons = sample.muons.select(sample.muons["genPartIdx"] >= 0)
     rows = sample.particles.offsets[muons.event_rows] + muons["genPartIdx"]
     return muons.columns | {"response": muons["pt"] / sample.particles["pt"][rows]}
+
+
+def _electrons(sample: Sample) -> tuple[Columns, Columns]:
+    """Electrons with a gen electron, and those without; gen photons are none."""
+    found = sample.electrons
+    rows = sample.particles.offsets[found.event_rows] + np.maximum(found["genPartIdx"], 0)
+    energy = found["pt"] * np.cosh(found["eta"])
+    columns = found.columns | {
+        "response": found["pt"] / np.maximum(sample.particles["pt"][rows], 0.1),
+        "deltaEta": found["eta"] - sample.particles["eta"][rows],
+        "deltaPhi": (found["phi"] - sample.particles["phi"][rows] + np.pi) % (2.0 * np.pi) - np.pi,
+        "relativeErr": found["energyErr"] / energy,
+        "absEta": np.abs(found["eta"]),
+    }
+    genuine = (found["genPartIdx"] >= 0) & (np.abs(sample.particles["pdgId"][rows]) == _ELECTRON_CODE)
+    with_gen, without = (
+        {name: values[mask] for name, values in columns.items()} for mask in (genuine, ~genuine)
+    )
+    return with_gen, without

@@ -38,7 +38,7 @@ DEFAULT_CHUNK = 5_000
 PROVENANCE = "flashsim_reference"
 """Name of the text in an output, a TObjString of JSON, that says how it was made."""
 
-_OBJECTS = {"Jet": "jets", "Muon": "muons"}
+_OBJECTS = {"Jet": "jets", "Muon": "muons", "Electron": "electrons"}
 
 
 @dataclass(frozen=True)

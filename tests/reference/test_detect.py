@@ -15,14 +15,13 @@ from hypothesis import strategies as st
 
 from flashsim.codec import allows
 from flashsim.errors import InputFileError, OutputFileError, RecipeError
-from flashsim.inspection import describe
+from flashsim.inspection import describe, shipped_objects
 from flashsim.nanoaod.mantissa import observed_bits
 from flashsim.nanoaod.schema import load_schema, mantissa_bits
-from flashsim.objects import load_object
 from flashsim.reference import detect, generate_gen
 
 EVENTS = 40
-OBJECTS = {"Jet": load_object("jets"), "Muon": load_object("muons")}
+OBJECTS = {declaration.collection: declaration for declaration in shipped_objects()}
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from flashsim.assembly import link_collections, ordered, rounded
 from flashsim.nanoaod.mantissa import round_mantissa
 from flashsim.nanoaod.schema import load_schema, mantissa_bits
 from flashsim.reference.detector.density import density_branches
+from flashsim.reference.detector.electrons import electrons
 from flashsim.reference.detector.jets import jets
 from flashsim.reference.detector.met import met_branches
 from flashsim.reference.detector.muons import muons
@@ -50,19 +51,20 @@ def reconstruct(
 
     Returns
     -------
-    Collections by name (``Jet``, ``Muon``), in full precision and no order, and branches of one value per
-    event, shape (E,).
+    Collections by name (``Jet``, ``Muon``, ``Electron``), in full precision and no order, and branches of one
+    value per event, shape (E,).
     """
     rho = energy_density(truth, noise, recipe.pileup)
     vertex = vertex_displacement(truth, noise, recipe.vertices)
     found_jets = jets(truth, noise, recipe.jets, rho)
     found_muons = muons(truth, noise, recipe.muons, rho=rho, vertex=vertex, jets=found_jets)
+    found_electrons = electrons(truth, noise, recipe.electrons, rho=rho, vertex=vertex)
     branches: dict[str, NDArray[Any]] = {
         **vertex_branches(truth, noise, recipe.vertices, vertex),
         **density_branches(truth, noise, recipe.density, rho),
         **met_branches(truth, noise, recipe.met, rho=rho, jets=found_jets, muons=found_muons),
     }
-    return {"Jet": found_jets, "Muon": found_muons}, branches
+    return {"Jet": found_jets, "Muon": found_muons, "Electron": found_electrons}, branches
 
 
 def reconstructed_branches(

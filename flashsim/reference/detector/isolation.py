@@ -1,9 +1,9 @@
-"""Isolation of muons: what particle flow finds around them, with pileup subtracted.
+"""Isolation of leptons: what particle flow finds around them, with pileup subtracted.
 
-``I = [charged + max(0, neutral + photons - 0.5 pileup)] / pT`` (MUO-16-001, arXiv:1804.04528), where half the
-charged pileup stands for the neutral one. The true sums in the cones are hidden variables; pileup is drawn
-from the energy density rho of the event. Charged sums of zero are real ones: no track, or only soft ones,
-which are lost.
+``I = [charged + max(0, neutral + photons - pileup)] / pT``. Of muons, half the charged pileup stands for the
+neutral one (MUO-16-001, arXiv:1804.04528); of electrons, the energy density rho of the event times an
+effective area (EGM-17-001, arXiv:2012.06888). The true sums in the cones are hidden variables; pileup is
+drawn from rho. Charged sums of zero are real ones: no track, or only soft ones, which are lost.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from flashsim.collection import Collection
 
-__all__ = ["NORMALS", "UNIFORMS", "IsolationResponse", "isolation"]
+__all__ = ["NORMALS", "UNIFORMS", "IsolationResponse", "MiniCone", "area_isolation", "isolation"]
 
 NORMALS, UNIFORMS = 6, 14
 """Random numbers that an isolation needs."""
@@ -33,7 +33,7 @@ _SUBTRACTED = 0.5  # the delta-beta correction of the definition above
 
 
 class IsolationResponse(Recipe):
-    """Sums of particles around a muon; momenta in GeV."""
+    """Sums of particles around a lepton; momenta in GeV."""
 
     charged: tuple[float, float] = Field(description="share of a charged sum that is found, and its spread")
     lost: float = Field(gt=0, description="sum that is lost entirely in one of e cases")
@@ -47,6 +47,24 @@ class IsolationResponse(Recipe):
         description="charged pileup over rho times the cone's area, and its quantum"
     )
     pileup_neutral: tuple[float, float] = Field(description="the same of neutral pileup")
+
+
+class MiniCone(Recipe):
+    """A cone that shrinks with pT (Rehermann and Tweedie, arXiv:1007.2221), inside the one of 0.3."""
+
+    most: float = Field(gt=0, description="its size at low pT")
+    least: float = Field(gt=0, description="its size at high pT")
+    scale: float = Field(gt=0, description="in between, its size is this over pT, in GeV")
+    profile: tuple[float, float] = Field(
+        description="power of the cone's size that its share of the sums follows, and spread of its logarithm"
+    )
+
+    def share(self, pt: NDArray[np.float64], normal: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Share of the sums in the cone of 0.3 that is in this one, shape (N,)."""
+        size = np.clip(self.scale / pt, self.least, self.most)
+        power = self.profile[0] * np.exp(self.profile[1] * normal)
+        share: NDArray[np.float64] = (size / _INNER) ** power
+        return share
 
 
 @dataclass(frozen=True)
@@ -106,8 +124,50 @@ def isolation(
     }
 
 
+def area_isolation(
+    electrons: Collection,
+    pt: NDArray[np.float64],
+    rho: NDArray[np.float64],
+    response: IsolationResponse,
+    mini: MiniCone,
+    *,
+    normal: NDArray[np.float64],
+    uniform: NDArray[np.float64],
+) -> dict[str, NDArray[np.float64]]:
+    """Draw pfRelIso03_chg, pfRelIso03_all and miniPFRelIso_all, with pileup of an effective area subtracted.
+
+    Parameters
+    ----------
+    electrons, pt, rho, response
+        As for `isolation`; of the sums, those in the cone of 0.3.
+    mini
+        The cone of miniPFRelIso_all. A charged sum that is lost in its smaller size is lost as in the larger.
+    normal, uniform
+        Random numbers, shapes (N, `NORMALS`) and (N, `UNIFORMS`).
+
+    Returns
+    -------
+    Columns by field, shape (N,).
+    """
+    cone = _ring(electrons, "03", None, rho, response, z=normal[:, :3], u=uniform[:, :6])
+    share = mini.share(pt, normal[:, 3])
+    charged = np.where(
+        uniform[:, 6] < np.exp(-cone.charged * share / response.lost), 0.0, cone.charged * share
+    )
+    subtracted = response.pileup_neutral[0] * rho * math.pi * _INNER**2
+    neutral = np.maximum(0.0, cone.neutral - subtracted)
+    # Pileup goes by the area of the smaller cone, which is next to nothing; what is in the jet by its share.
+    inside = np.maximum(0.0, cone.neutral * share - subtracted * share)
+    inside = np.where(uniform[:, 7] < np.exp(-inside / max(response.threshold, 1e-9)), 0.0, inside)
+    return {
+        "pfRelIso03_chg": cone.charged / pt,
+        "pfRelIso03_all": (cone.charged + neutral) / pt,
+        "miniPFRelIso_all": (charged + inside) / pt,
+    }
+
+
 def _ring(
-    muons: Collection,
+    leptons: Collection,
     cone: str,
     without: str | None,
     rho: NDArray[np.float64],
@@ -118,7 +178,7 @@ def _ring(
 ) -> _Ring:
     """Reconstructed sums in one cone, without a smaller one; `u` has six columns."""
     true = {
-        name: muons[f"{name}{cone}"] - (0.0 if without is None else muons[f"{name}{without}"])
+        name: leptons[f"{name}{cone}"] - (0.0 if without is None else leptons[f"{name}{without}"])
         for name in ("charged", "neutral", "photon")
     }
     size = _OUTER**2 - _INNER**2 if without else _INNER**2

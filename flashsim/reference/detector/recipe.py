@@ -8,6 +8,7 @@ from pydantic import Field
 
 from flashsim.recipes import Recipe, load_recipe, recipe_path
 from flashsim.reference.detector.density import DensityResponse
+from flashsim.reference.detector.electrons import ElectronResponse
 from flashsim.reference.detector.jets import JetResponse
 from flashsim.reference.detector.met import MetResponse
 from flashsim.reference.detector.muons import MuonResponse
@@ -29,6 +30,7 @@ class DetectorRecipe(Recipe):
     vertices: VertexResponse = Field(description="primary vertices")
     jets: JetResponse = Field(description="jets")
     muons: MuonResponse = Field(description="muons")
+    electrons: ElectronResponse = Field(description="electrons")
     met: MetResponse = Field(description="missing transverse momentum")
 
 
