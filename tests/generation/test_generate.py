@@ -216,7 +216,7 @@ def test_another_version(made_nanoaod, make_generator, tmp_path):
     summary = make_generator().run(made_nanoaod, tmp_path / "out.root", version="v12")
     assert summary.version == "v12"
     assert {"Jet_puId", "Jet_qgl"} <= set(summary.left_out)
-    assert summary.trained_on == {"Jet": "v9", "Muon": "v9"}
+    assert summary.trained_on == dict.fromkeys(COLLECTIONS, "v9")
     with NanoFile(tmp_path / "out.root") as file:
         assert file.branches["Jet_genJetIdx"].dtype == np.int16
         assert file.branches["Jet_nConstituents"].dtype == np.uint8
