@@ -33,7 +33,7 @@ OUTSIDE = (
     *(
         f"{stage}/{pattern}"
         for stage in ("preprocessing", "training", "generation", "analysis", "reference")
-        for pattern in ("README.md", "*.yaml", "*.cmnd", "*.py", "*.sh", "*.sub")
+        for pattern in ("README.md", "*.yaml", "*.cmnd", "*.py", "*.ipynb", "*.sh", "*.sub")
     ),
 )
 """Files of the repository outside of docs/ that the site has."""

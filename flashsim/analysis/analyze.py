@@ -21,7 +21,8 @@ from coffea.util import coffea_console
 
 from flashsim.analysis.concepts import resolve
 from flashsim.analysis.discriminant import train_discriminant
-from flashsim.analysis.figures import draw_overlay, draw_simulations, draw_variations
+from flashsim.analysis.drawing import draw_histogram, draw_processes, draw_variations
+from flashsim.analysis.figures import save
 from flashsim.analysis.results import Results, edges_of
 from flashsim.analysis.samples import load_samples, open_datasets
 from flashsim.analysis.selection import load_selection
@@ -105,16 +106,17 @@ def process(
     fileset = {
         d.name: {"files": dict.fromkeys(d.files, "Events"), "metadata": {"view": d.view}} for d in datasets
     }
-    run = processor.Runner(
-        executor=_executor(workers, dask),
-        pre_executor=processor.IterativeExecutor(status=False),
-        schema=AnalysisSchema,
-        chunksize=chunk,
-        metadata_cache={},  # the default one outlives the run, and would hold on to another view of a file
-    )
-    with _progress_on_stderr(), warnings.catch_warnings():
+    with _executor(workers, dask) as executor, _progress_on_stderr(), warnings.catch_warnings():
         # From coffea, of collections that are not read.
         warnings.filterwarnings("ignore", r"Branch \w+ already exists", RuntimeWarning)
+        run = processor.Runner(
+            executor=executor,
+            pre_executor=processor.IterativeExecutor(status=False),
+            schema=AnalysisSchema,
+            chunksize=chunk,
+            # The default one outlives the run, and would hold on to another view of a file.
+            metadata_cache={},
+        )
         found: dict[str, dict[str, Any]] = run(fileset, VbfHmumu(selection))
     if empty := [d for d in datasets if d.name not in found]:
         msg = f"{', '.join(empty[0].files)}: holds no events; {empty[0].name} needs some"
@@ -133,19 +135,20 @@ def _progress_on_stderr() -> Iterator[None]:
         coffea_console.file, coffea_console.quiet = file, quiet
 
 
-def _executor(workers: int, dask: str | None) -> Any:
+@contextlib.contextmanager
+def _executor(workers: int, dask: str | None) -> Iterator[Any]:
     if dask is not None:
         try:
             from distributed import Client  # noqa: PLC0415  # optional
-
-            client: Any = Client  # has no types
         except ImportError as error:
             msg = "--dask needs the package distributed; install flashsim[dask]"
             raise MissingDependencyError(msg) from error
-        return processor.DaskExecutor(client=client(dask), status=False)
-    if workers > 1:
-        return processor.FuturesExecutor(workers=workers, status=False)
-    return processor.IterativeExecutor(status=False)
+        with Client(dask) as client:  # type: ignore[no-untyped-call]
+            yield processor.DaskExecutor(client=client, status=False)
+    elif workers > 1:
+        yield processor.FuturesExecutor(workers=workers, status=False)
+    else:
+        yield processor.IterativeExecutor(status=False)
 
 
 def add_scores(results: Results, *, seed: int = 1) -> dict[str, Any]:
@@ -349,25 +352,13 @@ def _as_csv(rows: list[dict[str, Any]]) -> str:
 
 
 def _draw(analysis: Analysis, folder: Path, suffix: str) -> None:
-    """Draw each histogram of each process; overlays of the processes; variations that more than one has."""
+    """Draw each histogram of each process; overlays of the processes; variations that files have."""
     results = analysis.results
-    processes = results.samples.processes
     for h in results.recipe.histograms:
-        edges = edges_of(h)
-        curves = {name: results.curves(name, h) for name in processes}
-        for name, declared in processes.items():
-            yields = "events" if declared.cross_section is not None else "share of all events"
-            if results.samples.reference in curves[name]:
-                axis, title = h.label, f"{declared.label}, {h.region}"
-                path = folder / f"{name}_{h.name}.{suffix}"
-                draw_simulations(
-                    list(curves[name].values()), edges, path, axis=axis, title=title, ylabel=yields
-                )
-        drawn = {processes[name].label: list(c.values()) for name, c in curves.items() if c}
-        if h.overlay and len(drawn) > 1:
-            draw_overlay(drawn, edges, folder / f"overlay_{h.name}.{suffix}", axis=h.label, title=h.region)
-        for name in processes:
-            if h.overlay and curves[name] and (ratios := results.variations(name, h)):
-                path = folder / f"{name}_{h.name}_variations.{suffix}"
-                title = f"{processes[name].label}, {h.region}"
-                draw_variations(ratios, edges, path, axis=h.label, title=title)
+        for name in results.samples.processes:
+            if figure := draw_histogram(results, h, [name]):
+                save(figure, folder / f"{name}_{h.name}.{suffix}")
+            if h.overlay and (figure := draw_variations(results, h, name)):
+                save(figure, folder / f"{name}_{h.name}_variations.{suffix}")
+        if h.overlay and (figure := draw_processes(results, h)):
+            save(figure, folder / f"overlay_{h.name}.{suffix}")

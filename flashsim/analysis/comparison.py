@@ -24,7 +24,17 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Binned", "Totals", "binned", "central_width", "ratio", "share_gen_events", "step_counts"]
+__all__ = [
+    "Binned",
+    "Totals",
+    "binned",
+    "central_width",
+    "double_ratio",
+    "ratio",
+    "share_gen_events",
+    "step_counts",
+    "variation_ratio",
+]
 
 
 @dataclass(frozen=True)
@@ -147,24 +157,68 @@ def ratio(candidate: Binned, reference: Binned) -> tuple[NDArray[np.float64], ND
     with np.errstate(divide="ignore", invalid="ignore"):
         value = np.where((above > 0) & (below > 0), above / below, np.nan)
         if share_gen_events(candidate.totals, reference.totals):
-            relative = _shared_variance(candidate, reference)
+            relative = _variance_of_product({1: [candidate], -1: [reference]})
         else:
             relative = candidate.variance / above**2 + reference.variance / below**2
         return value, np.abs(value) * np.sqrt(relative)
 
 
-def _shared_variance(candidate: Binned, reference: Binned) -> NDArray[np.float64]:
-    events = np.union1d(candidate.events, reference.events)
+def variation_ratio(varied: Binned, nominal: Binned) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Give what a variation of the weights makes of each bin, and its error, shape (B,); NaN in empty bins.
 
-    def relative(one: Binned) -> Any:
-        entries = one.weights.tocoo()
-        rows = np.searchsorted(events, one.events)[entries.row]
-        data = entries.data / (one.efficiency * one.totals.sumw)[entries.col]
-        return sparse.coo_array(
-            (data, (rows, entries.col)), shape=(len(events), one.weights.shape[1])
-        ).tocsr()
+    Both are of the same events, so only the spread of the weights counts.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = _sums(varied) / _sums(nominal)
+        return value, np.abs(value) * np.sqrt(_variance_of_product({1: [varied], -1: [nominal]}))
 
-    return _columns((relative(candidate) - relative(reference)).power(2).sum(axis=0))
+
+def double_ratio(
+    candidate: tuple[Binned, Binned], reference: tuple[Binned, Binned]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Compare what a variation makes of two simulations: the quotient of both `variation_ratio`.
+
+    Parameters
+    ----------
+    candidate, reference
+        Varied and nominal of each.
+
+    Returns
+    -------
+    Quotient and error, shape (B,). Where it is 1, the candidate predicts the reference's variation from its
+    nominal.
+    """
+    ours, theirs = variation_ratio(*candidate), variation_ratio(*reference)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = ours[0] / theirs[0]
+        if share_gen_events(candidate[1].totals, reference[1].totals):
+            together = {1: [candidate[0], reference[1]], -1: [candidate[1], reference[0]]}
+            relative = _variance_of_product(together)
+        else:
+            relative = (ours[1] / ours[0]) ** 2 + (theirs[1] / theirs[0]) ** 2
+        return value, np.abs(value) * np.sqrt(relative)
+
+
+def _sums(one: Binned) -> NDArray[np.float64]:
+    return _columns(one.weights.sum(axis=0))
+
+
+def _variance_of_product(factors: Mapping[int, list[Binned]]) -> NDArray[np.float64]:
+    """Relative variance of a product of powers of sums over the same gen events, shape (B,).
+
+    Linear propagation of gen events that fluctuate independently: each brings to the logarithm of the product
+    its shares of the sums, times their powers.
+    """
+    events = np.unique(np.concatenate([one.events for some in factors.values() for one in some]))
+    total: Any = 0
+    for power, some in factors.items():
+        for one in some:
+            entries = one.weights.tocoo()
+            rows = np.searchsorted(events, one.events)[entries.row]
+            data = power * entries.data / _sums(one)[entries.col]
+            shape = (len(events), one.weights.shape[1])
+            total = total + sparse.coo_array((data, (rows, entries.col)), shape=shape).tocsr()
+    return _columns(total.power(2).sum(axis=0))
 
 
 def central_width(values: NDArray[np.float64], *, seed: int = 1, resamples: int = 100) -> tuple[float, float]:

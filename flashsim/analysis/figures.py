@@ -1,4 +1,4 @@
-"""Figures of an analysis: histograms of simulations with ratio panels, overlays of processes, variations."""
+"""Figures of an analysis: histograms of simulations with ratio panels, overlays of processes, errors."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-__all__ = ["Curve", "draw_overlay", "draw_simulations", "draw_variations"]
+__all__ = ["Curve", "draw_errors", "draw_overlay", "draw_simulations", "save"]
 
 COLOURS = ("#30404f", "#b4472e", "#5b8db8", "#8a9a5b", "#8d6aa9", "#c9962b")
 LINES = ("-", "--", ":", "-.")
-SIZE = (5.6, 4.8)
+WIDTH, HEIGHT = 4.6, 4.4
 
 
 @dataclass(frozen=True)
@@ -47,27 +47,47 @@ class Curve:
 
 
 def draw_simulations(
-    curves: Sequence[Curve], edges: NDArray[np.float64], path: Path, *, axis: str, title: str, ylabel: str
-) -> None:
-    """Draw one observable of one process in all simulations, with their ratios to the first of them."""
-    figure = Figure(figsize=SIZE, layout="constrained")
-    main, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1.2])
-    for curve, colour in zip(curves, cycle(COLOURS), strict=False):
-        style = {"color": colour, "label": curve.label, "ax": main, "flow": "none"}
-        mplhep.histplot(curve.values, bins=edges, yerr=curve.errors, **style)
-        if curve.ratio is not None:
-            _points(below, edges, curve.ratio, curve.ratio_errors, colour)
-    below.axhline(1.0, color=COLOURS[0], linewidth=0.8)
-    below.set(xlabel=axis, ylabel=f"ratio to\n{curves[0].label}", ylim=_around_one(curves))
-    _finish(main, title, ylabel)
-    _save(figure, path)
+    panels: Mapping[str, Sequence[Curve]],
+    edges: NDArray[np.float64],
+    *,
+    axis: str,
+    ylabel: str,
+    counts: bool = True,
+) -> Figure:
+    """Draw one observable in all simulations, with their ratios to the first of them.
+
+    Parameters
+    ----------
+    panels
+        Curves of each panel by its title, the reference's first; panels stand side by side.
+    edges
+        Shape (B + 1,): edges of the bins.
+    axis, ylabel
+        What is binned, and what is counted.
+    counts
+        Whether the vertical axis starts at 0.
+    """
+    figure = Figure(figsize=(WIDTH * len(panels), HEIGHT), layout="constrained")
+    grid = figure.subplots(2, len(panels), sharex=True, squeeze=False, height_ratios=[3, 1.2])
+    for (main, below), (title, curves) in zip(grid.T, panels.items(), strict=True):
+        for curve, colour in zip(curves, cycle(COLOURS), strict=False):
+            style = {"color": colour, "label": curve.label, "ax": main, "flow": "none", "edges": counts}
+            mplhep.histplot(curve.values, bins=edges, yerr=curve.errors, **style)
+            if curve.ratio is not None:
+                _points(below, edges, curve.ratio, curve.ratio_errors, colour)
+        below.axhline(1.0, color=COLOURS[0], linewidth=0.8)
+        below.set(xlabel=axis, ylim=_around_one(curves), xlim=(edges[0], edges[-1]))
+        _finish(main, title, counts=counts)
+    grid[0, 0].set_ylabel(ylabel)
+    grid[1, 0].set_ylabel(f"ratio to\n{next(iter(panels.values()))[0].label}")
+    return figure
 
 
 def draw_overlay(
-    processes: Mapping[str, Sequence[Curve]], edges: NDArray[np.float64], path: Path, *, axis: str, title: str
-) -> None:
+    processes: Mapping[str, Sequence[Curve]], edges: NDArray[np.float64], *, axis: str, title: str
+) -> Figure:
     """Overlay processes in all simulations, each of unit area: colours are processes, lines simulations."""
-    figure = Figure(figsize=SIZE, layout="constrained")
+    figure = Figure(figsize=(1.2 * WIDTH, HEIGHT), layout="constrained")
     axes = figure.subplots()
     for (name, curves), colour in zip(processes.items(), cycle(COLOURS), strict=False):
         for curve, line in zip(curves, cycle(LINES), strict=False):
@@ -79,35 +99,29 @@ def draw_overlay(
                     "flow": "none",
                 }
                 mplhep.histplot(curve.values / area, bins=edges, yerr=False, ax=axes, **style)
-    axes.set_xlabel(axis)
-    _finish(axes, title, "share of events")
-    _save(figure, path)
+    axes.set(xlabel=axis, ylabel="share of events", xlim=(edges[0], edges[-1]))
+    _finish(axes, title, counts=True)
+    return figure
 
 
-def draw_variations(
-    ratios: Mapping[str, Mapping[str, NDArray[np.float64]]],
-    edges: NDArray[np.float64],
-    path: Path,
-    *,
-    axis: str,
-    title: str,
-) -> None:
-    """Draw the ratio of each theory variation to the nominal, by variation and simulation.
-
-    Where the ratios of two simulations agree, one predicts the other's variation from its nominal.
-    """
-    figure = Figure(figsize=SIZE, layout="constrained")
+def draw_errors(
+    errors: Mapping[str, NDArray[np.float64]], edges: NDArray[np.float64], *, axis: str, title: str
+) -> Figure:
+    """Draw relative statistical errors, shape (B,) each, by their label; in percent."""
+    figure = Figure(figsize=(WIDTH, 0.7 * HEIGHT), layout="constrained")
     axes = figure.subplots()
-    for (variation, simulations), colour in zip(ratios.items(), cycle(COLOURS), strict=False):
-        for (label, values), line in zip(simulations.items(), cycle(LINES), strict=False):
-            style = {"color": colour, "linestyle": line, "label": f"{variation}, {label}", "flow": "none"}
-            mplhep.histplot(
-                np.nan_to_num(values, nan=1.0), bins=edges, yerr=False, edges=False, ax=axes, **style
-            )
-    axes.set_xlabel(axis)
-    _finish(axes, title, "variation / nominal")
-    axes.set_ylim(auto=True)
-    _save(figure, path)
+    for (label, values), colour in zip(errors.items(), cycle(COLOURS), strict=False):
+        axes.stairs(100.0 * np.nan_to_num(values, posinf=0.0), edges, color=colour, label=label)
+    axes.set(xlabel=axis, ylabel="relative error [%]", xlim=(edges[0], edges[-1]))
+    _finish(axes, title, counts=True)
+    return figure
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure, of the kind that the suffix says: the same file every time."""
+    with mpl.rc_context({"svg.hashsalt": "flashsim"}):
+        metadata: dict[str, Any] = {"Date": None} if path.suffix == ".svg" else {}
+        figure.savefig(path, metadata=metadata, dpi=130)
 
 
 def _points(
@@ -144,15 +158,11 @@ def _around_one(curves: Sequence[Curve]) -> tuple[float, float]:
     return 1.0 - half, 1.0 + half
 
 
-def _finish(axes: Axes, title: str, ylabel: str) -> None:
-    axes.set_ylabel(ylabel)
-    axes.set_ylim(bottom=0.0)
-    axes.margins(y=0.25)
+def _finish(axes: Axes, title: str, *, counts: bool) -> None:
+    if counts:
+        axes.set_ylim(bottom=0.0)
+    # Room for the legend.
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high + 0.25 * (high - low))
     axes.set_title(title, fontsize=9, loc="left")
     axes.legend(frameon=False, fontsize=7, loc="upper right")
-
-
-def _save(figure: Figure, path: Path) -> None:
-    with mpl.rc_context({"svg.hashsalt": "flashsim"}):  # the same file every time
-        metadata: dict[str, Any] = {"Date": None} if path.suffix == ".svg" else {}
-        figure.savefig(path, metadata=metadata, dpi=130)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +14,11 @@ from flashsim.analysis.comparison import (
     Totals,
     binned,
     central_width,
+    double_ratio,
     ratio,
     share_gen_events,
     step_counts,
+    variation_ratio,
 )
 from flashsim.analysis.figures import Curve
 from flashsim.analysis.oversampled import OversampledHistogram
@@ -116,24 +119,31 @@ class Results:
         return rows
 
     def masses(self) -> list[dict[str, Any]]:
-        """Give median and width of the dimuon mass in each region that has windows, by data set."""
+        """Give median and width of the dimuon mass in each region that has windows, by data set.
+
+        Errors of ratios to the reference are those of independent samples: the width is the detector's.
+        """
         rows = []
-        for name, dataset in self.datasets.items():
-            mass = self.table(name)["mass"]
+        for process in self.samples.processes:
             for region, windows in self.recipe.regions.items():
-                inside = mass[in_windows(mass, windows)]
-                if windows and len(inside) > 1:
+                reference = (math.nan, math.nan)
+                for simulation in self.simulations(process) if windows else ():
+                    mass = self.table(f"{process}/{simulation}")["mass"]
+                    inside = mass[in_windows(mass, windows)]
+                    if len(inside) < 2:
+                        continue
                     width, error = central_width(inside)
-                    rows.append(
-                        {
-                            "process": dataset.process,
-                            "simulation": dataset.simulation,
-                            "region": region,
-                            "median": float(np.median(inside)),
-                            "width": width,
-                            "width_error": error,
-                        }
-                    )
+                    row: dict[str, Any] = {"process": process, "simulation": simulation, "region": region}
+                    row |= {"events": len(inside), "median": float(np.median(inside))}
+                    row |= {"width": width, "width_error": error}
+                    if simulation == self.samples.reference:
+                        reference = (width, error)
+                    elif width > 0 and reference[0] > 0:
+                        row["ratio"] = width / reference[0]
+                        row["ratio_error"] = row["ratio"] * math.hypot(
+                            error / width, reference[1] / reference[0]
+                        )
+                    rows.append(row)
         return rows
 
     def curves(self, process: str, histogram: HistogramRecipe) -> dict[str, Curve]:
@@ -153,14 +163,16 @@ class Results:
             curves[name] = Curve(self.samples.simulations[name].label, *values, *ratios)
         return curves
 
-    def binned(self, name: str, histogram: HistogramRecipe) -> Binned:
-        """Sum a histogram's weights by gen event."""
+    def binned(self, name: str, histogram: HistogramRecipe, variation: str | None = None) -> Binned:
+        """Sum a histogram's weights by gen event; those of a variation, if named."""
         table = self.table(name)
         inside = self.inside(name, histogram.region)
         values: Any = table[histogram.observable][inside]
         axis = hist.axis.Regular(histogram.bins, *histogram.range)
         bins = np.asarray(axis.index(values), dtype=np.int64)
         events, weights = (table[column][inside] for column in ("event", "weight"))
+        if variation is not None:
+            weights = weights * table[f"variation_{variation}"][inside]
         return binned(events, weights, bins, histogram.bins, self.totals(name))
 
     def shared(self, process: str) -> dict[str, bool]:
@@ -171,28 +183,44 @@ class Results:
             for name in self.simulations(process)
         }
 
-    def variations(
-        self, process: str, histogram: HistogramRecipe
-    ) -> dict[str, dict[str, NDArray[np.float64]]]:
-        """Give variation over nominal in each bin, shape (B,), by variation and simulation."""
-        found: dict[str, dict[str, NDArray[np.float64]]] = {}
-        edges = edges_of(histogram)
-        for name in self.simulations(process):
-            table = self.table(f"{process}/{name}")
-            if histogram.observable not in table:
+    def variations(self, process: str, histogram: HistogramRecipe) -> dict[str, list[Curve]]:
+        """Give variation over nominal in all simulations that have the weights, by variation.
+
+        The reference comes first; ratios of the others to it are 1 where a simulation predicts its variation:
+        reference varied = reference nominal x simulation varied / simulation nominal.
+        """
+        found: dict[str, list[Curve]] = {}
+        for variation in self.recipe.variations:
+            pairs = {
+                name: (
+                    self.binned(f"{process}/{name}", histogram, variation),
+                    self.binned(f"{process}/{name}", histogram),
+                )
+                for name in self.simulations(process)
+                if {f"variation_{variation}", histogram.observable} <= set(self.table(f"{process}/{name}"))
+            }
+            if (reference := pairs.get(self.samples.reference)) is None:
                 continue
-            inside = self.inside(f"{process}/{name}", histogram.region)
-            values, weights = table[histogram.observable][inside], table["weight"][inside]
-            nominal = np.histogram(values, edges, weights=weights)[0]
-            for variation in self.recipe.variations:
-                relative = table.get(f"variation_{variation}")
-                if relative is None:
-                    continue
-                varied = np.histogram(values, edges, weights=weights * relative[inside])[0]
-                with np.errstate(divide="ignore", invalid="ignore"):
-                    share = np.where(nominal > 0, varied / nominal, np.nan)
-                found.setdefault(variation, {})[self.samples.simulations[name].label] = share
+            found[variation] = [
+                Curve(
+                    self.samples.simulations[name].label,
+                    *variation_ratio(*pair),
+                    *((None, None) if pair is reference else double_ratio(pair, reference)),
+                )
+                for name, pair in pairs.items()
+            ]
         return found
+
+    def oversampled(self, process: str, simulation: str, recipe: HistogramRecipe) -> OversampledHistogram:
+        """Fill a histogram that knows which events are folds of one gen event."""
+        name = f"{process}/{simulation}"
+        axis = hist.axis.Regular(recipe.bins, *recipe.range, name="value")
+        filled = OversampledHistogram(axis, folds=self.totals(name).folds)
+        inside, table = self.inside(name, recipe.region), self.table(name)
+        columns = (table[c][inside] for c in ("event", "fold", "weight", recipe.observable))
+        events, fold, weights, values = columns
+        filled.fill(gen_event=events, fold=fold, weight=weights, value=values)
+        return filled
 
     def gains(self) -> list[dict[str, Any]]:
         """Give what oversampling gained for each histogram of data sets that are oversampled.
@@ -202,25 +230,17 @@ class Results:
         rows = []
         for name, dataset in self.datasets.items():
             folds, table = self.totals(name).folds, self.table(name)
-            for recipe in self.recipe.histograms if folds > 1 else ():
-                if recipe.observable not in table:
-                    continue
-                axis = hist.axis.Regular(recipe.bins, *recipe.range, name="value")
-                filled = OversampledHistogram(axis, folds=folds)
-                inside = self.inside(name, recipe.region)
-                columns = (table[c][inside] for c in ("event", "fold", "weight", recipe.observable))
-                events, fold, weights, values = columns
-                filled.fill(gen_event=events, fold=fold, weight=weights, value=values)
-                gain = filled.overall_gain()
-                rows.append(
-                    {
-                        "process": dataset.process,
-                        "simulation": dataset.simulation,
-                        "histogram": recipe.name,
-                        "folds": folds,
-                        "gain": gain,
-                    }
-                )
+            rows += [
+                {
+                    "process": dataset.process,
+                    "simulation": dataset.simulation,
+                    "histogram": recipe.name,
+                    "folds": folds,
+                    "gain": self.oversampled(dataset.process, dataset.simulation, recipe).overall_gain(),
+                }
+                for recipe in self.recipe.histograms
+                if folds > 1 and recipe.observable in table
+            ]
         return rows
 
     def _labels(self, name: str) -> tuple[list[str], list[str]]:

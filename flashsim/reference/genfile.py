@@ -217,6 +217,8 @@ def event_columns(batch: GeneratedEvents, seed: int, first: int, *, hidden: bool
         "Generator_xpdf1": batch.xpdf1,
         "Generator_xpdf2": batch.xpdf2,
     }
+    if batch.shower_weights is not None:
+        columns["PSWeight"] = ak.from_regular(batch.shower_weights)
     particles, jets = gen_part(batch.record), gen_jets(batch.record)
     columns |= particles.branches | jets.branches | gen_met(batch.record)
     columns |= gen_vertex(seed, run, luminosity_block, event)

@@ -83,6 +83,9 @@ class GeneratedEvents:
         Factorization scale and transverse momentum of the hard process, GeV.
     id1, id2, x1, x2, xpdf1, xpdf2
         Incoming partons: PDG number, momentum fraction x, and x times the parton density.
+    shower_weights
+        Shape (events, variations): weights of the variations of the parton showers that the settings name,
+        relative to the event's; none where they name none.
     """
 
     record: EventRecord
@@ -95,6 +98,7 @@ class GeneratedEvents:
     x2: NDArray[np.float64]
     xpdf1: NDArray[np.float64]
     xpdf2: NDArray[np.float64]
+    shower_weights: NDArray[np.float64] | None = None
 
 
 class PythiaGenerator:
@@ -156,12 +160,24 @@ class PythiaGenerator:
             if text.strip():
                 _log.debug("%s: %s", self._file, text.strip())
             done += len(batch)
-            yield _generated(batch)
+            yield _generated(batch, self._variations())
 
     def cross_section(self) -> CrossSection:
         """Estimate from the events generated so far."""
         info = self._pythia.infoPython()
         return CrossSection(info.sigmaGen() * _MB_TO_PB, info.sigmaErr() * _MB_TO_PB, info.nTried())
+
+    def _variations(self) -> list[int]:
+        """Give the numbers of the weights of ``UncertaintyBands:List``, in its order.
+
+        Pythia lists them after the settings that they are made of, which have names such as
+        ``fsr.murfac=0.5``.
+        """
+        if not self._pythia.flag("UncertaintyBands:doVariations"):
+            return []
+        info = self._pythia.infoPython()
+        names = [info.weightNameByIndex(k) for k in range(info.numberOfWeights())]
+        return [k for k, name in enumerate(names) if k > 0 and "=" not in name]
 
     def _fail(self, text: str) -> None:
         lines = [line.strip() for line in text.splitlines() if line.strip()]
@@ -185,14 +201,15 @@ def _include_path(*folders: Path) -> Iterator[None]:
             os.environ[name] = before
 
 
-def _generated(batch: ak.Array) -> GeneratedEvents:
+def _generated(batch: ak.Array, variations: list[int]) -> GeneratedEvents:
     info = batch["info"]
+    weights = np.asarray(ak.to_numpy(info["weights"]))
     numbers = {
         name: np.asarray(ak.to_numpy(info[name])) for name in ("id1", "id2", "x1", "x2", "pdf1", "pdf2")
     }
     return GeneratedEvents(
         record=_record(batch["prt"]),
-        weight=np.asarray(ak.to_numpy(info["weights"][:, 0])),
+        weight=weights[:, 0],
         scale_pdf=np.sqrt(ak.to_numpy(info["Q2Fac"])),
         pt_hat=np.sqrt(np.maximum(ak.to_numpy(info["pT2Hat"]), 0.0)),
         id1=numbers["id1"],
@@ -201,6 +218,7 @@ def _generated(batch: ak.Array) -> GeneratedEvents:
         x2=numbers["x2"],
         xpdf1=numbers["pdf1"],
         xpdf2=numbers["pdf2"],
+        shower_weights=weights[:, variations] / weights[:, :1] if variations else None,
     )
 
 

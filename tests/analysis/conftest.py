@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import awkward as ak
 import numpy as np
 import pytest
@@ -12,6 +15,9 @@ from flashsim.nanoaod.branch import Branch
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.nanoaod.schema import load_schema
 from flashsim.nanoaod.writing import NanoWriter
+
+# The command that executes the notebook stands beside the package; last, so that the installed one is tested.
+sys.path.append(str(Path(__file__).resolve().parents[2]))
 
 
 def write_dimuon_nanoaod(

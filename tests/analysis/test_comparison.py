@@ -10,9 +10,11 @@ from flashsim.analysis.comparison import (
     Totals,
     binned,
     central_width,
+    double_ratio,
     ratio,
     share_gen_events,
     step_counts,
+    variation_ratio,
 )
 
 
@@ -49,6 +51,43 @@ def test_errors_of_ratios_cover(shared):
     assert values.mean() == pytest.approx(1.0, abs=0.02)
     pulls = (values - 1.0) / errors
     assert 0.6 < np.mean(np.abs(pulls) < 1) < 0.76
+
+
+def varied(rng, number, first):
+    """A simulation whose events pass by chance, nominal and with the weights of a variation."""
+    events = np.arange(first, first + number).astype(np.uint64)
+    chance = rng.beta(0.5, 0.5, number)
+    weights = 1.0 + 0.3 * chance + rng.normal(0.0, 0.2, number)
+    everything = totals(events, np.ones(number))
+
+    def simulate():
+        passing = rng.random(number) < chance
+        bins = np.zeros(passing.sum(), dtype=int)
+        return tuple(binned(events[passing], w[passing], bins, 1, everything) for w in (weights, weights**0))
+
+    return simulate
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_errors_of_variations_cover(shared):
+    rng = np.random.default_rng(10)
+    found = []
+    for _ in range(300):
+        simulate = varied(rng, 400, 0)
+        other = simulate if shared else varied(rng, 400, 400)
+        pairs = simulate(), other()
+        found.append((*variation_ratio(*pairs[0]), *double_ratio(*pairs)))
+    values, errors, doubles, double_errors = np.array(found)[..., 0].T
+    assert np.std(values) == pytest.approx(errors.mean(), rel=0.12)
+    assert doubles.mean() == pytest.approx(1.0, abs=0.01)
+    assert np.std(doubles) == pytest.approx(double_errors.mean(), rel=0.12)
+
+
+def test_a_simulation_predicts_its_own_variation():
+    pair = varied(np.random.default_rng(11), 100, 0)()
+    value, error = double_ratio(pair, pair)
+    assert (value[0], error[0]) == (pytest.approx(1.0), pytest.approx(0.0))
+    assert variation_ratio(*pair)[1] > 0
 
 
 def test_shared_gen_events_are_recognised():

@@ -148,7 +148,10 @@ def test_unknown_observables(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"reference": "truth"}, "expected one of the simulations fast, flash, full, gen, found 'truth'"),
+        (
+            {"reference": "truth"},
+            "expected one of the simulations fast, flash, full, gen, oversampled, found 'truth'",
+        ),
         ({"processes": {"a": {"label": "a", "files": {"fulll": ["x"]}}}}, "found 'fulll'"),
         ({"processes": {"a": {"label": "a", "files": {"fast": ["x"]}}}}, "no files of the reference 'full'"),
     ],

@@ -269,3 +269,20 @@ def test_multiplicities_are_those_of_cms_ttbar(nanoaod_dir, tmp_path):
         return set(ak.flatten(events.GenPart_statusFlags[muons]))
 
     assert muon_flags(here) <= MUON_FLAGS | muon_flags(cms)
+
+
+def test_variations_of_the_showers_are_weights(command_file, tmp_path):
+    """Around one, apart for initial- and final-state radiation, and opposite for the two directions."""
+    lines = ("include = shower_variations.cmnd",)
+    generate_gen(command_file("vbf_hmumu", *lines), tmp_path / "varied.root", events=200, seed=5)
+    weights = ak.to_numpy(read(tmp_path / "varied.root").PSWeight)
+    assert weights.shape == (200, 4)
+    assert weights.mean(axis=0) == pytest.approx(np.ones(4), abs=0.25)
+    isr_up, fsr_up, isr_down, fsr_down = np.log(np.maximum(weights.T, 1e-3))
+    assert np.corrcoef(isr_up, isr_down)[0, 1] < -0.5
+    assert np.corrcoef(fsr_up, fsr_down)[0, 1] < -0.5
+    assert abs(np.corrcoef(isr_up, fsr_up)[0, 1]) < 0.5
+
+
+def test_no_variations_unless_asked_for(events):
+    assert "PSWeight" not in events.fields
