@@ -77,8 +77,9 @@ class Axis:
 
     @property
     def spreads(self) -> bool:
-        """Whether the limits are apart on the scale."""
-        return self._between.minimum < self._between.maximum
+        """Whether the limits are apart on the scale, by more than rounding."""
+        low, high = self._between.minimum, self._between.maximum
+        return high - low > 1e-6 * max(1.0, abs(low), abs(high))
 
     @cached_property
     def _between(self) -> Standard:
