@@ -20,7 +20,7 @@ from benchmarks.fidelity.contest import COMPARED_ROWS, Arena
 from benchmarks.fidelity.goals import goals
 from benchmarks.fidelity.judge import REFERENCE, Judge, generalisation_gap
 from benchmarks.fidelity.observables import load_observables
-from benchmarks.fidelity.samples import Columns, Workplace
+from benchmarks.fidelity.samples import FLASH, Columns, Workplace
 from flashsim.modelfile import ObjectModel
 from flashsim.models import model_files
 from flashsim.tables import SPLITS, read_table
@@ -28,6 +28,8 @@ from flashsim.training.recipe import load_training
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from benchmarks.fidelity.observables import Observables
 
 
 __all__ = ["SCHEMA_VERSION", "Options", "assess", "processor"]
@@ -113,9 +115,7 @@ def assess(options: Options, command: str = "") -> dict[str, Any]:
 
 def _object(model: ObjectModel, place: Workplace, options: Options, *, seconds: float) -> dict[str, Any]:
     observables, declaration = load_observables(), model.declaration
-    judge = Judge(
-        model, place.samples(options.test, declaration, options.train, options.objects), observables
-    )
+    judge = _judge(model, place, options.test, options, observables)
     found = judge.everything()
     folders = [place.tables(process, "flash", declaration) for process in options.test]
     found["violations"] = judge.violations(_generated(folders))
@@ -126,8 +126,7 @@ def _object(model: ObjectModel, place: Workplace, options: Options, *, seconds: 
         "files": model.provenance.get("files"),
     }
     if options.left_out is not None:
-        outside = place.samples([options.left_out], declaration, options.train, options.objects)
-        found["left_out"] = Judge(model, outside, observables).agreement()
+        found["left_out"] = _judge(model, place, [options.left_out], options, observables).agreement()
     if options.preprocessings and options.train:
         arena = _arena(judge, place, options)
         recipe = load_training(options.recipes.get(declaration.name, declaration.name)).flow
@@ -137,6 +136,14 @@ def _object(model: ObjectModel, place: Workplace, options: Options, *, seconds: 
         found["competitors_seconds"] = seconds
     found["goals"] = goals(declaration.name, found)
     return found
+
+
+def _judge(
+    model: ObjectModel, place: Workplace, test: Sequence[Path], options: Options, observables: Observables
+) -> Judge:
+    samples = place.samples(test, model.declaration, options.train, options.objects)
+    repeats = [samples.pop(name) for name in FLASH[1:]]
+    return Judge(model, samples, observables, repeats)
 
 
 def _arena(judge: Judge, place: Workplace, options: Options) -> Arena:

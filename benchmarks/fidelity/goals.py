@@ -50,7 +50,7 @@ def _agreement(name: str, found: dict[str, Any]) -> list[Goal]:
     rows = found["distances"]
     worst = max(rows, key=lambda row: row["flash"]["ratio"])
     above = [row["flash"] for row in rows if row["flash"]["ratio"] > WORST_RATIO]
-    # The ratio of a perfect model scatters by 40 %, however large the samples: of many some are above.
+    # A pair of draws of a perfect model scatters by 40 %, however large the samples: of many some are above.
     beyond = [row for row in above if row["ratio"] - row["ratio_error"] > WORST_RATIO]
     chance = max(row["full_1"]["ratio"] for row in rows)
     beside = f"{flash['auc']:.3f} ± {flash['error']:.3f} (floor {floor['auc']:.3f})"

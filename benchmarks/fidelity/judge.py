@@ -11,13 +11,13 @@ from benchmarks.fidelity.counting import binned_efficiency, closure
 from benchmarks.fidelity.violations import violations
 from flashsim.analysis.statistics.classifier import two_sample_test
 from flashsim.analysis.statistics.correlations import difference, spearman
-from flashsim.analysis.statistics.distances import Drawn, distances, floor, summary
+from flashsim.analysis.statistics.distances import Drawn, distances, floor, mean_distance, summary
 from flashsim.analysis.statistics.residuals import column_groups, columns_for_trees
 from flashsim.analysis.statistics.response import responses, slices
 from flashsim.analysis.statistics.tagging import Scores, efficiency_at, roc, roc_area
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -47,11 +47,14 @@ class Judge:
         By variant; ``full`` is the truth, ``full_1`` a second draw of it.
     observables
         Bins and tagging.
+    repeats
+        Further draws of ``flash``, over which its distances are averaged.
     """
 
     model: ObjectModel
     samples: Mapping[str, Sample]
     observables: Observables
+    repeats: Sequence[Sample] = ()
 
     @property
     def full(self) -> Sample:
@@ -100,8 +103,12 @@ class Judge:
         return found
 
     def distances(self) -> list[dict[str, Any]]:
-        """Wasserstein distances of every target, with their ratios to the floor."""
+        """Wasserstein distances of every target, with their ratios to the floor.
+
+        That of ``flash`` is the mean over its draws and both draws of the truth.
+        """
         residuals = {name: self._residuals(sample) for name, sample in self.samples.items()}
+        repeats = [self._residuals(sample) for sample in self.repeats]
         rows = []
         for target in self.targets():
             others = {name: residuals[name][target.branch] for name in self.others}
@@ -113,7 +120,11 @@ class Judge:
                 "relation": target.relation,
                 "floor": asdict(least),
             }
-            for name, found in distances(drawn, others, events, discrete=discrete).items():
+            found_by_name = distances(drawn, others, events, discrete=discrete)
+            draws = [others["flash"], *(repeat[target.branch] for repeat in repeats)]
+            truths = [drawn, others[SECOND]]
+            found_by_name["flash"] = mean_distance(truths, draws, events, discrete=discrete)
+            for name, found in found_by_name.items():
                 scale = max(least.value, 1e-9)
                 ratios = {"ratio": found.value / scale, "ratio_error": found.error / scale}
                 row[name] = asdict(found) | ratios

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from benchmarks.fidelity.samples import FLASH
+
 __all__ = ["render"]
 
 _MARK = {True: "yes", False: "**no**", None: "not measured"}
@@ -21,7 +23,8 @@ def render(found: dict[str, Any]) -> str:
         "",
         f"on {found['machine']}, {found['date']}, in {found['seconds'] / 60:.0f} minutes.",
         f"Held out: {', '.join(found['test'])}; not in the training: {found['left_out'] or 'none'}.",
-        "The floor is what two independent simulations of the same gen events give.",
+        "The floor is what two independent simulations of the same gen events give; W1 of the models is the",
+        f"mean of {len(FLASH)} draws of theirs from two of the reference.",
         "",
         "| object | goal | found | reached |",
         "|---|---|---|---|",

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from flashsim.modelfile import ObjectModel
     from flashsim.objects import ObjectDeclaration, Target
 
-__all__ = ["VARIANTS", "Columns", "Sample", "Workplace", "joined"]
+__all__ = ["FLASH", "VARIANTS", "Columns", "Sample", "Workplace", "joined"]
 
 _log = logging.getLogger(__name__)
 
@@ -33,6 +33,11 @@ Columns = dict[str, NDArray[np.float64]]
 
 VARIANTS = ("full", "full_1", "fast")
 """Files of a process beside ``gen.root``: the reference, a second draw of it, and a fast detector."""
+
+DRAWS = 4
+"""Times that the models make a process, each with random numbers of its own, to average over these."""
+
+FLASH = ("flash", *(f"flash_{number}" for number in range(1, DRAWS)))
 
 
 @dataclass(frozen=True)
@@ -169,26 +174,28 @@ class Workplace:
         InputFileError
             If the process has no file of that variant.
         """
-        source = self.flash(process) if variant == "flash" else process / f"{variant}.root"
+        made = variant in FLASH
+        source = self.flash(process, FLASH.index(variant)) if made else process / f"{variant}.root"
         if not source.is_file():
             msg = f"{source}: there is no such file; make the process with 'flashsim reference'"
             raise InputFileError(msg)
-        name = source.stem if variant == "flash" else variant
+        name = source.stem if made else variant
         folder = self.folder / "tables" / _name(process) / name / declaration.name
         if not _is_fresh(folder, source, declaration):
             _log.info("tables of %s from %s", declaration.name, source)
             preprocess(declaration, [str(source)], folder, force=True)
         return folder
 
-    def flash(self, process: Path) -> Path:
-        """File that the models make of a process, generated if it is not there."""
+    def flash(self, process: Path, draw: int = 0) -> Path:
+        """File that the models make of a process, generated if it is not there; a draw has its own seed."""
         digests = "".join(sorted(model.digest[:6] for model in self.models))
-        output = self.folder / "generated" / _name(process) / f"flash_{digests}.root"
+        number = f"_{draw}" if draw else ""
+        output = self.folder / "generated" / _name(process) / f"flash_{digests}{number}.root"
         source = process / "gen.root"
         if not output.is_file() or output.stat().st_mtime < source.stat().st_mtime:
             _log.info("generating from %s", source)
             output.parent.mkdir(parents=True, exist_ok=True)
-            Generator(self.models, load_output()).run(source, output, force=True)
+            Generator(self.models, load_output(), seed=1 + draw).run(source, output, force=True)
         return output
 
     def samples(
@@ -207,7 +214,7 @@ class Workplace:
         TableError
             If the variants of a process are not of the same gen events.
         """
-        variants = [v for v in (*VARIANTS, "flash") if v != "fast" or _have(processes, v)]
+        variants = [v for v in (*VARIANTS, *FLASH) if v != "fast" or _have(processes, v)]
         parts: dict[str, list[Sample]] = {variant: [] for variant in variants}
         trained = {path.resolve() for path in trained_on}
         for process in processes:

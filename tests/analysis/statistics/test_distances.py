@@ -10,6 +10,7 @@ from flashsim.analysis.statistics.distances import (
     Drawn,
     distances,
     floor,
+    mean_distance,
     separations,
     split_floor,
     wasserstein,
@@ -116,3 +117,22 @@ def test_halves_of_the_reference_tell_what_a_draw_of_it_would_give(size):
     ]
     assert w1.value == pytest.approx(np.mean([draw.wasserstein.value for draw in draws]), rel=0.6)
     assert ks.value == pytest.approx(np.mean([draw.ks for draw in draws]), rel=0.6)
+
+
+def test_the_mean_of_draws_is_that_of_one_and_scatters_less():
+    singles, means = [], []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        truth, draws = ([drawn(rng, 1000) for _ in range(n)] for n in (2, 3))
+        singles.append(distances(truth[0], {"it": draws[0]}, 1000, discrete=False)["it"].value)
+        means.append(mean_distance(truth, draws, 1000, discrete=False).value)
+    assert np.mean(means) == pytest.approx(np.mean(singles), rel=0.25)
+    assert np.std(means) < 0.8 * np.std(singles)
+
+
+def test_the_mean_of_one_draw_is_its_distance():
+    rng = np.random.default_rng(3)
+    one, other = drawn(rng, 500), drawn(rng, 500, 0.3)
+    alone = distances(one, {"it": other}, 500, discrete=False)["it"]
+    found = mean_distance([one], [other], 500, discrete=False)
+    assert (found.value, found.error, found.tails) == pytest.approx((alone.value, alone.error, alone.tails))
