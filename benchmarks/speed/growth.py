@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 __all__ = ["growth", "linear"]
 
 _POLL = 0.05
-_PRODUCTS, _SIZE = 2000, 512
+_SIZE = 512
+_ONCE = 200_000
+"""Events of which one run is enough."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +37,9 @@ class _Run:
     Parameters
     ----------
     seconds, cpu
-        Of the clock and of the processors, with the start of Python and the imports.
+        Of the clock, and of processors in the process itself, with the start of Python and the imports.
     memory_mb
-        Largest resident memory of a process; of several processes the largest sum.
+        Largest resident memory; of several processes the sum.
     """
 
     seconds: float
@@ -84,13 +86,14 @@ def growth(
     folded: list[_Run] = []
     by_workers: dict[int, list[_Run]] = {1: [], 2: []}
     limits: list[float] = []
-    for _ in range(repeats):
+    for turn in range(repeats):
         for size, runs in by_size.items():
-            runs.append(run(size, *one))
+            if turn == 0 or size < _ONCE:
+                runs.append(run(size, *one))
         folded.append(run(min(sizes), *one, "--oversample", str(folds)))
         for workers, runs in by_workers.items():
             runs.append(run(shared, *one, "--workers", str(workers)))
-        limits.append(_limit())
+        limits.append(_limit(shared // 25))
     start = statistics.median(r.seconds for r in by_size[min(sizes)])
     return {
         "events": [{"events": size} | _median(runs) for size, runs in by_size.items()],
@@ -145,12 +148,12 @@ def _run(command: Sequence[str]) -> _Run:
     with subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
     ) as process:
-        largest = 0.0
+        peaks: dict[int, float] = {}
         while True:
             ended, status, usage = os.wait4(process.pid, os.WNOHANG)
             if ended:
                 break
-            largest = max(largest, _resident_mb(process.pid))
+            peaks |= _peaks(process.pid)
             time.sleep(_POLL)
         seconds = time.perf_counter() - started
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -158,21 +161,25 @@ def _run(command: Sequence[str]) -> _Run:
             said = process.stderr.read().decode() if process.stderr else ""
             msg = f"{' '.join(command)} ended with status {process.returncode}: {said}"
             raise RuntimeError(msg)
-    return _Run(seconds, usage.ru_utime + usage.ru_stime, max(largest, usage.ru_maxrss / 1e3))
+    return _Run(seconds, usage.ru_utime + usage.ru_stime, sum(peaks.values()))
 
 
-def _resident_mb(session: int) -> float:
-    """Resident memory of all processes of a session, pages that they share counted in each."""
-    pages = 0
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            fields = stat.read_text(encoding="utf-8").rpartition(")")[2].split()
-            if int(fields[3]) == session:
-                pages += int(fields[21])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+def _peaks(session: int) -> dict[int, float]:
+    """Largest resident memory so far of each process of a session, MB; shared pages count in each.
+
+    What the system tells of a process that has ended includes the memory of the one that it was forked from.
+    """
+    found = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError, IndexError):
+            stat = (process / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+            if int(stat[3]) == session:
+                status = (process / "status").read_text(encoding="utf-8")
+                found[int(process.name)] = int(status.partition("VmHWM:")[2].split()[0]) / 1e3
+    return found
 
 
-def _limit() -> float:
+def _limit(products: int) -> float:
     """How much faster two processes multiply matrices than one: what this machine allows."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(2, mp_context=context) as pool:
@@ -180,7 +187,7 @@ def _limit() -> float:
         seconds = []
         for processes in (1, 2):
             started = time.perf_counter()
-            list(pool.map(_multiply, [_PRODUCTS] * processes))
+            list(pool.map(_multiply, [products] * processes))
             seconds.append(time.perf_counter() - started)
     return 2.0 * seconds[0] / seconds[1]
 

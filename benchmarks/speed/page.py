@@ -149,7 +149,15 @@ def _growth(part: dict[str, Any]) -> Iterator[str]:
     ]
     yield from _table(
         ("", "seconds", "processor seconds", "peak memory, MB"),
-        ((what, f"{r['seconds']:.1f}", f"{r['cpu']:.1f}", f"{r['memory_mb']:,.0f}") for what, r in runs),
+        (
+            (
+                what,
+                f"{run['seconds']:.1f}",
+                f"{run['cpu']:.1f}" if run.get("workers", 1) == 1 else "",
+                f"{run['memory_mb']:,.0f}",
+            )
+            for what, run in runs
+        ),
     )
     yield ""
     yield (
