@@ -283,8 +283,9 @@ def test_a_failed_replacement_keeps_the_old_output(made_nanoaod, make_generator,
 
 
 def test_models_must_fit_together(loaded_models):
-    with pytest.raises(ModelFileError, match="two models simulate Jet"):
-        Generator([loaded_models[0], loaded_models[0]], load_output())
+    model = loaded_models[0]
+    with pytest.raises(ModelFileError, match=f"two models simulate {model.declaration.collection}"):
+        Generator([model, model], load_output())
     with pytest.raises(ModelFileError, match="name at least one model"):
         Generator([], load_output())
 
