@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def measured(reference: str, candidate: str, third: str | None) -> dict[str, Any]:
-    """Measure one report of all shipped objects.
+    """Measure one report of all shipped objects that the files have.
 
     Parameters
     ----------
@@ -43,11 +43,14 @@ def measured(reference: str, candidate: str, third: str | None) -> dict[str, Any
     """
     started = time.monotonic()
     from flashsim.analysis.validation import validate  # noqa: PLC0415  # imports count, too
+    from flashsim.analysis.validation.samples import shared_objects  # noqa: PLC0415
     from flashsim.inspection import shipped_objects  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "report.html"
-        report = validate(reference, candidate, shipped_objects(), output, third=third)
+        files = [path for path in (reference, candidate, third) if path is not None]
+        declarations = shared_objects(shipped_objects(), files)
+        report = validate(reference, candidate, declarations, output, third=third)
         size = output.stat().st_size
     return {
         "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores",

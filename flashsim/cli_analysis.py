@@ -42,10 +42,17 @@ def validate(
     """
     from flashsim.analysis.validation import load_validation
     from flashsim.analysis.validation import validate as compare
+    from flashsim.analysis.validation.samples import shared_objects
     from flashsim.inspection import shipped_objects
     from flashsim.objects import load_object
 
-    declarations = [load_object(name) for name in objects] if objects else shipped_objects()
+    if objects:
+        declarations = [load_object(name) for name in objects]
+    else:
+        shipped = shipped_objects()
+        declarations = shared_objects(shipped, [reference, candidate, *([third] if third else [])])
+        for name in (one.name for one in shipped if one not in declarations):
+            note(f"{name} are not in all files, and left out")
     with progress_bars("") as progress:
         bars: dict[str, Any] = {}
 

@@ -25,7 +25,15 @@ if TYPE_CHECKING:
     from flashsim.conditioning import Conditioning
     from flashsim.objects import ObjectDeclaration, Target
 
-__all__ = ["Columns", "Sample", "Selected", "common_columns", "number_events", "read_sample"]
+__all__ = [
+    "Columns",
+    "Sample",
+    "Selected",
+    "common_columns",
+    "number_events",
+    "read_sample",
+    "shared_objects",
+]
 
 Columns = dict[str, NDArray[Any]]
 Ints = NDArray[np.int64]
@@ -151,6 +159,30 @@ def common_columns(declaration: ObjectDeclaration, paths: Sequence[str]) -> Sele
                 msg = f"{path}: holds no events to compare"
                 raise InputFileError(msg)
     return Selected(declaration, conditioning, targets)
+
+
+def shared_objects(
+    declarations: Sequence[ObjectDeclaration], paths: Sequence[str]
+) -> list[ObjectDeclaration]:
+    """Keep the objects that all files have; all objects where that would be none, to be refused by name.
+
+    Parameters
+    ----------
+    declarations
+        Objects in question.
+    paths
+        The files. What models have simulated may lack what a full simulation has, such as electrons.
+
+    Raises
+    ------
+    InputFileError
+        If a file cannot be read.
+    """
+    kept = list(declarations)
+    for path in paths:
+        with NanoFile(path) as file:
+            kept = [o for o in kept if any(file.has(f"{o.collection}_{t.branch}") for t in o.targets)]
+    return kept or list(declarations)
 
 
 def read_sample(

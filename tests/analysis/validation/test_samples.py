@@ -5,8 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from flashsim.analysis.validation.samples import common_columns, number_events, read_sample
+from flashsim.analysis.validation.samples import (
+    common_columns,
+    number_events,
+    read_sample,
+    shared_objects,
+)
 from flashsim.errors import InputFileError
+from flashsim.inspection import shipped_objects
 from flashsim.preprocessing.preprocess import preprocess
 from flashsim.tables import SPLITS, read_table
 
@@ -96,3 +102,12 @@ def test_what_a_file_lacks_is_left_out(declaration, nanoaod_dir):
 def test_files_that_cannot_be_compared_are_refused(declaration, nanoaod_dir, name, message):
     with pytest.raises(InputFileError, match=message):
         common_columns(declaration, [str(nanoaod_dir / name)])
+
+
+def test_objects_that_all_files_have(made_process, dimuon_nanoaod):
+    """Models may simulate fewer than the reference has; where nothing is left, the error is to name what."""
+    shipped, paths = shipped_objects(), [str(made_process / "full.root"), str(dimuon_nanoaod)]
+    assert shared_objects(shipped, paths[:1]) == shipped
+    assert {one.collection for one in shared_objects(shipped, paths)} == {"Jet", "Muon"}
+    electrons = [one for one in shipped if one.collection == "Electron"]
+    assert shared_objects(electrons, paths) == electrons != []
