@@ -125,8 +125,9 @@ def generate(
     if dask is not None and workers > 1:
         msg = "give --workers or --dask, not both: a Dask cluster has workers of its own"
         raise typer.BadParameter(msg)
+    from flashsim.devices import threads_of_process
     from flashsim.generation.campaign import Order, run_campaign
-    from flashsim.generation.jobs import plan_jobs, threads_of_process
+    from flashsim.generation.jobs import plan_jobs
     from flashsim.generation.report import domain_table, domain_warnings, table
     from flashsim.generation.settings import Settings
 
@@ -263,7 +264,7 @@ def train(
 
     Example: flashsim train jets --tables tables/jets --output jets.safetensors
     """
-    from flashsim.generation.jobs import prepare_device
+    from flashsim.devices import prepare_device
     from flashsim.training.figure import draw_losses
     from flashsim.training.recipe import load_training
     from flashsim.training.tables import Tables

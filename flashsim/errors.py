@@ -14,6 +14,7 @@ __all__ = [
     "OutputFileError",
     "RecipeError",
     "TableError",
+    "reason_of",
 ]
 
 
@@ -43,3 +44,9 @@ class TableError(FlashSimError):
 
 class MissingDependencyError(FlashSimError):
     """An optional package is not installed: names the package and the extra that has it."""
+
+
+def reason_of(error: Exception) -> str:
+    """Give the first line of an error's text, with its type where it is none that a user can cause."""
+    text = (str(error).strip().splitlines() or [""])[0]
+    return text if isinstance(error, FlashSimError) else f"{type(error).__name__}: {text}"

@@ -1,4 +1,4 @@
-"""Descriptions of files as text for people."""
+"""Tables, and descriptions of files, as text for people."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["render"]
+__all__ = ["render", "text_table"]
 
 
 def render(description: Mapping[str, Any]) -> str:
@@ -31,6 +31,29 @@ def render(description: Mapping[str, Any]) -> str:
     text: str = console.file.getvalue()  # type: ignore[attr-defined]  # the StringIO of above
     lines = "\n".join(line.rstrip() for line in text.splitlines())
     return re.sub(r"\n{3,}", "\n\n", lines)
+
+
+def text_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, texts: int = 1) -> str:
+    """Lay out a table of any width in lines of text.
+
+    Parameters
+    ----------
+    head
+        Names of the columns.
+    rows
+        Entries, a row as long as the head.
+    texts
+        How many columns, from the left, are texts; the others are numbers.
+    """
+    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
+    lines = (
+        "  ".join(
+            text.ljust(width) if column < texts else text.rjust(width)
+            for column, (text, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in (head, *rows)
+    )
+    return "\n".join(lines)
 
 
 def _print_model(console: Console, d: Mapping[str, Any]) -> None:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -68,6 +73,51 @@ def made_process(tmp_path_factory) -> Path:
         write_made_nanoaod(folder / f"{name}.root", 240, detector=detector)
     write_made_nanoaod(folder / "other.root", 240, seed=2)
     return folder
+
+
+@pytest.fixture
+def start_cluster(tmp_path):
+    """Give the context that starts a Dask cluster of separate processes; gives the scheduler's address.
+
+    Its workers load the module `preload`, if there is one, and have the variables in their environment.
+    """
+
+    @contextlib.contextmanager
+    def started(workers, *, preload=None, **variables):
+        contact = tmp_path / "scheduler.json"
+        environment = os.environ | {"OMP_NUM_THREADS": "1"} | variables
+        local = ("--no-dashboard", "--scheduler-file", contact)
+        worker = ("--no-nanny", "--nthreads", 1, "--local-directory", tmp_path / "dask")
+        loaded = () if preload is None else ("--preload", preload)
+        commands = [("dask_scheduler", *local, "--port", 0, "--host", "127.0.0.1")]
+        commands += [("dask_worker", *local, *worker, *loaded)] * workers
+        processes = [
+            subprocess.Popen(
+                [sys.executable, "-W", "ignore", "-m", f"distributed.cli.{name}", *map(str, arguments)],
+                cwd=tmp_path,
+                env=environment,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            for name, *arguments in commands
+        ]
+        try:
+            yield _address(contact)
+        finally:
+            for process in reversed(processes):
+                process.kill()
+                process.wait()
+
+    return started
+
+
+def _address(contact: Path) -> str:
+    """Address of a scheduler, which writes it into a file when it is ready."""
+    for _ in range(600):
+        with contextlib.suppress(OSError, ValueError):
+            return json.loads(contact.read_text())["address"]
+        time.sleep(0.1)
+    pytest.fail("no scheduler")
 
 
 def write_made_nanoaod(path: Path, events: int, seed: int = 1, detector: int | None = None) -> None:

@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import secrets
 import threading
-from collections import deque
-from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from flashsim.errors import FlashSimError, OutputFileError
-from flashsim.generation.places import Cluster, Here, Pools
-from flashsim.generation.processes import Processes
+from flashsim.errors import OutputFileError, reason_of
 from flashsim.generation.workers import pieces_of_processes
 from flashsim.nanoaod.writing import remove_unfinished
+from flashsim.places import Cluster, Here, Pools, share_out
+from flashsim.processes import Processes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from flashsim.generation.places import Place
     from flashsim.generation.results import Summary
     from flashsim.generation.settings import Settings
+    from flashsim.places import Place
 
 __all__ = ["Order", "Outcome", "generate_file", "run_campaign"]
 
-_log = logging.getLogger(__name__)
+_PRELOAD = ("flashsim.generation.settings", "flashsim.generation.workers")
 
 
 @dataclass(frozen=True)
@@ -72,9 +69,7 @@ class Outcome:
     @property
     def reason(self) -> str:
         """Why it failed, in a line that names the file."""
-        text = (str(self.error).strip().splitlines() or [""])[0]
-        if not isinstance(self.error, FlashSimError):
-            text = f"{type(self.error).__name__}: {text}"
+        text = "" if self.error is None else reason_of(self.error)
         return text if text.startswith((self.source, str(self.output))) else f"{self.source}: {text}"
 
 
@@ -142,12 +137,12 @@ def run_campaign(
         jobs = [(_absolute(source), output.absolute()) for source, output in jobs]
         place: Place = Cluster(dask)
     elif workers > 1 and len(jobs) >= workers:
-        place = Pools(workers)
+        place = Pools(workers, preload=_PRELOAD)
     else:
         make = partial(_generate_here, progress=progress)
         if workers == 1:
             return _share_out(jobs, Here(), partial(make, settings, None, order=order), retries, report)
-        with Processes(workers) as processes:
+        with Processes(workers, preload=_PRELOAD) as processes:
             work = partial(make, settings, processes, order=order)
             return _share_out(jobs, Here(), work, retries, report)
     try:
@@ -185,35 +180,13 @@ def _share_out(
     retries: int,
     report: Callable[[Outcome], None],
 ) -> list[Outcome]:
-    """Have all jobs done, no more at a time than there is room for."""
-    waiting = deque((number, 1) for number in range(len(jobs)))
-    running: dict[Future[Summary], tuple[int, int]] = {}
+    """Have all jobs done, and tell of each when it has ended."""
     outcomes: dict[int, Outcome] = {}
-    while waiting or running:
-        while waiting and len(running) < place.room:
-            number, attempt = waiting.popleft()
-            running[place.submit(work, *jobs[number])] = (number, attempt)
-        ended, _ = wait(running, return_when=FIRST_COMPLETED)
-        for future in ended:
-            number, attempt = running.pop(future)
-            error = _error(future)
-            if error is not None and attempt <= retries and _may_pass(error):
-                _log.info("%s: failed, is tried again", jobs[number][0], exc_info=error)
-                waiting.append((number, attempt + 1))
-                continue
-            summary = future.result() if error is None else None
-            outcomes[number] = Outcome(*jobs[number], attempt, summary, error)
-            report(outcomes[number])
+    for ended in share_out(place, work, jobs, retries=retries, may_pass=_may_pass):
+        outcome = Outcome(*jobs[ended.number], ended.attempts, ended.result, ended.error)
+        outcomes[ended.number] = outcome
+        report(outcome)
     return [outcomes[number] for number in range(len(jobs))]
-
-
-def _error(future: Future[Summary]) -> Exception | None:
-    if future.cancelled():
-        return FlashSimError("was cancelled by the cluster")
-    error = future.exception()
-    if error is not None and not isinstance(error, Exception):
-        raise error
-    return error
 
 
 def _may_pass(error: Exception) -> bool:

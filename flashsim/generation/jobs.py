@@ -1,4 +1,4 @@
-"""Which input gives which output, and where the networks run."""
+"""Which input gives which output."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import torch
-
-from flashsim.errors import FlashSimError, OutputFileError
+from flashsim.errors import OutputFileError
 from flashsim.nanoaod.inputs import expand_inputs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["plan_jobs", "prepare_device", "threads_of_process"]
+__all__ = ["plan_jobs"]
 
 
 def plan_jobs(
@@ -83,40 +81,3 @@ def _check_outputs(jobs: Sequence[tuple[str, Path]], *, may_exist: bool) -> None
         if target.exists() and not may_exist:
             msg = f"{target}: exists already; name another output, or add --force or --resume"
             raise OutputFileError(msg)
-
-
-def prepare_device(device: str, threads: int | None = None) -> None:
-    """Check that torch can compute on the device, and set its threads on the CPU.
-
-    Parameters
-    ----------
-    device
-        Torch's name: ``cpu``, ``cuda``, ``cuda:1``.
-    threads
-        Threads of the networks; none leaves torch's own number.
-
-    Raises
-    ------
-    FlashSimError
-        If torch has no such device.
-    """
-    if threads is not None:
-        torch.set_num_threads(threads)
-    try:
-        torch.zeros(1, device=device).item()
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0].rstrip(".")
-        msg = f"--device {device}: torch cannot compute on it here ({reason}); use cpu"
-        raise FlashSimError(msg) from error
-
-
-def threads_of_process(threads: int | None, workers: int, dask: str | None) -> int | None:
-    """Threads of each process: those asked for, or else an equal share; none for all there are.
-
-    On a cluster it is one, as a batch slot most often has one core.
-    """
-    if threads is not None:
-        return threads
-    if dask is not None:
-        return 1
-    return None if workers == 1 else max(1, torch.get_num_threads() // workers)

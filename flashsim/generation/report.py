@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flashsim.domain import Tally
+from flashsim.rendering import text_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -64,7 +65,7 @@ def table(outcomes: Sequence[Outcome]) -> str:
     attempts = str(sum(outcome.attempts for outcome in outcomes))
     events = f"{sum(summary.events for summary in summaries):,}"
     rows.append(("total", counts, attempts, events, "", ""))
-    return _aligned((_HEAD, *rows))
+    return text_table(_HEAD, rows, texts=2)
 
 
 def domain_table(summaries: Iterable[Summary], domains: Mapping[str, Domain]) -> str:
@@ -86,7 +87,7 @@ def domain_table(summaries: Iterable[Summary], domains: Mapping[str, Domain]) ->
         if tally.outside:
             share = f"{tally.outside / tally.rows:.2e}"
             rows.append((name, "any", f"{tally.outside:,} of {tally.rows:,}", share, "", ""))
-    return _aligned((_DOMAIN_HEAD, *rows)) if rows else ""
+    return text_table(_DOMAIN_HEAD, rows, texts=2) if rows else ""
 
 
 def domain_warnings(summaries: Iterable[Summary]) -> list[str]:
@@ -105,19 +106,6 @@ def _tallied(summaries: Iterable[Summary]) -> dict[str, Tally]:
         for name, tally in summary.tallies.items():
             total[name] = total.get(name, Tally()) + tally
     return total
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> str:
-    """Lay out a table of which the first two columns are words."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = (
-        "  ".join(
-            text.ljust(width) if column < 2 else text.rjust(width)
-            for column, (text, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    )
-    return "\n".join(lines)
 
 
 def _row(outcome: Outcome) -> tuple[str, ...]:

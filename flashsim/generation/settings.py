@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from flashsim import __version__
+from flashsim.devices import prepare_device
 from flashsim.errors import FlashSimError
 from flashsim.generation.generate import DEFAULT_CHUNK, Generator
-from flashsim.generation.jobs import prepare_device
 from flashsim.generation.recipe import load_output
 from flashsim.modelfile import ObjectModel
 from flashsim.models import model_files

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from flashsim.generation.generate import Generator
     from flashsim.generation.plan import OutputPlan
-    from flashsim.generation.processes import Processes
     from flashsim.generation.results import Piece
     from flashsim.generation.settings import Settings
+    from flashsim.processes import Processes
 
 __all__ = ["pieces_of_processes"]
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +10,6 @@ import torch
 from flashsim.errors import FlashSimError, InputFileError
 from flashsim.generation import campaign
 from flashsim.generation.campaign import Order, run_campaign
-from flashsim.generation.processes import Processes
 from flashsim.generation.report import table
 from flashsim.generation.settings import Settings
 
@@ -55,25 +51,6 @@ def assert_all_there(jobs, content, generated_alone):
     assert sorted(folder.iterdir()) == sorted(output for _, output in jobs)
     for _, output in jobs:
         assert content(output) == generated_alone
-
-
-def kill_once(flag):
-    """Kill the process that calls it, if nobody has called it before."""
-    try:
-        flag.touch(exist_ok=False)
-    except FileExistsError:
-        return
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def sleep_with_a_part(folder):
-    """As a writer does: have something unfinished, and take it away on the way out."""
-    part = folder / "x.root.part"
-    part.touch()
-    try:
-        time.sleep(60)
-    finally:
-        part.unlink()
 
 
 @pytest.mark.parametrize("workers", [2, 3])
@@ -156,29 +133,6 @@ def test_errors_that_nobody_expects_have_their_type_in_the_reason(jobs, settings
     (outcome,) = run(jobs[:1], settings)
     assert outcome.reason == f"{jobs[0][0]}: ZeroDivisionError: division by zero"
     assert outcome.attempts == 2
-
-
-def test_a_pool_survives_the_death_of_a_process(tmp_path):
-    with Processes(1) as processes:
-        with pytest.raises(Exception, match="terminated abruptly"):
-            processes.submit(kill_once, tmp_path / "flag").result()
-        assert processes.submit(kill_once, tmp_path / "flag").result() is None
-
-
-def test_processes_end_at_once_and_clean_up(tmp_path):
-    started = time.monotonic()
-
-    def work():
-        with Processes(1) as processes:
-            processes.submit(sleep_with_a_part, tmp_path)
-            while not list(tmp_path.iterdir()):
-                time.sleep(0.05)
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        work()
-    assert list(tmp_path.iterdir()) == []
-    assert time.monotonic() - started < 50
 
 
 def test_a_wrong_version_is_refused(settings):

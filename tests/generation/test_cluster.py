@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -39,72 +36,14 @@ if NanoWriter.extend.__name__ != "slow":  # Dask loads this twice
 """Preloaded by the workers: writing takes long enough to be killed in the middle of, and is on record."""
 
 
-def command(name, *arguments):
-    return [sys.executable, "-W", "ignore", "-m", "distributed.cli." + name, *map(str, arguments)]
-
-
 @pytest.fixture
-def cluster(tmp_path):
+def cluster(start_cluster, tmp_path):
     """Give the address of a scheduler with worker processes, and a folder that tells who wrote what."""
     marks, preload = tmp_path / "marks", tmp_path / "slow_writer.py"
     marks.mkdir()
     preload.write_text(SLOW_WRITER, encoding="utf-8")
-    contact = tmp_path / "scheduler.json"
-    environment = os.environ | {"FLASHSIM_TEST_MARKS": str(marks), "OMP_NUM_THREADS": "1"}
-    started = [
-        subprocess.Popen(
-            command(
-                "dask_scheduler",
-                "--scheduler-file",
-                contact,
-                "--no-dashboard",
-                "--port",
-                0,
-                "--host",
-                "127.0.0.1",
-            ),
-            cwd=tmp_path,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-    ]
-    for _ in range(PROCESSES):
-        started.append(
-            subprocess.Popen(
-                command(
-                    "dask_worker",
-                    "--scheduler-file",
-                    contact,
-                    "--no-nanny",
-                    "--no-dashboard",
-                    "--nthreads",
-                    1,
-                    "--preload",
-                    preload,
-                    "--local-directory",
-                    tmp_path / "dask",
-                ),
-                cwd=tmp_path,
-                env=environment,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
-        )
-    try:
-        yield contact, marks
-    finally:
-        for process in reversed(started):
-            process.kill()
-            process.wait()
-
-
-def address_of(contact):
-    for _ in range(600):
-        with contextlib.suppress(OSError, ValueError):
-            return json.loads(contact.read_text())["address"]
-        time.sleep(0.1)
-    pytest.fail("no scheduler")
-    return None
+    with start_cluster(PROCESSES, preload=preload, FLASHSIM_TEST_MARKS=str(marks)) as address:
+        yield address, marks
 
 
 def kill_in_the_middle(marks, killed):
@@ -135,9 +74,9 @@ def jobs(made_nanoaod, tmp_path):
 def test_a_killed_worker_loses_nothing_and_doubles_nothing(
     cluster, jobs, made_models, generated_alone, content
 ):
-    contact, marks = cluster
+    address, marks = cluster
     settings = Settings(models=(str(made_models),), threads=1, chunk=60)
-    address, killed = address_of(contact), []
+    killed = []
     killer = threading.Thread(target=kill_in_the_middle, args=(marks, killed))
     killer.start()
     outcomes = run_campaign(jobs, settings, order=Order(), dask=address, report=lambda _: None)
@@ -157,7 +96,7 @@ def test_a_killed_worker_loses_nothing_and_doubles_nothing(
 
 
 def test_there_must_be_a_scheduler(monkeypatch):
-    monkeypatch.setattr("flashsim.generation.places._SECONDS_TO_CONNECT", 0.5)
+    monkeypatch.setattr("flashsim.places._SECONDS_TO_CONNECT", 0.5)
     with pytest.raises(FlashSimError, match=r"--dask tcp://127\.0\.0\.1:1: there is no Dask scheduler"):
         run_campaign([], Settings(), order=Order(), dask="tcp://127.0.0.1:1", report=lambda _: None)
 

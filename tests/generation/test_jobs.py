@@ -3,10 +3,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import torch
 
-from flashsim.errors import FlashSimError, InputFileError, OutputFileError
-from flashsim.generation.jobs import plan_jobs, prepare_device, threads_of_process
+from flashsim.errors import InputFileError, OutputFileError
+from flashsim.generation.jobs import plan_jobs
 
 
 @pytest.fixture
@@ -67,28 +66,3 @@ def test_existing_outputs_are_seen_before_any_work(inputs):
 def test_missing_input(inputs):
     with pytest.raises(InputFileError, match=r"c\.root: there is no such file"):
         plan_jobs(["c.root"], None)
-
-
-@pytest.mark.parametrize("device", ["abacus", "meta", "cuda:99"])
-def test_unknown_device(device):
-    with pytest.raises(
-        FlashSimError, match=rf"--device {device}: torch cannot compute on it here \(.*\); use cpu"
-    ):
-        prepare_device(device)
-
-
-def test_threads():
-    before = torch.get_num_threads()
-    try:
-        prepare_device("cpu", 1)
-        assert torch.get_num_threads() == 1
-    finally:
-        torch.set_num_threads(before)
-
-
-@pytest.mark.parametrize(
-    ("threads", "workers", "dask", "expected"),
-    [(None, 1, None, None), (3, 2, None, 3), (None, 64, None, 1), (None, 1, "tcp://x:1", 1)],
-)
-def test_threads_are_shared_out(threads, workers, dask, expected):
-    assert threads_of_process(threads, workers, dask) == expected

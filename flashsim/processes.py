@@ -1,4 +1,4 @@
-"""Processes of this machine that simulate, and how they end."""
+"""Processes of this machine that simulate or train, and how they end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from concurrent.futures import Future
 
 __all__ = ["Processes"]
@@ -34,10 +34,12 @@ class Processes:
     ----------
     number
         How many.
+    preload
+        Modules that they have imported when they start. The first pool of a program decides for all.
     """
 
-    def __init__(self, number: int) -> None:
-        self.number = number
+    def __init__(self, number: int, *, preload: Sequence[str] = ()) -> None:
+        self.number, self._preload = number, list(preload)
         self._pool = self._start()
         self._children: set[Any] = set()
 
@@ -45,7 +47,7 @@ class Processes:
         # Workers are forked from a process that has imported everything and done nothing: a fork of this one
         # would share libraries in the middle of use, and fresh ones would all import for seconds.
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["flashsim.generation.settings", "flashsim.generation.workers"])
+        context.set_forkserver_preload(self._preload)
         return ProcessPoolExecutor(self.number, mp_context=context, initializer=_begin)
 
     def __enter__(self) -> Self:
