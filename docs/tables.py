@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from flashsim.analysis.validation.recipe import ValidationRecipe
 from flashsim.gencollections import GenView
 from flashsim.generation.recipe import OutputRecipe, load_output
+from flashsim.grid.recipe import GridRecipe
 from flashsim.inspection import shipped_objects
 from flashsim.modelfile import ObjectModel
 from flashsim.objects import ObjectDeclaration, Target, load_object
@@ -240,11 +241,16 @@ def _kind(entry: dict[str, Any]) -> str:
     if kind == "array":
         pair = entry.get("prefixItems", [{}])[0].get("type")
         pairs = {"number": "pair of numbers", "string": "pair of texts"}
-        return pairs[pair] if pair else f"list of {_kind(entry['items'])}"
+        return pairs[pair] if pair else f"list of {_inner(entry['items'])}"
     if kind == "object":
-        return f"mapping of names to {_kind(entry['additionalProperties'])}"
+        return f"mapping of names to {_inner(entry['additionalProperties'])}"
     limits = [f"{sign} {number(entry[key])}" for key, sign in BOUNDS.items() if key in entry]
     return " ".join((NAMES.get(str(kind), str(kind)), ", ".join(limits))).strip()
+
+
+def _inner(entry: Any) -> str:
+    """Say what stands in a list or a mapping, which may be anything."""
+    return _kind(entry) if isinstance(entry, dict) and entry else "anything"
 
 
 def _blocks() -> dict[str, Callable[[], str]]:
@@ -253,6 +259,7 @@ def _blocks() -> dict[str, Callable[[], str]]:
         "declaration keys": partial(fields, ObjectDeclaration),
         "training keys": partial(fields, TrainingRecipe),
         "training values": training_values,
+        "grid keys": partial(fields, GridRecipe),
         "output keys": partial(fields, OutputRecipe),
         "copied branches": copied,
         "cross references": links,

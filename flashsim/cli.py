@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from flashsim import cli_analysis, cli_monitor, cli_reference, cli_refinement
+from flashsim import cli_analysis, cli_grid, cli_monitor, cli_reference, cli_refinement
 from flashsim.console import Force, Seed, note, progress_bars, run, warn
 from flashsim.errors import FlashSimError
 
@@ -316,5 +316,6 @@ def inspect(
 
 
 app.add_typer(cli_refinement.app, name="refine")
-for command in (*cli_reference.COMMANDS, *cli_analysis.COMMANDS, *cli_monitor.COMMANDS):
+COMMANDS = (*cli_grid.COMMANDS, *cli_monitor.COMMANDS, *cli_reference.COMMANDS, *cli_analysis.COMMANDS)
+for command in COMMANDS:
     app.command()(command)

@@ -36,7 +36,7 @@ def conda_bounds(lines):
 def test_environment_is_in_step_with_the_project(root, project):
     environment = yaml.safe_load((root / "environment.yml").read_text(encoding="utf-8"))
     extras = project["optional-dependencies"]
-    names = ("analysis", "benchmarks", "dask", "reference", "test")
+    names = ("analysis", "benchmarks", "dask", "reference", "search", "test")
     groups = (project["dependencies"], *(extras[name] for name in names))
     expected = pip_bounds([line for lines in groups for line in lines])
     expected = {CONDA_NAMES.get(name, name): bounds for name, bounds in expected.items()}

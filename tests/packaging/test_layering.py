@@ -9,9 +9,22 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "flashsim"
 CORE_FOLDERS = {"flows", "models", "nanoaod"}
 STAGES = {p.name for p in PACKAGE.iterdir() if (p / "__init__.py").is_file()} - CORE_FOLDERS
-ALLOWED = {("generation", "preprocessing"), ("analysis", "preprocessing")}
-"""Stages that may import a stage: all must share the code of conditioning and matching with training."""
-ABOVE_STAGES = {"cli", "cli_analysis", "cli_monitor", "cli_reference", "cli_refinement", "inspection"}
+ALLOWED = {
+    ("generation", "preprocessing"),
+    ("analysis", "preprocessing"),
+    ("grid", "training"),
+    ("grid", "refinement"),
+}
+"""Stages that may import a stage: for the code of conditioning, and for grids of trainings."""
+ABOVE_STAGES = {
+    "cli",
+    "cli_analysis",
+    "cli_grid",
+    "cli_monitor",
+    "cli_reference",
+    "cli_refinement",
+    "inspection",
+}
 """The command line, and what tells which stage can use a file."""
 MODULES = sorted(p for p in PACKAGE.rglob("*.py"))
 MOST_LINES = 400

@@ -7,6 +7,7 @@ import pytest
 from flashsim.analysis.validation import load_validation
 from flashsim.gencollections import GenView
 from flashsim.generation.recipe import load_output
+from flashsim.grid.recipe import load_grid
 from flashsim.objects import load_object
 from flashsim.recipes import STAGES, load_recipe, recipe_folder
 from flashsim.reference.detector.recipe import load_detector
@@ -21,7 +22,8 @@ def shipped(stage):
 
 
 REFINERS = [name for name in shipped("training") if name.startswith("refine_")]
-TRAININGS = [name for name in shipped("training") if name not in REFINERS]
+GRIDS = [name for name in shipped("training") if name.startswith("grid_")]
+TRAININGS = [name for name in shipped("training") if name not in {*REFINERS, *GRIDS}]
 OBJECTS = [name for name in shipped("preprocessing") if name not in GEN_VIEWS]
 
 
@@ -48,6 +50,13 @@ def test_refinement_recipes_are_valid(name):
     recipe = load_refiner(name)
     assert f"refine_{recipe.object}.yaml" == name
     assert load_gen_view(recipe).collections.keys() == {recipe.gen}
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_grids_are_valid(name):
+    grid = load_grid(name)
+    assert len(grid.points()) > 1
+    assert f"{grid.recipe.base}.yaml" in {*REFINERS, *TRAININGS}
 
 
 @pytest.mark.parametrize("name", shipped("generation"))
