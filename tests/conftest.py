@@ -11,6 +11,11 @@ import time
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# Kernels are compiled at their first call, and machines are shared: how long an example takes says nothing.
+settings.register_profile("flashsim", settings(), deadline=None)
+settings.load_profile("flashsim")
 
 
 @pytest.fixture(scope="session")

@@ -108,13 +108,23 @@ def thinned(
     result = np.zeros(len(number), dtype=np.int64)
     for i in range(len(number)):
         lost = max(1.0 - share[i], 1e-12)
-        odds = share[i] / lost
-        probability = lost ** number[i]
-        total = probability
-        count = 0
-        while total < uniform[i] and count < number[i]:
-            count += 1
-            probability *= odds * (number[i] - count + 1) / count
-            total += probability
-        result[i] = count
+        if lost ** number[i] > 1e-280:
+            result[i] = _binomial_quantile(number[i], share[i] / lost, lost ** number[i], uniform[i])
+        else:
+            # That all are lost is less probable than floats can tell: count what is lost instead.
+            kept = share[i] ** number[i]
+            result[i] = number[i] - _binomial_quantile(number[i], lost / share[i], kept, 1.0 - uniform[i])
     return result
+
+
+@numba.njit(cache=True)
+def _binomial_quantile(number: int, odds: float, none: float, uniform: float) -> int:
+    """Smallest count whose cumulative probability reaches `uniform`; `none` is that of a count of zero."""
+    probability = none
+    total = probability
+    count = 0
+    while total < uniform and count < number:
+        count += 1
+        probability *= odds * (number - count + 1) / count
+        total += probability
+    return count

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -24,6 +24,8 @@ def test_counts_are_poisson_quantiles(mean, uniform):
     assert count == 0 or stats.poisson.cdf(count - 1, mean) < uniform + 1e-9
 
 
+@example(number=154, share=0.9921875, uniform=0.5)
+@example(number=200, share=1.0, uniform=0.5)
 @given(number=st.integers(0, 200), share=st.floats(0.0, 1.0), uniform=st.floats(1e-9, 1.0 - 1e-9))
 def test_thinned_are_binomial_quantiles(number, share, uniform):
     left = thinned(np.array([number]), np.array([share]), np.array([uniform]))[0]
