@@ -18,7 +18,7 @@ from flashsim.refinement.recipe import load_refiner
 QUICK = {
     "min_rows": 4,
     "network": {"width": 8, "blocks": 1},
-    "schedule": {"epochs": 2, "batch": 32, "min_steps": 2},
+    "schedule": {"epochs": 2, "batch": 512, "min_steps": 2},
     "pairs": {"distance": 0.4, "isolation": 0.3},
     "validation_batch": 32,
 }

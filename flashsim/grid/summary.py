@@ -163,7 +163,7 @@ def losses_of(run: Run) -> dict[str, float]:
             continue
         row = curves.epochs.index(best[1])
         found |= {f"{prefix}best_epoch": best[1], f"{prefix}epochs": curves.epochs[-1]}
-        found |= {f"{prefix}{name}": column[row] for name, column in curves.losses.items()}
+        found |= {f"{prefix}{name}": curves.losses[name][row] for name in sorted(curves.losses)}
     return found | run.final
 
 

@@ -24,7 +24,7 @@ from flashsim.refinement.recipe import load_refiner
 QUICK_REFINER = {
     "min_rows": 4,
     "network": {"width": 8, "blocks": 1},
-    "schedule": {"epochs": 2, "batch": 32, "min_steps": 2},
+    "schedule": {"epochs": 2, "batch": 512, "min_steps": 2},
     "pairs": {"distance": 0.4, "isolation": 0.3},
     "validation_batch": 32,
 }
@@ -156,6 +156,6 @@ def killing(events):
 @pytest.fixture
 def long(grid_run, write_grid):
     """Give the function that makes a grid of trainings that can be killed in the middle."""
-    fixed = {"schedule.epochs": LONG, "schedule.patience": LONG, "schedule.batch": 512}
+    fixed = {"schedule.epochs": LONG, "schedule.patience": LONG}
     path = write_grid({"seed": [1, 2, 3]}, fixed=fixed)
     return lambda **options: grid_run(path, **options)

@@ -13,7 +13,7 @@ from flashsim.errors import FlashSimError, OutputFileError, TableError
 from flashsim.grid.folder import held
 from flashsim.grid.point import Job, train_point
 from flashsim.grid.recipe import load_grid
-from flashsim.grid.run import GridRun, Resources
+from flashsim.grid.run import GridRun
 from flashsim.grid.summary import losses_of, summarise
 from flashsim.runlog import LOST_AFTER
 from flashsim.runs import read_run
@@ -170,7 +170,7 @@ def test_resources_change_no_model(trained, grid_run, write_grid, train_grid):
     assert all(same(run, trained, number) for number in (0, 1))
 
 
-def test_a_grid_has_a_place(write_grid, grid_run):
-    run = grid_run(write_grid({"seed": [1]}))
-    assert run.resources == Resources(device="cpu")
-    assert load_grid(str(write_grid({"seed": [1]}))).objective == "validation"
+def test_the_best_has_the_smallest_validation_loss_by_default(write_grid):
+    path = write_grid({"seed": [1]})
+    assert load_grid(str(path)).objective == "validation"
+    assert load_grid(str(write_grid({"seed": [1]}, kind="object"))).objective == "flow.validation"
