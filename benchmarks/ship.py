@@ -20,6 +20,7 @@ from benchmarks.cards import write_cards
 from benchmarks.events.__main__ import main as judge_events
 from benchmarks.fidelity.__main__ import main as judge
 from benchmarks.samples import full_files, load_samples, make_samples
+from flashsim.inspection import shipped_objects
 from flashsim.objects import Split, load_object
 from flashsim.preprocessing.preprocess import preprocess
 from flashsim.recipes import recipe_folder
@@ -56,8 +57,8 @@ class Times:
 
 def objects() -> list[str]:
     """Shipped objects: those that have a training recipe of their name."""
-    names = (path.stem for path in recipe_folder("training").glob("*.yaml"))
-    return sorted(name for name in names if load_training(name).object == name)
+    recipes = {path.stem for path in recipe_folder("training").glob("*.yaml")}
+    return sorted({declaration.name for declaration in shipped_objects()} & recipes)
 
 
 def make_tables(name: str, files: list[str], folder: Path) -> Tables:
