@@ -21,6 +21,11 @@ __all__ = ["card", "write_cards"]
 
 ROOT = Path(__file__).resolve().parent.parent
 CARD = Template((ROOT / "benchmarks" / "model_card.md.txt").read_text(encoding="utf-8"))
+OBJECTS = (
+    "the `{collection}` collection from `{gen}`: efficiency, properties, and objects without a gen match"
+)
+WHOLE = "what belongs to whole events, given their simulated objects: branches with one value an event"
+NOT_MEASURED: dict[str, Any] = {"events": 0, "goals": [], "date": "not measured", "machine": ""}
 
 
 def card(path: Path, judged: dict[str, Any], events: dict[str, Any] | None = None) -> str:
@@ -37,7 +42,10 @@ def card(path: Path, judged: dict[str, Any], events: dict[str, Any] | None = Non
     """
     model = ObjectModel.load(path)
     made, declaration = model.provenance, model.declaration
-    found = judged["objects"][declaration.name]
+    # Whole events are not in the fidelity benchmark, but in that of events.
+    is_event = declaration.per == "event"
+    judged = (events or NOT_MEASURED) if is_event else judged
+    found = judged if is_event else judged["objects"][declaration.name]
     losses = [
         f"| {network} | {loss['train']:.3f} | {loss['validation']:.3f} "
         f"| {loss['best_epoch'] + 1} of {loss['epochs']} |"
@@ -46,8 +54,7 @@ def card(path: Path, judged: dict[str, Any], events: dict[str, Any] | None = Non
     goals = [f"| {goal['goal']} | {goal['found']} | {_verdict(goal['passed'])} |" for goal in found["goals"]]
     return CARD.substitute(
         name=declaration.name,
-        collection=declaration.collection,
-        gen=declaration.gen,
+        what=WHOLE if is_event else OBJECTS.format(collection=declaration.collection, gen=declaration.gen),
         files=", ".join(f"`{name}`" for name in made["files"]),
         processes=", ".join(sorted({name.partition("/")[0] for name in made["files"]})),
         version=model.nanoaod_version,
@@ -60,19 +67,21 @@ def card(path: Path, judged: dict[str, Any], events: dict[str, Any] | None = Non
         seconds=f"{made['wall_time_s']:.0f}",
         machine=made["machine"],
         losses="\n".join(losses),
-        objects=f"{found['gen_objects']:,}",
+        objects=f"{found['events']:,} events" if is_event else f"{found['gen_objects']:,} gen objects",
+        benchmark="benchmarks.events" if is_event else "benchmarks.fidelity",
+        page="docs/events.md" if is_event else "docs/fidelity.md",
         judged=judged["date"],
         judge_machine=judged["machine"],
         goals="\n".join(goals),
         efficiency=_efficiency(declaration.name, events),
-        targets=", ".join(f"`{declaration.collection}_{t.branch}`" for t in declaration.targets),
+        targets=", ".join(f"`{declaration.branch(t.branch)}`" for t in declaration.targets),
     )
 
 
 def _efficiency(name: str, events: dict[str, Any] | None) -> str:
     """Show the reliability of the efficiency, that is predicted against observed shares."""
     if events is None or name not in events["objects"]:
-        return "Not measured."
+        return "Not measured, or there is none."
     intro = (
         "Probabilities that the network gives to held-out gen objects, and how many of them two draws of\n"
         f"the reference simulation have ({events['date']}, {events['machine']}; from\n"

@@ -49,7 +49,7 @@ def measured(reference: str, candidate: str, third: str | None) -> dict[str, Any
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "report.html"
         files = [path for path in (reference, candidate, third) if path is not None]
-        declarations = shared_objects(shipped_objects(), files)
+        declarations = shared_objects(shipped_objects("object"), files)
         report = validate(reference, candidate, declarations, output, third=third)
         size = output.stat().st_size
     return {

@@ -118,7 +118,7 @@ def targets(declaration: ObjectDeclaration) -> str:
     """Show what is simulated."""
     rows = (
         (
-            f"`{declaration.collection}_{target.branch}`",
+            f"`{declaration.branch(target.branch)}`",
             target.relation.replace("none", ""),
             allowed(target),
             versions(target),
@@ -132,10 +132,27 @@ def targets(declaration: ObjectDeclaration) -> str:
 def derived(declaration: ObjectDeclaration) -> str:
     """Show what follows from the targets and the gen object."""
     rows = (
-        (f"`{declaration.collection}_{d.branch}`", settings(d, {"branch", "description"}), d.description)
+        (f"`{declaration.branch(d.branch)}`", settings(d, {"branch", "description"}), d.description)
         for d in declaration.derived
     )
     return table(("branch", "how", "meaning"), rows)
+
+
+def balances(declaration: ObjectDeclaration) -> str:
+    """Show the momenta that balance what is reconstructed."""
+    rows = (
+        (
+            ", ".join(f"`{branch}`" for branch in balance.branches),
+            ", ".join(f"`{branch}`" for branch in balance.gen_branches),
+            "; ".join(f"`{m.reco}` of `{m.gen}`{_where(m.where)}" for m in balance.minus),
+        )
+        for balance in declaration.balances
+    )
+    return table(("branches", "from", "without what is measured wrong of"), rows)
+
+
+def _where(values: dict[str, float]) -> str:
+    return "".join(f", where {field} is {number(value)}" for field, value in values.items())
 
 
 def gen_view() -> str:
@@ -273,7 +290,8 @@ def _blocks() -> dict[str, Callable[[], str]]:
             f"{name} conditioning": partial(conditioning, declaration.conditioning),
             f"{name} targets": partial(targets, declaration),
             f"{name} derived": partial(derived, declaration),
-            f"{name} fakes": partial(conditioning, declaration.fakes.conditioning),
+            f"{name} fakes": partial(conditioning, declaration.fake_conditioning),
+            f"{name} balances": partial(balances, declaration),
         }
     return blocks
 

@@ -49,7 +49,7 @@ def validate(
     if objects:
         declarations = [load_object(name) for name in objects]
     else:
-        shipped = shipped_objects()
+        shipped = shipped_objects("object")
         declarations = shared_objects(shipped, [reference, candidate, *([third] if third else [])])
         for name in (one.name for one in shipped if one not in declarations):
             note(f"{name} are not in all files, and left out")

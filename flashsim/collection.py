@@ -74,6 +74,12 @@ class Collection:
         kept_before = np.concatenate(([0], np.cumsum(keep)))
         return Collection(kept_before[self.offsets], {k: v[keep] for k, v in self.columns.items()})
 
+    def every(self, step: int, first: int) -> Collection:
+        """Objects of every `step`-th event, from the event number `first` on."""
+        kept = np.arange(self.events) % step == first
+        objects = self.select(np.repeat(kept, self.counts))
+        return Collection.of_counts(self.counts[kept], objects.columns)
+
     def take(self, rows: NDArray[np.int64]) -> Collection:
         """Objects in another order inside their events; `rows`, of shape (N,), is a permutation."""
         return Collection(self.offsets, {k: v[rows] for k, v in self.columns.items()})

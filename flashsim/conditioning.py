@@ -19,6 +19,7 @@ __all__ = [
     "Conditioning",
     "EventValue",
     "GenField",
+    "Number",
     "TurnOn",
 ]
 
@@ -149,7 +150,19 @@ class Activity(_Conditioning):
         return {self.name: "log1p"}
 
 
+class Number(_Conditioning):
+    """Number of objects of a collection in the event."""
+
+    kind: Literal["number"]
+    of: str = Field(description="collection that is counted")
+    min_pt: float = Field(default=0.0, ge=0, description="smallest pT in GeV")
+
+    def columns(self) -> dict[str, Scale]:
+        """Names of the columns with their scales."""
+        return {self.name: "linear"}
+
+
 Conditioning = Annotated[
-    GenField | TurnOn | Angle | Categories | Bits | EventValue | Closest | Activity,
+    GenField | TurnOn | Angle | Categories | Bits | EventValue | Closest | Activity | Number,
     Field(discriminator="kind"),
 ]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from flashsim.conditioning import Activity, Categories, EventValue, GenField
+from flashsim.conditioning import Activity, Categories, EventValue, GenField, Number
 from flashsim.transforms import Standard
 
 if TYPE_CHECKING:
@@ -225,7 +225,9 @@ def _pairs(conditioning: Sequence[Conditioning]) -> list[tuple[str, str]]:
     """Pairs of columns whose density is kept: of all that vary smoothly, and of gen fields with labels."""
     smooth: dict[str, str] = {}
     for entry in conditioning:
-        if isinstance(entry, GenField | EventValue) or (isinstance(entry, Activity) and entry.outer is None):
+        if isinstance(entry, GenField | EventValue | Number) or (
+            isinstance(entry, Activity) and entry.outer is None
+        ):
             # One column of each source: eta and its magnitude say the same.
             source = entry.field if isinstance(entry, GenField) else entry.name
             smooth.setdefault(source, entry.name)

@@ -50,10 +50,14 @@ class Cleaning(Recipe):
 
 
 class GenCollection(Recipe):
-    """A selection of gen-level objects of an event."""
+    """A selection of gen-level objects of an event, or the event itself as one object."""
 
-    branch: Literal["GenJet", "GenPart"] = Field(description="NanoAOD collection that it is taken from")
-    fields: list[str] = Field(description="branches of the collection; pt, eta and phi among them")
+    branch: Literal["GenJet", "GenPart", "Event"] = Field(
+        description="NanoAOD collection that it is taken from; Event: branches with one value an event"
+    )
+    fields: list[str] = Field(
+        description="branches of the collection, pt, eta and phi among them; of Event, whole names"
+    )
     abs_pdg_id: list[int] = Field(default=[], description="absolute PDG numbers to keep; empty: all")
     all_flags: list[FlagName] = Field(default=[], description="status flags that must all be set")
     any_flags: list[FlagName] = Field(default=[], description="status flags of which one must be set")
@@ -66,7 +70,11 @@ class GenCollection(Recipe):
         if self.branch != "GenPart" and particle_cuts:
             msg = "abs_pdg_id, all_flags and any_flags select GenPart, not GenJet"
             raise ValueError(msg)
-        if missing := {"pt", "eta", "phi"} - set(self.fields):
+        if self.branch == "Event":
+            if self.min_pt or self.clean is not None:
+                msg = "min_pt and clean select objects, not events"
+                raise ValueError(msg)
+        elif missing := {"pt", "eta", "phi"} - set(self.fields):
             msg = f"fields lacks {sorted(missing)}"
             raise ValueError(msg)
         return self

@@ -31,7 +31,11 @@ _COMPUTED: dict[str, tuple[str, ...]] = {
 
 def gen_view_branches(view: GenView) -> list[str]:
     """Names of the NanoAOD branches that a gen view reads, sorted."""
-    return sorted({f"{c.branch}_{field}" for c in view.collections.values() for field in _fields_read(c)})
+    return sorted({_branch(c, field) for c in view.collections.values() for field in _fields_read(c)})
+
+
+def _branch(collection: GenCollection, field: str) -> str:
+    return field if collection.branch == "Event" else f"{collection.branch}_{field}"
 
 
 def _fields_read(collection: GenCollection) -> set[str]:
@@ -73,6 +77,8 @@ def _in_order_of_cleaning(view: GenView) -> list[str]:
 def _build(
     declared: GenCollection, arrays: Mapping[str, ak.Array], built: Mapping[str, Collection]
 ) -> Collection:
+    if declared.branch == "Event":
+        return _build_event(declared, arrays)
     raw: dict[str, NDArray[Any]] = {}
     for field in sorted(_fields_read(declared)):
         offsets, values = flat_column(arrays[f"{declared.branch}_{field}"])
@@ -84,6 +90,15 @@ def _build(
     }
     columns = {field: computed[field]() if field in computed else raw[field] for field in declared.fields}
     return Collection(offsets, columns).select(_selected(declared, offsets, raw, built))
+
+
+def _build_event(declared: GenCollection, arrays: Mapping[str, ak.Array]) -> Collection:
+    """One object an event."""
+    events = len(arrays["event"])
+    values = {field: np.asarray(arrays[field]) for field in declared.fields if field != "index"}
+    columns = {f: v.astype(np.float64 if v.dtype.kind == "f" else np.int64) for f, v in values.items()}
+    index = np.zeros(events, dtype=np.int64)
+    return Collection.of_counts(np.ones(events, dtype=np.int64), columns | {"index": index})
 
 
 def _selected(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import uproot
 from pydantic import ValidationError
@@ -25,7 +25,7 @@ from flashsim.nanoaod.reading import NanoFile
 from flashsim.nanoaod.schema import detect_version
 from flashsim.noise import EVENT_IDS
 from flashsim.objects import ObjectDeclaration, load_object
-from flashsim.preprocessing.preprocess import gen_branches
+from flashsim.preprocessing.preprocess import gen_branches, needed_branches
 from flashsim.recipes import read_yaml, recipe_folder
 from flashsim.rendering import render
 
@@ -39,8 +39,8 @@ _OPEN = 1e9
 """Ranges that end here or later have no upper end; recipes cannot write infinity in JSON."""
 
 
-def shipped_objects() -> list[ObjectDeclaration]:
-    """Load the declarations of all shipped objects, by the names of their files.
+def shipped_objects(per: Literal["object", "event"] | None = None) -> list[ObjectDeclaration]:
+    """Load the declarations of what is shipped, or of that per object or event, by the names of their files.
 
     Raises
     ------
@@ -49,7 +49,8 @@ def shipped_objects() -> list[ObjectDeclaration]:
     """
     paths = sorted(recipe_folder("preprocessing").glob("*.yaml"))
     # Beside the objects stand recipes that objects share; those simulate nothing.
-    return [load_object(path.name) for path in paths if "targets" in read_yaml(path)]
+    declared = [load_object(path.name) for path in paths if "targets" in read_yaml(path)]
+    return [declaration for declaration in declared if per in {None, declaration.per}]
 
 
 def describe(file: str) -> dict[str, Any]:
@@ -110,13 +111,13 @@ def _describe_model(path: Path) -> dict[str, Any]:
         "nanoaod_version": model.nanoaod_version,
         "targets": [_describe_target(declaration, target) for target in declaration.targets],
         "derived": [
-            {"branch": f"{declaration.collection}_{derived.branch}", "description": derived.description}
+            {"branch": declaration.branch(derived.branch), "description": derived.description}
             for derived in declaration.derived
         ],
         "conditioning": [_describe_conditioning(entry) for entry in declaration.conditioning],
-        "fake_conditioning": [_describe_conditioning(entry) for entry in declaration.fakes.conditioning],
+        "fake_conditioning": [_describe_conditioning(entry) for entry in declaration.fake_conditioning],
         "domain": _describe_domain(model.domain),
-        "fake_domain": _describe_domain(model.fakes.domain),
+        "fake_domain": None if model.fakes is None else _describe_domain(model.fakes.domain),
         "needs": sorted({*EVENT_IDS, *gen_branches(declaration)}),
         "networks": parameters,
         "parameters": sum(parameters.values()),
@@ -127,7 +128,7 @@ def _describe_model(path: Path) -> dict[str, Any]:
 def _describe_target(declaration: ObjectDeclaration, target: Target) -> dict[str, Any]:
     relation = target.relation if target.reference is None else f"{target.relation} to gen {target.reference}"
     return {
-        "branch": f"{declaration.collection}_{target.branch}",
+        "branch": declaration.branch(target.branch),
         "relation": relation,
         "allowed": _allowed(target),
         "since": target.since,
@@ -205,15 +206,16 @@ def _provenance(path: str) -> dict[str, Any] | None:
 
 def _describe_use(file: NanoFile, declaration: ObjectDeclaration) -> dict[str, Any]:
     """Tell what an object can be used for with this file."""
-    prefix = f"{declaration.collection}_"
     targets = [t for t in declaration.targets if t.exists_in(detect_version(file.branches))]
     gen = _missing(file, [*EVENT_IDS, *gen_branches(declaration)])
-    reco = _missing(file, [f"{prefix}{field}" for field in ("pt", "eta", "phi", declaration.match)])
+    both = _missing(file, needed_branches(declaration))
     return {
         "collection": declaration.collection,
         "generate": {"possible": not gen, "missing": gen},
-        "preprocess": {"possible": not gen and not reco, "missing": [*gen, *reco]},
-        "missing_targets": _missing(file, [f"{prefix}{target.branch}" for target in targets]),
+        "preprocess": {"possible": not both, "missing": both},
+        "missing_targets": _missing(
+            file, [name for target in targets for name in declaration.sources(target)]
+        ),
     }
 
 

@@ -66,6 +66,15 @@ class FakeModel:
     flow: ConditionalMAF | None
     domain: Domain | None = None
 
+    def header(self) -> dict[str, Any]:
+        """Entries of the model file's header."""
+        targets = None if self.targets is None else [t.to_json() for t in self.targets.transforms]
+        return {
+            "fake_conditioning": self.conditioning.to_json(),
+            "fake_targets": targets,
+            "fake_domain": None if self.domain is None else self.domain.to_json(),
+        }
+
 
 @dataclass(frozen=True)
 class ObjectModel:
@@ -80,11 +89,11 @@ class ObjectModel:
     conditioning
         Codec of the gen objects' conditioning.
     efficiency
-        Network: conditioning to the logit of being reconstructed.
+        Network: conditioning to the logit of being reconstructed; none for what is always there.
     targets, flow
         Codec and flow of the reconstructed properties.
     fakes
-        Reconstructed objects without a gen object.
+        Reconstructed objects without a gen object; none where there are none.
     domain
         Where the conditioning of the training's gen objects lay; none if that is not known.
     provenance
@@ -96,10 +105,10 @@ class ObjectModel:
     declaration: ObjectDeclaration
     nanoaod_version: str
     conditioning: ConditioningCodec
-    efficiency: Perceptron
+    efficiency: Perceptron | None
     targets: TargetCodec
     flow: ConditionalMAF
-    fakes: FakeModel
+    fakes: FakeModel | None
     domain: Domain | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
     digest: str = ""
@@ -109,9 +118,9 @@ class ObjectModel:
         found: dict[str, Perceptron | ConditionalMAF | None] = {
             "efficiency": self.efficiency,
             "flow": self.flow,
-            "fakes.count": self.fakes.count,
-            "fakes.flow": self.fakes.flow,
         }
+        if self.fakes is not None:
+            found |= {"fakes.count": self.fakes.count, "fakes.flow": self.fakes.flow}
         return {name: network for name, network in found.items() if network is not None}
 
     def parameters(self) -> dict[str, int]:
@@ -148,19 +157,14 @@ class ObjectModel:
                 part.unlink()
 
     def _header(self) -> dict[str, Any]:
-        fakes = self.fakes
         return {
             "format_version": FORMAT_VERSION,
             "nanoaod_version": self.nanoaod_version,
             "declaration": self.declaration.model_dump(mode="json"),
             "conditioning": self.conditioning.to_json(),
             "targets": [t.to_json() for t in self.targets.transforms],
-            "fake_conditioning": fakes.conditioning.to_json(),
-            "fake_targets": None
-            if fakes.targets is None
-            else [t.to_json() for t in fakes.targets.transforms],
             "domain": None if self.domain is None else self.domain.to_json(),
-            "fake_domain": None if fakes.domain is None else fakes.domain.to_json(),
+            **({} if self.fakes is None else self.fakes.header()),
             "architectures": {name: network.architecture() for name, network in self.networks().items()},
             "provenance": self.provenance,
         }
@@ -202,19 +206,21 @@ class ObjectModel:
             network.load_state_dict(state(name))
             return network.eval()
 
-        has_fakes = header["fake_targets"] is not None
-        fakes = FakeModel(
-            conditioning=ConditioningCodec.from_json(header["fake_conditioning"]),
-            count=perceptron("fakes.count"),
-            targets=_target_codec(declaration.fake_targets(), header["fake_targets"]) if has_fakes else None,
-            flow=maf("fakes.flow") if has_fakes else None,
-            domain=_domain(header.get("fake_domain")),
-        )
+        fakes = None
+        if declaration.fakes is not None:
+            drawn = header["fake_targets"] is not None
+            fakes = FakeModel(
+                conditioning=ConditioningCodec.from_json(header["fake_conditioning"]),
+                count=perceptron("fakes.count"),
+                targets=_target_codec(declaration.fake_targets(), header["fake_targets"]) if drawn else None,
+                flow=maf("fakes.flow") if drawn else None,
+                domain=_domain(header.get("fake_domain")),
+            )
         return cls(
             declaration=declaration,
             nanoaod_version=header["nanoaod_version"],
             conditioning=ConditioningCodec.from_json(header["conditioning"]),
-            efficiency=perceptron("efficiency"),
+            efficiency=perceptron("efficiency") if declaration.per == "object" else None,
             targets=_target_codec(declaration.targets, header["targets"]),
             flow=maf("flow"),
             fakes=fakes,

@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from flashsim.conditioning import Angle, Bits, Categories, Conditioning, GenField
+from flashsim.balance import Balance
+from flashsim.conditioning import (
+    Activity,
+    Angle,
+    Bits,
+    Categories,
+    Closest,
+    Conditioning,
+    GenField,
+    Number,
+)
 from flashsim.gencollections import GenCollection, GenView
 from flashsim.recipes import Recipe, parse_recipe, read_yaml, recipe_folder, recipe_path
 from flashsim.transforms import Relation
@@ -141,7 +151,9 @@ class FakeDeclaration(Recipe):
     @classmethod
     def _event_level(cls, conditioning: list[Conditioning]) -> list[Conditioning]:
         for entry in conditioning:
-            if entry.kind != "event" and not (entry.kind == "activity" and entry.outer is None):
+            if entry.kind not in {"event", "number"} and not (
+                entry.kind == "activity" and entry.outer is None
+            ):
                 msg = f"'{entry.name}' ({entry.kind}) belongs to an object, not to the event"
                 raise ValueError(msg)
         return conditioning
@@ -159,36 +171,69 @@ class Split(Recipe):
 
 
 class ObjectDeclaration(Recipe):
-    """Everything that FlashSim knows of one object."""
+    """Everything that FlashSim knows of one object, or of the event as a whole."""
 
     schema_version: Literal[1] = Field(description="version of this format")
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="name in commands and model files")
-    collection: str = Field(description="reconstructed NanoAOD collection")
+    per: Literal["object", "event"] = Field(
+        default="object",
+        description="event: branches with one value an event, drawn after all objects; always there",
+    )
+    collection: str = Field(description="reconstructed NanoAOD collection; per event, what to call it")
     gen: str = Field(description="gen collection: one object of it gives at most one reconstructed object")
-    match: str = Field(description="field of the reconstructed collection with the index of the gen object")
+    match: str = Field(
+        default="",
+        description="field of the reconstructed collection with the index of the gen object; per event, none",
+    )
     conditioning: list[Conditioning] = Field(min_length=1, description="what the networks are given")
     targets: list[Target] = Field(description="what is simulated")
     derived: list[Derived] = Field(default=[], description="what follows from it")
-    fakes: FakeDeclaration = Field(description="reconstructed objects without a gen object")
+    balances: list[Balance] = Field(
+        default=[], description="per event: momenta that balance what is reconstructed"
+    )
+    fakes: FakeDeclaration | None = Field(
+        default=None, description="reconstructed objects without a gen object; none where there are none"
+    )
     split: Split = Field(default=Split(), description="division of the events")
     gen_view: GenView = Field(description="gen collections, or the name of the recipe that holds them")
 
     @model_validator(mode="after")
     def _known_collections(self) -> ObjectDeclaration:
-        known = self.gen_view.collections
-        wanted = {self.gen, *(e.of for e in self.conditioning if e.kind in {"closest", "activity"})}
-        wanted |= {e.of for e in self.fakes.conditioning if e.kind == "activity"}
-        if unknown := sorted(wanted - set(known)):
-            msg = f"unknown gen collections {unknown}; the gen view has {sorted(known)}"
+        known = {*self.gen_view.collections, *self.reconstructed()}
+        entries = (*self.conditioning, *self.fake_conditioning)
+        wanted = {self.gen, *(e.of for e in entries if isinstance(e, Closest | Activity | Number))}
+        wanted |= {measured.gen for balance in self.balances for measured in balance.minus}
+        if unknown := sorted(wanted - known):
+            msg = f"unknown gen collections {unknown}; the gen view has {sorted(self.gen_view.collections)}"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _per(self) -> ObjectDeclaration:
+        is_event = self.per == "event"
+        if is_event != (self.gen_collection.branch == "Event"):
+            made = self.gen_collection.branch
+            msg = f"what is declared per {self.per} cannot be made from {self.gen}, which is {made}"
+            raise ValueError(msg)
+        if is_event and (self.match or self.fakes is not None):
+            msg = "an event is always there: match and fakes do not go with 'per: event'"
+            raise ValueError(msg)
+        if not is_event and (not self.match or self.balances):
+            msg = "an object needs match, and balances go with 'per: event'"
             raise ValueError(msg)
         return self
 
     @model_validator(mode="after")
     def _known_fields(self) -> ObjectDeclaration:
-        needed = {self.gen: {"index", *self.references()}}
+        needed = {self.gen: {"index", *self.references()} - self.computed_fields()}
         of_gen = (GenField, Angle, Categories, Bits)
         needed[self.gen] |= {entry.field for entry in self.conditioning if isinstance(entry, of_gen)}
         needed[self.gen] |= {str(d.field) for d in self.derived if d.source == "gen"}
+        needed[self.gen] -= self.computed_fields()
+        for balance in self.balances:
+            needed[self.gen].update(balance.gen_branches)
+            for measured in balance.minus:
+                needed.setdefault(measured.gen, set()).update(("pt", "phi", "index"))
         for entry in self.conditioning:
             if entry.kind == "closest":
                 needed.setdefault(entry.of, set()).update(entry.shares)
@@ -200,10 +245,12 @@ class ObjectDeclaration(Recipe):
 
     @model_validator(mode="after")
     def _unique(self) -> ObjectDeclaration:
-        branches = [t.branch for t in self.targets] + [d.branch for d in self.derived] + [self.match]
+        branches = [t.branch for t in self.targets] + [d.branch for d in self.derived]
+        branches += [branch for balance in self.drawn_balances for branch in balance.branches]
+        branches += [self.match] if self.match else []
         for what, found in (
             ("conditioning column", _columns(self.conditioning)),
-            ("conditioning column of the fakes", _columns(self.fakes.conditioning)),
+            ("conditioning column of the fakes", _columns(self.fake_conditioning)),
             ("branch", branches),
         ):
             if twice := sorted({name for name in found if found.count(name) > 1}):
@@ -214,13 +261,47 @@ class ObjectDeclaration(Recipe):
     @model_validator(mode="after")
     def _complete(self) -> ObjectDeclaration:
         simulated = {target.branch for target in self.targets}
-        if missing := sorted({"pt", "eta", "phi"} - simulated):
+        if self.per == "object" and (missing := sorted({"pt", "eta", "phi"} - simulated)):
             msg = f"targets lack {missing}, by which objects are ordered and linked"
             raise ValueError(msg)
+        for balance in self.balances:
+            if len(simulated.intersection(balance.targets)) == 1:
+                msg = (
+                    f"of {balance.targets}, the components of a balance, targets has one and lacks the other"
+                )
+                raise ValueError(msg)
         if unknown := sorted({str(d.field) for d in self.derived if d.source == "reco"} - simulated):
             msg = f"derived branches need {unknown}, which are no targets"
             raise ValueError(msg)
         return self
+
+    @property
+    def fake_conditioning(self) -> list[Conditioning]:
+        """What the networks of objects without a gen object are given."""
+        return [] if self.fakes is None else self.fakes.conditioning
+
+    def branch(self, field: str) -> str:
+        """NanoAOD branch of a field of the reconstructed collection."""
+        return field if self.per == "event" else f"{self.collection}_{field}"
+
+    def fields(self) -> list[str]:
+        """Fields that are written, the index of the gen object apart, in their order."""
+        components = {name for balance in self.drawn_balances for name in balance.targets}
+        names = [branch for balance in self.drawn_balances for branch in balance.branches]
+        names += [target.branch for target in self.targets if target.branch not in components]
+        return [*names, *(derived.branch for derived in self.derived)]
+
+    def computed_fields(self) -> set[str]:
+        """Fields of the gen object that follow from other collections, see `Balance.expected`."""
+        return {name for balance in self.balances for name in balance.gen_fields}
+
+    def reconstructed(self) -> dict[str, list[str]]:
+        """Reconstructed collections, with their fields, that must be simulated before."""
+        found: dict[str, set[str]] = {}
+        for balance in self.balances:
+            for measured in balance.minus:
+                found.setdefault(measured.reco, set()).update(measured.fields)
+        return {name: sorted(fields) for name, fields in found.items()}
 
     @property
     def gen_collection(self) -> GenCollection:
@@ -232,6 +313,19 @@ class ObjectDeclaration(Recipe):
         targets = [target for target in self.targets if target.branch in branches]
         derived = [d for d in self.derived if d.source != "reco" or d.field in branches]
         return self.model_copy(update={"targets": targets, "derived": derived})
+
+    @property
+    def drawn_balances(self) -> list[Balance]:
+        """Balances that are simulated; of others only what is expected is known, for the conditioning."""
+        simulated = {target.branch for target in self.targets}
+        return [balance for balance in self.balances if simulated.issuperset(balance.targets)]
+
+    def sources(self, target: Target) -> list[str]:
+        """NanoAOD branches that hold a target."""
+        for balance in self.balances:
+            if target.branch in balance.targets:
+                return balance.branches
+        return [self.branch(target.branch)]
 
     def fake_targets(self) -> list[Target]:
         """Targets of objects without a gen object: the same, without a relation."""

@@ -74,14 +74,17 @@ def _print_model(console: Console, d: Mapping[str, Any]) -> None:
     _heading(console, f"Follows from it ({len(d['derived'])})")
     _columns(console, ("branch", ""), ((e["branch"], e["description"]) for e in d["derived"]))
     for title, entries in (
-        ("Conditioning of an object", d["conditioning"]),
+        ("Conditioning", d["conditioning"]),
         ("Conditioning of the unmatched", d["fake_conditioning"]),
     ):
+        if not entries:
+            continue
         _heading(console, f"{title} ({sum(len(entry['columns']) for entry in entries)} columns)")
         rows = ((e["name"], e["kind"], str(len(e["columns"])), e["description"]) for e in entries)
         _columns(console, ("name", "kind", "columns", ""), rows)
-    _print_domain(console, "Domain of the training's gen objects", d["domain"])
-    _print_domain(console, "Domain of its events, for the unmatched", d["fake_domain"])
+    _print_domain(console, "Domain of the training", d["domain"])
+    if d["fake_conditioning"]:
+        _print_domain(console, "Domain of its events, for the unmatched", d["fake_domain"])
     _print_training(console, d["provenance"])
 
 

@@ -53,7 +53,7 @@ def made_models(made_nanoaod, tmp_path_factory) -> Path:
     folder, work = tmp_path_factory.mktemp("models"), tmp_path_factory.mktemp("work")
     schedule = Schedule(epochs=2, batch=64, min_steps=8)
     flow = FlowRecipe(layers=1, width=16, depth=1, bins=4, schedule=schedule)
-    for declaration in shipped_objects():
+    for declaration in shipped_objects("object"):
         name = declaration.name
         preprocess(declaration, [str(made_nanoaod)], work / name)
         recipe = TrainingRecipe(
@@ -141,14 +141,14 @@ def write_made_nanoaod(path: Path, events: int, seed: int = 1, detector: int | N
     schema = load_schema(VERSION)
     arrays = _gen_level(rng, events)
     rng = rng if detector is None else np.random.default_rng([seed, detector])
-    for declaration in shipped_objects():
+    for declaration in shipped_objects("object"):
         arrays |= _reconstructed(rng, declaration, arrays, schema)
     arrays |= {
         "HLT_IsoMu24": rng.random(events) < 0.3,
         "MET_pt": rng.exponential(30.0, events),
         **_jagged(rng, "Tau", events, 1, {"pt": lambda n: rng.exponential(20.0, n)}),
     }
-    arrays["Tau_jetIdx"] = -1 * (arrays["Tau_pt"] > 0)
+    arrays |= {f"{name}_jetIdx": -1 * (arrays[f"{name}_pt"] > 0) for name in ("Tau", "Muon")}
     others = {
         "HLT_IsoMu24": Branch("HLT_IsoMu24", np.dtype("bool"), None, "trigger bit"),
         "Tau_pt": Branch("Tau_pt", np.dtype("f4"), "Tau", "pT of the tau"),
@@ -200,7 +200,10 @@ def _gen_level(rng, events):
     }
     jet = {"partonFlavour": pick(-5, -1, 0, 2, 4, 21), "hadronFlavour": pick(0, 4, 5)}
     whole = np.arange(events)
+    met = np.random.default_rng(events)
     return {
+        "GenMET_pt": met.exponential(10.0, events),
+        "GenMET_phi": met.uniform(-np.pi, np.pi, events),
         "run": 1 + whole // 200,
         "luminosityBlock": 1 + whole // 50,
         "event": 10_000_000_000 + whole,

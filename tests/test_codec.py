@@ -42,6 +42,7 @@ def gen_of(declaration, rng, rows=ROWS):
         "mass": rng.exponential(5.0, rows),
         "charge": rng.choice([-1.0, 1.0], rows),
     }
+    made |= dict.fromkeys(declaration.computed_fields(), rng.exponential(20.0, rows))
     return {name: made[name] for name in declaration.references()}
 
 

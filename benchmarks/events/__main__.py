@@ -6,7 +6,8 @@ Every folder is a process: gen.root, full.root and full_1.root, a second, indepe
 gen events. Generates the events of the models from gen.root and compares with full.root: the efficiency that
 the networks predict, in bins; numbers and spectra of objects; the missing transverse momentum; and whether a
 classifier can tell the events apart. Writes ``events.json`` and, if asked to, a page. All simulations have
-the same gen events: chi-squares are of differences event by event, in which what they share cancels.
+the same gen events: chi-squares are of differences event by event, in which what they share cancels. Events
+of several processes with equal numbers share the noise of the detector, and count as one.
 """
 
 from __future__ import annotations
@@ -46,8 +47,9 @@ def render(found: dict[str, Any]) -> str:
         f"```sh\n{found['command']}\n```",
         "",
         f"on {found['machine']}, {found['date']}, in {found['seconds'] / 60:.0f} minutes.",
-        f"{found['events']:,} events: {', '.join(found['test'])}. Chi-squares are of differences event by",
-        "event: the simulations share their gen events. Efficiencies are those that the networks predict,",
+        f"{found['events']:,} events of {', '.join(found['test'])}, of {found['independent']:,} different",
+        "numbers: only these are independent. Chi-squares are of differences event by event, as the",
+        "simulations share their gen events. Efficiencies are those that the networks predict,",
         "against two draws of the reference, in bins of gen pT, magnitude of gen eta and flavour or origin.",
         "",
         "| goal | found | reached |",

@@ -10,11 +10,13 @@ from scipy.stats import chi2
 
 from benchmarks.events.efficiency import FEWEST, efficiency_in_bins, predicted, reliability
 from benchmarks.events.samples import EventSample
-from benchmarks.fidelity.counting import chi_square, closure
+from benchmarks.fidelity.counting import chi_square
+from benchmarks.fidelity.goals import WORST_RATIO
 from benchmarks.fidelity.judge import REFERENCE, SECOND
 from benchmarks.fidelity.observables import load_observables
 from benchmarks.fidelity.samples import Workplace
 from flashsim.analysis.statistics.classifier import two_sample_test
+from flashsim.analysis.statistics.distances import Drawn, distances, floor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,7 +38,7 @@ _BINS = 30
 def spectrum(
     first: tuple[NDArray[np.int64], NDArray[np.float64]],
     second: tuple[NDArray[np.int64], NDArray[np.float64]],
-    events: int,
+    unit: NDArray[np.int64],
 ) -> dict[str, Any]:
     """Compare histograms of things of which an event can have several, in two simulations of the same events.
 
@@ -45,13 +47,13 @@ def spectrum(
     Parameters
     ----------
     first, second
-        Numbers of the events and values, shape (N,) each.
-    events
-        Number of events.
+        Rows of the events and values, shape (N,) each.
+    unit
+        For each event, the number of what is independent of all else, from 0, shape (E,).
     """
     edges = np.unique(np.quantile(first[1], np.linspace(0.0, 1.0, _BINS + 1)[1:-1], method="nearest"))
-    counted = [(event, np.searchsorted(edges, values)) for event, values in (first, second)]
-    statistic, rank = chi_square(*counted, shape=(events, len(edges) + 1))
+    counted = [(unit[event], np.searchsorted(edges, values)) for event, values in (first, second)]
+    statistic, rank = chi_square(*counted, shape=(int(unit.max()) + 1, len(edges) + 1))
     return {
         "first": len(first[1]),
         "second": len(second[1]),
@@ -84,7 +86,7 @@ def measure(
     """
     workplace = Workplace(work, models)
     found: dict[str, Any] = {"objects": {}}
-    for model in models:
+    for model in (model for model in models if model.declaration.per == "object"):
         samples = workplace.samples(processes, model.declaration, [], objects)
         draws = np.stack([samples[name].reconstructed for name in (REFERENCE, SECOND)])
         found["objects"][model.declaration.name] = {
@@ -104,23 +106,39 @@ def _of_events(read: Mapping[str, EventSample]) -> dict[str, Any]:
     """Compare whole events of ours and of a second draw with those of the reference."""
     full = read[REFERENCE]
     found: dict[str, Any] = {"events": full.events, "spectra": {}, "classifier": {}}
-    number = np.arange(full.events)
+    unit = full.unit
+    found["independent"] = int(unit.max()) + 1
     for name in (OURS, SECOND):
         other = read[name]
-        compared: dict[str, Any] = {
-            branch: asdict(closure(counts, other.counts[branch])) for branch, counts in full.counts.items()
-        }
-        compared |= {
-            what: spectrum(values, other.spectra[what], full.events)
+        found["spectra"][name] = {
+            what: spectrum(values, other.spectra[what], unit)
             for what, values in full.spectra.items()
             if what in other.spectra
         }
-        found["spectra"][name] = compared
         shared = [column for column in full.columns if all(column in s.columns for s in read.values())]
         one, two = ({column: s.columns[column] for column in shared} for s in (full, other))
         groups = {column: [column] for column in shared} if name == OURS else None
-        found["classifier"][name] = asdict(two_sample_test(one, two, number, number, groups=groups))
-    return found
+        found["classifier"][name] = asdict(two_sample_test(one, two, unit, unit, groups=groups))
+    return found | {"branches": _branches(read)}
+
+
+def _branches(read: Mapping[str, EventSample]) -> list[dict[str, Any]]:
+    """Wasserstein distances of branches with one value an event, with their ratios to the floor."""
+    full, unit = read[REFERENCE], read[REFERENCE].unit
+    units = int(unit.max()) + 1
+    rows = []
+    for branch, values in full.branches.items():
+        if not all(branch in sample.branches for sample in read.values()):
+            continue
+        drawn = {n: Drawn(s.branches[branch].astype(np.float64), unit) for n, s in read.items()}
+        reference, discrete = drawn.pop(REFERENCE), values.dtype.kind in "iu"
+        least = floor(reference, drawn[SECOND], units, discrete=discrete)
+        row: dict[str, Any] = {"branch": branch, "floor": asdict(least)}
+        for name, found in distances(reference, drawn, units, discrete=discrete).items():
+            scale = max(least.value, 1e-9)
+            row[name] = asdict(found) | {"ratio": found.value / scale, "ratio_error": found.error / scale}
+        rows.append(row)
+    return rows
 
 
 def goals(found: dict[str, Any]) -> list[dict[str, Any]]:
@@ -143,6 +161,15 @@ def goals(found: dict[str, Any]) -> list[dict[str, Any]]:
         ratio, floor = (row["chi2"] / max(row["ndf"], 1) for row in (ours, second))
         text = f"{ratio:.2f} ({ours['ndf']} bins; second draw: {floor:.2f})"
         lines.append(_goal(f"{what}: chi2/ndf below {MOST_CHI2}", text, ratio < MOST_CHI2))
+    if rows := found["branches"]:
+        worst = max(rows, key=lambda row: float(row[OURS]["ratio"]))
+        beyond = [r for r in rows if r[OURS]["ratio"] - r[OURS]["ratio_error"] > WORST_RATIO]
+        text = (
+            f"worst {worst[OURS]['ratio']:.1f} ± {worst[OURS]['ratio_error']:.1f} ({worst['branch']}; second "
+            f"draw: {max(row[SECOND]['ratio'] for row in rows):.1f}); {len(beyond)} of {len(rows)} above"
+        )
+        goal = f"event branches: every W1 at most {WORST_RATIO:g} times the floor within its error"
+        lines.append(_goal(goal, text, not beyond))
     ours, second = (found["classifier"][name] for name in (OURS, SECOND))
     text = f"{ours['auc']:.3f} ± {ours['error']:.3f} (second draw: {second['auc']:.3f})"
     lines.append(_goal(f"classifier AUC at most {MOST_AUC}", text, ours["auc"] <= MOST_AUC))

@@ -29,6 +29,8 @@ _PROBABILITIES = (0.0, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 
 
 def predicted(model: ObjectModel, sample: Sample) -> NDArray[np.float64]:
     """Probability of each gen object to be reconstructed, shape (N,), as generation computes it."""
+    if model.efficiency is None:
+        return np.ones(len(sample))
     logit = evaluate(model.efficiency, model.conditioning.encode(sample.conditioning))
     probability: NDArray[np.float64] = expit(logit.astype(np.float64))[:, 0]
     return probability

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import awkward as ak
 import numpy as np
 
 from flashsim.nanoaod.reading import NanoFile
+from flashsim.noise import EVENT_IDS, event_hash
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,39 +28,50 @@ class EventSample:
 
     Parameters
     ----------
-    counts
-        Numbers of objects by name of the branch, shape (E,).
+    identity
+        `flashsim.noise.event_hash` of each, shape (E,). Samples of several processes can have events of one
+        identity, for which detectors draw the same noise, pileup and unmatched objects.
     spectra
-        By name, numbers of the events and values of what is histogrammed, shape (N,) each.
+        By name, rows of the events and values of what is histogrammed, shape (N,) each.
     columns
         What the classifier is given, shape (E,) each.
+    branches
+        Branches with one value an event that models per event simulate, shape (E,) each.
     """
 
-    counts: dict[str, NDArray[np.int64]]
+    identity: NDArray[np.uint64]
     spectra: dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]]
     columns: dict[str, NDArray[np.float64]]
+    branches: dict[str, NDArray[Any]]
 
     @property
     def events(self) -> int:
         """E."""
-        return len(next(iter(self.columns.values())))
+        return len(self.identity)
+
+    @property
+    def unit(self) -> NDArray[np.int64]:
+        """Number of what is independent of all else, shape (E,): equal for events of one identity."""
+        return np.unique(self.identity, return_inverse=True)[1].astype(np.int64)
 
     @classmethod
     def read(cls, path: Path, models: Sequence[ObjectModel]) -> EventSample:
-        """Read the collections of some models from NanoAOD, and ``MET_pt`` where the file has it."""
-        matches = {model.declaration.collection: model.declaration.match for model in models}
+        """Read the collections of some models from NanoAOD, and what belongs to whole events."""
+        declared = [model.declaration for model in models]
+        matches = {d.collection: d.match for d in declared if d.per == "object"}
+        single = [name for d in declared if d.per == "event" for name in d.fields()]
         fields = {name: ["pt", "eta", match] for name, match in matches.items()}
         if "Jet" in fields:
             fields["Jet"] += ["phi", "mass"]
         with NanoFile(path) as file:
-            met = ["MET_pt"] if file.has("MET_pt") else []
+            single = [name for name in single if file.has(name)]
             wanted = [f"{name}_{field}" for name, of_name in fields.items() for field in of_name]
-            arrays = file.read([*wanted, *met])
-        counts, spectra, columns = {}, {}, {}
+            arrays = file.read([*wanted, *single, *EVENT_IDS])
+        spectra, columns = {}, {}
         for name, match in matches.items():
             pt, number = arrays[f"{name}_pt"], np.asarray(ak.num(arrays[f"{name}_pt"])).astype(np.int64)
-            counts[f"n{name}"] = number
             columns[f"n{name}"] = number.astype(np.float64)
+            spectra[f"n{name}"] = (np.arange(len(number)), columns[f"n{name}"])
             columns[f"leading {name} pt"] = _nth(pt, 0)
             unmatched = np.asarray(ak.flatten(arrays[f"{name}_{match}"])) < 0
             event = np.repeat(np.arange(len(number)), number)
@@ -68,10 +80,11 @@ class EventSample:
                 spectra[f"unmatched {name} {field}"] = (event[unmatched], values[unmatched])
         if "Jet" in fields:
             columns |= _of_jets({field: arrays[f"Jet_{field}"] for field in ("pt", "eta", "phi", "mass")})
-        for branch in met:
+        for branch in {"MET_pt"} & set(single):
             columns[branch] = np.asarray(arrays[branch]).astype(np.float64)
             spectra[branch] = (np.arange(len(columns[branch])), columns[branch])
-        return cls(counts, spectra, columns)
+        identity = event_hash(*(np.asarray(arrays[name]) for name in EVENT_IDS))
+        return cls(identity, spectra, columns, {name: np.asarray(arrays[name]) for name in single})
 
     @classmethod
     def joined(cls, samples: Sequence[EventSample]) -> EventSample:
@@ -82,7 +95,7 @@ class EventSample:
             return [n for n in getattr(samples[0], kind) if all(n in getattr(s, kind) for s in samples)]
 
         return cls(
-            counts={n: np.concatenate([s.counts[n] for s in samples]) for n in common("counts")},
+            identity=np.concatenate([sample.identity for sample in samples]),
             spectra={
                 n: (
                     np.concatenate(
@@ -93,6 +106,7 @@ class EventSample:
                 for n in common("spectra")
             },
             columns={n: np.concatenate([s.columns[n] for s in samples]) for n in common("columns")},
+            branches={n: np.concatenate([s.branches[n] for s in samples]) for n in common("branches")},
         )
 
 

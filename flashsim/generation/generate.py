@@ -20,7 +20,7 @@ from flashsim.generation.oversampling import MOST_FOLDS
 from flashsim.generation.plan import plan_output
 from flashsim.generation.provenance import PROVENANCE, check_finished, read_provenance
 from flashsim.generation.results import Piece, Summary
-from flashsim.generation.simulate import ObjectSimulator
+from flashsim.generation.simulate import ObjectSimulator, simulate_whole
 from flashsim.generation.stream import read_ahead, write_behind
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.nanoaod.writing import NanoWriter
@@ -89,11 +89,15 @@ class Generator:
         if not models:
             msg = "no models given: name at least one model file"
             raise ModelFileError(msg)
+        # Whole events come last: they are drawn given what is simulated of their objects.
+        ordered_models = sorted(models, key=lambda model: model.declaration.per == "event")
         self.simulators = [
-            ObjectSimulator(model, seed=seed, device=device, flag_domain=flag_domain) for model in models
+            ObjectSimulator(model, seed=seed, device=device, flag_domain=flag_domain)
+            for model in ordered_models
         ]
-        self.collections = [simulator.collection for simulator in self.simulators]
-        if twice := sorted({name for name in self.collections if self.collections.count(name) > 1}):
+        named = [simulator.collection for simulator in self.simulators]
+        self.collections = [s.collection for s in self.simulators if s.declaration.per == "object"]
+        if twice := sorted({name for name in named if named.count(name) > 1}):
             msg = f"two models simulate {twice[0]}: give one model a collection"
             raise ModelFileError(msg)
         if not 1 <= oversample <= MOST_FOLDS:
@@ -238,8 +242,9 @@ class Generator:
         objects = {}
         simulated, tallies = self.simulate(arrays, plan, origin=origin)
         for name, collection in simulated.items():
-            columns |= _jagged(collection, plan.collections[name])
-            objects[name] = len(collection)
+            columns |= _columns(collection, plan.collections[name])
+            if plan.collections[name].per == "object":
+                objects[name] = len(collection)
         return Piece(stop, columns, objects, tallies)
 
     def simulate(
@@ -268,16 +273,19 @@ class Generator:
         views: dict[str, Mapping[str, Collection]] = {}
         simulated: dict[str, Collection] = {}
         tallies: dict[str, Tally] = {}
-        for simulator in self.simulators:
+        whole = [s for s in self.simulators if s.declaration.per == "event"]
+        for simulator in self.simulators[: len(self.simulators) - len(whole)]:
             chunk = gen_chunk(simulator.declaration, arrays, views.get(simulator.gen_view))
             views[simulator.gen_view] = chunk.collections
             drawn = simulator.simulate(chunk, events, folds=range(self.folds), origin=origin)
-            bits = plan.collections[simulator.collection].bits
-            known = {name: bits[name] for name in bits if name in drawn.collection.columns}
-            objects = rounded(drawn.collection, simulator.declaration.targets, known)
-            simulated[simulator.collection] = ordered(objects)
+            simulated[simulator.collection] = ordered(_rounded(drawn.collection, simulator, plan))
             tallies |= drawn.tallies
-        return link_collections(simulated, self.recipe.links), tallies
+        simulated = link_collections(simulated, self.recipe.links)
+        for simulator in whole:
+            drawn = simulate_whole(simulator, arrays, events, simulated, folds=self.folds, origin=origin)
+            simulated[simulator.collection] = _rounded(drawn.collection, simulator, plan)
+            tallies |= drawn.tallies
+        return simulated, tallies
 
     def _pieces(self, overlap: bool) -> Pieces:
         """Give what simulates a file in this process."""
@@ -361,7 +369,15 @@ def _finished(output: Path, wanted: dict[str, Any], *, force: bool, resume: bool
     return found
 
 
-def _jagged(collection: Collection, plan: CollectionPlan) -> dict[str, ak.Array]:
+def _rounded(collection: Collection, simulator: ObjectSimulator, plan: OutputPlan) -> Collection:
+    bits = plan.collections[simulator.collection].bits
+    known = {name: bits[name] for name in bits if name in collection.columns}
+    return rounded(collection, simulator.declaration.targets, known)
+
+
+def _columns(collection: Collection, plan: CollectionPlan) -> dict[str, Any]:
+    if plan.per == "event":
+        return {branch.name: collection[name] for name, branch in plan.branches.items()}
     return {
         branch.name: jagged_column(collection.offsets, collection[name])
         for name, branch in plan.branches.items()

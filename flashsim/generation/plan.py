@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -49,11 +49,14 @@ class CollectionPlan:
         Mantissa bits by field; none for all.
     left_out
         Targets of the declaration that this NanoAOD version does not have.
+    per
+        Of what it has a value each.
     """
 
     branches: dict[str, Branch]
     bits: dict[str, int | None]
     left_out: tuple[str, ...]
+    per: Literal["object", "event"] = "object"
 
 
 @dataclass(frozen=True)
@@ -143,17 +146,17 @@ def plan_output(
         raise InputFileError(msg)
     needed = sorted({*EVENT_IDS, *(branch for d in declarations for branch in gen_branches(d))})
     require_branches(file, needed, "to generate from it")
-    simulated = [declaration.collection for declaration in declarations]
+    simulated = [d.collection for d in declarations if d.per == "object"]
+    single = {name for d in declarations if d.per == "event" for name in d.fields()}
     # The input's own types and titles come first, but only where it is of the version that is written.
     models = [*([file.branches] if version == detected else []), *_schemas(version).values()]
-    kept, stale = _kept(file, keep, simulated)
+    kept, stale = _kept(file, keep, simulated, single)
     collections = {d.collection: _plan(d, models, version, recipe.links, simulated) for d in declarations}
     if flag_domain:
         for name, collection in collections.items():
-            collection.branches[OUTSIDE.name] = replace(
-                OUTSIDE, name=f"{name}_{OUTSIDE.name}", collection=name
-            )
-    copied = [b for b in file.branches.values() if b.name in kept or _is_copied(b, recipe, simulated)]
+            of = None if collection.per == "event" else name
+            collection.branches[OUTSIDE.name] = replace(OUTSIDE, name=f"{name}_{OUTSIDE.name}", collection=of)
+    copied = [b for b in file.branches.values() if b.name in kept or _is_copied(b, recipe, simulated, single)]
     return OutputPlan(
         version=version,
         needed=needed,
@@ -166,15 +169,17 @@ def plan_output(
     )
 
 
-def _is_copied(branch: Branch, recipe: OutputRecipe, simulated: Sequence[str]) -> bool:
+def _is_copied(branch: Branch, recipe: OutputRecipe, simulated: Sequence[str], single: set[str]) -> bool:
     fits = any(fnmatchcase(branch.name, pattern) for pattern in recipe.copied)
-    return fits and branch.collection not in simulated
+    return fits and branch.collection not in simulated and branch.name not in single
 
 
-def _kept(file: NanoFile, keep: Sequence[str], simulated: Sequence[str]) -> tuple[set[str], list[str]]:
+def _kept(
+    file: NanoFile, keep: Sequence[str], simulated: Sequence[str], single: set[str]
+) -> tuple[set[str], list[str]]:
     """Names of branches that patterns keep, and of those that would point at objects that are gone."""
     kept: set[str] = set()
-    taken = {*simulated, *(f"n{name}" for name in simulated)}
+    taken = {*simulated, *(f"n{name}" for name in simulated), *single}
     for pattern in keep:
         fitting = {name for name in file.branches if fnmatchcase(name, pattern)}
         if not fitting:
@@ -183,7 +188,7 @@ def _kept(file: NanoFile, keep: Sequence[str], simulated: Sequence[str]) -> tupl
         free = {name for name in fitting if file.branches[name].collection not in taken and name not in taken}
         if not free:
             msg = (
-                f"{file.path}: --keep '{pattern}' asks for {min(fitting)} of a collection that is simulated; "
+                f"{file.path}: --keep '{pattern}' asks for {min(fitting)}, which is simulated; "
                 "choose other branches"
             )
             raise InputFileError(msg)
@@ -210,20 +215,27 @@ def _plan(
     titles.
     """
     collection = declaration.collection
-    left_out = tuple(target.branch for target in declaration.targets if not target.exists_in(version))
+    of = collection if declaration.per == "object" else None
+    left_out = tuple(
+        source.removeprefix(f"{collection}_")
+        for target in declaration.targets
+        if not target.exists_in(version)
+        for source in declaration.sources(target)
+    )
     titles = {target.branch: target.description for target in declaration.targets}
     titles |= {derived.branch: derived.description for derived in declaration.derived}
-    fields = [field for field in titles if field not in left_out]
-    fields += [declaration.match, *_link_fields(collection, links, simulated)]
+    fields = [field for field in declaration.fields() if field not in left_out]
+    fields += [declaration.match] if declaration.match else []
+    fields += _link_fields(collection, links, simulated)
     branches, bits = {}, {}
     for field in fields:
-        name = f"{collection}_{field}"
-        known = [m[name] for m in models if name in m and m[name].collection == collection]
+        name = declaration.branch(field)
+        known = [m[name] for m in models if name in m and m[name].collection == of]
         dtype = known[0].dtype if known else np.dtype("float32")
         title = next((branch.title for branch in known if branch.title), titles.get(field, ""))
-        branches[field] = Branch(name, dtype, collection, title)
+        branches[field] = Branch(name, dtype, of, title)
         bits[field] = _bits(name, version) if dtype == np.dtype("float32") else None
-    return CollectionPlan(branches, bits, left_out)
+    return CollectionPlan(branches, bits, left_out, declaration.per)
 
 
 def _link_fields(collection: str, links: Sequence[Link], simulated: Sequence[str]) -> list[str]:

@@ -17,6 +17,7 @@ from flashsim.generation.plan import OUTSIDE
 from flashsim.networks import evaluate
 from flashsim.noise import Stream
 from flashsim.preprocessing.features import conditioning_columns
+from flashsim.preprocessing.preprocess import gen_chunk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -25,13 +26,13 @@ if TYPE_CHECKING:
 
     from flashsim.codec import TargetCodec
     from flashsim.domain import Domain
-    from flashsim.modelfile import ObjectModel
+    from flashsim.modelfile import FakeModel, ObjectModel
     from flashsim.objects import Derived
     from flashsim.preprocessing.features import GenChunk
 
     Columns = dict[str, NDArray[np.float64]]
 
-__all__ = ["ObjectSimulator", "Simulated"]
+__all__ = ["ObjectSimulator", "Simulated", "simulate_whole"]
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class ObjectSimulator:
     def __init__(
         self, model: ObjectModel, *, seed: int, device: str = "cpu", flag_domain: bool = False
     ) -> None:
-        if flag_domain and (model.domain is None or model.fakes.domain is None):
+        if flag_domain and (model.domain is None or (model.fakes and model.fakes.domain is None)):
             msg = (
                 f"the model of {model.declaration.name} does not know the domain of its training, which "
                 "--flag-domain needs; train it again"
@@ -101,12 +102,15 @@ class ObjectSimulator:
         for network in model.networks().values():
             network.to(device)
         self._sampler = Sampler(model.flow)
-        self._fake_sampler = None if model.fakes.flow is None else Sampler(model.fakes.flow)
+        fake_flow = None if model.fakes is None else model.fakes.flow
+        self._fake_sampler = None if fake_flow is None else Sampler(fake_flow)
 
     @property
     def domains(self) -> dict[str, Domain]:
         """What is known of the training's gen objects and, for objects of none, of its events."""
-        known = {self._of_gen: self.model.domain, self._of_events: self.model.fakes.domain}
+        known = {self._of_gen: self.model.domain}
+        if self.model.fakes is not None:
+            known[self._of_events] = self.model.fakes.domain
         return {name: domain for name, domain in known.items() if domain is not None}
 
     def simulate(
@@ -141,7 +145,10 @@ class ObjectSimulator:
             If a value that simulation needs is NaN, or infinite where a result is computed from it.
         """
         matched = self._matched(chunk, events, folds, origin)
-        fakes = self._fakes(chunk, events, folds, origin)
+        if self.model.fakes is None:
+            fakes = _Objects(matched.event_rows[:0], {n: c[:0] for n, c in matched.columns.items()}, {})
+        else:
+            fakes = self._fakes(self.model.fakes, chunk, events, folds, origin)
         event_rows = np.concatenate((matched.event_rows, fakes.event_rows))
         order = np.argsort(event_rows, kind="stable")
         columns: dict[str, NDArray[Any]] = {
@@ -163,29 +170,49 @@ class ObjectSimulator:
         outside, tallies = self._outside(self._of_gen, gen_columns, len(gen))
         conditioning = self.model.conditioning.encode(gen_columns)
         keys, number = events[gen.event_rows], gen.local_index
-        probability = expit(evaluate(self.model.efficiency, conditioning))[:, 0]
-        kept = []
-        for fold in folds:
-            drawn = self._stream("efficiency", fold).uniform(keys, number, 1)[:, 0]
-            kept.append(np.flatnonzero(drawn < probability))
+        kept = self._kept(conditioning, keys, number, folds)
         noise = self._noise("flow", folds, [(keys[rows], number[rows]) for rows in kept], self.model.targets)
         rows = np.concatenate(kept)
         found = {field: column[rows] for field, column in gen.columns.items()}
         reference = {field: found[field] for field in declaration.references()}
         columns = self._draw(self._sampler, self.model.targets, noise, conditioning[rows], reference)
-        columns[declaration.match] = found["index"].astype(np.float64)
+        for balance in declaration.drawn_balances:
+            columns |= balance.momentum(columns, found[balance.gen_fields[1]])
+            for component in balance.targets:
+                del columns[component]
+        if declaration.match:
+            columns[declaration.match] = found["index"].astype(np.float64)
         for derived in declaration.derived:
             columns[derived.branch] = _derive(derived, found, columns, len(rows))
         if self.flag_domain:
             columns[OUTSIDE.name] = outside[rows].astype(np.float64)
         return _Objects(_output_rows([gen.event_rows[rows] for rows in kept]), columns, tallies)
 
+    def _kept(
+        self,
+        conditioning: NDArray[np.float32],
+        keys: NDArray[np.uint64],
+        number: NDArray[np.int64],
+        folds: Sequence[int],
+    ) -> list[NDArray[np.int64]]:
+        """Draw which gen objects are reconstructed, rows by fold."""
+        if self.model.efficiency is None:
+            return [np.arange(len(keys)) for _ in folds]
+        probability = expit(evaluate(self.model.efficiency, conditioning))[:, 0]
+        drawn = (self._stream("efficiency", fold).uniform(keys, number, 1)[:, 0] for fold in folds)
+        return [np.flatnonzero(uniform < probability) for uniform in drawn]
+
     def _fakes(
-        self, chunk: GenChunk, events: NDArray[np.uint64], folds: Sequence[int], origin: str
+        self,
+        fakes: FakeModel,
+        chunk: GenChunk,
+        events: NDArray[np.uint64],
+        folds: Sequence[int],
+        origin: str,
     ) -> _Objects:
         """Draw how many objects without a gen object an event has, and which."""
-        fakes, declaration = self.model.fakes, self.declaration
-        event_columns = conditioning_columns(declaration.fakes.conditioning, chunk)
+        declaration = self.declaration
+        event_columns = conditioning_columns(declaration.fake_conditioning, chunk)
         self._check(event_columns, origin, np.isnan)
         outside, tallies = self._outside(self._of_events, event_columns, chunk.events)
         conditioning = fakes.conditioning.encode(event_columns)
@@ -264,6 +291,52 @@ class ObjectSimulator:
             torch.from_numpy(np.ascontiguousarray(conditioning)).to(self.device),
         )
         return codec.decode(normal.cpu().numpy(), reference)
+
+
+def simulate_whole(
+    simulator: ObjectSimulator,
+    arrays: Mapping[str, Any],
+    events: NDArray[np.uint64],
+    simulated: Mapping[str, Collection],
+    *,
+    folds: int,
+    origin: str,
+) -> Simulated:
+    """Draw what belongs to whole events, given the objects of each of their folds.
+
+    Parameters
+    ----------
+    simulator
+        Of a declaration per event.
+    arrays
+        Branches of E gen events.
+    events
+        `flashsim.noise.event_hash` of each, shape (E,).
+    simulated
+        Collections of E F events, folds of an event side by side.
+    folds
+        F.
+    origin
+        Name of the input, for messages.
+
+    Returns
+    -------
+    One row for each of the E F events, in their order.
+    """
+    declaration, gen = simulator.declaration, None
+    drawn = []
+    for fold in range(folds):
+        given = {n: simulated[n].every(folds, fold) for n in declaration.reconstructed() if n in simulated}
+        chunk = gen_chunk(declaration, dict(arrays), gen, given)
+        gen = chunk.collections
+        drawn.append(simulator.simulate(chunk, events, folds=(fold,), origin=origin))
+    columns = {
+        name: np.stack([one.collection[name] for one in drawn], axis=1).ravel()
+        for name in drawn[0].collection.columns
+    }
+    counts = np.ones(len(events) * folds, dtype=np.int64)
+    tallies = {name: sum((one.tallies[name] for one in drawn), Tally()) for name in drawn[0].tallies}
+    return Simulated(Collection.of_counts(counts, columns), tallies)
 
 
 def _output_rows(by_fold: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:

@@ -21,6 +21,7 @@ from flashsim.conditioning import (
     Conditioning,
     EventValue,
     GenField,
+    Number,
     TurnOn,
 )
 from flashsim.gencollections import STATUS_FLAGS
@@ -93,6 +94,10 @@ def _columns_of(entry: Conditioning, chunk: GenChunk, gen: str | None) -> Mappin
             others = chunk.collections[entry.of]
             total = np.bincount(others.event_rows, weights=others["pt"], minlength=chunk.events)
             return {entry.name: _of_event(total, chunk, gen)}
+        case Number():
+            others = chunk.collections[entry.of]
+            number = np.bincount(others.event_rows[others["pt"] >= entry.min_pt], minlength=chunk.events)
+            return {entry.name: _of_event(number, chunk, gen)}
         case _:
             return _columns_of_objects(entry, chunk, gen or "")
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from flashsim.objects import ObjectDeclaration, Split
 
-__all__ = ["gen_branches", "gen_chunk", "preprocess"]
+__all__ = ["gen_branches", "gen_chunk", "needed_branches", "preprocess"]
 
 _log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ Rows = NDArray[np.int64]
 
 def gen_branches(declaration: ObjectDeclaration) -> list[str]:
     """Branches that conditioning needs, apart from the event's numbers; sorted."""
-    event_values = conditioning_branches([*declaration.conditioning, *declaration.fakes.conditioning])
+    event_values = conditioning_branches([*declaration.conditioning, *declaration.fake_conditioning])
     return sorted({*gen_view_branches(declaration.gen_view), *event_values})
 
 
@@ -48,17 +48,40 @@ def gen_chunk(
     declaration: ObjectDeclaration,
     arrays: dict[str, ak.Array],
     collections: Mapping[str, Collection] | None = None,
+    reconstructed: Mapping[str, Collection] | None = None,
 ) -> GenChunk:
     """Build the gen-level content of a chunk, from at least `gen_branches` and the event's numbers.
 
-    `collections` may be those of another object with the same gen view, to spare building them again.
+    `collections` may be those of another object with the same gen view, to spare building them again;
+    `reconstructed` are what the declaration wants of those that are simulated before; of one that is not, no
+    event has any.
     """
-    event_values = conditioning_branches([*declaration.conditioning, *declaration.fakes.conditioning])
+    event_values = conditioning_branches([*declaration.conditioning, *declaration.fake_conditioning])
+    built = build_gen_view(declaration.gen_view, arrays) if collections is None else collections
+    none = np.zeros(len(arrays["event"]), dtype=np.int64)
+    given = {
+        name: Collection.of_counts(none, {field: np.zeros(0) for field in fields})
+        for name, fields in declaration.reconstructed().items()
+    } | dict(reconstructed or {})
     return GenChunk(
-        collections=build_gen_view(declaration.gen_view, arrays) if collections is None else collections,
+        collections=_balanced(declaration, {**built, **given}),
         event_values={name: np.asarray(arrays[name]) for name in event_values},
         events=len(arrays["event"]),
     )
+
+
+def _balanced(
+    declaration: ObjectDeclaration, collections: Mapping[str, Collection]
+) -> Mapping[str, Collection]:
+    """Add what is expected of the balances to the gen-level event."""
+    if not declaration.balances:
+        return collections
+    event = collections[declaration.gen]
+    columns = dict(event.columns)
+    for balance in declaration.balances:
+        pt, phi = (event[branch].astype(np.float64) for branch in balance.gen_branches)
+        columns |= balance.expected(pt, phi, collections)
+    return {**collections, declaration.gen: Collection(event.offsets, columns)}
 
 
 def preprocess(
@@ -130,19 +153,24 @@ def preprocess(
     return description
 
 
+def needed_branches(declaration: ObjectDeclaration) -> list[str]:
+    """Branches without which a file cannot be preprocessed; targets can be left out."""
+    reco = [f"{name}_{field}" for name, fields in declaration.reconstructed().items() for field in fields]
+    if declaration.per == "object":
+        reco += [declaration.branch(field) for field in ("pt", "eta", "phi", declaration.match)]
+    return [*EVENT_IDS, *gen_branches(declaration), *reco]
+
+
 def _survey(declaration: ObjectDeclaration, files: Sequence[str]) -> tuple[ObjectDeclaration, str, int]:
     """Find the targets that all files have, their NanoAOD version, and the number of events."""
     kept = {target.branch for target in declaration.targets}
     versions: dict[str, str] = {}
     events = 0
-    collection = declaration.collection
     for path in files:
         with NanoFile(path) as file:
-            needed = [*EVENT_IDS, *gen_branches(declaration)]
-            needed += [f"{collection}_{field}" for field in ("pt", "eta", "phi", declaration.match)]
-            require_branches(file, needed, f"to preprocess {declaration.name}")
+            require_branches(file, needed_branches(declaration), f"to preprocess {declaration.name}")
             versions[detect_version(file.branches)] = file.path
-            kept = {branch for branch in kept if file.has(f"{collection}_{branch}")}
+            kept &= {t.branch for t in declaration.targets if all(map(file.has, declaration.sources(t)))}
             events += file.num_entries
     if len(versions) > 1:
         found = ", ".join(f"{path} is {version}" for version, path in versions.items())
@@ -165,21 +193,26 @@ class _ChunkTables:
 
     def __post_init__(self) -> None:
         d = self.declaration
-        self.reco_fields = sorted({d.match, "eta", "phi", *(target.branch for target in d.targets)})
-        reco = [f"{d.collection}_{field}" for field in self.reco_fields]
-        self.branches = sorted({*EVENT_IDS, *gen_branches(d), *reco})
+        self.fields = d.reconstructed()
+        if d.per == "object":
+            self.fields[d.collection] = sorted({d.match, "eta", "phi", *(t.branch for t in d.targets)})
+        reco = [f"{name}_{field}" for name, fields in self.fields.items() for field in fields]
+        sources = [branch for target in d.targets for branch in d.sources(target)]
+        self.branches = sorted({*EVENT_IDS, *gen_branches(d), *reco, *sources})
         self.reconstructed = dict.fromkeys(SPLITS, 0)
         self.not_allowed: Counter[str] = Counter()
 
     def write(self, arrays: dict[str, ak.Array]) -> None:
         """Append the rows of a chunk."""
         d = self.declaration
-        chunk = gen_chunk(d, arrays)
+        read = {name: self._reco(arrays, name) for name in self.fields}
+        chunk = gen_chunk(d, arrays, reconstructed={name: read[name] for name in d.reconstructed()})
         events = _Events(arrays, d.split)
-        gen, reco = chunk.collections[d.gen], self._reco(arrays)
+        gen = chunk.collections[d.gen]
+        reco = self._of_events(arrays, gen) if d.per == "event" else read[d.collection]
         for target in d.targets:
             self.not_allowed[target.branch] += int(np.count_nonzero(~allows(target, reco[target.branch])))
-        rows = match(gen, reco, d.match)
+        rows = np.arange(len(gen)) if d.per == "event" else match(gen, reco, d.match)
         found = rows >= 0
         found_in = events.split[gen.event_rows[found]]
         for number, name in enumerate(SPLITS):
@@ -189,6 +222,18 @@ class _ChunkTables:
         fakes = reco.select(unmatched)
         self._write_objects(events, chunk, reco, rows)
         self._write_fakes(events, chunk, fakes)
+
+    def _of_events(self, arrays: dict[str, ak.Array], event: Collection) -> Collection:
+        """Targets of whole events, one row each."""
+        d = self.declaration
+        columns: Columns = {}
+        for balance in d.drawn_balances:
+            pt, phi = (np.asarray(arrays[name]).astype(np.float64) for name in balance.branches)
+            columns |= balance.components(pt, phi, event[balance.gen_fields[1]])
+        for target in d.targets:
+            if target.branch not in columns:
+                columns[target.branch] = np.asarray(arrays[target.branch])
+        return Collection(event.offsets, columns)
 
     def _write_objects(self, events: _Events, chunk: GenChunk, reco: Collection, rows: Rows) -> None:
         d = self.declaration
@@ -204,17 +249,15 @@ class _ChunkTables:
 
     def _write_fakes(self, events: _Events, chunk: GenChunk, fakes: Collection) -> None:
         d = self.declaration
-        conditioning = _prefixed("conditioning", conditioning_columns(d.fakes.conditioning, chunk))
+        conditioning = _prefixed("conditioning", conditioning_columns(d.fake_conditioning, chunk))
         columns: Columns = {name: values[fakes.event_rows] for name, values in conditioning.items()}
         columns |= {f"target.{t.branch}": fakes[t.branch].astype(np.float32) for t in d.targets}
         events.write(self.writer, "fakes", fakes.event_rows, columns)
         events.write(self.writer, "events", np.arange(chunk.events), {"fakes": fakes.counts} | conditioning)
 
-    def _reco(self, arrays: dict[str, ak.Array]) -> Collection:
-        flat = {
-            field: flat_column(arrays[f"{self.declaration.collection}_{field}"]) for field in self.reco_fields
-        }
-        offsets = flat[self.reco_fields[0]][0]
+    def _reco(self, arrays: dict[str, ak.Array], name: str) -> Collection:
+        flat = {field: flat_column(arrays[f"{name}_{field}"]) for field in self.fields[name]}
+        offsets = next(iter(flat.values()))[0]
         return Collection(offsets, {field: values for field, (_, values) in flat.items()})
 
 

@@ -26,13 +26,14 @@ from flashsim.flows import ConditionalMAF
 from flashsim.modelfile import FakeModel, ObjectModel
 from flashsim.networks import Perceptron
 from flashsim.runlog import RunLog
+from flashsim.tables import TableDescription
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from flashsim.objects import Target
+    from flashsim.objects import FakeDeclaration, ObjectDeclaration, Target
     from flashsim.schedule import Schedule
     from flashsim.training.recipe import EfficiencyRecipe, FlowRecipe, TrainingRecipe
     from flashsim.training.tables import Rows, Tables
@@ -97,11 +98,12 @@ def train(
     runs = runs or output.with_name(f"{output.name}.run")
     _check_size(tables, recipe.min_rows)
     _begin(runs, tables, recipe, resume=resume)
-    with RunLog.of_recipe(runs, recipe, _planned(recipe), resumed=resume) as log:
+    with RunLog.of_recipe(runs, recipe, _planned(recipe, declaration), resumed=resume) as log:
         trainer = _Trainer(tables, recipe, runs, resume, accelerator, report, log)
-        conditioning, efficiency = trainer.efficiency()
+        conditioning = trainer.conditioning()
+        efficiency = trainer.efficiency(conditioning) if declaration.per == "object" else None
         targets, flow = trainer.flow(conditioning)
-        fakes = trainer.fakes()
+        fakes = None if declaration.fakes is None else trainer.fakes(declaration.fakes)
         log.finish({f"{name}_validation": r.validation_loss for name, r in trainer.results.items()})
         model = ObjectModel(
             declaration=declaration,
@@ -118,15 +120,15 @@ def train(
         return model, trainer.results
 
 
-def _planned(recipe: TrainingRecipe) -> dict[str, int]:
+def _planned(recipe: TrainingRecipe, declaration: ObjectDeclaration) -> dict[str, int]:
     """Largest number of epochs of each network, in the order of their training."""
-    schedules = {
-        "efficiency": recipe.efficiency.schedule,
-        "flow": recipe.flow.schedule,
-        "fake_count": recipe.fake_count.schedule,
-        "fake_flow": recipe.fake_flow.schedule,
-    }
-    return {name: schedule.epochs for name, schedule in schedules.items()}
+    networks: dict[str, EfficiencyRecipe | FlowRecipe] = {}
+    if declaration.per == "object":
+        networks["efficiency"] = recipe.efficiency
+    networks["flow"] = recipe.flow
+    if declaration.fakes is not None:
+        networks |= {"fake_count": recipe.fake_count, "fake_flow": recipe.fake_flow}
+    return {name: network.schedule.epochs for name, network in networks.items()}
 
 
 def _check_size(tables: Tables, least: int) -> None:
@@ -155,6 +157,9 @@ def _begin(runs: Path, tables: Tables, recipe: TrainingRecipe, *, resume: bool) 
     try:
         if resume and note.is_file():
             begun = json.loads(note.read_text(encoding="utf-8"))
+            # As the present version of the format has it: what is new since then has its default.
+            of_tables = TableDescription.model_validate({**begun.get("tables", {}), "files": []})
+            begun["tables"] = of_tables.model_dump(mode="json", exclude={"files"})
             if changed := [name for name, value in content.items() if begun.get(name) != value]:
                 msg = f"{runs}: was begun with another {changed[0]}; train without --resume"
                 raise RecipeError(msg)
@@ -183,10 +188,12 @@ class _Trainer:
     def __post_init__(self) -> None:
         self.results: dict[str, FitResult] = {}
 
-    def efficiency(self) -> tuple[ConditioningCodec, Perceptron]:
+    def conditioning(self) -> ConditioningCodec:
         declaration = self.tables.description.declaration
+        return ConditioningCodec.fit(declaration.conditioning, self.tables.objects("train").conditioning)
+
+    def efficiency(self, codec: ConditioningCodec) -> Perceptron:
         objects = {split: self.tables.objects(split) for split in ("train", "validation")}
-        codec = ConditioningCodec.fit(declaration.conditioning, objects["train"].conditioning)
         tensors = {
             split: (torch.from_numpy(codec.encode(t.conditioning)), torch.from_numpy(t.reconstructed).float())
             for split, t in objects.items()
@@ -195,7 +202,7 @@ class _Trainer:
         share = float(np.clip(objects["train"].reconstructed.mean(), 1e-3, 1.0 - 1e-3))
         network.start_at(torch.tensor([np.log(share / (1.0 - share))]))
         self._fit("efficiency", network, _binary_loss, tensors, self.recipe.efficiency.schedule)
-        return codec, network
+        return network
 
     def flow(self, conditioning: ConditioningCodec) -> tuple[TargetCodec, ConditionalMAF]:
         declaration = self.tables.description.declaration
@@ -214,17 +221,17 @@ class _Trainer:
         conditioning = self.tables.description.declaration.conditioning
         return Domain.fit(conditioning, self.tables.objects("train").conditioning)
 
-    def fakes(self) -> FakeModel:
+    def fakes(self, declared: FakeDeclaration) -> FakeModel:
         declaration = self.tables.description.declaration
         events = {split: self.tables.events(split) for split in ("train", "validation")}
-        codec = ConditioningCodec.fit(declaration.fakes.conditioning, events["train"].conditioning)
-        domain = Domain.fit(declaration.fakes.conditioning, events["train"].conditioning)
+        codec = ConditioningCodec.fit(declared.conditioning, events["train"].conditioning)
+        domain = Domain.fit(declared.conditioning, events["train"].conditioning)
         fakes = {split: self.tables.fakes(split) for split in ("train", "validation")}
         if len(fakes["train"]) < self.recipe.min_rows or len(fakes["validation"]) == 0:
             found = len(fakes["train"])
             _log.warning("only %d unmatched %s to learn from: the model makes none", found, declaration.name)
-            return FakeModel(codec, self._no_fakes(codec), None, None, domain)
-        count = self._fake_count(codec, events)
+            return FakeModel(codec, self._no_fakes(codec, declared.max_count), None, None, domain)
+        count = self._fake_count(codec, events, declared.max_count)
         wanted = declaration.fake_targets()
         targets = TargetCodec.fit(wanted, fakes["train"].targets, {}, self._bits(wanted))
         tensors = {
@@ -239,14 +246,12 @@ class _Trainer:
         description = self.tables.description
         return spread_bits(targets, description.declaration.collection, description.nanoaod_version)
 
-    def _no_fakes(self, codec: ConditioningCodec) -> Perceptron:
-        largest = self.tables.description.declaration.fakes.max_count
+    def _no_fakes(self, codec: ConditioningCodec, largest: int) -> Perceptron:
         network = self._perceptron(self.recipe.fake_count, len(codec.transforms), largest + 1)
         network.start_at(torch.tensor([0.0] + [-100.0] * largest))
         return network.eval()
 
-    def _fake_count(self, codec: ConditioningCodec, events: dict[str, Rows]) -> Perceptron:
-        largest = self.tables.description.declaration.fakes.max_count
+    def _fake_count(self, codec: ConditioningCodec, events: dict[str, Rows], largest: int) -> Perceptron:
         counted = {split: np.minimum(t.fakes, largest) for split, t in events.items()}
         tensors = {
             split: (torch.from_numpy(codec.encode(t.conditioning)), torch.from_numpy(counted[split]))

@@ -25,9 +25,23 @@ def entries(rng, mean):
 def test_spectra_of_equal_simulations_follow_a_chi_square():
     rng = np.random.default_rng(1)
     mean = rng.gamma(1.0, 2.0, 3000)
-    found = [spectrum(entries(rng, mean), entries(rng, mean), 3000) for _ in range(60)]
+    found = [spectrum(entries(rng, mean), entries(rng, mean), np.arange(3000)) for _ in range(60)]
     assert np.mean([f["chi2"] / f["ndf"] for f in found]) == pytest.approx(1.0, abs=0.1)
     assert np.mean([f["p_value"] for f in found]) == pytest.approx(0.5, abs=0.12)
+
+
+def test_events_that_share_their_noise_count_as_one():
+    """The same entries in three processes: three times as many, and no more is known."""
+    rng = np.random.default_rng(5)
+    mean, unit = rng.gamma(1.0, 2.0, 2000), np.tile(np.arange(2000), 3)
+
+    def thrice(event, values):
+        return np.concatenate([event + 2000 * k for k in range(3)]), np.tile(values, 3)
+
+    first, second = entries(rng, mean), entries(rng, mean)
+    alone = spectrum(first, second, np.arange(2000))
+    assert spectrum(thrice(*first), thrice(*second), unit)["chi2"] == pytest.approx(alone["chi2"], rel=0.2)
+    assert spectrum(thrice(*first), thrice(*second), np.arange(6000))["chi2"] > 2.0 * alone["chi2"]
 
 
 def test_gen_events_that_both_simulations_have_do_not_count():
@@ -35,10 +49,10 @@ def test_gen_events_that_both_simulations_have_do_not_count():
     rng = np.random.default_rng(2)
     event, gen = np.arange(4000), rng.exponential(30.0, 4000)
     first, second = (gen + rng.normal(0.0, 0.5, 4000) for _ in range(2))
-    paired = spectrum((event, first), (event, second), 4000)
+    paired = spectrum((event, first), (event, second), event)
     assert paired["p_value"] > 1e-3
-    moved = spectrum((event, first), (event, second + 0.5), 4000)
-    apart = spectrum((event, first), (event, rng.permutation(second) + 0.5), 4000)
+    moved = spectrum((event, first), (event, second + 0.5), event)
+    apart = spectrum((event, first), (event, rng.permutation(second) + 0.5), event)
     assert moved["p_value"] < 1e-6 < apart["p_value"]
 
 
@@ -46,9 +60,9 @@ def test_spectra_see_other_numbers_and_other_values():
     rng = np.random.default_rng(3)
     mean = np.full(3000, 2.0)
     event, values = entries(rng, mean)
-    assert spectrum((event, values), entries(rng, 1.2 * mean), 3000)["p_value"] < 1e-6
+    assert spectrum((event, values), entries(rng, 1.2 * mean), np.arange(3000))["p_value"] < 1e-6
     other, longer = entries(rng, mean)
-    assert spectrum((event, values), (other, 1.2 * longer), 3000)["p_value"] < 1e-6
+    assert spectrum((event, values), (other, 1.2 * longer), np.arange(3000))["p_value"] < 1e-6
 
 
 def test_predictions_that_are_right_are_reliable():
@@ -78,8 +92,8 @@ def test_events_are_read_whole(made_process, models):
     sample = EventSample.read(made_process / "full.root", models)
     assert sample.events == 240
     jets = sample.columns
-    assert np.array_equal(jets["nJet"], sample.counts["nJet"])
-    one, two = sample.counts["nJet"] >= 1, sample.counts["nJet"] >= 2
+    assert np.array_equal(jets["nJet"], sample.spectra["nJet"][1])
+    one, two = jets["nJet"] >= 1, jets["nJet"] >= 2
     assert np.array_equal(jets["m_jj"] >= 0.0, two)
     assert np.all(jets["leading Jet pt"][one] >= np.maximum(jets["second Jet pt"][one], 15.0))
     assert np.all(
@@ -90,6 +104,8 @@ def test_events_are_read_whole(made_process, models):
     assert pt.min() >= 15.0
     twice = EventSample.joined([sample, sample])
     assert twice.events == 480
+    assert np.array_equal(twice.unit[:240], twice.unit[240:])
+    assert len(np.unique(twice.unit)) == 240
     assert np.array_equal(twice.spectra["unmatched Jet pt"][0][len(event) :], event + 240)
 
 
@@ -144,7 +160,7 @@ def test_the_command_measures_and_cards_show_it(made_process, made_models, tmp_p
     }
     shown = card(made_models / "jets.safetensors", judged, found)
     assert reliability_table(found["objects"]["jets"]["reliability"]) in shown
-    assert "Not measured." in card(made_models / "jets.safetensors", judged)
+    assert "Not measured, or there is none." in card(made_models / "jets.safetensors", judged)
 
 
 def test_mistakes_are_named(made_models, tmp_path, capsys):

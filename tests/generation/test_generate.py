@@ -17,7 +17,7 @@ from flashsim.nanoaod.reading import NanoFile
 from flashsim.nanoaod.writing import NanoWriter
 
 EVENTS = 240
-OBJECTS = shipped_objects()
+OBJECTS = shipped_objects("object")
 COLLECTIONS = [declaration.collection for declaration in OBJECTS]
 
 

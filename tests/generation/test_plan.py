@@ -22,7 +22,7 @@ def made_file(made_nanoaod):
 
 @pytest.fixture(scope="module")
 def objects():
-    return shipped_objects()
+    return shipped_objects("object")
 
 
 def names(branches):
@@ -96,7 +96,7 @@ def test_keep(made_file, objects, pattern, expected):
     ("pattern", "message"),
     [
         ("HLT_Nothing*", r"made\.root: has no branch that fits --keep 'HLT_Nothing\*'"),
-        ("Jet_*", r"made\.root: --keep 'Jet_\*' asks for Jet_area of a collection that is simulated"),
+        ("Jet_*", r"made\.root: --keep 'Jet_\*' asks for Jet_area, which is simulated"),
     ],
 )
 def test_keep_that_cannot_be_is_refused(made_file, objects, pattern, message):

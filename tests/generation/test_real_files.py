@@ -57,7 +57,7 @@ class Case:
 def generator(request):
     """Give a generator with the shipped models; with barely trained ones where not all are shipped."""
     paths = shipped_models()
-    if {path.stem for path in paths} < {declaration.name for declaration in shipped_objects()}:
+    if {path.stem for path in paths} < {declaration.name for declaration in shipped_objects("object")}:
         paths = sorted(request.getfixturevalue("made_models").glob("*.safetensors"))
     return Generator([ObjectModel.load(path) for path in paths], load_output())
 

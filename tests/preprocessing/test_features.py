@@ -120,15 +120,17 @@ def test_activity_in_a_ring():
 def test_chunks_without_events_or_objects_have_empty_columns(name):
     declaration = load_object(name)
     fields = {field for c in declaration.gen_view.collections.values() for field in c.fields}
+    fields |= declaration.computed_fields() | {"pt"}
+    names = [*declaration.gen_view.collections, *declaration.reconstructed()]
     for events in (0, 3):
         nothing = Collection(np.zeros(events + 1, dtype=np.int64), {field: np.zeros(0) for field in fields})
         values = dict.fromkeys(conditioning_branches(declaration.conditioning), np.ones(events))
-        chunk = GenChunk(dict.fromkeys(declaration.gen_view.collections, nothing), values, events)
+        chunk = GenChunk(dict.fromkeys(names, nothing), values, events)
         assert all(
             len(c) == 0
             for c in conditioning_columns(declaration.conditioning, chunk, declaration.gen).values()
         )
-        of_events = conditioning_columns(declaration.fakes.conditioning, chunk)
+        of_events = conditioning_columns(declaration.fake_conditioning, chunk)
         assert all(len(column) == events for column in of_events.values())
 
 
@@ -148,7 +150,7 @@ def test_shipped_conditioning_of_real_files(nanoaod_dir, name, sample):
     matrix = ConditioningCodec.fit(declaration.conditioning, found).encode(found)
     assert np.isfinite(matrix).all()
     assert np.abs(matrix.mean(axis=0)).max() < 1e-3
-    of_events = conditioning_columns(declaration.fakes.conditioning, chunk)
+    of_events = conditioning_columns(declaration.fake_conditioning, chunk)
     assert all(column.shape == (chunk.events,) for column in of_events.values())
 
 

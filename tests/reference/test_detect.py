@@ -21,7 +21,7 @@ from flashsim.nanoaod.schema import load_schema, mantissa_bits
 from flashsim.reference import detect, generate_gen
 
 EVENTS = 40
-OBJECTS = {declaration.collection: declaration for declaration in shipped_objects()}
+OBJECTS = {declaration.collection: declaration for declaration in shipped_objects("object")}
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,194 @@
+"""What belongs to whole events: drawn after the objects, and consistent with them."""
+
+from __future__ import annotations
+
+import awkward as ak
+import numpy as np
+import pytest
+
+from flashsim.collection import Collection, flat_column
+from flashsim.errors import InputFileError
+from flashsim.generation.generate import Generator
+from flashsim.generation.recipe import load_output
+from flashsim.genview import build_gen_view, gen_view_branches
+from flashsim.inspection import describe, render
+from flashsim.modelfile import ObjectModel
+from flashsim.nanoaod.reading import NanoFile
+from flashsim.nanoaod.schema import load_schema
+from flashsim.nanoaod.writing import NanoWriter
+from flashsim.objects import load_object
+from flashsim.preprocessing.preprocess import gen_chunk, preprocess
+from flashsim.schedule import Schedule
+from flashsim.tables import read_table
+from flashsim.training.recipe import FlowRecipe, TrainingRecipe
+from flashsim.training.tables import Tables
+from flashsim.training.train import train
+
+SOFT = 8.0
+"""Width of the made soft term, in GeV."""
+
+
+def expected_of(arrays, reconstructed):
+    """Magnitude and azimuth of the expected MET of events in arrays."""
+    declaration = load_object("event")
+    wanted = declaration.reconstructed()
+    reco = {}
+    for name in reconstructed:
+        flat = {field: flat_column(arrays[f"{name}_{field}"]) for field in wanted[name]}
+        offsets = next(iter(flat.values()))[0]
+        reco[name] = Collection(offsets, {field: values for field, (_, values) in flat.items()})
+    chunk = gen_chunk(declaration, arrays, build_gen_view(declaration.gen_view, arrays), reco)
+    event = chunk.collections["Event"]
+    return event["MET_expected"], event["MET_axis"]
+
+
+@pytest.fixture(scope="module")
+def made_whole(made_nanoaod, tmp_path_factory):
+    """The made file with event quantities: MET is what is expected and a soft term of known width."""
+    path, rng = tmp_path_factory.mktemp("whole") / "whole.root", np.random.default_rng(3)
+    schema = load_schema("v9")
+    with NanoFile(made_nanoaod) as file:
+        branches = [b for b in file.branches.values() if b.name != "MET_pt"]
+        arrays = file.read([b.name for b in branches])
+        number = file.num_entries
+    size, axis = expected_of(arrays, ["Jet", "Muon"])
+    met = size * np.exp(1j * axis) + rng.normal(0.0, SOFT, number) + 1j * rng.normal(0.0, SOFT, number)
+    pileup = np.asarray(arrays["Pileup_nPU"])
+    arrays |= {
+        "MET_pt": np.abs(met),
+        "MET_phi": np.angle(met),
+        "MET_sumEt": rng.exponential(500.0, number),
+        "PV_npvs": 1 + rng.binomial(pileup, 0.7),
+        "fixedGridRhoFastjetAll": 0.6 * pileup * rng.normal(1.0, 0.1, number),
+    }
+    known = {branch.name: branch for branch in branches}
+    with NanoWriter(path) as writer:
+        writer.tree("Events", [known.get(name) or schema[name] for name in arrays])
+        writer.extend("Events", arrays)
+    return path
+
+
+@pytest.fixture(scope="module")
+def event_model(made_whole, tmp_path_factory):
+    """Path of a quickly trained model."""
+    work = tmp_path_factory.mktemp("event")
+    preprocess(load_object("event"), [str(made_whole)], work / "tables")
+    flow = FlowRecipe(
+        layers=1, width=16, depth=1, bins=4, schedule=Schedule(epochs=20, batch=64, min_steps=8)
+    )
+    recipe = TrainingRecipe(schema_version=1, object="event", min_rows=5, flow=flow)
+    train(Tables(work / "tables"), recipe, work / "event.safetensors", accelerator="cpu")
+    return work / "event.safetensors"
+
+
+@pytest.fixture(scope="module")
+def make(loaded_models, event_model):
+    """Give a generator of jets, muons and whole events, with any options."""
+    models = [ObjectModel.load(event_model), *loaded_models]
+    return lambda **options: Generator(models, load_output(), **options)
+
+
+def read(path):
+    with NanoFile(path) as file:
+        return file.read(list(file.branches))
+
+
+def test_tables_have_a_row_an_event(event_model, made_whole):
+    folder = event_model.parent / "tables"
+    objects = [read_table(folder, split, "objects") for split in ("train", "validation", "test")]
+    assert sum(map(len, objects)) == 240
+    assert all(table["reconstructed"].all() for table in objects)
+    columns = {name for name in objects[0].columns if name.startswith("target.")}
+    assert columns == {
+        *("target.MET_along", "target.MET_across", "target.MET_sumEt", "target.PV_npvs"),
+        "target.fixedGridRhoFastjetAll",
+    }
+    across = np.concatenate([table["target.MET_across"] for table in objects])
+    assert np.std(across) == pytest.approx(SOFT, rel=0.2)
+    along = [table["target.MET_along"] - table["gen.MET_expected"] for table in objects]
+    assert np.std(np.concatenate(along)) == pytest.approx(SOFT, rel=0.2)
+
+
+def test_a_model_has_one_network(event_model):
+    model = ObjectModel.load(event_model)
+    assert list(model.networks()) == ["flow"]
+    assert (model.efficiency, model.fakes) == (None, None)
+    assert model.domain.rows == model.provenance["events"]["train"]
+    text = render(describe(str(event_model)))
+    assert "PV_npvs" in text
+    assert "unmatched" not in text.partition("Training")[0]
+
+
+def test_met_is_that_of_the_simulated_objects(make, made_whole, tmp_path):
+    summary = make().run(made_whole, tmp_path / "out.root")
+    assert "Event" not in summary.objects
+    assert {"Jet", "Muon"} <= set(summary.objects)
+    arrays = read(tmp_path / "out.root")
+    assert {"MET_along", "MET_across", "nEvent"} & set(arrays) == set()
+    size, axis = expected_of(arrays, ["Jet", "Muon"])
+    soft = np.asarray(arrays["MET_pt"]) * np.exp(1j * np.asarray(arrays["MET_phi"])) - size * np.exp(
+        1j * axis
+    )
+    soft *= np.exp(-1j * axis)
+    assert np.std(soft.real) == pytest.approx(SOFT, rel=0.3)
+    assert np.std(soft.imag) == pytest.approx(SOFT, rel=0.3)
+    # What the objects got wrong moves it by far more than the soft term does.
+    gen = np.asarray(arrays["GenMET_pt"]) * np.exp(1j * np.asarray(arrays["GenMET_phi"]))
+    assert np.std(np.abs(size * np.exp(1j * axis) - gen)) > SOFT
+    assert arrays["PV_npvs"].ndim == 1
+    with NanoFile(tmp_path / "out.root") as file:
+        schema = load_schema("v9")
+        for name in ("MET_pt", "MET_phi", "PV_npvs", "fixedGridRhoFastjetAll"):
+            assert (file.branches[name].dtype, file.branches[name].collection) == (schema[name].dtype, None)
+
+
+def test_vertices_follow_the_pileup(make, made_whole, tmp_path):
+    make().run(made_whole, tmp_path / "out.root")
+    arrays = read(tmp_path / "out.root")
+    vertices = np.asarray(arrays["PV_npvs"])
+    assert np.array_equal(vertices, np.round(vertices))
+    assert np.corrcoef(vertices, np.asarray(arrays["Pileup_nPU"]))[0, 1] > 0.4
+
+
+def test_chunks_and_folds_do_not_matter(make, made_whole, content, tmp_path):
+    make(oversample=2).run(made_whole, tmp_path / "a.root")
+    make(oversample=2, chunk=34).run(made_whole, tmp_path / "b.root")
+    assert content(tmp_path / "a.root") == content(tmp_path / "b.root")
+    make().run(made_whole, tmp_path / "one.root")
+    two, one = read(tmp_path / "a.root"), read(tmp_path / "one.root")
+    for name in ("MET_pt", "MET_phi", "PV_npvs"):
+        assert np.array_equal(np.asarray(two[name])[::2], np.asarray(one[name])), name
+        assert not np.array_equal(np.asarray(two[name])[1::2], np.asarray(one[name])), name
+
+
+def test_objects_are_as_without_it(make, make_generator, made_whole, content, tmp_path):
+    make().run(made_whole, tmp_path / "a.root")
+    make_generator().run(made_whole, tmp_path / "b.root")
+    whole, objects = content(tmp_path / "a.root"), content(tmp_path / "b.root")
+    assert {name: whole[name] for name in objects} == objects
+    assert {"MET_pt", "MET_phi", "PV_npvs"} <= whole.keys() - objects.keys()
+
+
+def test_it_stands_alone(event_model, made_whole, tmp_path):
+    Generator([ObjectModel.load(event_model)], load_output(), flag_domain=True).run(
+        made_whole, tmp_path / "a.root"
+    )
+    arrays = read(tmp_path / "a.root")
+    assert "Jet_pt" not in arrays
+    assert arrays["MET_pt"].ndim == 1
+    assert np.asarray(arrays["Event_outsideDomain"]).dtype == bool
+
+
+def test_what_is_simulated_is_not_kept(make, made_whole, tmp_path):
+    with pytest.raises(InputFileError, match=r"--keep 'MET_\*' asks for MET_phi, which is simulated"):
+        make().run(made_whole, tmp_path / "a.root", keep=["MET_*"])
+
+
+def test_what_it_needs_is_read(made_whole):
+    declaration = load_object("event")
+    with NanoFile(made_whole) as file:
+        arrays = file.read([*gen_view_branches(declaration.gen_view), "event"])
+    event = build_gen_view(declaration.gen_view, arrays)["Event"]
+    assert event.counts.tolist() == [1] * 240
+    assert np.array_equal(event["GenMET_pt"], np.asarray(arrays["GenMET_pt"]))
+    assert ak.count(arrays["event"], axis=0) == len(event)
