@@ -22,6 +22,10 @@ def monitor(
     export: Annotated[
         Path | None, typer.Option(help="Write the page as it is now to this HTML file, and serve nothing.")
     ] = None,
+    tensorboard: Annotated[
+        Path | None,
+        typer.Option(help="Write the losses as TensorBoard's event files to a new folder; serve nothing."),
+    ] = None,
     force: Force = False,
 ) -> None:
     """Show trainings and grids in a web page while they run: losses, states, best models.
@@ -32,11 +36,16 @@ def monitor(
     from flashsim.monitor.page import save_page
 
     catalogue = Catalogue(folder)
+    if tensorboard is not None:
+        from flashsim.monitor.tensorboard import save_events
+
+        typer.echo(f"{tensorboard}: {save_events(folder, tensorboard)} trainings")
     if export is not None:
         catalogue.update()
         message = catalogue.message()
         save_page(message, export, force=force)
         typer.echo(f"{export}: {len(message['trainings'])} trainings in {len(message['groups'])} groups")
+    if export is not None or tensorboard is not None:
         return
     from flashsim.monitor.server import serve
 

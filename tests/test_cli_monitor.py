@@ -28,3 +28,10 @@ def test_the_page_is_saved(runs, tmp_path):
 def test_no_folder_is_an_error(tmp_path):
     found = CliRunner().invoke(app, ["monitor", str(tmp_path / "none")])
     assert isinstance(found.exception, InputFileError)
+
+
+def test_losses_are_saved_for_tensorboard(runs, tmp_path):
+    events = tmp_path / "events"
+    found = CliRunner().invoke(app, ["monitor", str(runs), "--tensorboard", str(events)])
+    assert (found.exit_code, found.stdout) == (0, f"{events}: 1 trainings\n")
+    assert len(list((events / "jets").glob("events.out.tfevents.*"))) == 1

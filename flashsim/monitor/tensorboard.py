@@ -1,0 +1,82 @@
+"""Losses of all trainings below a folder as event files of TensorBoard, for those who compare them there."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from typing import TYPE_CHECKING
+
+from flashsim.errors import MissingDependencyError, OutputFileError
+from flashsim.monitor.discovery import find
+from flashsim.runs import read_run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from flashsim.runs import Run
+
+__all__ = ["save_events"]
+
+
+def save_events(root: Path, output: Path) -> int:
+    """Write a folder of event files: one run a training, named like its folder below `root`.
+
+    Scalars are called ``NETWORK/LOSS/SPLIT``, such as ``refiner/mmd/validation``; their steps are epochs and
+    their wall times those of the logs. The recipe of a training is its text ``recipe``.
+
+    Parameters
+    ----------
+    root
+        Folder with trainings somewhere below it.
+    output
+        Folder to write; never one that is there, as only its owner knows what else is in it.
+
+    Returns
+    -------
+    Number of trainings.
+
+    Raises
+    ------
+    MissingDependencyError
+        If tensorboardX is not installed.
+    InputFileError
+        If a log cannot be read.
+    OutputFileError
+        If the folder exists, or cannot be written.
+    """
+    part = output.with_name(f".{output.name}.part")
+    if output.exists():
+        msg = f"{output}: exists already; name another folder"
+        raise OutputFileError(msg)
+    try:
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        names = sorted(find(root.resolve()).trainings)
+        for name in names:
+            _save(read_run(root / name), part / name)
+        part.replace(output)
+    except OSError as error:
+        msg = f"{output}: cannot be written ({error.strerror or error})"
+        raise OutputFileError(msg) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return len(names)
+
+
+def _save(run: Run, folder: Path) -> None:
+    try:
+        from tensorboardX import SummaryWriter  # noqa: PLC0415  # an extra
+    except ImportError as error:
+        msg = "--tensorboard needs tensorboardX: pip install 'flashsim[tensorboard]'"
+        raise MissingDependencyError(msg) from error
+    with SummaryWriter(str(folder)) as writer:
+        recipe = json.dumps(run.parameters, indent=1)
+        writer.add_text("recipe", f"```json\n{recipe}\n```", 0, run.started)
+        for network, curves in run.curves.items():
+            for loss, values in curves.losses.items():
+                split, _, part = loss.partition("_")
+                tag = f"{network}/{part or 'loss'}/{split}"
+                for epoch, when, value in zip(curves.epochs, curves.times, values, strict=True):
+                    if math.isfinite(value):
+                        writer.add_scalar(tag, value, epoch, when)
