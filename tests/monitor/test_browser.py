@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from flashsim.runlog import LOST_AFTER
+
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright, of the extra 'test'")
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 PATIENCE = 60_000
@@ -108,6 +110,46 @@ def test_the_page_follows_the_trainings(page, server, half_grid):
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == 0
     sync_api.expect(page.locator("#live")).to_contain_text("no connection")
+
+
+TRAINING = """
+import sys, time
+from pathlib import Path
+from flashsim.runlog import RunLog
+
+first, last = int(sys.argv[2]), int(sys.argv[3])
+with RunLog(Path(sys.argv[1]), "point_0005", epochs={"refiner": 6}, resumed=first > 1) as log:
+    for epoch in range(first, last + 1):
+        log.epoch("refiner", epoch, 6, {"train": 1.0 / epoch, "validation": 1.0 / epoch})
+    if last < 6:
+        time.sleep(600)
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_training_is_lost_and_goes_on(page, server, half_grid):
+    """With real processes and a real clock: lost is what gives no sign of life for a minute."""
+    folder = half_grid[0] / "grid" / "point_0005"
+
+    def training(first, last):
+        return subprocess.Popen([sys.executable, "-c", TRAINING, str(folder), str(first), str(last)])
+
+    page.goto(server[0])
+    page.wait_for_selector("#runs tbody tr")
+    page.evaluate("window.mark = 1")
+    row = page.locator('#runs tr[data-id="grid/point_0005"]')
+    killed = training(1, 4)
+    try:
+        sync_api.expect(row).to_contain_text("running")
+        sync_api.expect(row).to_contain_text("4 / 6")
+    finally:
+        killed.kill()
+        killed.wait()
+    sync_api.expect(row).to_contain_text("lost", timeout=1e3 * LOST_AFTER + PATIENCE)
+    assert training(4, 6).wait(60) == 0
+    sync_api.expect(row).to_contain_text("finished")
+    sync_api.expect(row).to_contain_text("6 / 6")
+    assert page.evaluate("window.mark") == 1  # the page was never loaded again
 
 
 def test_groups_and_individual_trainings_have_a_tab_each(page, server):
