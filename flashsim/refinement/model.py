@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMAT_VERSION", "RefinerModel", "kernel_form"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _KEY = "flashsim_refiner"
 
 

@@ -85,7 +85,7 @@ class Refiner(nn.Module):
     def fit(self, full: Tensor, gen: Tensor) -> None:
         """Fit scales to values of the full simulation, shape (N, V), and their gen objects, (N, G)."""
         for transform, column in zip(self._columns(), full.T, strict=True):
-            transform.fit(column)
+            transform.fit(column, gen)
         spread = torch.rand(full.shape, generator=torch.Generator().manual_seed(0))
         raw, undefined = self._raw(full, gen, spread)
         for number in range(full.shape[1]):
