@@ -3,7 +3,7 @@
     python -m benchmarks.notebook --workers 2
 
 makes ``WORK/samples/PROCESS/`` with ``gen.root``, ``full.root``, ``fast.root`` and ``flash.root`` of the
-processes that models are judged by (``benchmarks/samples.yaml``), the signal with variations of the showers,
+processes of the analysis (``benchmarks/samples.yaml``), the signal with variations of the showers,
 and some of its gen events 25 times; then executes ``analysis/vbf_hmumu.py`` there and writes its outputs into
 ``analysis/vbf_hmumu.ipynb``. What is complete is kept; another number of events is another ``--work``.
 """
@@ -35,7 +35,7 @@ __all__ = ["execute", "main", "make_samples"]
 NOTEBOOK = ROOT / "analysis" / "vbf_hmumu.py"
 SIGNAL = "vbf_hmumu"
 FOLDS = 25
-OVERSAMPLED = 0.2
+OVERSAMPLED = 0.04
 """Share of the signal's gen events that is simulated `FOLDS` times."""
 SEED = 20
 """Of flash simulation."""
@@ -50,25 +50,21 @@ def make_samples(samples: Samples, work: Path, workers: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     varied = folder / f"{SIGNAL}_varied.cmnd"
     varied.write_text(f"include = {SIGNAL}.cmnd\ninclude = shower_variations.cmnd\n", encoding="utf-8")
-    for sample in (samples.test, samples.left_out):
-        for process, events in sample.events.items():
-            started, settings = time.monotonic(), varied if process == SIGNAL else process
-            if _missing(folder / process, "full", "fast"):
-                simulate(
-                    settings, folder / process, events=events, seed=sample.seed, workers=workers, force=True
-                )
-            if _missing(folder / process, "flash"):
-                _flash(models, folder / process)
-            over = folder / f"{SIGNAL}_{FOLDS}"
-            if process == SIGNAL and _missing(over, "flash"):
-                over.mkdir(exist_ok=True)
-                some = max(1, round(OVERSAMPLED * events))
-                # The same gen events as the first of the sample.
-                generate_gen(
-                    varied, over / "gen.root", events=some, seed=sample.seed, workers=workers, force=True
-                )
-                _flash(models, over, FOLDS)
-            print(f"{folder / process}: {events} events, {time.monotonic() - started:.0f} s", flush=True)
+    seed = samples.analysis.seed
+    for process, events in samples.analysis.events.items():
+        started, settings = time.monotonic(), varied if process == SIGNAL else process
+        if _missing(folder / process, "full", "fast"):
+            simulate(settings, folder / process, events=events, seed=seed, workers=workers, force=True)
+        if _missing(folder / process, "flash"):
+            _flash(models, folder / process)
+        over = folder / f"{SIGNAL}_{FOLDS}"
+        if process == SIGNAL and _missing(over, "flash"):
+            over.mkdir(exist_ok=True)
+            some = max(1, round(OVERSAMPLED * events))
+            # The same gen events as the first of the sample.
+            generate_gen(varied, over / "gen.root", events=some, seed=seed, workers=workers, force=True)
+            _flash(models, over, FOLDS)
+        print(f"{folder / process}: {events} events, {time.monotonic() - started:.0f} s", flush=True)
 
 
 def _missing(folder: Path, *simulations: str) -> bool:

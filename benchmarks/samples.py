@@ -39,6 +39,7 @@ class Samples(Recipe):
     train: Sample = Field(description="trained on")
     test: Sample = Field(description="judged by: the same processes, other events")
     left_out: Sample = Field(description="judged by: a process that is not trained on")
+    analysis: Sample = Field(description="compared in the VBF H to mumu analysis")
 
     def scaled(self, factor: float) -> Samples:
         """Return the same with fewer or more events, at least one each."""
@@ -51,7 +52,8 @@ class Samples(Recipe):
                     }
                 }
             )
-            for role in ROLES
+            for role in type(self).model_fields
+            if isinstance(getattr(self, role), Sample)
         }
         return self.model_copy(update=roles)
 
