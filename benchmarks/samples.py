@@ -3,7 +3,7 @@
     python -m benchmarks.samples --work runs/ship --workers 2
 
 makes ``WORK/ROLE/PROCESS/`` with ``gen.root``, ``full.root``, ``fast.root`` and further draws, as
-``benchmarks/samples.yaml`` says; what is complete is kept.
+``benchmarks/samples.yaml`` says; gen-level events that are there are kept, and detectors run anew.
 """
 
 from __future__ import annotations
@@ -31,31 +31,29 @@ class Sample(Recipe):
     draws: int = Field(ge=1, description="passes through the detectors")
     events: dict[str, int] = Field(description="events of each process")
 
+    def scaled(self, factor: float) -> Sample:
+        """Return the same with fewer or more events, at least one each."""
+        events = {process: max(1, round(factor * count)) for process, count in self.events.items()}
+        return self.model_copy(update={"events": events})
+
 
 class Samples(Recipe):
     """The events of all roles."""
 
     schema_version: Literal[1] = Field(description="version of this format")
     train: Sample = Field(description="trained on")
+    extra: dict[str, Sample] = Field(description="by object: what it is trained on beside these")
     test: Sample = Field(description="judged by: the same processes, other events")
     left_out: Sample = Field(description="judged by: a process that is not trained on")
     analysis: Sample = Field(description="compared in the VBF H to mumu analysis")
 
     def scaled(self, factor: float) -> Samples:
         """Return the same with fewer or more events, at least one each."""
-        roles = {
-            role: getattr(self, role).model_copy(
-                update={
-                    "events": {
-                        process: max(1, round(factor * count))
-                        for process, count in getattr(self, role).events.items()
-                    }
-                }
-            )
-            for role in type(self).model_fields
-            if isinstance(getattr(self, role), Sample)
-        }
-        return self.model_copy(update=roles)
+        roles = ("train", "test", "left_out", "analysis")
+        return self.model_copy(
+            update={role: getattr(self, role).scaled(factor) for role in roles}
+            | {"extra": {name: sample.scaled(factor) for name, sample in self.extra.items()}}
+        )
 
 
 def load_samples() -> Samples:
@@ -64,15 +62,15 @@ def load_samples() -> Samples:
 
 
 def make_samples(samples: Samples, work: Path, workers: int) -> dict[str, list[Path]]:
-    """Make what is not there yet.
+    """Make the samples that models are trained on and judged by.
 
     Returns
     -------
-    Folders of the processes by role.
+    Folders of the processes by role; those of an object's extra training under the name of the object.
     """
-    folders: dict[str, list[Path]] = {}
-    for role in ROLES:
-        sample: Sample = getattr(samples, role)
+    roles = {role: getattr(samples, role) for role in ROLES} | samples.extra
+    folders: dict[str, list[Path]] = {role: [] for role in roles}
+    for role, sample in roles.items():
         for process, events in sample.events.items():
             folder = work / role / process
             started = time.monotonic()
@@ -86,7 +84,7 @@ def make_samples(samples: Samples, work: Path, workers: int) -> dict[str, list[P
                 force=True,
             )
             print(f"{folder}: {events} events, {time.monotonic() - started:.0f} s", flush=True)
-            folders.setdefault(role, []).append(folder)
+            folders[role].append(folder)
     return folders
 
 

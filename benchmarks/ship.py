@@ -119,7 +119,8 @@ def main() -> None:
         folders = make_samples(load_samples().scaled(options.scale), options.work, options.workers)
     for name in options.objects:
         with times.step(f"{name} tables"):
-            tables = make_tables(name, full_files(folders["train"]), options.work / "tables" / name)
+            files = full_files([*folders["train"], *folders.get(name, [])])
+            tables = make_tables(name, files, options.work / "tables" / name)
         with times.step(f"{name} training"):
             make_model(name, tables, options.work, options.models)
     with times.step("fidelity"):

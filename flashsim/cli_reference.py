@@ -53,7 +53,7 @@ def reference(
     *,
     process: Annotated[
         str,
-        typer.Argument(help="vbf_hmumu, dy_mumu, ewk_zjj_like, ttbar, or your own Pythia 8 command file."),
+        typer.Argument(help="A shipped process, such as vbf_hmumu, or your own Pythia 8 command file."),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the files.")],
     events: Annotated[int, typer.Option("--events", "-n", help="Number of events.", min=1)] = 1000,
