@@ -16,8 +16,10 @@ from benchmarks.fidelity.encodings import Quantile, Smeared
 from flashsim.analysis.statistics.classifier import two_sample_test
 from flashsim.analysis.statistics.distances import Drawn, Floor, distances, summary
 from flashsim.analysis.statistics.residuals import columns_for_trees
-from flashsim.codec import ConditioningCodec
+from flashsim.codec import ConditioningCodec, spread_bits
 from flashsim.flows import Sampler
+from flashsim.nanoaod.mantissa import round_mantissa
+from flashsim.nanoaod.schema import load_schema, mantissa_bits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -148,7 +150,8 @@ class Arena:
             ``own``, ``flashsim`` or both, for the others.
         """
         values, gen = self.train.matched("targets"), self.train.matched("gen")
-        quantile = Quantile.fit(self.targets, values, gen)
+        bits = spread_bits(self.targets, self.model.declaration.collection, self.model.nanoaod_version)
+        quantile = Quantile.fit(self.targets, values, gen, bits)
         yield self._shipped()
         yield self._enter(flashsim_competitor(recipe), quantile, seconds)
         if "own" in preprocessings:
@@ -192,20 +195,36 @@ class Arena:
         return row | self._measure(decoded) | {"objects_per_second": len(context) / took}
 
     def _measure(self, decoded: Columns) -> dict[str, Any]:
-        """Compare drawn targets with those of the held-out reference, of the same gen objects."""
-        full, event = self.held_out, self.held_out.matched_event
+        """Compare drawn targets with those of the held-out reference, of the same gen objects.
+
+        Drawn values are rounded as NanoAOD stores them: everybody's would be, in a file.
+        """
+        full, unit = self.held_out, self.held_out.matched_unit
         conditioning, gen = full.matched("conditioning"), full.matched("gen")
         truth = full.matched("targets")
         before, after = (
-            columns_for_trees(self.targets, conditioning, gen, values) for values in (truth, decoded)
+            columns_for_trees(self.targets, conditioning, gen, values)
+            for values in (truth, self._stored(decoded))
         )
-        test = two_sample_test(before, after, event, event)
+        test = two_sample_test(before, after, unit, unit)
         ratios = []
         for target in self.targets:
-            one, other = (Drawn(table[f"target.{target.branch}"], event) for table in (before, after))
-            found = distances(one, {"it": other}, full.events, discrete=target.is_discrete)["it"]
+            one, other = (Drawn(table[f"target.{target.branch}"], unit) for table in (before, after))
+            found = distances(one, {"it": other}, full.units, discrete=target.is_discrete)["it"]
             ratios.append({"ratio": found.value / max(self.floors[target.branch].value, 1e-9)})
         return {"auc": test.auc, "auc_error": test.error} | summary(ratios)
+
+    def _stored(self, decoded: Columns) -> Columns:
+        """Values as a file of the model's NanoAOD version gives them back."""
+        version, collection = self.model.nanoaod_version, self.model.declaration.collection
+        known = load_schema(version)
+        stored: Columns = {}
+        for field, values in decoded.items():
+            name = f"{collection}_{field}"
+            bits = mantissa_bits(version, name) if name in known else None
+            single = values.astype(np.float32)
+            stored[field] = (single if bits is None else round_mantissa(single, bits)).astype(np.float64)
+        return stored
 
 
 def _encoded(encoding: Encoding, codec: ConditioningCodec, sample: Sample) -> EncodedRows:

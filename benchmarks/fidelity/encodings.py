@@ -56,9 +56,11 @@ class Quantile:
     name: str = "flashsim"
 
     @classmethod
-    def fit(cls, targets: Sequence[Target], columns: Columns, gen: Columns) -> Quantile:
-        """Fit to NanoAOD values, shape (N,) each."""
-        return cls(TargetCodec.fit(targets, columns, gen))
+    def fit(
+        cls, targets: Sequence[Target], columns: Columns, gen: Columns, bits: Sequence[int | None] = ()
+    ) -> Quantile:
+        """Fit to NanoAOD values, shape (N,) each, and their mantissas as for `TargetCodec`."""
+        return cls(TargetCodec.fit(targets, columns, gen, bits))
 
     def bounds(self, targets: Columns, gen: Columns) -> tuple[Floats, Floats]:
         """Probabilities below each value, and of it."""

@@ -78,7 +78,7 @@ class Judge:
         """Distances of two draws of the reference by target."""
         one, two = self._residuals(self.full), self._residuals(self.samples[SECOND])
         return {
-            t.branch: floor(one[t.branch], two[t.branch], self.full.events, discrete=t.is_discrete)
+            t.branch: floor(one[t.branch], two[t.branch], self.full.units, discrete=t.is_discrete)
             for t in self.targets()
         }
 
@@ -113,17 +113,17 @@ class Judge:
         for target in self.targets():
             others = {name: residuals[name][target.branch] for name in self.others}
             drawn = residuals[REFERENCE][target.branch]
-            events, discrete = self.full.events, target.is_discrete
-            least = floor(drawn, others[SECOND], events, discrete=discrete)
+            units, discrete = self.full.units, target.is_discrete
+            least = floor(drawn, others[SECOND], units, discrete=discrete)
             row: dict[str, Any] = {
                 "target": target.branch,
                 "relation": target.relation,
                 "floor": asdict(least),
             }
-            found_by_name = distances(drawn, others, events, discrete=discrete)
+            found_by_name = distances(drawn, others, units, discrete=discrete)
             draws = [others["flash"], *(repeat[target.branch] for repeat in repeats)]
             truths = [drawn, others[SECOND]]
-            found_by_name["flash"] = mean_distance(truths, draws, events, discrete=discrete)
+            found_by_name["flash"] = mean_distance(truths, draws, units, discrete=discrete)
             for name, found in found_by_name.items():
                 scale = max(least.value, 1e-9)
                 ratios = {"ratio": found.value / scale, "ratio_error": found.error / scale}
@@ -139,7 +139,7 @@ class Judge:
         for name, sample in self.others.items():
             groups = column_groups(targets) if importance and name == "flash" else None
             test = two_sample_test(
-                truth, self._for_trees(sample), self.full.matched_event, sample.matched_event, groups=groups
+                truth, self._for_trees(sample), self.full.matched_unit, sample.matched_unit, groups=groups
             )
             found[name] = asdict(test)
         return found
@@ -197,7 +197,7 @@ class Judge:
                 scores = _scores(sample, tagging, score, background)
                 if min(len(scores.signal), len(scores.background)) < 50:
                     continue
-                at, error = efficiency_at(scores, np.array(tagging.mistags), sample.events)
+                at, error = efficiency_at(scores, np.array(tagging.mistags), sample.units)
                 rows[name] = {
                     "area": roc_area(scores),
                     "signal": len(scores.signal),
@@ -237,8 +237,8 @@ class Judge:
         }
 
     def _residuals(self, sample: Sample) -> dict[str, Drawn]:
-        event = sample.matched_event
-        return {n: Drawn(values, event) for n, values in sample.residuals(self.targets()).items()}
+        unit = sample.matched_unit
+        return {n: Drawn(values, unit) for n, values in sample.residuals(self.targets()).items()}
 
     def _for_trees(self, sample: Sample) -> Columns:
         conditioning, gen = sample.matched("conditioning"), sample.matched("gen")
@@ -282,6 +282,6 @@ def _scores(sample: Sample, tagging: Tagging, score: str, background: str) -> Sc
         axis=0,
     )
     is_signal = taken & (truth[tagging.signal] == 1)
-    event = sample.matched_event
+    unit = sample.matched_unit
     values = targets[score]
-    return Scores(values[is_signal], values[is_background], event[is_signal], event[is_background])
+    return Scores(values[is_signal], values[is_background], unit[is_signal], unit[is_background])

@@ -14,7 +14,7 @@ from flashsim.analysis.statistics.residuals import residual
 from flashsim.errors import InputFileError, TableError
 from flashsim.generation.generate import Generator
 from flashsim.generation.recipe import load_output
-from flashsim.noise import EVENT_IDS
+from flashsim.noise import EVENT_IDS, event_hash
 from flashsim.preprocessing.preprocess import preprocess
 from flashsim.tables import SPLITS, read_description, read_table
 
@@ -46,8 +46,9 @@ class Sample:
 
     Parameters
     ----------
-    events
-        E.
+    identity
+        `flashsim.noise.event_hash` of each event, shape (E,). Events of several processes can have one
+        identity, and detectors and models draw the same noise for these.
     event
         Number of the event of each gen object, shape (N,).
     reconstructed
@@ -58,7 +59,7 @@ class Sample:
         Number of the event, and targets, of objects without a gen object; shape (F,).
     """
 
-    events: int
+    identity: NDArray[np.uint64]
     event: NDArray[np.int64]
     reconstructed: NDArray[np.bool_]
     conditioning: Columns
@@ -71,9 +72,24 @@ class Sample:
         return len(self.event)
 
     @property
+    def events(self) -> int:
+        """E."""
+        return len(self.identity)
+
+    @property
     def matched_event(self) -> NDArray[np.int64]:
         """Number of the event of each reconstructed gen object, shape (M,)."""
         return self.event[self.reconstructed]
+
+    @property
+    def units(self) -> int:
+        """How many events are independent of each other: of different identities."""
+        return len(np.unique(self.identity))
+
+    @property
+    def matched_unit(self) -> NDArray[np.int64]:
+        """Number of what is independent of all else, from 0, of each reconstructed gen object, shape (M,)."""
+        return np.unique(self.identity, return_inverse=True)[1].astype(np.int64)[self.matched_event]
 
     def matched(self, kind: str) -> Columns:
         """Columns of the reconstructed gen objects, shape (M,); `kind` is an attribute with columns."""
@@ -89,7 +105,7 @@ class Sample:
         """Keep only the first events."""
         rows, fakes = self.event < events, self.fake_event < events
         return Sample(
-            events=min(events, self.events),
+            identity=self.identity[:events],
             event=self.event[rows],
             reconstructed=self.reconstructed[rows],
             conditioning=_chosen(self.conditioning, rows),
@@ -118,7 +134,7 @@ class Sample:
         targets = _columns(objects, "target.")
         finite = np.all([np.isfinite(column) for column in targets.values()], axis=0)
         return cls(
-            events=len(events),
+            identity=event_hash(*(events[name].to_numpy() for name in EVENT_IDS)),
             event=_numbers(number, objects),
             reconstructed=objects["reconstructed"].to_numpy(bool) & finite,
             conditioning=_columns(objects, "conditioning."),
@@ -140,7 +156,7 @@ def joined(samples: Sequence[Sample]) -> Sample:
         return {name: np.concatenate([part[name] for part in parts]) for name in names}
 
     return Sample(
-        events=int(offsets[-1]),
+        identity=np.concatenate([sample.identity for sample in samples]),
         event=np.concatenate([sample.event + start for sample, start in starts]),
         reconstructed=np.concatenate([sample.reconstructed for sample in samples]),
         conditioning=columns("conditioning"),
