@@ -120,7 +120,7 @@ class Run:
         self.final: dict[str, float] = {}
         self.error = ""
         self.started: float | None = None
-        self._resumed = self.seen = 0.0
+        self._resumed = self.seen = self._alive = self._before = 0.0
         self._phase: State = "queued"
         self._network = ""
 
@@ -149,6 +149,8 @@ class Run:
                 self.error = str(event["error"])
                 self._phase = "failed"
         self.seen = max(self.seen, when)
+        if kind != "queued":
+            self._alive = self.seen
 
     def _begin(self, event: dict[str, Any], when: float) -> None:
         name, parameters = str(event["name"]), dict(event["parameters"])
@@ -162,8 +164,14 @@ class Run:
             self.epochs |= epochs
             self._phase, self.error, self.final = "running", "", {}
             self.host, self.pid = str(event["host"]), int(event["pid"])
+            self._before = self.worked
             self.started, self._resumed = when if self.started is None else self.started, when
         self.name, self.parameters = name, parameters
+
+    @property
+    def worked(self) -> float:
+        """Seconds that it trained, from each start to the last sign of life after it."""
+        return self._before + max(0.0, self._alive - self._resumed)
 
     def state(self, now: float) -> State:
         """Tell what became of it by `now`, in seconds since 1970."""

@@ -93,6 +93,18 @@ def test_a_resumed_training_replaces_later_epochs(tmp_path):
     np.testing.assert_equal(curves.losses["old"].tolist(), [0.0, 0.0, math.nan])
 
 
+def test_time_between_an_interruption_and_a_resumption_is_no_work(tmp_path):
+    run = run_of(tmp_path, start(100.0, {"flow": 5}), epoch(130.0, "flow", 1, 5, train=1.0))
+    assert run.worked == 30.0
+    run.add({"event": "queued", "time": 500.0, "name": "a", "parameters": {}})
+    run.add(start(1000.0, {"flow": 5}, resumed=True))
+    assert run.worked == 30.0
+    run.add({"event": "heartbeat", "time": 1005.0})
+    assert run.worked == 35.0
+    run.add(start(2000.0, {"flow": 5}))
+    assert run.worked == 0.0
+
+
 def test_a_training_that_starts_anew_forgets(tmp_path):
     run = run_of(tmp_path, start(0.0, {"flow": 5}), epoch(1.0, "flow", 1, 5, train=1.0))
     run.add(start(10.0, {"flow": 7}, name="b"))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from flashsim.flows.maf import Architecture
 
-__all__ = ["PEERS", "Peer", "StockMAF"]
+__all__ = ["PEERS", "Peer", "StockMAF", "has_peers"]
 
 _PROTOTYPE = {
     "jets": {"features": 17, "context": 14, "steps": 17, "width": 298},
@@ -106,6 +106,11 @@ class Peer:
 def _prototype(name: str, _: Architecture) -> tuple[int, Competitor]:
     sizes: dict[str, Any] = _PROTOTYPE[name]
     return sizes["context"], CouplingSpline(**sizes, blocks=10, bins=128, bound=1.0)
+
+
+def has_peers(name: str) -> bool:
+    """Whether the prototype has a network of an object, as it has of jets and muons."""
+    return name in _PROTOTYPE
 
 
 PEERS = (

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from benchmarks.speed.peers import PEERS
+from benchmarks.speed.peers import PEERS, has_peers
 from benchmarks.speed.timing import in_turns, median_ratio
 from flashsim.flows import Sampler
 from flashsim.flows._arrangement import arranged
@@ -45,7 +45,8 @@ def sampling(models: Sequence[Path] | None, repeats: int, share: float = 1.0) ->
     torch.set_num_threads(1)
     try:
         loaded = [ObjectModel.load(path) for path in model_files(models)]
-        return {model.declaration.name: _object(model, repeats, share) for model in loaded}
+        compared = [model for model in loaded if has_peers(model.declaration.name)]
+        return {model.declaration.name: _object(model, repeats, share) for model in compared}
     finally:
         torch.set_num_threads(threads)
 

@@ -7,7 +7,7 @@ from unittest import mock
 
 import torch
 
-from benchmarks.speed.peers import StockMAF
+from benchmarks.speed.peers import StockMAF, has_peers
 from benchmarks.speed.timing import in_turns, median_ratio
 from flashsim.flows import ConditionalMAF
 from flashsim.modelfile import ObjectModel
@@ -42,6 +42,7 @@ def training(models: Sequence[Path] | None, repeats: int) -> dict[str, Any]:
         return {
             model.declaration.name: _object(model.flow.architecture(), repeats)
             for model in (ObjectModel.load(path) for path in model_files(models))
+            if has_peers(model.declaration.name)
         }
     finally:
         torch.set_num_threads(threads)

@@ -25,7 +25,8 @@ from flashsim.fitting import FitResult, Loss, fit
 from flashsim.flows import ConditionalMAF
 from flashsim.modelfile import FakeModel, ObjectModel
 from flashsim.networks import Perceptron
-from flashsim.runlog import RunLog
+from flashsim.runlog import RUN_FILE, RunLog
+from flashsim.runs import read_run
 from flashsim.tables import TableDescription
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ def train(
     runs = runs or output.with_name(f"{output.name}.run")
     _check_size(tables, recipe.min_rows)
     _begin(runs, tables, recipe, resume=resume)
+    earlier = read_run(runs).worked if resume and (runs / RUN_FILE).is_file() else 0.0
     with RunLog.of_recipe(runs, recipe, _planned(recipe, declaration), resumed=resume) as log:
         trainer = _Trainer(tables, recipe, runs, resume, accelerator, report, log)
         conditioning = trainer.conditioning()
@@ -114,7 +116,7 @@ def train(
             flow=flow,
             fakes=fakes,
             domain=trainer.domain(),
-            provenance=_provenance(tables, recipe, trainer.results, time.monotonic() - started),
+            provenance=_provenance(tables, recipe, trainer.results, earlier + time.monotonic() - started),
         )
         model.save(output, force=force)
         return model, trainer.results
