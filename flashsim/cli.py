@@ -125,6 +125,11 @@ def generate(
     if dask is not None and workers > 1:
         msg = "give --workers or --dask, not both: a Dask cluster has workers of its own"
         raise typer.BadParameter(msg)
+    if workers > 1:
+        from flashsim.generation import PRELOAD
+        from flashsim.processes import prepare
+
+        prepare(PRELOAD)
     from flashsim.devices import threads_of_process
     from flashsim.generation.campaign import Order, run_campaign
     from flashsim.generation.jobs import plan_jobs

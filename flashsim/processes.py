@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from multiprocessing import forkserver
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
@@ -15,9 +16,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from concurrent.futures import Future
 
-__all__ = ["Processes"]
+__all__ = ["Processes", "prepare"]
 
 T = TypeVar("T")
+
+
+def prepare(preload: Sequence[str]) -> None:
+    """Begin to import what processes will need, in a process beside this one, for seconds of its own imports.
+
+    Parameters
+    ----------
+    preload
+        As for `Processes`.
+    """
+    multiprocessing.get_context("forkserver").set_forkserver_preload(list(preload))
+    forkserver.ensure_running()
 
 
 class _Ended(SystemExit):

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from flashsim.errors import OutputFileError, reason_of
+from flashsim.generation import PRELOAD
 from flashsim.generation.workers import pieces_of_processes
 from flashsim.nanoaod.writing import remove_unfinished
 from flashsim.places import Cluster, Here, Pools, share_out
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from flashsim.places import Place
 
 __all__ = ["Order", "Outcome", "generate_file", "run_campaign"]
-
-_PRELOAD = ("flashsim.generation.settings", "flashsim.generation.workers")
 
 
 @dataclass(frozen=True)
@@ -137,12 +136,12 @@ def run_campaign(
         jobs = [(_absolute(source), output.absolute()) for source, output in jobs]
         place: Place = Cluster(dask)
     elif workers > 1 and len(jobs) >= workers:
-        place = Pools(workers, preload=_PRELOAD)
+        place = Pools(workers, preload=PRELOAD)
     else:
         make = partial(_generate_here, progress=progress)
         if workers == 1:
             return _share_out(jobs, Here(), partial(make, settings, None, order=order), retries, report)
-        with Processes(workers, preload=_PRELOAD) as processes:
+        with Processes(workers, preload=PRELOAD) as processes:
             work = partial(make, settings, processes, order=order)
             return _share_out(jobs, Here(), work, retries, report)
     try:
