@@ -2,7 +2,8 @@
 
 Products, activations and splines of a block follow each other in one core's cache. The products are small (a
 few rows, up to the width of the network long), so what a library spends on each call and on packing its
-operands counts: four rows and four inputs at a time, whose weights stay in registers, need neither.
+operands counts: four rows and three inputs at a time need neither, and their twelve weights stay in the
+sixteen registers that every 64-bit processor has, as those of four inputs would not.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["CompiledInverse", "add_products"]
 
 _BLOCK = 2 * LANES
+_ROWS = 4
 
 
 class CompiledInverse:
@@ -72,8 +74,10 @@ def _parts(layer: Layer) -> Iterator[Tensor]:
             new = from_context[step.known : step.known + step.new]
             yield new[:, 0]
             yield torch.cat((new[:, 1:], weights), dim=1)
-        yield step.output[:, 0]
-        yield step.output[:, 1:]
+        # Whole fours of rows: what is added to fill them up is never looked at.
+        output = torch.nn.functional.pad(step.output, (0, 0, 0, -len(step.output) % _ROWS))
+        yield output[:, 0]
+        yield output[:, 1:]
 
 
 def _add_products_(
@@ -83,28 +87,28 @@ def _add_products_(
 
     With constant distances between the rows of a slice the compiler sees that they do not overlap.
     """
-    whole_rows, whole_inner = rows - rows % 4, inner - inner % 4
-    for k in range(0, whole_inner, 4):
-        x = inputs[k * _BLOCK : (k + 4) * _BLOCK]
+    whole_rows, whole_inner = rows - rows % 4, inner - inner % 3
+    for k in range(0, whole_inner, 3):
+        x = inputs[k * _BLOCK : (k + 3) * _BLOCK]
         for m in range(0, whole_rows, 4):
             y = outputs[m * _BLOCK : (m + 4) * _BLOCK]
             a, b, c, d = m * inner + k, (m + 1) * inner + k, (m + 2) * inner + k, (m + 3) * inner + k
-            a0, a1, a2, a3 = weights[a], weights[a + 1], weights[a + 2], weights[a + 3]
-            b0, b1, b2, b3 = weights[b], weights[b + 1], weights[b + 2], weights[b + 3]
-            c0, c1, c2, c3 = weights[c], weights[c + 1], weights[c + 2], weights[c + 3]
-            d0, d1, d2, d3 = weights[d], weights[d + 1], weights[d + 2], weights[d + 3]
+            a0, a1, a2 = weights[a], weights[a + 1], weights[a + 2]
+            b0, b1, b2 = weights[b], weights[b + 1], weights[b + 2]
+            c0, c1, c2 = weights[c], weights[c + 1], weights[c + 2]
+            d0, d1, d2 = weights[d], weights[d + 1], weights[d + 2]
             for t in range(_BLOCK):
-                x0, x1, x2, x3 = x[t], x[t + _BLOCK], x[t + 2 * _BLOCK], x[t + 3 * _BLOCK]
-                y[t] = y[t] + a0 * x0 + a1 * x1 + a2 * x2 + a3 * x3
-                y[t + _BLOCK] = y[t + _BLOCK] + b0 * x0 + b1 * x1 + b2 * x2 + b3 * x3
-                y[t + 2 * _BLOCK] = y[t + 2 * _BLOCK] + c0 * x0 + c1 * x1 + c2 * x2 + c3 * x3
-                y[t + 3 * _BLOCK] = y[t + 3 * _BLOCK] + d0 * x0 + d1 * x1 + d2 * x2 + d3 * x3
+                x0, x1, x2 = x[t], x[t + _BLOCK], x[t + 2 * _BLOCK]
+                y[t] = y[t] + a0 * x0 + a1 * x1 + a2 * x2
+                y[t + _BLOCK] = y[t + _BLOCK] + b0 * x0 + b1 * x1 + b2 * x2
+                y[t + 2 * _BLOCK] = y[t + 2 * _BLOCK] + c0 * x0 + c1 * x1 + c2 * x2
+                y[t + 3 * _BLOCK] = y[t + 3 * _BLOCK] + d0 * x0 + d1 * x1 + d2 * x2
         for m in range(whole_rows, rows):
             y = outputs[m * _BLOCK : (m + 1) * _BLOCK]
             a = m * inner + k
-            a0, a1, a2, a3 = weights[a], weights[a + 1], weights[a + 2], weights[a + 3]
+            a0, a1, a2 = weights[a], weights[a + 1], weights[a + 2]
             for t in range(_BLOCK):
-                y[t] = y[t] + a0 * x[t] + a1 * x[t + _BLOCK] + a2 * x[t + 2 * _BLOCK] + a3 * x[t + 3 * _BLOCK]
+                y[t] = y[t] + a0 * x[t] + a1 * x[t + _BLOCK] + a2 * x[t + 2 * _BLOCK]
     for k in range(whole_inner, inner):
         x = inputs[k * _BLOCK : (k + 1) * _BLOCK]
         for m in range(rows):
@@ -155,7 +159,8 @@ def _invert_(  # noqa: PLR0917  # compiled functions take no keyword arguments
     inputs = np.zeros((depth + 1, (given + max(width, features)) * _BLOCK), np.float32)
     after = given * _BLOCK
     units = np.empty(width * _BLOCK, np.float32)
-    logits = np.empty(parameters * _BLOCK, np.float32)
+    padded = parameters + -parameters % _ROWS
+    logits = np.empty(padded * _BLOCK, np.float32)
     z, x = np.zeros(features * _BLOCK, np.float32), inputs[0, after:]
     for start in range(0, rows, _BLOCK):
         block = min(_BLOCK, rows - start)
@@ -182,13 +187,14 @@ def _invert_(  # noqa: PLR0917  # compiled functions take no keyword arguments
                     low, high = after + first * _BLOCK, after + end * _BLOCK
                     activate(units[: new * _BLOCK], inputs[level + 1, low:high])
                 logits[:] = np.float32(0.0)
-                _add_biases(weights[place : place + parameters], logits)
-                place += parameters
+                _add_biases(weights[place : place + padded], logits)
+                place += padded
                 known_units = inputs[depth, after:]
-                add_products(weights[place : place + parameters * end], parameters, end, known_units, logits)
-                place += parameters * end
+                add_products(weights[place : place + padded * end], padded, end, known_units, logits)
+                place += padded * end
                 here = slice(d * _BLOCK, (d + 1) * _BLOCK)
-                invert_spline(z[here], logits.reshape(parameters, _BLOCK), x[here], bound)
+                of_spline = logits[: parameters * _BLOCK].reshape(parameters, _BLOCK)
+                invert_spline(z[here], of_spline, x[here], bound)
             for d in range(features):
                 row = orders[layer, d]
                 z[d * _BLOCK : (d + 1) * _BLOCK] = x[row * _BLOCK : (row + 1) * _BLOCK]
