@@ -115,7 +115,7 @@ def _growth(options: argparse.Namespace, source: Path, repeats: int) -> dict[str
         source,
         sizes=sizes,
         folds=25,
-        shared=1000 if options.quick else 100_000,
+        shared=1000 if options.quick else 200_000,
         repeats=-(-repeats // 3),
     )
 

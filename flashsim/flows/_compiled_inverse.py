@@ -177,17 +177,15 @@ def _invert_(  # noqa: PLR0917  # compiled functions take no keyword arguments
             for d in range(features):
                 first, end = known[layer, d], known[layer, d + 1]
                 new = end - first
-                units[: new * _BLOCK] = np.float32(0.0)
                 for level in range(depth if new else 0):
                     inner = given + (end if level else d)
-                    _add_biases(weights[place : place + new], units)
+                    _start_at(weights[place : place + new], units)
                     place += new
                     add_products(weights[place : place + new * inner], new, inner, inputs[level], units)
                     place += new * inner
                     low, high = after + first * _BLOCK, after + end * _BLOCK
                     activate(units[: new * _BLOCK], inputs[level + 1, low:high])
-                logits[:] = np.float32(0.0)
-                _add_biases(weights[place : place + padded], logits)
+                _start_at(weights[place : place + padded], logits)
                 place += padded
                 known_units = inputs[depth, after:]
                 add_products(weights[place : place + padded * end], padded, end, known_units, logits)
@@ -206,11 +204,10 @@ def _invert_(  # noqa: PLR0917  # compiled functions take no keyword arguments
 _invert = compiled(_invert_)
 
 
-def _add_biases_(biases: np.ndarray, outputs: np.ndarray) -> None:
-    """Add a number to each row of outputs, flat."""
+def _start_at_(biases: np.ndarray, outputs: np.ndarray) -> None:
+    """Set each row of outputs, flat, to a number."""
     for m in range(len(biases)):
-        for t in range(m * _BLOCK, (m + 1) * _BLOCK):
-            outputs[t] += biases[m]
+        outputs[m * _BLOCK : (m + 1) * _BLOCK] = biases[m]
 
 
-_add_biases = compiled(_add_biases_)
+_start_at = compiled(_start_at_)
