@@ -177,9 +177,10 @@ def _invert_(  # noqa: PLR0917  # compiled functions take no keyword arguments
             for d in range(features):
                 first, end = known[layer, d], known[layer, d + 1]
                 new = end - first
+                units[: new * _BLOCK] = np.float32(0.0)
                 for level in range(depth if new else 0):
                     inner = given + (end if level else d)
-                    _start_at(weights[place : place + new], units)
+                    _add_biases(weights[place : place + new], units)
                     place += new
                     add_products(weights[place : place + new * inner], new, inner, inputs[level], units)
                     place += new * inner
@@ -211,3 +212,13 @@ def _start_at_(biases: np.ndarray, outputs: np.ndarray) -> None:
 
 
 _start_at = compiled(_start_at_)
+
+
+def _add_biases_(biases: np.ndarray, outputs: np.ndarray) -> None:
+    """Add a number to each row of outputs, flat."""
+    for m in range(len(biases)):
+        for t in range(m * _BLOCK, (m + 1) * _BLOCK):
+            outputs[t] += biases[m]
+
+
+_add_biases = compiled(_add_biases_)
