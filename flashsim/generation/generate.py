@@ -199,7 +199,7 @@ class Generator:
             oversample=self.folds,
             objects=made["objects"],
             tallies={name: Tally(**tally) for name, tally in made["outside"].items()},
-            left_out=[f"{name}_{f}" for name, c in plan.collections.items() for f in c.left_out],
+            left_out=plan.left_out,
             stale=plan.stale,
             trained_on={name: found for name, found in trained_on.items() if found != plan.version},
             seconds=time.monotonic() - started,

@@ -97,6 +97,16 @@ class OutputPlan:
         return [*self.copied, *self.oversampling.branches, *simulated]
 
     @property
+    def left_out(self) -> list[str]:
+        """Names of branches that are simulated, but that the version does not have."""
+        names = (
+            field if c.per == "event" else f"{name}_{field}"
+            for name, c in self.collections.items()
+            for field in c.left_out
+        )
+        return list(dict.fromkeys(names))
+
+    @property
     def read(self) -> list[str]:
         """Names of all branches that are read from the input, sorted."""
         return sorted({*self.needed, *(branch.name for branch in self.copied)})

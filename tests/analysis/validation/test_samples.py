@@ -106,7 +106,7 @@ def test_files_that_cannot_be_compared_are_refused(declaration, nanoaod_dir, nam
 
 def test_objects_that_all_files_have(made_process, dimuon_nanoaod):
     """Models may simulate fewer than the reference has; where nothing is left, the error is to name what."""
-    shipped, paths = shipped_objects(), [str(made_process / "full.root"), str(dimuon_nanoaod)]
+    shipped, paths = shipped_objects("object"), [str(made_process / "full.root"), str(dimuon_nanoaod)]
     assert shared_objects(shipped, paths[:1]) == shipped
     assert {one.collection for one in shared_objects(shipped, paths)} == {"Jet", "Muon"}
     electrons = [one for one in shipped if one.collection == "Electron"]
