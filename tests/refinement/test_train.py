@@ -9,7 +9,7 @@ import torch
 
 from flashsim.errors import ModelFileError, OutputFileError, RecipeError, TableError
 from flashsim.refinement.evaluation import evaluate, refine_rows
-from flashsim.refinement.model import RefinerModel
+from flashsim.refinement.model import FORMAT_VERSION, RefinerModel
 from flashsim.refinement.pairs import PairDescription
 from flashsim.refinement.train import train_refiner
 from flashsim.runs import read_run
@@ -157,8 +157,9 @@ def test_files_that_are_no_refiner_are_refused(tmp_path, trained):
         RefinerModel.load(text)
     damaged = tmp_path / "damaged.safetensors"
     content = (trained[0] / "model.safetensors").read_bytes()
-    damaged.write_bytes(content.replace(b'\\"format_version\\": 1', b'\\"format_version\\": 7'))
-    with pytest.raises(ModelFileError, match="format version 7, expected 1"):
+    known, other = (rb"\"format_version\": %d" % number for number in (FORMAT_VERSION, 7))
+    damaged.write_bytes(content.replace(known, other))
+    with pytest.raises(ModelFileError, match=f"format version 7, expected {FORMAT_VERSION}"):
         RefinerModel.load(damaged)
 
 
