@@ -1,6 +1,6 @@
 """Speed of the reference simulation's detectors.
 
-    python -m benchmarks.detector GEN_DIR [--events 4000] [--chunk 500] [--repeats 5]
+    python -m benchmarks.detector GEN_DIR [--events 5000] [--chunk 5000] [--repeats 5]
 
 passes gen-level events of a folder with ``gen.root`` and ``hidden.root`` through each shipped detector on one
 core, and prints a JSON object: gen jets a second of jets alone, and events a second of everything, by CPU
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import uproot
 
+from flashsim.reference.detect import DEFAULT_CHUNK
 from flashsim.reference.detector.events import reconstruct
 from flashsim.reference.detector.jets import jets
 from flashsim.reference.detector.pileup import energy_density
@@ -40,8 +41,10 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", type=Path, help="folder with gen.root and hidden.root")
-    parser.add_argument("--events", type=int, default=4000, help="events of a pass")
-    parser.add_argument("--chunk", type=int, default=500, help="events at a time")
+    parser.add_argument("--events", type=int, default=DEFAULT_CHUNK, help="events of a pass")
+    parser.add_argument(
+        "--chunk", type=int, default=DEFAULT_CHUNK, help="events at a time; by default as detectors take them"
+    )
     parser.add_argument("--repeats", type=int, default=5, help="passes, of which the best counts")
     options = parser.parse_args()
     chunks = _read(options.folder, options.events, options.chunk)
