@@ -49,7 +49,7 @@ class Samples(Recipe):
 
     def scaled(self, factor: float) -> Samples:
         """Return the same with fewer or more events, at least one each."""
-        roles = ("train", "test", "left_out", "analysis")
+        roles = (*ROLES, "analysis")
         return self.model_copy(
             update={role: getattr(self, role).scaled(factor) for role in roles}
             | {"extra": {name: sample.scaled(factor) for name, sample in self.extra.items()}}

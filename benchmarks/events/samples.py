@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import awkward as ak
 import numpy as np
 
+from benchmarks.fidelity.samples import independent
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.noise import EVENT_IDS, event_hash
 
@@ -52,7 +53,7 @@ class EventSample:
     @property
     def unit(self) -> NDArray[np.int64]:
         """Number of what is independent of all else, shape (E,): equal for events of one identity."""
-        return np.unique(self.identity, return_inverse=True)[1].astype(np.int64)
+        return independent(self.identity)
 
     @classmethod
     def read(cls, path: Path, models: Sequence[ObjectModel]) -> EventSample:

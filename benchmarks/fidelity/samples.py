@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from flashsim.modelfile import ObjectModel
     from flashsim.objects import ObjectDeclaration, Target
 
-__all__ = ["FLASH", "VARIANTS", "Columns", "Sample", "Workplace", "joined"]
+__all__ = ["FLASH", "VARIANTS", "Columns", "Sample", "Workplace", "independent", "joined"]
 
 _log = logging.getLogger(__name__)
 
@@ -38,6 +38,11 @@ DRAWS = 4
 """Times that the models make a process, each with random numbers of its own, to average over these."""
 
 FLASH = ("flash", *(f"flash_{number}" for number in range(1, DRAWS)))
+
+
+def independent(identity: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Give the number of what is independent, from 0, shape (E,): equal for events of one identity."""
+    return np.unique(identity, return_inverse=True)[1].astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,7 @@ class Sample:
     @property
     def matched_unit(self) -> NDArray[np.int64]:
         """Number of what is independent of all else, from 0, of each reconstructed gen object, shape (M,)."""
-        return np.unique(self.identity, return_inverse=True)[1].astype(np.int64)[self.matched_event]
+        return independent(self.identity)[self.matched_event]
 
     def matched(self, kind: str) -> Columns:
         """Columns of the reconstructed gen objects, shape (M,); `kind` is an attribute with columns."""

@@ -120,9 +120,7 @@ class Grid:
     @property
     def objective(self) -> str:
         """Column of the table whose smallest value is the best."""
-        return (
-            self.recipe.objective or {"object": "flow.validation", "refiner": "validation"}[self.recipe.kind]
-        )
+        return self.recipe.objective or _OBJECTIVES[self.recipe.kind]
 
     def points(self) -> list[Values]:
         """Give all combinations of values, in the order of their numbers: the last key changes fastest.

@@ -148,7 +148,7 @@ class ColumnTransform(nn.Module):
 
     def _excess(self, values: Tensor, gen: Tensor) -> Tensor:
         above = (values - self.variable.threshold).clamp(min=0.0) + _OFFSET * self.variable.width
-        return above.log() - self._scale(gen).log()
+        return above.log() - self._place(gen)
 
     def _place(self, gen: Tensor) -> Tensor:
         """Place of gen values on the scale of the knots, shape (N,)."""
