@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field
 
+from flashsim.matching import gen_rows
 from flashsim.recipes import Recipe
 
 if TYPE_CHECKING:
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 __all__ = ["Balance", "Measured"]
-
-_MOST_OBJECTS = 1 << 20
-"""More objects than an event has."""
 
 
 class Measured(Recipe):
@@ -106,21 +104,14 @@ class Balance(Recipe):
 
 def _moved(reco: Collection, gen: Collection, measured: Measured) -> tuple[Floats, Floats]:
     """Sum of measured minus true momenta of the objects of each event, x and y, shape (E,)."""
-    chosen = reco[measured.match] >= 0
+    row = gen_rows(gen, reco, measured.match)
+    chosen = row >= 0
     for field, value in measured.where.items():
         # A reference to a collection that is not simulated is not there.
         if field in reco.columns:
             chosen &= reco[field] == value
-    objects = reco.select(chosen)
-    event, index = objects.event_rows, objects[measured.match].astype(np.int64)
-    # Indices may point beyond the selected gen objects; those objects have no true momentum to compare with.
-    known = gen.event_rows * _MOST_OBJECTS + gen["index"].astype(np.int64)
-    wanted = event * _MOST_OBJECTS + index
-    order = np.argsort(known)
-    place = np.minimum(np.searchsorted(known[order], wanted), max(len(known) - 1, 0))
-    row = order[place] if len(known) else np.zeros(len(wanted), dtype=np.int64)
-    found = known[row] == wanted if len(known) else np.zeros(len(wanted), dtype=bool)
-    event, row, objects = event[found], row[found], objects.select(found)
+    objects, row = reco.select(chosen), row[chosen]
+    event = objects.event_rows
 
     def total(component: NDArray[np.float64]) -> Floats:
         return np.bincount(event, weights=component, minlength=reco.events).astype(np.float64)

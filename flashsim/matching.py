@@ -13,10 +13,23 @@ if TYPE_CHECKING:
 
     from flashsim.collection import Collection
 
-__all__ = ["match"]
+__all__ = ["gen_rows", "match"]
 
 _INDICES = 1 << 20
 """More objects than an event has; an index beyond would otherwise reach into the next event."""
+
+
+def gen_rows(gen: Collection, reco: Collection, index_field: str) -> NDArray[np.int64]:
+    """Row of the gen object that each reconstructed object names, shape (M,), or -1; as for `match`."""
+    if len(gen) == 0:
+        return np.full(len(reco), -1, dtype=np.int64)
+    key_gen = _key(gen.event_rows, gen["index"])
+    index = reco[index_field].astype(np.int64)
+    key_reco = np.where((index >= 0) & (index < _INDICES), _key(reco.event_rows, index), -1)
+    order = np.argsort(key_gen)
+    candidate = order[np.minimum(np.searchsorted(key_gen[order], key_reco), len(order) - 1)]
+    found: NDArray[np.int64] = np.where(key_gen[candidate] == key_reco, candidate, -1)
+    return found
 
 
 def match(gen: Collection, reco: Collection, index_field: str) -> NDArray[np.int64]:
@@ -41,16 +54,9 @@ def match(gen: Collection, reco: Collection, index_field: str) -> NDArray[np.int
     Shape (N,): rows of `reco`, each at most once, or -1.
     """
     rows = np.full(len(gen), -1, dtype=np.int64)
-    if len(gen) == 0 or len(reco) == 0:
-        return rows
-    key_gen = _key(gen.event_rows, gen["index"])
-    index = reco[index_field].astype(np.int64)
-    key_reco = np.where((index >= 0) & (index < _INDICES), _key(reco.event_rows, index), -1)
-    order = np.argsort(key_gen)
-    place = np.minimum(np.searchsorted(key_gen[order], key_reco), len(order) - 1)
-    candidate = order[place]
-    matched = np.flatnonzero(key_gen[candidate] == key_reco)
-    partner = candidate[matched]
+    named = gen_rows(gen, reco, index_field)
+    matched = np.flatnonzero(named >= 0)
+    partner = named[matched]
     distance = np.hypot(
         reco["eta"][matched].astype(np.float64) - gen["eta"][partner],
         wrap_angle(reco["phi"][matched].astype(np.float64) - gen["phi"][partner]),

@@ -6,10 +6,8 @@ comes from; nothing in the file is executed when it is read.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +20,7 @@ from flashsim.errors import ModelFileError, OutputFileError
 from flashsim.flows import ConditionalMAF
 from flashsim.networks import Perceptron
 from flashsim.objects import ObjectDeclaration
+from flashsim.outputs import write_whole
 from flashsim.transforms import QuantileNormal
 
 if TYPE_CHECKING:
@@ -143,18 +142,8 @@ class ObjectModel:
             for name, network in self.networks().items()
             for key, tensor in network.state_dict().items()
         }
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            # Not safetensors' own writer: its files are readable by their owner only.
-            part.write_bytes(save(tensors, metadata={_KEY: json.dumps(self._header(), allow_nan=False)}))
-            part.replace(path)
-        except OSError as error:
-            msg = f"{path}: cannot be written ({error.strerror or error})"
-            raise OutputFileError(msg) from error
-        finally:
-            with contextlib.suppress(OSError):
-                part.unlink()
+        # Not safetensors' own writer: its files are readable by their owner only.
+        write_whole(path, save(tensors, metadata={_KEY: json.dumps(self._header(), allow_nan=False)}))
 
     def _header(self) -> dict[str, Any]:
         return {

@@ -1,4 +1,4 @@
-"""Writing small files so that they appear complete or not at all."""
+"""Writing files from memory so that they appear complete or not at all."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["write_whole"]
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_whole(path: Path, content: str | bytes) -> None:
     """Write a file, replacing one that exists; its folder is made if it is not there.
 
     Raises
@@ -25,7 +25,7 @@ def write_whole(path: Path, text: str) -> None:
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text, encoding="utf-8")
+        part.write_bytes(content.encode() if isinstance(content, str) else content)
         part.replace(path)
     except OSError as error:
         msg = f"{path}: cannot be written ({error.strerror or error})"

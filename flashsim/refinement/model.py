@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from flashsim.errors import ModelFileError, OutputFileError
+from flashsim.outputs import write_whole
 from flashsim.refinement.network import Refiner
 from flashsim.refinement.recipe import RefinerRecipe
 
@@ -74,17 +73,7 @@ class RefinerModel:
             "provenance": self.provenance,
         }
         tensors = {k: v.detach().cpu().contiguous() for k, v in self.network.state_dict().items()}
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part.write_bytes(save(tensors, metadata={_KEY: json.dumps(header, allow_nan=False)}))
-            part.replace(path)
-        except OSError as error:
-            msg = f"{path}: cannot be written ({error.strerror or error})"
-            raise OutputFileError(msg) from error
-        finally:
-            with contextlib.suppress(OSError):
-                part.unlink()
+        write_whole(path, save(tensors, metadata={_KEY: json.dumps(header, allow_nan=False)}))
 
     @classmethod
     def load(cls, path: Path) -> RefinerModel:
