@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from flashsim.errors import InputFileError, OutputFileError
 from flashsim.outputs import write_whole
+from flashsim.runfolder import NOTE_FILE
 from flashsim.runlog import RUN_FILE, RunLog, flat_parameters
 from flashsim.runs import read_run
 
@@ -71,7 +72,7 @@ class PointFolder:
     @property
     def is_begun(self) -> bool:
         """Whether it was trained on, to the end or not."""
-        return (self.path / "training.json").is_file()
+        return (self.path / NOTE_FILE).is_file()
 
     def clear(self) -> None:
         """Remove what a process that was killed left unfinished."""

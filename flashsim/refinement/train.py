@@ -8,12 +8,12 @@ import time
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import torch
 
-from flashsim.errors import OutputFileError, RecipeError, TableError
+from flashsim.errors import OutputFileError, TableError
 from flashsim.fitting import FitResult, fit
 from flashsim.refinement.evaluation import Agreement, evaluate, refine_rows
 from flashsim.refinement.losses import RefinementObjective
@@ -21,6 +21,7 @@ from flashsim.refinement.mmd import FourierFeatures
 from flashsim.refinement.model import RefinerModel, kernel_form
 from flashsim.refinement.network import Refiner
 from flashsim.refinement.pairs import PairDescription, PairRows, read_pairs, read_pairs_description
+from flashsim.runfolder import begin_run
 from flashsim.runlog import RunLog
 
 if TYPE_CHECKING:
@@ -106,7 +107,11 @@ def train_refiner(
     rows = {split: read_pairs(folder, split, recipe) for split in ("train", "validation", "test")}
     _check_size(folder, rows, recipe.min_rows)
     runs = runs or output.with_name(f"{output.name}.run")
-    _begin(runs, recipe, description, resume=resume)
+    content = {
+        "recipe": recipe.model_dump(mode="json"),
+        "pairs": description.model_dump(mode="json", exclude={"files"}),
+    }
+    earlier = begin_run(runs, content, resume=resume)
     with RunLog.of_recipe(runs, recipe, {"refiner": recipe.schedule.epochs}, resumed=resume) as log:
         tensors = {split: _tensors(pairs) for split, pairs in rows.items()}
         fast, full, gen = tensors["train"]
@@ -144,7 +149,7 @@ def train_refiner(
             "best_epoch": result.best_epoch,
             "epochs": result.epochs,
             "agreement": agreement.to_json(),
-            "wall_time_s": round(time.monotonic() - started, 1),
+            "wall_time_s": round(earlier + time.monotonic() - started, 1),
             "date": str(pd.Timestamp.now(tz="UTC").date()),
             "packages": {name: version(name) for name in ("flashsim", "torch", "lightning", "numpy")},
         }
@@ -172,26 +177,6 @@ def _check_size(folder: Path, rows: dict[str, PairRows], least: int) -> None:
             found = len(rows[split])
             msg = f"{folder}: has {found} pairs in '{split}', expected at least {wanted}: pair more events"
             raise TableError(msg)
-
-
-def _begin(runs: Path, recipe: RefinerRecipe, description: PairDescription, *, resume: bool) -> None:
-    """Note what the checkpoints in a folder are of; a training can only be resumed as what it was."""
-    note = runs / "training.json"
-    content: dict[str, Any] = {
-        "recipe": recipe.model_dump(mode="json"),
-        "pairs": description.model_dump(mode="json", exclude={"files"}),
-    }
-    try:
-        if resume and note.is_file():
-            begun = json.loads(note.read_text(encoding="utf-8"))
-            if changed := [name for name, value in content.items() if begun.get(name) != value]:
-                msg = f"{runs}: was begun with another {changed[0]}; train without --resume"
-                raise RecipeError(msg)
-        runs.mkdir(parents=True, exist_ok=True)
-        note.write_text(json.dumps(content, indent=1), encoding="utf-8")
-    except (OSError, ValueError) as error:
-        msg = f"{runs}: cannot keep checkpoints ({error})"
-        raise OutputFileError(msg) from error
 
 
 def _warn_of_infeasible(objective: RefinementObjective, result: FitResult) -> None:

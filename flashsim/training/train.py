@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import platform
 import time
@@ -20,13 +19,13 @@ from torch import Tensor, nn
 
 from flashsim.codec import Columns, ConditioningCodec, TargetCodec, spread_bits
 from flashsim.domain import Domain
-from flashsim.errors import OutputFileError, RecipeError, TableError
+from flashsim.errors import OutputFileError, TableError
 from flashsim.fitting import FitResult, Loss, fit
 from flashsim.flows import ConditionalMAF
 from flashsim.modelfile import FakeModel, ObjectModel
 from flashsim.networks import Perceptron
-from flashsim.runlog import RUN_FILE, RunLog
-from flashsim.runs import read_run
+from flashsim.runfolder import begin_run
+from flashsim.runlog import RunLog
 from flashsim.tables import TableDescription
 
 if TYPE_CHECKING:
@@ -98,8 +97,11 @@ def train(
     started = time.monotonic()
     runs = runs or output.with_name(f"{output.name}.run")
     _check_size(tables, recipe.min_rows)
-    _begin(runs, tables, recipe, resume=resume)
-    earlier = read_run(runs).worked if resume and (runs / RUN_FILE).is_file() else 0.0
+    content = {
+        "recipe": recipe.model_dump(mode="json"),
+        "tables": tables.description.model_dump(mode="json", exclude={"files"}),
+    }
+    earlier = begin_run(runs, content, resume=resume, upgrade=_of_present_format)
     with RunLog.of_recipe(runs, recipe, _planned(recipe, declaration), resumed=resume) as log:
         trainer = _Trainer(tables, recipe, runs, resume, accelerator, report, log)
         conditioning = trainer.conditioning()
@@ -149,30 +151,10 @@ def _check_size(tables: Tables, least: int) -> None:
             raise TableError(msg)
 
 
-def _begin(runs: Path, tables: Tables, recipe: TrainingRecipe, *, resume: bool) -> None:
-    """Note what the checkpoints in a folder are of; a training can only be resumed as what it was."""
-    note = runs / "training.json"
-    content = {
-        "recipe": recipe.model_dump(mode="json"),
-        "tables": tables.description.model_dump(mode="json", exclude={"files"}),
-    }
-    try:
-        if resume and note.is_file():
-            begun = json.loads(note.read_text(encoding="utf-8"))
-            # As the present version of the format has it: what is new since then has its default.
-            of_tables = TableDescription.model_validate({**begun.get("tables", {}), "files": []})
-            begun["tables"] = of_tables.model_dump(mode="json", exclude={"files"})
-            if changed := [name for name, value in content.items() if begun.get(name) != value]:
-                msg = f"{runs}: was begun with another {changed[0]}; train without --resume"
-                raise RecipeError(msg)
-        else:
-            for checkpoint in runs.glob("*/*.ckpt"):
-                checkpoint.unlink()
-        runs.mkdir(parents=True, exist_ok=True)
-        note.write_text(json.dumps(content, indent=1), encoding="utf-8")
-    except (OSError, ValueError) as error:
-        msg = f"{runs}: cannot keep checkpoints ({error})"
-        raise OutputFileError(msg) from error
+def _of_present_format(begun: dict[str, Any]) -> dict[str, Any]:
+    """Give a note of what was trained as tables are described now: what is new since then has its default."""
+    tables = TableDescription.model_validate({**begun.get("tables", {}), "files": []})
+    return begun | {"tables": tables.model_dump(mode="json", exclude={"files"})}
 
 
 @dataclass
