@@ -56,8 +56,8 @@ class Measured:
         Of their pT response; half of the central 68 % interval.
     found, total
         Reconstructed and all gen objects in each bin of gen pT.
-    per_event
-        Reconstructed objects per event above 20 and 30 GeV, and unmatched ones.
+    per_event, per_event_error
+        Mean number of reconstructed objects of an event above 20 and 30 GeV, and of unmatched ones.
     """
 
     objects: int
@@ -66,6 +66,7 @@ class Measured:
     found: list[int]
     total: list[int]
     per_event: dict[str, float]
+    per_event_error: dict[str, float]
 
 
 def measure(path: str, declaration: ObjectDeclaration, chosen: NDArray[np.bool_] | None) -> Measured:
@@ -86,20 +87,26 @@ def measure(path: str, declaration: ObjectDeclaration, chosen: NDArray[np.bool_]
     response = response[gen_pt[found] > RESPONSE_FROM]
     low, median, high = np.quantile(response, [0.16, 0.5, 0.84]) if len(response) else (np.nan,) * 3
     bins = np.array(PT_BINS[declaration.name])
-    in_events = chosen[reco.event_rows]
-    pt, unmatched = reco["pt"][in_events], np.ones(len(reco), dtype=bool)
+    unmatched = np.ones(len(reco), dtype=bool)
     unmatched[rows[rows >= 0]] = False
-    events = np.count_nonzero(chosen)
+    counted = {
+        "above 20 GeV": reco["pt"] > 20.0,
+        "above 30 GeV": reco["pt"] > 30.0,
+        "unmatched": unmatched,
+    }
+    numbers = {
+        name: np.bincount(reco.event_rows[which], minlength=reco.events)[chosen]
+        for name, which in counted.items()
+    }
     return Measured(
         objects=len(response),
         median=float(median),
         width=float((high - low) / 2.0),
         found=np.histogram(gen_pt[found], bins)[0].tolist(),
         total=np.histogram(gen_pt[chosen[gen.event_rows]], bins)[0].tolist(),
-        per_event={
-            "above 20 GeV": np.count_nonzero(pt > 20.0) / events,
-            "above 30 GeV": np.count_nonzero(pt > 30.0) / events,
-            "unmatched": np.count_nonzero(unmatched[in_events]) / events,
+        per_event={name: float(number.mean()) for name, number in numbers.items()},
+        per_event_error={
+            name: float(number.std() / np.sqrt(max(len(number), 1))) for name, number in numbers.items()
         },
     )
 
@@ -145,6 +152,7 @@ def closure(models: Path, tables: Path, trained: str, transfer: list[str], seeds
         "date": datetime.now(UTC).date().isoformat(),
         "seeds": seeds,
         "bins": {name: [str(edge) for edge in edges] for name, edges in PT_BINS.items()},
+        "of": {Path(trained).name: ", test events"} | {Path(source).name: "" for source in transfer},
     }
     with tempfile.TemporaryDirectory() as folder:
         for source in [trained, *transfer]:
@@ -161,15 +169,15 @@ def closure(models: Path, tables: Path, trained: str, transfer: list[str], seeds
 
 
 def render(result: dict[str, Any]) -> str:
-    """Markdown table of the comparisons."""
-    lines = [f"{result['seeds']} seeds, {result['date']}, {result['machine']}", ""]
+    """Markdown tables of the comparisons."""
+    lines: list[str] = []
     for source, objects in result.items():
         if not source.endswith(".root"):
             continue
         for name, found in objects.items():
             objects_measured = f"{found['full']['objects']} matched with gen pT > {RESPONSE_FROM:.0f} GeV"
             lines += [
-                f"**{source}, {name}** ({objects_measured})",
+                f"**{source}, {name}**{result['of'][source]} ({objects_measured})",
                 "",
                 "| | FullSim | FlashSim | difference |",
                 "|---|---|---|---|",
@@ -184,7 +192,9 @@ def render(result: dict[str, Any]) -> str:
             ]
             for key, value in found["full"]["per_event"].items():
                 ours = found["flash"]["per_event"][key]
-                lines.append(f"| per event, {key} | {value:.3f} | {ours:.3f} | {ours - value:+.3f} |")
+                error = found["full"]["per_event_error"][key]
+                relative = f"{ours / value - 1.0:+.1%}" if value else "no objects"
+                lines.append(f"| per event, {key} | {value:.3f} ± {error:.3f} | {ours:.3f} | {relative} |")
             edges = result["bins"][name]
             for number, row in enumerate(found["efficiency"]):
                 lines.append(
