@@ -126,6 +126,7 @@ def _held_out(
     refiner: RefinerModel, files: list[tuple[str, str]], work: Path
 ) -> tuple[list[PairRows], list[PairRows]]:
     """Refine the files of one draw; gives pairs of full with fast and with refined."""
+    work.mkdir(parents=True, exist_ok=True)
     refined = [(str(work / f"{Path(fast).parent.name}.root"), full) for fast, full in files]
     for (fast, _), (output, _) in zip(files, refined, strict=True):
         if not Path(output).is_file():
