@@ -62,6 +62,7 @@ class GenCollection(Recipe):
     all_flags: list[FlagName] = Field(default=[], description="status flags that must all be set")
     any_flags: list[FlagName] = Field(default=[], description="status flags of which one must be set")
     min_pt: float = Field(default=0.0, ge=0, description="smallest pT in GeV")
+    max_abs_eta: float | None = Field(default=None, gt=0, description="largest magnitude of eta")
     clean: Cleaning | None = Field(default=None, description="removal of jets that are leptons")
 
     @model_validator(mode="after")
@@ -71,8 +72,8 @@ class GenCollection(Recipe):
             msg = "abs_pdg_id, all_flags and any_flags select GenPart, not GenJet"
             raise ValueError(msg)
         if self.branch == "Event":
-            if self.min_pt or self.clean is not None:
-                msg = "min_pt and clean select objects, not events"
+            if self.min_pt or self.max_abs_eta is not None or self.clean is not None:
+                msg = "min_pt, max_abs_eta and clean select objects, not events"
                 raise ValueError(msg)
         elif missing := {"pt", "eta", "phi"} - set(self.fields):
             msg = f"fields lacks {sorted(missing)}"

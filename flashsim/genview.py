@@ -108,6 +108,8 @@ def _selected(
     built: Mapping[str, Collection],
 ) -> NDArray[np.bool_]:
     keep = np.asarray(raw["pt"] >= declared.min_pt)
+    if declared.max_abs_eta is not None:
+        keep &= np.abs(raw["eta"]) < declared.max_abs_eta
     if declared.abs_pdg_id:
         keep &= np.isin(np.abs(raw["pdgId"]), declared.abs_pdg_id)
     for flag in declared.all_flags:

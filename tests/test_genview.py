@@ -3,6 +3,7 @@ from __future__ import annotations
 import awkward as ak
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from flashsim.gencollections import STATUS_FLAGS, GenView
 from flashsim.genview import build_gen_view, gen_view_branches
@@ -46,6 +47,8 @@ def arrays():
         ({}, [0, 1, 2, 3, 0]),
         ({"abs_pdg_id": [13]}, [0, 1]),
         ({"abs_pdg_id": [11, 13], "min_pt": 10.0}, [0, 1, 0]),
+        ({"max_abs_eta": 1.0}, [0, 0]),
+        ({"max_abs_eta": 2.5, "min_pt": 10.0}, [0, 1, 0]),
         ({"all_flags": ["isPrompt", "isLastCopy"]}, [0]),
         ({"any_flags": ["isPrompt", "isPromptTauDecayProduct"]}, [0, 2, 0]),
         ({"any_flags": ["isPrompt", "isPromptTauDecayProduct"], "all_flags": ["isLastCopy"]}, [0, 0]),
@@ -111,3 +114,11 @@ def test_the_shipped_view_is_built_from_real_files(nanoaod_dir, sample):
     assert np.array_equal(built["GenJet"].counts, ak.num(arrays["GenJet_pt"]))
     assert np.all(built["HadronicGenJet"].counts <= built["GenJet"].counts)
     assert set(np.unique(built["GenMuon"]["origin"])) <= {1, 3, 4, 5, 15}
+
+
+@pytest.mark.parametrize(
+    "cut", [{"min_pt": 1.0}, {"max_abs_eta": 2.0}, {"clean": {"of": "X", "cone": 0.4, "min_share": 0.5}}]
+)
+def test_events_are_not_selected_like_objects(cut):
+    with pytest.raises(ValidationError, match="select objects, not events"):
+        view(Event={"branch": "Event", "fields": ["GenMET_pt"], **cut}, X=particles())
