@@ -146,6 +146,8 @@ def goals(found: dict[str, Any]) -> list[dict[str, Any]]:
     lines = []
     for name, measured in found["objects"].items():
         bins = measured["efficiency"]
+        if not bins:
+            continue  # too few objects to tell
         off = [abs(row["predicted"] - row["observed"]) for row in bins]
         above = [row for row, size in zip(bins, off, strict=True) if size > CLOSE]
         # A bin of a thousand objects is uncertain by up to 1 % itself.
