@@ -1,11 +1,10 @@
 """Speed of the VBF H to mumu processor, and how well simulations agree with the reference in the analysis.
 
-    python -m benchmarks.analysis samples.yaml [another_draw.yaml ...]
+    python -m benchmarks.analysis samples.yaml
 
 prints a JSON object: for each file of the reference the events a second of the processor on one core, columns
 in memory; for each process and simulation the cutflow, the width of the dimuon mass in the signal region and
-the worst bin of the discriminant of those with more than 200 events, as ratios to the reference. Of several
-files, which are to hold independent simulations of the same gen events, it tells the mean cutflow besides.
+the worst bin of the discriminant of those with more than 200 events, as ratios to the reference.
 """
 
 from __future__ import annotations
@@ -24,12 +23,10 @@ from flashsim.analysis.analyze import Analysis, analyze
 from flashsim.analysis.vbf_hmumu import SCORE, AnalysisSchema, VbfHmumu
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from flashsim.analysis.concepts import ResolvedSelection
     from flashsim.analysis.results import Results
 
-__all__ = ["agreement", "main", "mean_cutflow", "speed"]
+__all__ = ["agreement", "main", "speed"]
 
 REPEATS = 5
 MANY = 200
@@ -106,30 +103,6 @@ def _worst_bin(results: Results, process: str, simulation: str) -> dict[str, Any
     return worst
 
 
-def mean_cutflow(draws: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Average the ratios of some draws by process, simulation and step.
-
-    Parameters
-    ----------
-    draws
-        Of each the result of `agreement`. Errors are taken as independent: with gen events in common they are
-        those of the simulations' own noise.
-    """
-    mean: dict[str, Any] = {}
-    for process, simulations in draws[0].items():
-        for name, found in simulations.items():
-            of_draws = [draw[process][name]["cutflow"] for draw in draws]
-            mean.setdefault(process, {})[name] = {
-                step: [
-                    round(float(np.mean([flow[step][0] for flow in of_draws])), 4),
-                    round(float(np.linalg.norm([flow[step][1] for flow in of_draws])) / len(draws), 4),
-                ]
-                for step in found["cutflow"]
-                if all(step in flow for flow in of_draws)
-            }
-    return mean
-
-
 def measured(samples: str) -> dict[str, Any]:
     """Analyse samples and measure."""
     found: Analysis = analyze(samples)
@@ -147,12 +120,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("samples", nargs="+", help="YAML file as flashsim analyze takes it, one a draw")
-    draws = [measured(samples) for samples in parser.parse_args().samples]
-    found = draws[0]
-    if len(draws) > 1:
-        found |= {"draws": len(draws), "mean_cutflow": mean_cutflow([draw["agreement"] for draw in draws])}
-    print(json.dumps(found, indent=2))
+    parser.add_argument("samples", help="YAML file as flashsim analyze takes it")
+    print(json.dumps(measured(parser.parse_args().samples), indent=2))
 
 
 if __name__ == "__main__":
