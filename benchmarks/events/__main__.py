@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 __all__ = ["main", "render"]
 
+_VERDICTS = {True: "yes", False: "**no**", None: "not measured"}
+
 
 def render(found: dict[str, Any]) -> str:
     """Markdown page of a result."""
@@ -54,7 +56,7 @@ def render(found: dict[str, Any]) -> str:
         "",
         "| goal | found | reached |",
         "|---|---|---|",
-        *(f"| {g['goal']} | {g['found']} | {'yes' if g['passed'] else '**no**'} |" for g in found["goals"]),
+        *(f"| {g['goal']} | {g['found']} | {_VERDICTS[g['passed']]} |" for g in found["goals"]),
         "",
         "What the classifier goes by (loss of AUC when shuffled): "
         + ", ".join(f"{name} {loss:.3f}" for name, loss in importance[:5])

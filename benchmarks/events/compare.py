@@ -146,8 +146,10 @@ def goals(found: dict[str, Any]) -> list[dict[str, Any]]:
     lines = []
     for name, measured in found["objects"].items():
         bins = measured["efficiency"]
+        goal = f"{name}: efficiency within 1 % in bins of more than {FEWEST}"
         if not bins:
-            continue  # too few objects to tell
+            lines.append(_goal(goal, "no bin has as many", None))
+            continue
         off = [abs(row["predicted"] - row["observed"]) for row in bins]
         above = [row for row, size in zip(bins, off, strict=True) if size > CLOSE]
         # A bin of a thousand objects is uncertain by up to 1 % itself.
@@ -157,7 +159,7 @@ def goals(found: dict[str, Any]) -> list[dict[str, Any]]:
             f"worst {max(off, default=0.0):.2%}; of {len(bins)} bins {len(above)} above, {len(beyond)} by "
             f"more than two errors (two draws of the reference: {drawn} above)"
         )
-        lines.append(_goal(f"{name}: efficiency within 1 % in bins of more than {FEWEST}", text, not beyond))
+        lines.append(_goal(goal, text, not beyond))
     for what, ours in found["spectra"][OURS].items():
         second = found["spectra"][SECOND][what]
         ratio, floor = (row["chi2"] / max(row["ndf"], 1) for row in (ours, second))
@@ -178,5 +180,5 @@ def goals(found: dict[str, Any]) -> list[dict[str, Any]]:
     return lines
 
 
-def _goal(goal: str, text: str, passed: bool) -> dict[str, Any]:
-    return {"goal": goal, "found": text, "passed": bool(passed)}
+def _goal(goal: str, text: str, passed: bool | None) -> dict[str, Any]:
+    return {"goal": goal, "found": text, "passed": None if passed is None else bool(passed)}
