@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from flashsim.objects import load_object
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
@@ -177,7 +179,7 @@ def _limit(found: dict[str, Any]) -> Iterator[str]:
     yield ""
     yield "An object costs the floating-point operations of its flow's products, each done once:"
     yield ""
-    counts = dict(zip(sampling, generation["objects_per_event"].values(), strict=True))
+    counts = {name: generation["objects_per_event"][load_object(name).collection] for name in sampling}
     for name, part in sampling.items():
         products = part["products"]
         microseconds = 1e-3 * products["operations_per_object"] / products["large_gflops"]
@@ -190,7 +192,8 @@ def _limit(found: dict[str, Any]) -> Iterator[str]:
     size = generation["bytes_per_event"]
     yield ""
     yield (
-        f"So the products of an event of {generation['process']} need {least:.0f} µs, "
+        f"So the products of the {' and '.join(sampling)} of an event of {generation['process']} need "
+        f"{least:.0f} µs, "
         f"{100 * least / total:.0f} % of the {total:.0f} µs that it takes. "
         "Besides products the sampler evaluates splines, one for each "
         "variable in each layer, and activations, which no faster product would change; the networks of "

@@ -120,7 +120,7 @@ FOUND = {
     "generation": {
         "process": "vbf_hmumu.cmnd",
         "events": 1000,
-        "objects_per_event": {"Jet": 6.6},
+        "objects_per_event": {"Electron": 0.3, "Jet": 6.6},
         "bytes_per_event": {"input": 400.0, "output": 900.0},
         "flashsim": _rate(3000.0),
         "pythia": _rate(150.0),
