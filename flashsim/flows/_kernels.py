@@ -150,18 +150,31 @@ def _exponentials_(  # noqa: PLR0917
 ) -> None:
     """Replace logits by exp(logit - largest); scale becomes the free share over their sum."""
     top = np.empty(LANES, logits.dtype)
+    here = slice(start, start + LANES)
     for t in range(LANES):
         top[t] = -np.inf
         scale[t] = _ZERO
-    for k in range(first, first + bins):
-        row = logits[k, start : start + LANES]
+    end = first + bins
+    # Several rows at a time: a loop over 64 objects is so short that its beginning counts.
+    for k in range(first, end - 3, 4):
+        a, b, c, d = logits[k, here], logits[k + 1, here], logits[k + 2, here], logits[k + 3, here]
         for t in range(LANES):
-            top[t] = max(top[t], row[t])
-    for k in range(first, first + bins):
-        row = logits[k, start : start + LANES]
+            top[t] = max(top[t], a[t], b[t], c[t], d[t])
+    for k in range(end - bins % 4, end):
+        a = logits[k, here]
         for t in range(LANES):
-            e = exp_of_negative(row[t] - top[t])
-            row[t] = e
+            top[t] = max(top[t], a[t])
+    for k in range(first, end - 1, 2):
+        a, b = logits[k, here], logits[k + 1, here]
+        for t in range(LANES):
+            ea, eb = exp_of_negative(a[t] - top[t]), exp_of_negative(b[t] - top[t])
+            a[t], b[t] = ea, eb
+            scale[t] += ea + eb
+    if bins % 2:
+        a = logits[end - 1, here]
+        for t in range(LANES):
+            e = exp_of_negative(a[t] - top[t])
+            a[t] = e
             scale[t] += e
     for t in range(LANES):
         scale[t] = free / scale[t]
