@@ -152,7 +152,7 @@ def closure(models: Path, tables: Path, trained: str, transfer: list[str], seeds
         "date": datetime.now(UTC).date().isoformat(),
         "seeds": seeds,
         "bins": {name: [str(edge) for edge in edges] for name, edges in PT_BINS.items()},
-        "of": {Path(trained).name: ", test events"} | {Path(source).name: "" for source in transfer},
+        "trained": Path(trained).name,
     }
     with tempfile.TemporaryDirectory() as folder:
         for source in [trained, *transfer]:
@@ -174,10 +174,11 @@ def render(result: dict[str, Any]) -> str:
     for source, objects in result.items():
         if not source.endswith(".root"):
             continue
+        which = ", test events" if source == result["trained"] else ""
         for name, found in objects.items():
             objects_measured = f"{found['full']['objects']} matched with gen pT > {RESPONSE_FROM:.0f} GeV"
             lines += [
-                f"**{source}, {name}**{result['of'][source]} ({objects_measured})",
+                f"**{source}, {name}**{which} ({objects_measured})",
                 "",
                 "| | FullSim | FlashSim | difference |",
                 "|---|---|---|---|",

@@ -64,6 +64,7 @@ def begin_run(
         else:
             for checkpoint in (*folder.glob("*.ckpt"), *folder.glob("*/*.ckpt")):
                 checkpoint.unlink()
+        folder.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as error:
         msg = f"{folder}: cannot keep checkpoints ({error})"
         raise OutputFileError(msg) from error

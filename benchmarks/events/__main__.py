@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.events.compare import OURS, goals, measure
 from benchmarks.events.efficiency import reliability_table
 from benchmarks.fidelity.assess import processor
+from benchmarks.verdicts import VERDICTS
 from flashsim.errors import FlashSimError
 from flashsim.modelfile import ObjectModel
 from flashsim.models import model_files
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["main", "render"]
-
-_VERDICTS = {True: "yes", False: "**no**", None: "not measured"}
 
 
 def render(found: dict[str, Any]) -> str:
@@ -56,7 +55,7 @@ def render(found: dict[str, Any]) -> str:
         "",
         "| goal | found | reached |",
         "|---|---|---|",
-        *(f"| {g['goal']} | {g['found']} | {_VERDICTS[g['passed']]} |" for g in found["goals"]),
+        *(f"| {g['goal']} | {g['found']} | {VERDICTS[g['passed']]} |" for g in found["goals"]),
         "",
         "What the classifier goes by (loss of AUC when shuffled): "
         + ", ".join(f"{name} {loss:.3f}" for name, loss in importance[:5])

@@ -156,7 +156,7 @@ def goals(found: dict[str, Any]) -> list[dict[str, Any]]:
         beyond = [r for r in above if abs(r["predicted"] - r["observed"]) - 2.0 * r["error"] > CLOSE]
         drawn = sum(abs(row["draws"][0] - row["draws"][1]) > CLOSE for row in bins)
         text = (
-            f"worst {max(off, default=0.0):.2%}; of {len(bins)} bins {len(above)} above, {len(beyond)} by "
+            f"worst {max(off):.2%}; of {len(bins)} bins {len(above)} above, {len(beyond)} by "
             f"more than two errors (two draws of the reference: {drawn} above)"
         )
         lines.append(_goal(goal, text, not beyond))

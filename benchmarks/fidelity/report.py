@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.fidelity.samples import FLASH
+from benchmarks.verdicts import VERDICTS
 
 __all__ = ["render"]
-
-_MARK = {True: "yes", False: "**no**", None: "not measured"}
 
 
 def render(found: dict[str, Any]) -> str:
@@ -31,7 +30,7 @@ def render(found: dict[str, Any]) -> str:
     ]
     for measured in found["objects"].values():
         lines += [
-            f"| {goal['object']} | {goal['goal']} | {goal['found']} | {_MARK[goal['passed']]} |"
+            f"| {goal['object']} | {goal['goal']} | {goal['found']} | {VERDICTS[goal['passed']]} |"
             for goal in measured["goals"]
         ]
     for name, measured in found["objects"].items():

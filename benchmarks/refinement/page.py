@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["render"]
+from benchmarks.verdicts import VERDICTS
 
-_MARK = {True: "yes", False: "**no**"}
+__all__ = ["render"]
 
 _HEAD = """\
 # Results of refinement
@@ -62,7 +62,7 @@ def _undefined(measured: dict[str, Any]) -> list[str]:
 
 
 def _goals(measured: dict[str, Any]) -> list[str]:
-    rows = [f"| {g['goal']} | {g['found']} | {_MARK[g['passed']]} |" for g in measured["goals"]]
+    rows = [f"| {g['goal']} | {g['found']} | {VERDICTS[g['passed']]} |" for g in measured["goals"]]
     return ["| goal | found | reached |", "|---|---|---|", *rows]
 
 

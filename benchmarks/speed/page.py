@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.verdicts import VERDICTS
 from flashsim.objects import load_object
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def render(found: dict[str, Any]) -> str:
         "",
         *_table(
             ("goal", "found", "reached"),
-            ((g["goal"], g["found"], "yes" if g["reached"] else "**no**") for g in found["goals"]),
+            ((g["goal"], g["found"], VERDICTS[g["reached"]]) for g in found["goals"]),
         ),
     ]
     parts = {"sampling": _sampling, "generation": _generation, "training": _training, "growth": _growth}

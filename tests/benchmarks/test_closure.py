@@ -56,7 +56,7 @@ def test_the_page_has_every_number(name):
         "date": "2026-11-22",
         "seeds": 3,
         "bins": {name: [str(edge) for edge in edges] for name, edges in PT_BINS.items()},
-        "of": {"a.root": ", test events", "b.root": ""},
+        "trained": "a.root",
         "a.root": {name: compare(FULL, [more])},
         "b.root": {name: compare(FULL, [FULL])},
     }

@@ -166,7 +166,7 @@ def test_the_output_is_not_replaced_unasked(trained, tables, toy_recipe):
 
 def test_a_place_that_cannot_be_written_is_found_before_training(tables, toy_recipe, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputFileError, match="cannot be written"):
+    with pytest.raises(OutputFileError, match="cannot keep checkpoints"):
         train(tables, toy_recipe(), tmp_path / "file" / "a.safetensors", report=pytest.fail)
 
 
