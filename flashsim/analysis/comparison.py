@@ -7,17 +7,22 @@ the sums of weights that gen event i brings to a bin in two simulations of the s
 .. math:: R = \frac{\sum b_i}{\sum a_i}, \qquad
    \sigma_R^2 = R^2 \sum_i \left(\frac{b_i}{\sum b} - \frac{a_i}{\sum a}\right)^2,
 
-which is the linear propagation of gen events that fluctuate independently. Where simulations have gen events
+which is the linear propagation of gen events that fluctuate independently. Several passes of the same gen
+events through a simulation, in one file each, are summed in the same way. Where simulations have gen events
 of their own, the relative variances of their efficiencies add up.
 """
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
+
+from flashsim.errors import InputFileError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,13 +49,15 @@ class Totals:
     Parameters
     ----------
     events
-        Number of events, folds counted singly.
+        Number of events, folds and passes counted singly.
     sumw, sumw2
         Sum of weights, and of the squared sums of each gen event.
     fingerprint
-        Sum of the identities of all gen events.
+        Sum of the identities of all gen events, as often as there are passes.
     folds
-        How often each gen event was simulated.
+        How often each gen event was simulated in a pass.
+    passes
+        In how many files each gen event is.
     """
 
     events: int
@@ -58,11 +65,42 @@ class Totals:
     sumw2: float
     fingerprint: int
     folds: int
+    passes: int = 1
 
     @classmethod
     def of(cls, totals: Mapping[str, Any]) -> Totals:
-        """Take what the processor counted."""
-        return cls(**{**totals, "folds": max(totals["folds"])})
+        """Take what the processor counted.
+
+        Raises
+        ------
+        InputFileError
+            If some files are more passes of the same gen events than others.
+        """
+        files = {name: mark for name, mark in totals["files"].items() if mark}
+        passes = Counter(files.values())
+        if len(set(passes.values())) > 1:
+            often, seldom = max(passes, key=passes.__getitem__), min(passes, key=passes.__getitem__)
+            one, other = (next(n for n, m in files.items() if m == mark) for mark in (often, seldom))
+            msg = (
+                f"{one}: its gen events are in {passes[often]} files of the list, those of {other} in "
+                f"{passes[seldom]}; name as many passes of all gen events"
+            )
+            raise InputFileError(msg)
+        number = max(passes.values(), default=1)
+        return cls(
+            events=totals["events"],
+            sumw=totals["sumw"],
+            # The processor sees one pass at a time; the sum of a gen event is `passes` times that of one.
+            sumw2=number * totals["sumw2"],
+            fingerprint=sum(files.values()),
+            folds=max(totals["folds"]),
+            passes=number,
+        )
+
+    @property
+    def entries(self) -> int:
+        """Number of gen events, counted in every pass."""
+        return self.events // self.folds
 
 
 @dataclass(frozen=True)
@@ -76,7 +114,7 @@ class Binned:
     weights
         Sparse, shape (E, B): sums of the weights of each gen event.
     whole
-        Shape (E,): weight of all folds of the gen event together.
+        Shape (E,): weight of all folds and passes of the gen event together.
     totals
         Of the data set.
     """
@@ -123,7 +161,7 @@ def binned(
     inside = (bins >= 0) & (bins < number)
     identities, first, rows = np.unique(events[inside], return_index=True, return_inverse=True)
     matrix = sparse.coo_array((weights[inside], (rows, bins[inside])), shape=(len(identities), number))
-    return Binned(identities, matrix.tocsr(), weights[inside][first] * totals.folds, totals)
+    return Binned(identities, matrix.tocsr(), weights[inside][first] * (totals.folds * totals.passes), totals)
 
 
 def step_counts(reached: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -146,9 +184,9 @@ def step_counts(reached: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArra
 
 
 def share_gen_events(one: Totals, other: Totals) -> bool:
-    """Tell whether two data sets are of the same gen events with the same weights."""
-    same_weights = np.isclose(one.sumw, other.sumw, rtol=1e-4)
-    return one.fingerprint == other.fingerprint and bool(same_weights)
+    """Tell whether two data sets are of the same gen events and weights, in any number of passes."""
+    same_weights = np.isclose(one.sumw * other.entries, other.sumw * one.entries, rtol=1e-4)
+    return one.fingerprint * other.entries == other.fingerprint * one.entries and bool(same_weights)
 
 
 def ratio(candidate: Binned, reference: Binned) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -221,21 +259,37 @@ def _variance_of_product(factors: Mapping[int, list[Binned]]) -> NDArray[np.floa
     return _columns(total.power(2).sum(axis=0))
 
 
-def central_width(values: NDArray[np.float64], *, seed: int = 1, resamples: int = 100) -> tuple[float, float]:
+def central_width(
+    values: NDArray[np.float64], events: NDArray[np.uint64], *, seed: int = 1, resamples: int = 100
+) -> tuple[float, float]:
     """Give half the width of the interval with the central 68.3 % of values, and its bootstrap error.
 
-    Every value counts once, whatever its weight. NaN where there are fewer than two.
-    """
-    if len(values) < 2:
-        return float("nan"), float("nan")
-    rng = np.random.default_rng(seed)
+    Parameters
+    ----------
+    values
+        Shape (N,); every value counts once, whatever its weight.
+    events
+        Shape (N,): identity of the gen event of each, which are resampled.
+    seed, resamples
+        Of the bootstrap.
 
-    def width(sample: NDArray[np.float64]) -> float:
-        low, high = np.quantile(sample, (0.1585, 0.8415))
+    Returns
+    -------
+    Width and error; NaN where there are fewer than two values, or gen events.
+    """
+    identities, rows = np.unique(events, return_inverse=True)
+    if len(identities) < 2:
+        return math.nan, math.nan
+    order = np.argsort(values, kind="stable")
+    ranked, rows, rng = values[order], rows[order], np.random.default_rng(seed)
+
+    def width(times: NDArray[np.int64]) -> float:
+        low, high = np.quantile(np.repeat(ranked, times[rows]), (0.1585, 0.8415))
         return float(high - low) / 2.0
 
-    spread = [width(values[rng.integers(len(values), size=len(values))]) for _ in range(resamples)]
-    return width(values), float(np.std(spread, ddof=1))
+    number = len(identities)
+    draws = (np.bincount(rng.integers(number, size=number), minlength=number) for _ in range(resamples))
+    return width(np.ones(number, dtype=np.int64)), float(np.std([width(draw) for draw in draws], ddof=1))
 
 
 def _columns(sums: Any) -> NDArray[np.float64]:

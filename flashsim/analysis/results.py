@@ -128,11 +128,12 @@ class Results:
             for region, windows in self.recipe.regions.items():
                 reference = (math.nan, math.nan)
                 for simulation in self.simulations(process) if windows else ():
-                    mass = self.table(f"{process}/{simulation}")["mass"]
-                    inside = mass[in_windows(mass, windows)]
+                    table = self.table(f"{process}/{simulation}")
+                    chosen = in_windows(table["mass"], windows)
+                    inside = table["mass"][chosen]
                     if len(inside) < 2:
                         continue
-                    width, error = central_width(inside)
+                    width, error = central_width(inside, table["event"][chosen])
                     row: dict[str, Any] = {"process": process, "simulation": simulation, "region": region}
                     row |= {"events": len(inside), "median": float(np.median(inside))}
                     row |= {"width": width, "width_error": error}

@@ -122,8 +122,8 @@ class VbfHmumu(processor.ProcessorABC):  # type: ignore[misc]  # coffea has no t
 
     - ``cutflow``: numbers of events that pass each step and all before it, ``all`` first;
     - ``totals``: number, sum of weights, sum of the squared weights of gen events (of which a chunk's end may
-      cut one in two when oversampled), fingerprint (the sum of the identities of all gen events, equal where
-      two data sets are of the same gen events), and numbers of folds found;
+      cut one in two when oversampled), by file the sum of the identities of its gen events (equal where two
+      files are of the same gen events), and numbers of folds found;
     - ``reached``: for events that pass the first step their identity, weight, and number of steps passed;
     - ``preselected``: for events that pass all steps identity, fold, weight, relative weights of the
       variations that the file has (``variation_NAME``), and `OBSERVABLES`;
@@ -174,7 +174,7 @@ class VbfHmumu(processor.ProcessorABC):  # type: ignore[misc]  # coffea has no t
         return {
             events.metadata["dataset"]: {
                 "cutflow": dict(zip(("all", *names), map(int, counts), strict=True)),
-                "totals": _totals(identity, fold, weight),
+                "totals": _totals(identity, fold, weight, events.metadata.get("filename", "")),
                 "reached": _columns(
                     {"event": identity[some], "weight": weight[some], "reached": reached[some]}
                 ),
@@ -321,16 +321,17 @@ def _counted(step: CountStep, objects: Any) -> NDArray[np.bool_]:
     return mask
 
 
-def _totals(identity: NDArray[np.uint64], fold: NDArray[Any], weight: NDArray[np.float64]) -> dict[str, Any]:
+def _totals(
+    identity: NDArray[np.uint64], fold: NDArray[Any], weight: NDArray[np.float64], file: str
+) -> dict[str, Any]:
     # Folds of one gen event stand side by side, so a gen event starts where the identity changes.
     starts = np.flatnonzero(np.diff(identity, prepend=~identity[:1]) != 0)
     sums = np.add.reduceat(weight, starts) if len(weight) else weight
-    fingerprint = int(identity[fold == 0].astype(object).sum()) if len(identity) else 0
     return {
         "events": len(weight),
         "sumw": float(weight.sum()),
         "sumw2": float((sums**2).sum()),
-        "fingerprint": fingerprint,
+        "files": {file: int(identity[fold == 0].astype(object).sum()) if len(identity) else 0},
         "folds": {int(fold.max(initial=0)) + 1},
     }
 

@@ -143,7 +143,7 @@ def test_executors_find_the_same(made_samples, resolved, where, request):
     assert set(found) == set(expected) == {d.name for d in datasets}
     for name, one in expected.items():
         assert found[name]["cutflow"] == one["cutflow"]
-        assert found[name]["totals"]["fingerprint"] == one["totals"]["fingerprint"]
+        assert found[name]["totals"]["files"] == one["totals"]["files"]
         order = np.argsort(found[name]["preselected"]["event"])
         for column, values in one["preselected"].items():
             mine = found[name]["preselected"][column][order]

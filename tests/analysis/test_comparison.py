@@ -16,12 +16,25 @@ from flashsim.analysis.comparison import (
     step_counts,
     variation_ratio,
 )
+from flashsim.errors import InputFileError
 
 
-def totals(events, weights, folds=1, fingerprint=None):
+def counted(events, weights, folds=1, file="one.root"):
+    """What the processor counts of a file."""
     sums = np.bincount(np.unique(events, return_inverse=True)[1], weights)
-    mark = int(np.unique(events).astype(object).sum()) if fingerprint is None else fingerprint
-    return Totals(len(events), float(weights.sum()), float((sums**2).sum()), mark, folds)
+    mark = int(np.unique(events).astype(object).sum())
+    squares = float((sums**2).sum())
+    return {
+        "events": len(events),
+        "sumw": float(weights.sum()),
+        "sumw2": squares,
+        "files": {file: mark},
+        "folds": {folds},
+    }
+
+
+def totals(events, weights, folds=1):
+    return Totals.of(counted(events, weights, folds))
 
 
 def one_bin(events, weights, passing, **options):
@@ -98,6 +111,48 @@ def test_shared_gen_events_are_recognised():
     assert ratio(*together)[1] < ratio(*apart)[1]
 
 
+def in_passes(passing, weights, passes):
+    """Bin of gen events that `passes` files hold, and of which `passing`, shape (passes, N), pass."""
+    events = np.arange(passing.shape[1]).astype(np.uint64)
+    files = [counted(events, weights, file=f"{k}.root") for k in range(passes)]
+    found = {name: sum(f[name] for f in files) for name in ("events", "sumw", "sumw2")}
+    found |= {"files": {k: v for f in files for k, v in f["files"].items()}, "folds": {1}}
+    return binned(
+        np.tile(events, passes)[passing.ravel()],
+        np.tile(weights, passes)[passing.ravel()],
+        np.zeros(passing.sum(), dtype=int),
+        1,
+        Totals.of(found),
+    )
+
+
+@pytest.mark.parametrize("passes", [(3, 3), (3, 1)])
+def test_errors_of_several_passes_cover(passes):
+    rng = np.random.default_rng(21)
+    values, errors, efficiencies, own = [], [], [], []
+    for _ in range(300):
+        chance, weights = rng.beta(0.4, 0.4, 200), rng.uniform(0.5, 1.5, 200)
+        one, other = (in_passes(rng.random((n, 200)) < chance, weights, n) for n in passes)
+        assert share_gen_events(one.totals, other.totals)
+        value, error = ratio(one, other)
+        values.append(value[0])
+        errors.append(error[0])
+        efficiencies.append(one.efficiency[0])
+        own.append(np.sqrt(one.variance[0]))
+    assert np.std(values) == pytest.approx(np.mean(errors), rel=0.12)
+    assert np.std(efficiencies) == pytest.approx(np.mean(own), rel=0.12)
+
+
+def test_passes_are_counted_by_what_files_hold():
+    events, weights = np.arange(1, 50).astype(np.uint64), np.ones(49)
+    assert in_passes(np.ones((3, 50), dtype=bool), np.ones(50), 3).totals.passes == 3
+    apart = counted(events, weights) | {"files": {"a": 5, "b": 6, "c": 0}}
+    assert Totals.of(apart).passes == 1
+    twice = counted(events, weights) | {"files": {"a": 5, "b": 6, "c": 5}}
+    with pytest.raises(InputFileError, match=r"a: its gen events are in 2 files .* those of b in 1"):
+        Totals.of(twice)
+
+
 def test_the_same_has_a_ratio_without_error():
     part = pair(np.random.default_rng(5), 100, shared=True)[0]
     value, error = ratio(part, part)
@@ -154,7 +209,15 @@ def test_steps():
 
 def test_central_width_of_a_normal_distribution():
     rng = np.random.default_rng(8)
-    width, error = central_width(rng.normal(125.0, 2.0, 4000))
+    width, error = central_width(rng.normal(125.0, 2.0, 4000), np.arange(4000).astype(np.uint64))
     assert abs(width - 2.0) < 4 * error
     assert error == pytest.approx(2.0 * 1.02 / np.sqrt(2 * 4000), rel=0.35)
-    assert np.isnan(central_width(np.array([1.0]))[0])
+    assert np.isnan(central_width(np.array([1.0]), np.array([7], dtype=np.uint64))[0])
+
+
+def test_repeated_gen_events_make_a_width_no_better_known():
+    values, events = np.random.default_rng(9).normal(size=500), np.arange(500).astype(np.uint64)
+    once = central_width(values, events, resamples=400)
+    repeated = central_width(np.tile(values, 4), np.tile(events, 4), resamples=400)
+    assert repeated[0] == pytest.approx(once[0], rel=0.02)
+    assert repeated[1] == pytest.approx(once[1], rel=0.15)
