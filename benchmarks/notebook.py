@@ -2,9 +2,10 @@
 
     python -m benchmarks.notebook --workers 2
 
-makes ``WORK/samples/PROCESS/`` with ``gen.root``, ``full.root``, ``fast.root`` and ``flash.root`` of the
-processes of the analysis (``benchmarks/samples.yaml``), the signal with variations of the showers,
-and some of its gen events 25 times; then executes ``analysis/vbf_hmumu.py`` there and writes its outputs into
+makes ``WORK/samples/PROCESS/`` with ``gen.root``, ``full.root``, ``fast.root`` and ``flash.root`` and further
+passes of the same events (``full_1.root`` and so on) of the processes of the analysis
+(``benchmarks/samples.yaml``), the signal with variations of the showers, and some of its gen events 25 times;
+then executes ``analysis/vbf_hmumu.py`` there and writes its outputs into
 ``analysis/vbf_hmumu.ipynb``. What is complete is kept; another number of events is another ``--work``.
 """
 
@@ -38,7 +39,7 @@ FOLDS = 25
 OVERSAMPLED = 0.04
 """Share of the signal's gen events that is simulated `FOLDS` times."""
 SEED = 20
-"""Of flash simulation."""
+"""Of flash simulation; further passes have the next ones."""
 LONGEST = 3600
 """Seconds that a cell may take."""
 
@@ -50,30 +51,45 @@ def make_samples(samples: Samples, work: Path, workers: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     varied = folder / f"{SIGNAL}_varied.cmnd"
     varied.write_text(f"include = {SIGNAL}.cmnd\ninclude = shower_variations.cmnd\n", encoding="utf-8")
-    seed = samples.analysis.seed
+    seed, draws = samples.analysis.seed, samples.analysis.draws
     for process, events in samples.analysis.events.items():
         started, settings = time.monotonic(), varied if process == SIGNAL else process
-        if _missing(folder / process, "full", "fast"):
-            simulate(settings, folder / process, events=events, seed=seed, workers=workers, force=True)
-        if _missing(folder / process, "flash"):
-            _flash(models, folder / process)
+        detected = [_named(name, draw) for name in ("full", "fast") for draw in range(draws)]
+        if _missing(folder / process, *detected):
+            simulate(
+                settings,
+                folder / process,
+                events=events,
+                seed=seed,
+                workers=workers,
+                draws=draws,
+                force=True,
+            )
+        for draw in range(draws):
+            if _missing(folder / process, _named("flash", draw)):
+                _flash(models, folder / process, draw)
         over = folder / f"{SIGNAL}_{FOLDS}"
-        if process == SIGNAL and _missing(over, "flash"):
+        if process == SIGNAL and _missing(over, "flash.root"):
             over.mkdir(exist_ok=True)
             some = max(1, round(OVERSAMPLED * events))
             # The same gen events as the first of the sample.
             generate_gen(varied, over / "gen.root", events=some, seed=seed, workers=workers, force=True)
-            _flash(models, over, FOLDS)
+            _flash(models, over, folds=FOLDS)
         print(f"{folder / process}: {events} events, {time.monotonic() - started:.0f} s", flush=True)
 
 
-def _missing(folder: Path, *simulations: str) -> bool:
-    return not all((folder / f"{name}.root").is_file() for name in simulations)
+def _named(simulation: str, draw: int) -> str:
+    """Name of a pass, as `flashsim.reference.simulate` gives it."""
+    return f"{simulation}_{draw}.root" if draw else f"{simulation}.root"
 
 
-def _flash(models: Sequence[ObjectModel], folder: Path, folds: int = 1) -> None:
-    generator = Generator(models, load_output(), seed=SEED, oversample=folds)
-    generator.run(str(folder / "gen.root"), folder / "flash.root")
+def _missing(folder: Path, *names: str) -> bool:
+    return not all((folder / name).is_file() for name in names)
+
+
+def _flash(models: Sequence[ObjectModel], folder: Path, draw: int = 0, folds: int = 1) -> None:
+    generator = Generator(models, load_output(), seed=SEED + draw, oversample=folds)
+    generator.run(str(folder / "gen.root"), folder / _named("flash", draw))
 
 
 def execute(notebook: Path, folder: Path) -> Any:
