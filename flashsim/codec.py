@@ -6,7 +6,7 @@ Training encodes and generation decodes; both hold the same fitted codecs, which
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -157,6 +157,14 @@ class TargetCodec:
         """Map to standard normal values, shape (N, D); `uniform` of that shape spreads point masses."""
         low, high = self.bounds(columns, gen)
         return normal_quantile(low + uniform * (high - low))
+
+    def calibrated(self, normal: NDArray[np.floating]) -> TargetCodec:
+        """Give the codec that decodes `normal`, shape (N, D), to what this one was fitted to, by column.
+
+        See `QuantileNormal.calibrated`.
+        """
+        transforms = (t.calibrated(normal[:, column]) for column, t in enumerate(self.transforms))
+        return replace(self, transforms=tuple(transforms))
 
     def decode(self, normal: NDArray[np.floating], gen: Columns) -> dict[str, NDArray[np.float64]]:
         """NanoAOD values by branch, shape (N,) each, for finite `normal` of shape (N, D)."""

@@ -223,6 +223,27 @@ class QuantileNormal:
         rounded = np.round(np.concatenate(probabilities), _DECIMALS).astype(np.float64)
         return cls(np.concatenate(values), rounded)
 
+    def calibrated(self, normal: NDArray[np.floating]) -> QuantileNormal:
+        """Give the transform whose inverse takes `normal`, shape (N,), to the distribution that was fitted.
+
+        For values that should be standard normal and are not quite: knots keep their values, and move to the
+        probabilities below which the share of the given ones is what it was before. Shares that no value of
+        `normal` tells apart stay together.
+
+        Raises
+        ------
+        ValueError
+            If there are no values.
+        """
+        if len(normal) == 0:
+            msg = "expected at least one value to calibrate by, found none"
+            raise ValueError(msg)
+        inside = (self.probabilities > 0.0) & (self.probabilities < 1.0)
+        moved = self.probabilities.copy()
+        found = np.quantile(ndtr(np.asarray(normal, dtype=np.float64)), self.probabilities[inside])
+        moved[inside] = np.round(found, _DECIMALS)
+        return QuantileNormal(self.values, moved)
+
     def bounds(self, column: NDArray[np.floating]) -> tuple[Floats, Floats]:
         """Probabilities below and up to each value: equal except at atoms. Shape (N,) each."""
         x = np.asarray(column, dtype=np.float64)

@@ -124,6 +124,28 @@ def test_the_inverse_keeps_the_order(column, normal):
     assert np.all(np.diff(values) >= 0.0)
 
 
+@given(
+    column=columns_with_atoms(),
+    discrete=st.booleans(),
+    shift=st.floats(-0.5, 0.5),
+    width=st.floats(0.5, 2.0),
+)
+def test_calibrated_draws_have_the_fitted_distribution(column, discrete, shift, width):
+    transform = QuantileNormal.fit(column, discrete=discrete)
+    draws = shift + width * np.random.default_rng(6).normal(size=3000)
+    calibrated = transform.calibrated(draws)
+    values = np.sort(calibrated.inverse(draws))
+    below = np.searchsorted(values, transform.values, side="right") / len(draws)
+    expected = transform.bounds(transform.values)[1]
+    assert np.all(np.abs(below - expected) < 2.0 / len(draws))
+    assert np.array_equal(calibrated.values, transform.values)
+
+
+def test_calibration_needs_values():
+    with pytest.raises(ValueError, match="at least one value"):
+        QuantileNormal.fit(mixed()).calibrated(np.empty(0))
+
+
 def test_no_value_falls_into_the_gap_beside_an_atom():
     values = QuantileNormal.fit(mixed()).inverse(np.random.default_rng(3).normal(size=100_000))
     assert not np.any((values > -1.0) & (values < 0.0))

@@ -3,11 +3,12 @@
     python -m benchmarks.events --test tt_held dy_held --output events
 
 Every folder is a process: gen.root, full.root and full_1.root, a second, independent simulation of the same
-gen events. Generates the events of the models from gen.root and compares with full.root: the efficiency that
-the networks predict, in bins; numbers and spectra of objects; the missing transverse momentum; and whether a
-classifier can tell the events apart. Writes ``events.json`` and, if asked to, a page. All simulations have
-the same gen events: chi-squares are of differences event by event, in which what they share cancels. Events
-of several processes with equal numbers share the noise of the detector, and count as one.
+gen events; there can be more of them. Generates the events of the models from gen.root and compares with the
+reference: the efficiency that the networks predict, in bins; numbers and spectra of objects; the missing
+transverse momentum; and whether a classifier can tell the events apart. Writes ``events.json`` and, if asked
+to, a page. All simulations have the same gen events: chi-squares are of differences event by event, in which
+what they share cancels. Events of several processes with equal numbers share the noise of the detector, and
+count as one.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.events.compare import OURS, goals, measure
 from benchmarks.events.efficiency import reliability_table
 from benchmarks.fidelity.assess import processor
+from benchmarks.fidelity.judge import REFERENCE
 from benchmarks.verdicts import VERDICTS
 from flashsim.errors import FlashSimError
 from flashsim.modelfile import ObjectModel
@@ -50,8 +52,9 @@ def render(found: dict[str, Any]) -> str:
         f"on {found['machine']}, {found['date']}, in {found['seconds'] / 60:.0f} minutes.",
         f"{found['events']:,} events of {', '.join(found['test'])}, of {found['independent']:,} different",
         "numbers: only these are independent. Chi-squares are of differences event by event, as the",
-        "simulations share their gen events. Efficiencies are those that the networks predict,",
-        "against two draws of the reference, in bins of gen pT, magnitude of gen eta and flavour or origin.",
+        f"simulations share their gen events, with {found['draws'][REFERENCE]} draws of the reference",
+        f"and {found['draws'][OURS]} of the models. Efficiencies are those that the networks predict,",
+        "against all draws of the reference, in bins of gen pT, magnitude of gen eta and flavour or origin.",
         "",
         "| goal | found | reached |",
         "|---|---|---|",

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from flashsim.modelfile import ObjectModel
     from flashsim.objects import ObjectDeclaration, Target
 
-__all__ = ["FLASH", "VARIANTS", "Columns", "Sample", "Workplace", "independent", "joined"]
+__all__ = ["FLASH", "VARIANTS", "Columns", "Sample", "Workplace", "check_same", "independent", "joined"]
 
 _log = logging.getLogger(__name__)
 
@@ -243,7 +243,7 @@ class Workplace:
             read = {v: Sample.read(self.tables(process, v, declaration), splits) for v in variants}
             kept = read["full"].events_of(objects // len(processes))
             for variant, sample in read.items():
-                _check_same(process, variant, read["full"], sample)
+                check_same(process, variant, read["full"], sample)
                 parts[variant].append(sample.first(kept))
         return {variant: joined(samples) for variant, samples in parts.items()}
 
@@ -274,7 +274,14 @@ def _is_fresh(folder: Path, source: Path, declaration: ObjectDeclaration) -> boo
     return made.files == [str(source)] and made.declaration == declaration.with_targets(kept)
 
 
-def _check_same(process: Path, variant: str, full: Sample, other: Sample) -> None:
+def check_same(process: Path, variant: str, full: Sample, other: Sample) -> None:
+    """See that a variant of a process has the gen objects of the reference.
+
+    Raises
+    ------
+    TableError
+        If not.
+    """
     same = full.events == other.events and np.array_equal(full.event, other.event)
     if not same or not all(np.array_equal(full.gen[name], other.gen[name]) for name in full.gen):
         msg = (

@@ -27,6 +27,8 @@ from flashsim.networks import Perceptron
 from flashsim.runfolder import begin_run
 from flashsim.runlog import RunLog
 from flashsim.tables import TableDescription
+from flashsim.training.calibration import calibrated
+from flashsim.training.recipe import TrainingRecipe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 
     from flashsim.objects import FakeDeclaration, ObjectDeclaration, Target
     from flashsim.schedule import Schedule
-    from flashsim.training.recipe import EfficiencyRecipe, FlowRecipe, TrainingRecipe
+    from flashsim.training.recipe import EfficiencyRecipe, FlowRecipe
     from flashsim.training.tables import Rows, Tables
 
 __all__ = ["train"]
@@ -152,9 +154,13 @@ def _check_size(tables: Tables, least: int) -> None:
 
 
 def _of_present_format(begun: dict[str, Any]) -> dict[str, Any]:
-    """Give a note of what was trained as tables are described now: what is new since then has its default."""
+    """Give a note of what was trained in the present format: what is new since then has its default."""
     tables = TableDescription.model_validate({**begun.get("tables", {}), "files": []})
-    return begun | {"tables": tables.model_dump(mode="json", exclude={"files"})}
+    recipe = TrainingRecipe.model_validate(begun.get("recipe", {}))
+    return begun | {
+        "tables": tables.model_dump(mode="json", exclude={"files"}),
+        "recipe": recipe.model_dump(mode="json"),
+    }
 
 
 @dataclass
@@ -199,7 +205,7 @@ class _Trainer:
         }
         flow = self._maf(self.recipe.flow, len(codec.targets), len(conditioning.transforms))
         self._fit("flow", flow, _flow_loss, tensors, self.recipe.flow.schedule)
-        return codec, flow
+        return self._calibrated(codec, flow, tensors["train"], self.recipe.flow), flow
 
     def domain(self) -> Domain:
         conditioning = self.tables.description.declaration.conditioning
@@ -224,7 +230,15 @@ class _Trainer:
         }
         flow = self._maf(self.recipe.fake_flow, len(targets.targets), len(codec.transforms))
         self._fit("fake_flow", flow, _flow_loss, tensors, self.recipe.fake_flow.schedule)
+        targets = self._calibrated(targets, flow, tensors["train"], self.recipe.fake_flow)
         return FakeModel(codec, count, targets, flow, domain)
+
+    def _calibrated(
+        self, codec: TargetCodec, flow: ConditionalMAF, rows: tuple[Tensor, ...], recipe: FlowRecipe
+    ) -> TargetCodec:
+        if not recipe.calibration:
+            return codec
+        return calibrated(codec, flow, rows[-1].numpy(), draws=recipe.calibration, seed=self.recipe.seed)
 
     def _bits(self, targets: Sequence[Target]) -> list[int | None]:
         description = self.tables.description
