@@ -15,11 +15,16 @@ from torch import Tensor, nn
 from flashsim.refinement.transforms import ColumnTransform
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from flashsim.refinement.recipe import Condition, RefinerRecipe
 
 __all__ = ["Latent", "Refiner"]
 
 _LEAST_DEVIATION = 1e-6
+_LEAST_MEASURE = 1e-6
+_LARGEST_MEASURE = 1e12
+"""With it squares, and ratios of it, are finite in single precision."""
 
 
 class Latent(NamedTuple):
@@ -59,6 +64,7 @@ class Refiner(nn.Module):
         super().__init__()
         self.branches, self.gen_fields = recipe.branches, recipe.gen_fields
         self.conditions: list[Condition] = recipe.conditions
+        self.measures = [variable.relative_to for variable in recipe.variables]
         self.transforms = nn.ModuleList(
             ColumnTransform(v, self.gen_fields.index(v.gen_field) if v.transform == "excess" else None)
             for v in recipe.variables
@@ -84,8 +90,8 @@ class Refiner(nn.Module):
     @torch.no_grad()
     def fit(self, full: Tensor, gen: Tensor) -> None:
         """Fit scales to values of the full simulation, shape (N, V), and their gen objects, (N, G)."""
-        for transform, column in zip(self._columns(), full.T, strict=True):
-            transform.fit(column, gen)
+        for k, transform in enumerate(self._columns()):
+            transform.fit(full[:, k] / self._measure(k, full.unbind(1), gen), gen)
         spread = torch.rand(full.shape, generator=torch.Generator().manual_seed(0))
         raw, undefined = self._raw(full, gen, spread)
         for number in range(full.shape[1]):
@@ -121,7 +127,7 @@ class Refiner(nn.Module):
         shift = self.shift(latent, self.condition(gen))
         refined = self.decode(latent.values + shift, gen)
         # What is not moved keeps its value to the last bit, which no transform and its inverse promise.
-        return torch.where(latent.undefined | (shift == 0.0), values, refined)
+        return torch.where(latent.undefined | self._still(shift), values, refined)
 
     def encode(self, values: Tensor, gen: Tensor, uniform: Tensor) -> Latent:
         """Values to the scale that the network sees; parameters as for `forward`."""
@@ -131,7 +137,9 @@ class Refiner(nn.Module):
     def decode(self, latent: Tensor, gen: Tensor) -> Tensor:
         """Values, shape (N, V), of latent ones; each one that its branch can have."""
         raw = latent * self.deviation + self.mean
-        columns = [t.inverse(raw[:, k], gen) for k, t in enumerate(self._columns())]
+        columns: list[Tensor] = []
+        for k, transform in enumerate(self._columns()):
+            columns.append(transform.inverse(raw[:, k], gen) * self._measure(k, columns, gen))
         return torch.stack(columns, dim=1)
 
     def condition(self, gen: Tensor) -> Tensor:
@@ -150,8 +158,30 @@ class Refiner(nn.Module):
     def _columns(self) -> list[ColumnTransform]:
         return [transform for transform in self.transforms if isinstance(transform, ColumnTransform)]
 
+    def _measure(self, number: int, columns: Sequence[Tensor], gen: Tensor) -> Tensor | float:
+        """Give what a variable is relative to, shape (N,), by the values of those before it; mostly 1."""
+        measure = self.measures[number]
+        if measure is None:
+            return 1.0
+        parts = [columns[self.branches.index(name)] for name in measure.of]
+        if measure.along:
+            stretch = gen[:, self.gen_fields.index("eta")].cosh()
+            parts += [columns[self.branches.index(name)] / stretch for name in measure.along]
+        squares = [part.clamp(-_LARGEST_MEASURE, _LARGEST_MEASURE).square() for part in parts]
+        return torch.stack(squares).sum(0).clamp(min=_LEAST_MEASURE**2).sqrt()
+
+    def _still(self, shift: Tensor) -> Tensor:
+        """Tell what is not moved, neither itself nor what it is relative to, shape (N, V)."""
+        still: list[Tensor] = []
+        for k, measure in enumerate(self.measures):
+            names = [] if measure is None else [*measure.of, *measure.along]
+            own = shift[:, k] == 0.0
+            still.append(torch.stack([own, *(still[self.branches.index(name)] for name in names)]).all(0))
+        return torch.stack(still, 1)
+
     def _raw(self, values: Tensor, gen: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
-        parts = [t.forward(values[:, k], gen, uniform[:, k]) for k, t in enumerate(self._columns())]
+        relative = [column / self._measure(k, values.unbind(1), gen) for k, column in enumerate(values.T)]
+        parts = [t.forward(relative[k], gen, uniform[:, k]) for k, t in enumerate(self._columns())]
         undefined = [t.is_undefined(values[:, k]) for k, t in enumerate(self._columns())]
         return torch.stack(parts, 1), torch.stack(undefined, 1)
 

@@ -19,6 +19,7 @@ __all__ = [
     "ConstraintRecipe",
     "DeepJet",
     "KernelRecipe",
+    "Measure",
     "NetworkRecipe",
     "PairSelection",
     "RefinerRecipe",
@@ -50,6 +51,23 @@ class Condition(Recipe):
     )
 
 
+class Measure(Recipe):
+    """What another quantity is a multiple of: the root of the sum of squares of some variables."""
+
+    of: list[str] = Field(default=[], description="variables")
+    along: list[str] = Field(
+        default=[],
+        description="further ones along the beam, of which the part across the object counts: over cosh(eta)",
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Measure:
+        if not self.of and not self.along:
+            msg = "a measure is of some variables, found none; name them, or leave it out"
+            raise ValueError(msg)
+        return self
+
+
 class Variable(Recipe):
     """A reconstructed quantity that is refined."""
 
@@ -68,10 +86,17 @@ class Variable(Recipe):
         default=None, description="smallest value, if many objects have it: spread below the others, and back"
     )
 
+    relative_to: Measure | None = Field(
+        default=None, description="the network sees and moves the ratio to this, which may move itself"
+    )
+
     @model_validator(mode="after")
     def _consistent(self) -> Variable:
         if self.atom is not None and self.transform != "log":
             msg = f"{self.branch}: an atom lies at the lower end of a log scale, not of '{self.transform}'"
+            raise ValueError(msg)
+        if self.relative_to is not None and (self.transform != "log" or self.atom is not None):
+            msg = f"{self.branch}: what is relative to others has the transform log, and no atom"
             raise ValueError(msg)
         return self
 
@@ -188,6 +213,11 @@ class RefinerRecipe(Recipe):
         if twice := sorted({name for name in branches if branches.count(name) > 1}):
             msg = f"variables: {twice[0]} is given twice"
             raise ValueError(msg)
+        for number, variable in enumerate(self.variables):
+            measure = variable.relative_to or Measure(of=branches[:1])
+            if later := [n for n in (*measure.of, *measure.along) if n not in branches[: max(number, 1)]]:
+                msg = f"variables: {variable.branch} is relative to {later[0]}; expected that one before it"
+                raise ValueError(msg)
         if self.deepjet is not None:
             by_branch = {variable.branch: variable for variable in self.variables}
             for name in (self.deepjet.b, self.deepjet.c_against_b, self.deepjet.c_against_light):
@@ -218,7 +248,8 @@ class RefinerRecipe(Recipe):
     def gen_fields(self) -> list[str]:
         """Fields of the gen object that conditions and transforms need, each once, in order."""
         relative = [variable.gen_field for variable in self.variables if variable.transform == "excess"]
-        return list(dict.fromkeys([*(c.field for c in self.conditions), *relative]))
+        angles = ["eta" for variable in self.variables if variable.relative_to and variable.relative_to.along]
+        return list(dict.fromkeys([*(c.field for c in self.conditions), *relative, *angles]))
 
     @property
     def branches(self) -> list[str]:

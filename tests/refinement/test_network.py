@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 from flashsim.refinement.network import Refiner
-from flashsim.refinement.recipe import load_refiner
+from flashsim.refinement.recipe import RefinerRecipe, load_refiner
 
 RECIPES = ("jets", "muons", "pt")
 
@@ -138,3 +139,43 @@ def test_every_output_depends_on_every_condition_and_value(pair_rows):
     for column in range(shift.shape[1]):
         gradients = torch.autograd.grad(shift[:, column].sum(), (values, condition), retain_graph=True)
         assert all((gradient.abs().sum(0) > 0.0).all() for gradient in gradients)
+
+
+def test_what_is_relative_follows(pair_rows):
+    """Where dxy moves, ip3d keeps its ratio to what dxy and dz make of it, and sip3d its ratio to ip3d."""
+    recipe = load_refiner("muons")
+    rows = pair_rows(recipe, 500)
+    fast, _, gen = tensors(rows)
+    network = fitted(recipe, rows)
+    with torch.no_grad():
+        network.leave.bias[recipe.branches.index("dxy")] = 0.7
+    before, after = (
+        dict(zip(recipe.branches, v.double().T, strict=True)) for v in (fast, network(fast, gen))
+    )
+    stretch = gen[:, recipe.gen_fields.index("eta")].double().cosh()
+    measures = [torch.hypot(values["dxy"], values["dz"] / stretch) for values in (before, after)]
+    assert not torch.isclose(after["dxy"], before["dxy"], rtol=1e-2).any()
+    for name in ("dz", "pt", "pfRelIso03_all"):
+        assert torch.equal(after[name], before[name])
+    torch.testing.assert_close(after["ip3d"] / measures[1], before["ip3d"] / measures[0], rtol=1e-4, atol=0)
+    torch.testing.assert_close(
+        after["sip3d"] / after["ip3d"], before["sip3d"] / before["ip3d"], rtol=1e-4, atol=0
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"relative_to": {"of": ["pt"], "along": ["sip3d"]}}, "dxy is relative to sip3d"),
+        ({"relative_to": {"of": ["dxy"]}}, "dxy is relative to dxy"),
+        ({"relative_to": {}}, "of some variables, found none"),
+        ({"relative_to": {"of": ["pt"]}, "transform": "asinh"}, "has the transform log"),
+        ({"relative_to": {"of": ["pt"]}, "atom": 0.0}, "has the transform log, and no atom"),
+    ],
+)
+def test_variables_are_relative_to_what_is_before_them(changes, said):
+    content = load_refiner("muons").model_dump()
+    (dxy,) = (v for v in content["variables"] if v["branch"] == "dxy")
+    dxy |= {"transform": "log"} | changes
+    with pytest.raises(ValidationError, match=said):
+        RefinerRecipe.model_validate(content)
