@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from flashsim.domain import Tally
     from flashsim.generation.plan import OutputPlan  # in a type alias
+    from flashsim.nanoaod.buffer import CheckedEntries
     from flashsim.nanoaod.reading import NanoFile
 
 __all__ = ["Piece", "Pieces", "Progress", "Summary"]
@@ -23,7 +24,7 @@ class Piece:
     stop
         Number of gen events of the file up to the end of this piece.
     columns
-        All branches of the output.
+        All branches of the output; checked already where another process simulates them.
     objects
         Simulated objects by collection.
     tallies
@@ -31,7 +32,7 @@ class Piece:
     """
 
     stop: int
-    columns: dict[str, Any]
+    columns: Mapping[str, Any] | CheckedEntries
     objects: dict[str, int]
     tallies: dict[str, Tally]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +19,32 @@ if TYPE_CHECKING:
 
     from flashsim.nanoaod.branch import Branch
 
-__all__ = ["TreeBuffer"]
+__all__ = ["CheckedEntries", "TreeBuffer", "check_entries"]
 
 
-class TreeBuffer:
-    """Checked columns of one tree that wait to be written.
+@dataclass(frozen=True)
+class CheckedEntries:
+    """Entries of a tree as it stores them, which `check_entries` makes; small and quick to send elsewhere.
+
+    Parameters
+    ----------
+    entries
+        Their number.
+    values
+        By branch, in its type: shape (entries,), or of all objects of a collection in a row.
+    counts
+        By collection, the objects of each entry, shape (entries,).
+    """
+
+    entries: int
+    values: dict[str, NDArray[Any]]
+    counts: dict[str, NDArray[np.int64]]
+
+
+def check_entries(
+    tree: str, branches: Sequence[Branch], arrays: Mapping[str, ak.Array | np.ndarray] | CheckedEntries
+) -> CheckedEntries:
+    """Check entries of a tree, and bring them to what is stored.
 
     Parameters
     ----------
@@ -30,10 +52,39 @@ class TreeBuffer:
         Name of the tree, for errors.
     branches
         Branches of the tree.
+    arrays
+        One array per branch, all of the same length; what is checked already is given back.
+
+    Raises
+    ------
+    ValueError
+        If branches are missing or unknown, lengths or the counts inside a collection differ, or values do not
+        fit their branch.
+    """
+    if isinstance(arrays, CheckedEntries):
+        return arrays
+    _check_names(tree, branches, arrays)
+    counts: dict[str, tuple[str, NDArray[np.int64]]] = {}
+    values: dict[str, NDArray[Any]] = {}
+    if (entries := _common_length(tree, arrays)) > 0:
+        for branch in branches:
+            lengths, values[branch.name] = flatten(arrays[branch.name], branch)
+            if branch.collection is not None and lengths is not None:
+                first, expected = counts.setdefault(branch.collection, (branch.name, lengths))
+                _check_counts(branch, lengths, first, expected)
+    return CheckedEntries(entries, values, {name: lengths for name, (_, lengths) in counts.items()})
+
+
+class TreeBuffer:
+    """Checked columns of one tree that wait to be written.
+
+    Parameters
+    ----------
+    branches
+        Branches of the tree.
     """
 
-    def __init__(self, tree: str, branches: Sequence[Branch]) -> None:
-        self._tree = tree
+    def __init__(self, branches: Sequence[Branch]) -> None:
         self._branches = {branch.name: branch for branch in branches}
         self._values: dict[str, list[NDArray[Any]]] = {name: [] for name in self._branches}
         self._counts: dict[str, list[NDArray[np.int64]]] = {
@@ -42,38 +93,17 @@ class TreeBuffer:
         self.entries = 0
         self.nbytes = 0
 
-    def append(self, arrays: Mapping[str, ak.Array | np.ndarray]) -> None:
-        """Check and take one chunk of entries; nothing is kept when it is refused.
-
-        Parameters
-        ----------
-        arrays
-            One array per branch, all of the same length.
-
-        Raises
-        ------
-        ValueError
-            If branches are missing or unknown, lengths or the counts inside a collection differ, or
-            values do not fit their branch.
-        """
-        self._check_names(arrays)
-        entries = self._common_length(arrays)
-        if entries == 0:
+    def append(self, checked: CheckedEntries) -> None:
+        """Take one chunk of entries of these branches."""
+        if checked.entries == 0:
             return
-        counts: dict[str, tuple[str, NDArray[np.int64]]] = {}
-        values = {}
-        for name, branch in self._branches.items():
-            lengths, values[name] = flatten(arrays[name], branch)
-            if branch.collection is not None and lengths is not None:
-                first, expected = counts.setdefault(branch.collection, (name, lengths))
-                self._check_counts(branch, lengths, first, expected)
-        for name, column in values.items():
+        for name, column in checked.values.items():
             self._values[name].append(column)
             self.nbytes += column.nbytes
-        for collection, (_, lengths) in counts.items():
+        for collection, lengths in checked.counts.items():
             self._counts[collection].append(lengths)
             self.nbytes += lengths.nbytes
-        self.entries += entries
+        self.entries += checked.entries
 
     def drain(self, max_bytes: int) -> Iterator[dict[str, ak.Array | np.ndarray]]:
         """Hand out everything gathered, in pieces of about `max_bytes` at most, and start empty again."""
@@ -96,34 +126,36 @@ class TreeBuffer:
         counts = np.concatenate(self._counts[branch.collection])
         return jagged_column(Collection.of_counts(counts, {}).offsets, values)
 
-    def _check_names(self, arrays: Mapping[str, ak.Array | np.ndarray]) -> None:
-        missing = [name for name in self._branches if name not in arrays]
-        unknown = [name for name in arrays if name not in self._branches]
-        if missing or unknown:
-            problem = f"lack {', '.join(missing)}" if missing else f"have the unknown {', '.join(unknown)}"
-            msg = f"the arrays for tree {self._tree!r} {problem}; give exactly the declared branches"
-            raise ValueError(msg)
 
-    def _common_length(self, arrays: Mapping[str, ak.Array | np.ndarray]) -> int:
-        lengths = {name: len(array) for name, array in arrays.items()}
-        first, entries = next(iter(lengths.items()))
-        for name, length in lengths.items():
-            if length != entries:
-                msg = (
-                    f"branches of tree {self._tree!r} must have one length, "
-                    f"found {entries} entries in {first!r} and {length} in {name!r}"
-                )
-                raise ValueError(msg)
-        return entries
+def _check_names(tree: str, branches: Sequence[Branch], arrays: Mapping[str, Any]) -> None:
+    known = {branch.name for branch in branches}
+    missing = [branch.name for branch in branches if branch.name not in arrays]
+    unknown = [name for name in arrays if name not in known]
+    if missing or unknown:
+        problem = f"lack {', '.join(missing)}" if missing else f"have the unknown {', '.join(unknown)}"
+        msg = f"the arrays for tree {tree!r} {problem}; give exactly the declared branches"
+        raise ValueError(msg)
 
-    def _check_counts(
-        self, branch: Branch, counts: NDArray[np.int64], first: str, expected: NDArray[np.int64]
-    ) -> None:
-        if not np.array_equal(counts, expected):
-            entry = int(np.flatnonzero(counts != expected)[0])
+
+def _common_length(tree: str, arrays: Mapping[str, ak.Array | np.ndarray]) -> int:
+    lengths = {name: len(array) for name, array in arrays.items()}
+    first, entries = next(iter(lengths.items()))
+    for name, length in lengths.items():
+        if length != entries:
             msg = (
-                f"branches of collection {branch.collection!r} must have the same number of values in every "
-                f"event, found {expected[entry]} in {first!r} and {counts[entry]} in {branch.name!r} "
-                f"at entry {entry}"
+                f"branches of tree {tree!r} must have one length, "
+                f"found {entries} entries in {first!r} and {length} in {name!r}"
             )
             raise ValueError(msg)
+    return entries
+
+
+def _check_counts(branch: Branch, counts: NDArray[np.int64], first: str, expected: NDArray[np.int64]) -> None:
+    if not np.array_equal(counts, expected):
+        entry = int(np.flatnonzero(counts != expected)[0])
+        msg = (
+            f"branches of collection {branch.collection!r} must have the same number of values in every "
+            f"event, found {expected[entry]} in {first!r} and {counts[entry]} in {branch.name!r} "
+            f"at entry {entry}"
+        )
+        raise ValueError(msg)

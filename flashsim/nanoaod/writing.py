@@ -15,13 +15,14 @@ import numpy as np
 import uproot
 
 from flashsim.errors import OutputFileError
-from flashsim.nanoaod.buffer import TreeBuffer
+from flashsim.nanoaod.buffer import TreeBuffer, check_entries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from types import TracebackType
 
     from flashsim.nanoaod.branch import Branch
+    from flashsim.nanoaod.buffer import CheckedEntries
 
 __all__ = ["COMPRESSIONS", "NanoWriter", "remove_unfinished"]
 
@@ -88,6 +89,7 @@ class NanoWriter:
         self._handle: IO[bytes] | None = None
         self._file: Any = None
         self._trees: dict[str, Any] = {}
+        self._branches: dict[str, Sequence[Branch]] = {}
         self._buffers: dict[str, TreeBuffer] = {}
         self._check_target()
 
@@ -167,9 +169,10 @@ class NanoWriter:
             tree = file.mktree(name, types, title=title, counter_name=counters.__getitem__)
             _set_titles(tree, {branch: text for branch, text in titles.items() if text})
         self._trees[name] = tree
-        self._buffers[name] = TreeBuffer(name, branches)
+        self._branches[name] = branches
+        self._buffers[name] = TreeBuffer(branches)
 
-    def extend(self, name: str, arrays: Mapping[str, ak.Array | np.ndarray]) -> None:
+    def extend(self, name: str, arrays: Mapping[str, ak.Array | np.ndarray] | CheckedEntries) -> None:
         """Add entries to a tree. Zero entries are allowed and add nothing.
 
         Parameters
@@ -179,7 +182,7 @@ class NanoWriter:
         arrays
             One array per declared branch under its full name: shape ``(entries,)``, or one list per entry
             for a branch in a collection. Values are converted to the branch's dtype where that is exact
-            (floating point values may lose precision).
+            (floating point values may lose precision). Or what `check_entries` made of such arrays.
 
         Raises
         ------
@@ -193,7 +196,7 @@ class NanoWriter:
             )
             raise ValueError(msg)
         buffer = self._buffers[name]
-        buffer.append(arrays)
+        buffer.append(check_entries(name, self._branches[name], arrays))
         if buffer.nbytes >= _FLUSH_BYTES:
             self._flush(name)
 
