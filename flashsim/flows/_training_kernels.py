@@ -217,6 +217,10 @@ def _softmax_gradients_(  # noqa: PLR0917
     g_size: np.ndarray,
 ) -> None:
     """Write the gradients of the logits of K shares, given those of a bin's lower edge and of its size."""
+    if bins == 1:
+        # The only share is 1 whatever its logit, which rounding would forget.
+        gradients[first, start : start + LANES] = _ZERO
+        return
     mean = np.empty(LANES, weights.dtype)
     least = weights.dtype.type(_MIN_SHARE)
     free = _ONE - np.float32(bins) * least

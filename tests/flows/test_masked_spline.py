@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from flashsim.flows import ConditionalMAF, _masked_spline, spline
@@ -68,6 +68,7 @@ def test_same_as_torch_in_double_precision(seed, features, width, bins):
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 24), st.sampled_from([0.03, 0.3, 1.0]))
+@example(1198554, 1, 0.03)
 @settings(max_examples=20, deadline=None)
 def test_single_precision_is_as_close_as_torch(seed, bins, scale):
     *tensors, blocks = drawn(seed, 7, 20, bins, rows=200, scale=scale)
@@ -77,6 +78,12 @@ def test_single_precision_is_as_close_as_torch(seed, bins, scale):
     for one, other, truth in zip(found, peer, exact, strict=True):
         error, usual = ((values.double() - truth).norm() / (1.0 + truth.norm()) for values in (one, other))
         assert error < 10.0 * usual + 1e-5
+
+
+def test_the_share_of_a_single_bin_has_no_gradient():
+    *tensors, blocks = drawn(3, features=4, width=6, bins=1, rows=50, dtype=torch.float32)
+    gradients = with_gradients(compiled(blocks), tensors)[-2:]
+    assert all((gradient == 0.0).all() for gradient in gradients)
 
 
 def test_gradcheck():
