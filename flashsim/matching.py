@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from flashsim.transforms import wrap_angle
+from flashsim.relations import wrap_angle
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

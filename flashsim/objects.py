@@ -23,7 +23,7 @@ from flashsim.conditioning import (
 )
 from flashsim.gencollections import GenCollection, GenView
 from flashsim.recipes import Recipe, parse_recipe, read_yaml, recipe_folder, recipe_path
-from flashsim.transforms import Relation
+from flashsim.relations import Relation
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable

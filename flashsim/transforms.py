@@ -1,12 +1,8 @@
-"""Invertible column transforms between NanoAOD values and what a network sees.
+"""Invertible column transforms between NanoAOD values and what a network sees, fitted to a training.
 
-Two kinds:
-
-- A *relation* ties a target to its gen object (difference, ratio, ...), so that a network learns a response
-  instead of a spectrum. Relations have no fitted state.
-- A *column transform* maps one column to one that networks like. `QuantileNormal` is for targets: its inverse
-  returns only values that the branch can have. `Standard` is for conditioning: it never leaves the range that
-  training has seen.
+`QuantileNormal` is for targets, or for their `flashsim.relations` to gen objects: its inverse returns only
+values that the branch can have. `Standard` is for conditioning: it never leaves the range that training has
+seen.
 """
 
 from __future__ import annotations
@@ -25,12 +21,10 @@ __all__ = [
     "MAX_KNOTS",
     "QuantileForm",
     "QuantileNormal",
-    "Relation",
     "Scale",
     "Standard",
     "StandardForm",
     "normal_quantile",
-    "wrap_angle",
 ]
 
 Floats = NDArray[np.float64]
@@ -50,78 +44,6 @@ _ATOM_COUNT = 10
 _ROWS_PER_KNOT = 5
 _LEAST_KNOTS = 4
 _DECIMALS = 9  # of probabilities: far below what any sample can tell, and half of the digits in a model file
-
-
-def wrap_angle(phi: Floats) -> Floats:
-    """Bring angles in radians into [-pi, pi), elementwise."""
-    return (phi + np.pi) % (2.0 * np.pi) - np.pi
-
-
-@dataclass(frozen=True)
-class Relation:
-    """How a reconstructed value y relates to the same quantity x of its gen object.
-
-    Parameters
-    ----------
-    kind
-        ``none`` (y), ``difference`` (y - x), ``angle`` (y - x, wrapped), ``ratio`` (y / x), ``product`` (y x,
-        for charges) or ``excess``: log((y - t + d) / s(x)) with the threshold t, which reconstruction applies
-        to y. The last one can only return values above the threshold, which a plain ratio cannot promise, and
-        tends to the log-response far above it.
-    threshold
-        t, in the unit of y.
-    width
-        Softness w of s(x) = w log(1 + exp((x - t) / w)): x - t far above the threshold, positive below it.
-    floor
-        Smallest x of a ratio, against gen values of zero.
-    """
-
-    kind: Literal["none", "difference", "angle", "ratio", "product", "excess"] = "none"
-    threshold: float = 0.0
-    width: float = 1.0
-    floor: float = 1e-6
-
-    def forward(self, reco: Floats, gen: Floats) -> Floats:
-        """Relative value, shape (N,), of reconstructed and gen values of shape (N,)."""
-        match self.kind:
-            case "difference":
-                return reco - gen
-            case "angle":
-                return wrap_angle(reco - gen)
-            case "ratio":
-                return reco / np.maximum(gen, self.floor)
-            case "product":
-                return reco * gen
-            case "excess":
-                above = np.maximum(reco - self.threshold, 0.0) + self._offset
-                return np.log(above) - np.log(self._scale(gen))
-            case _:
-                return reco
-
-    def inverse(self, relative: Floats, gen: Floats) -> Floats:
-        """Reconstructed value, shape (N,), of relative and gen values of shape (N,)."""
-        match self.kind:
-            case "difference":
-                return relative + gen
-            case "angle":
-                return wrap_angle(relative + gen)
-            case "ratio":
-                return relative * np.maximum(gen, self.floor)
-            case "product":
-                return relative * gen
-            case "excess":
-                above = np.exp(relative) * self._scale(gen) - self._offset
-                return np.maximum(above, 0.0) + self.threshold
-            case _:
-                return relative
-
-    @property
-    def _offset(self) -> float:
-        """d: keeps values at the threshold, where NanoAOD has some, away from log(0)."""
-        return 0.02 * self.width
-
-    def _scale(self, gen: Floats) -> Floats:
-        return np.maximum(self.width * np.logaddexp(0.0, (gen - self.threshold) / self.width), 1e-9)
 
 
 class QuantileForm(TypedDict):

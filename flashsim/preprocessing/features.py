@@ -26,7 +26,7 @@ from flashsim.conditioning import (
 )
 from flashsim.gencollections import STATUS_FLAGS
 from flashsim.kernels import closest, ring_sum
-from flashsim.transforms import wrap_angle
+from flashsim.relations import wrap_angle
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -18,7 +18,7 @@ from flashsim.genview import build_gen_view, gen_view_branches
 from flashsim.kernels import closest
 from flashsim.matching import match
 from flashsim.noise import EVENT_IDS
-from flashsim.transforms import wrap_angle
+from flashsim.relations import wrap_angle
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

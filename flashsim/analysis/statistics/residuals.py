@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from flashsim.transforms import Relation
+from flashsim.relations import Relation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

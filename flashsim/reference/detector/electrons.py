@@ -22,7 +22,7 @@ from flashsim.reference.detector.efficiency import Efficiency
 from flashsim.reference.detector.forms import counts
 from flashsim.reference.detector.parts import together
 from flashsim.reference.detector.unmatched_leptons import UnmatchedLeptons, unmatched_leptons
-from flashsim.transforms import wrap_angle
+from flashsim.relations import wrap_angle
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

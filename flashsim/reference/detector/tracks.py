@@ -15,7 +15,7 @@ from pydantic import Field
 
 from flashsim.recipes import Recipe
 from flashsim.reference.detector.distributions import heavy_tailed, interpolated
-from flashsim.transforms import wrap_angle
+from flashsim.relations import wrap_angle
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -17,7 +17,7 @@ from scipy.stats import poisson
 
 from flashsim.collection import Collection
 from flashsim.recipes import Recipe
-from flashsim.transforms import wrap_angle
+from flashsim.relations import wrap_angle
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
