@@ -18,7 +18,9 @@
 # through the same selection. Whatever an analyst would look at is drawn with its ratio to the reference.
 #
 # As it stands it runs on the reference simulation, with the samples that `python -m benchmarks.notebook`
-# makes before it executes this notebook. For samples of your own edit the next cell and nothing else.
+# makes before it executes this notebook: detectors and FlashSim see the same gen events four times each, with
+# other random numbers, so that chance in few events does not hide how far they agree. For samples of your own
+# edit the next cell and nothing else.
 
 # %%
 import os
@@ -80,8 +82,9 @@ display(pd.DataFrame({name: results.shared(name) for name in samples.processes})
 #
 # Efficiency of each step with all before it, in percent, and its ratio to the reference. Errors are
 # statistical; where simulations share gen events they fluctuate together, so weights are summed by gen event
-# first and the error of the ratio is that of what is left (`flashsim.analysis.comparison`). `SignalRegion`,
-# `SideBand` and `ZRegion` are windows of the dimuon mass after all steps.
+# first, over all its folds and passes, and the error of the ratio is that of what is left
+# (`flashsim.analysis.comparison`). `SignalRegion`, `SideBand` and `ZRegion` are windows of the dimuon mass
+# after all steps.
 
 # %%
 print(cutflow_text(results))
