@@ -18,6 +18,9 @@ _EDGE = 2.0**-12
 _OFFSET = 0.02
 """Share of the width that keeps values at a threshold away from log(0)."""
 
+_EDGE_SHARE = 0.005
+"""Share of the values above an atom that count as the smallest of them."""
+
 _ATOM_SPREAD = 1.0
 """Width, on the log scale, over which an atom is spread."""
 
@@ -37,8 +40,8 @@ class ColumnTransform(nn.Module):
       below it; then in units of its spread at g, from its median at g. At 300 GeV a response is ten times
       narrower than at 20 GeV, and a shift that is nothing there would be a bias here;
     - ``logit``: log(x / (1 - x)), for discriminators in [0, 1];
-    - ``log``: log(x / w), for positive values; an atom is spread below the smallest of the others, and all
-      that lies there going back is the atom, exactly;
+    - ``log``: log(x / w), for positive values; an atom is spread below the others, of which the smallest few
+      in a thousand count as one value, and all that lies there going back is the atom, exactly;
     - ``asinh``: asinh(x / w), for values of both signs with tails.
 
     Parameters
@@ -78,7 +81,8 @@ class ColumnTransform(nn.Module):
         if atom is not None:
             above = column[(column > atom) & ~self.is_undefined(column)]
             if len(above):
-                self.edge.copy_((above.min() / self.variable.width).log())
+                # Not the smallest: an isolation of 1e-30, nothing but rounding, would stretch the scale.
+                self.edge.copy_((above.quantile(_EDGE_SHARE) / self.variable.width).log())
 
     def _fit_excess(self, column: Tensor, gen: Tensor) -> None:
         order = self._place(gen).argsort()

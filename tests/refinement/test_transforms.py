@@ -56,3 +56,22 @@ def test_few_rows_tell_nothing_of_the_spread():
     transform.fit(*responses(200))
     assert (transform.median == 0.0).all()
     assert (transform.spread == 1.0).all()
+
+
+def test_a_value_that_is_rounding_does_not_stretch_the_scale():
+    """Differences of sums leave isolations of 1e-30, which are zero to a detector."""
+    variable = Variable(branch="pfRelIso03_all", transform="log", width=0.1, atom=0.0)
+    generator = torch.Generator().manual_seed(1)
+    values = torch.cat(
+        (torch.zeros(500), torch.rand(1500, generator=generator) + 1e-3, torch.tensor([1e-30]))
+    )
+    gen, found = torch.zeros(len(values), 1), []
+    for rows in (len(values) - 1, len(values)):
+        transform = ColumnTransform(variable, None)
+        transform.fit(values[:rows], gen[:rows])
+        latent = transform(values, gen, torch.rand(len(values), generator=generator))
+        found.append(float(latent.std()))
+        back = transform.inverse(latent, gen)
+        assert (back[values == 0.0] == 0.0).all()
+        assert back[-1] < 0.02
+    assert found[1] == pytest.approx(found[0], rel=0.05)
