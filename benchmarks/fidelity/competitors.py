@@ -197,8 +197,7 @@ def flashsim_competitor(recipe: FlowRecipe) -> Plan:
     """FlashSim's own flow as a training recipe has it."""
 
     def make(features: int, context: int) -> FlashSimFlow:
-        sizes = recipe.model_dump(exclude={"schedule"})
-        return FlashSimFlow(ConditionalMAF(features, context, **sizes))
+        return FlashSimFlow(ConditionalMAF(features, context, **recipe.sizes))
 
     return Plan(
         "flashsim",

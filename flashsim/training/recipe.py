@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -38,6 +38,11 @@ class FlowRecipe(Recipe):
         default=0, ge=0, description="draws that each variable's distribution is calibrated by; 0: it is not"
     )
     schedule: Schedule = Field(default=Schedule(), description="optimisation")
+
+    @property
+    def sizes(self) -> dict[str, Any]:
+        """Arguments of `flashsim.flows.ConditionalMAF`, but for numbers of variables and the seed."""
+        return self.model_dump(exclude={"calibration", "schedule"})
 
 
 class TrainingRecipe(Recipe):

@@ -267,17 +267,7 @@ class _Trainer:
             return Perceptron(inputs, outputs, width=recipe.width, depth=recipe.depth, dropout=recipe.dropout)
 
     def _maf(self, recipe: FlowRecipe, features: int, context: int) -> ConditionalMAF:
-        return ConditionalMAF(
-            features,
-            context,
-            layers=recipe.layers,
-            width=recipe.width,
-            depth=recipe.depth,
-            bins=recipe.bins,
-            bound=recipe.bound,
-            dropout=recipe.dropout,
-            seed=self.recipe.seed,
-        )
+        return ConditionalMAF(features, context, **recipe.sizes, seed=self.recipe.seed)
 
     def _fit(
         self,
