@@ -126,13 +126,19 @@ def process(
 
 @contextlib.contextmanager
 def _progress_on_stderr() -> Iterator[None]:
-    """Send coffea's progress bars, which it always draws, to stderr, and nowhere if that is no terminal."""
-    file, quiet = coffea_console.file, coffea_console.quiet
-    coffea_console.file, coffea_console.quiet = sys.stderr, not sys.stderr.isatty()
+    """Send coffea's progress bars, which it always draws, to stderr, and nowhere if that is no terminal.
+
+    In a notebook they would leave empty widgets behind.
+    """
+    settings = {"file": sys.stderr, "quiet": not sys.stderr.isatty(), "is_jupyter": False}
+    before = {name: getattr(coffea_console, name) for name in settings}
     try:
+        for name, value in settings.items():
+            setattr(coffea_console, name, value)
         yield
     finally:
-        coffea_console.file, coffea_console.quiet = file, quiet
+        for name, value in before.items():
+            setattr(coffea_console, name, value)
 
 
 @contextlib.contextmanager

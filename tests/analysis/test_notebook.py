@@ -75,6 +75,7 @@ def test_executes_as_it_is(samples, tmp_path):
     assert [o.text for o in outputs(done, "stream") if o.name == "stderr"] == []
     assert "VBF H → μμ (efficiency in %, ratio to full (reference))" in texts
     assert "jets, Distributions: Jet_pt" in texts
+    assert shown(done, "application/vnd.jupyter.widget-view+json") == []
     assert len(shown(done, "image/png")) > 18
     assert len(shown(done, "image/svg+xml")) > 4
     gains = next(table for table in shown(done, "text/html") if "folds" in table)
