@@ -30,6 +30,7 @@ class Architecture(TypedDict):
     bins: int
     bound: float
     dropout: float
+    leading: int
     seed: int
 
 
@@ -105,6 +106,9 @@ class ConditionalMAF(nn.Module):
         Half width of the interval that the splines cover.
     dropout
         Dropout probability of hidden units while training.
+    leading
+        Number of variables that stay in front: the distribution of the first one is that of a chain of splines
+        of its own, that of the second one given the first likewise, and no other variable disturbs them.
     seed
         Fixes the permutations and the initial weights; the global random state is neither used nor changed.
 
@@ -133,6 +137,7 @@ class ConditionalMAF(nn.Module):
         bins: int = 24,
         bound: float = 6.0,
         dropout: float = 0.0,
+        leading: int = 0,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -145,6 +150,7 @@ class ConditionalMAF(nn.Module):
             bins=bins,
             bound=bound,
             dropout=dropout,
+            leading=leading,
             seed=seed,
         )
         _check(self._architecture)
@@ -305,6 +311,9 @@ def _check(architecture: Architecture) -> None:
         if value < minimum:
             msg = f"A flow needs {name} of at least {minimum}, found {value}."
             raise ValueError(msg)
+    if not 0 <= architecture["leading"] <= architecture["features"]:
+        msg = f"A flow needs leading of 0 to its {architecture['features']} features, found {architecture['leading']}."
+        raise ValueError(msg)
     if architecture["bound"] <= 0.0:
         msg = f"A flow needs a positive bound, found {architecture['bound']}."
         raise ValueError(msg)
@@ -317,16 +326,19 @@ def _chain(architecture: Architecture) -> list[nn.Module]:
     chain: list[nn.Module] = []
     for layer in range(architecture["layers"]):
         if layer:
-            chain.append(Permutation(_permutation(layer, architecture["features"])))
+            chain.append(Permutation(_permutation(layer, architecture["features"], architecture["leading"])))
         chain.append(_layer(architecture))
     return chain
 
 
-def _permutation(layer: int, features: int) -> Tensor:
-    """Reversed order after every odd layer, so that each pair of layers has no privileged first variable."""
-    if layer % 2:
-        return torch.arange(features - 1, -1, -1)
-    return torch.randperm(features)
+def _permutation(layer: int, features: int, leading: int) -> Tensor:
+    """Leave the leading variables where they are; reverse the others after every odd layer.
+
+    So no pair of layers has a privileged first variable among these.
+    """
+    others = features - leading
+    order = torch.arange(others - 1, -1, -1) if layer % 2 else torch.randperm(others)
+    return torch.cat((torch.arange(leading), leading + order))
 
 
 def _layer(architecture: Architecture) -> SplineAutoregressive:

@@ -34,6 +34,11 @@ class FlowRecipe(Recipe):
     bins: int = Field(default=24, ge=1, description="spline bins")
     bound: float = Field(default=6.0, gt=0, description="half width of the splines' interval")
     dropout: float = Field(default=0.0, ge=0, lt=1, description="dropout probability")
+    leading: int = Field(
+        default=0,
+        ge=0,
+        description="so many of the first targets come first in every layer, each fitted by itself given those before",
+    )
     calibration: int = Field(
         default=0, ge=0, description="draws that each variable's distribution is calibrated by; 0: it is not"
     )

@@ -267,7 +267,8 @@ class _Trainer:
             return Perceptron(inputs, outputs, width=recipe.width, depth=recipe.depth, dropout=recipe.dropout)
 
     def _maf(self, recipe: FlowRecipe, features: int, context: int) -> ConditionalMAF:
-        return ConditionalMAF(features, context, **recipe.sizes, seed=self.recipe.seed)
+        leading = min(recipe.leading, features)
+        return ConditionalMAF(features, context, **recipe.sizes | {"leading": leading}, seed=self.recipe.seed)
 
     def _fit(
         self,

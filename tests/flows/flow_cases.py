@@ -13,6 +13,8 @@ SIZES = {
     "no context": {"features": 3, "context": 0, "layers": 2, "width": 8, "bins": 4},
     "one bin": {"features": 3, "context": 2, "layers": 3, "width": 9, "bins": 1},
     "narrow": {"features": 6, "context": 2, "layers": 2, "width": 4, "bins": 5},
+    "leading": {"features": 5, "context": 2, "layers": 3, "width": 15, "bins": 6, "leading": 2},
+    "all leading": {"features": 3, "context": 2, "layers": 3, "width": 9, "bins": 6, "leading": 3},
     "deep": {"features": 4, "context": 3, "layers": 1, "width": 16, "depth": 4, "bins": 8},
     "shallow": {"features": 4, "context": 3, "layers": 4, "width": 16, "depth": 1, "bins": 8, "dropout": 0.2},
 }

@@ -78,6 +78,16 @@ def test_noise_depends_on_context_in_every_variable():
     assert (jacobian[:, 0].abs().amax(dim=-1) > 0.0).all()
 
 
+@pytest.mark.parametrize("leading", [0, 1, 3, 5])
+def test_leading_variables_depend_on_those_before_them_only(leading):
+    flow = trained({"features": 5, "context": 3, "layers": 3, "width": 20, "bins": 6, "leading": leading})
+    x, context = batch(flow, 1)
+    jacobian = torch.autograd.functional.jacobian(lambda value: flow.to_noise(value, context)[0][0], x)[:, 0]
+    later = jacobian[:leading].triu(diagonal=1)
+    assert torch.equal(later, torch.zeros_like(later))
+    assert leading == flow.features or (jacobian.triu(diagonal=1) != 0.0).any()
+
+
 @pytest.mark.parametrize("context", [0, 2])
 def test_density_integrates_to_one(context):
     flow = trained({"features": 1, "context": context, "layers": 2, "width": 16, "bins": 8}, 0.2).double()
@@ -132,6 +142,8 @@ def test_shapes_that_do_not_fit(x, context, match):
         ({"bins": 0}, "bins"),
         ({"bound": 0.0}, "positive bound"),
         ({"dropout": 1.0}, "dropout"),
+        ({"leading": -1}, "leading of 0 to its 2 features, found -1"),
+        ({"leading": 3}, "leading of 0 to its 2 features, found 3"),
     ],
 )
 def test_sizes_out_of_range(changed, match):
