@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,21 +60,17 @@ def main() -> None:
     parser.add_argument("--objects", nargs="+", default=list(LABELS), help="recipes by name or path")
     parser.add_argument("--page", type=Path, help="page to write; its figures beside it in figures/")
     options = parser.parse_args()
-    started = time.monotonic()
     measured = {load_refiner(name).object: _object(name, options) for name in options.objects}
-    found = {
-        "command": _command(options),
-        "machine": f"{platform.machine()}, two shared cores",
-        "date": str(pd.Timestamp.now(tz="UTC").date()),
-        "seconds": time.monotonic() - started,
-        "objects": measured,
-    }
-    (options.work / "refinement.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    result = options.work / "refinement.json"
+    # Objects may be measured by a command each, as they may be trained on other processes.
+    earlier = json.loads(result.read_text(encoding="utf-8"))["objects"] if result.is_file() else {}
+    found = {"objects": earlier | measured}
+    result.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     if options.page is not None:
         folder = options.page.parent / "figures"
         figures = {
             name: {title: f"figures/{file}" for title, file in write_figures(name, one, folder).items()}
-            for name, one in measured.items()
+            for name, one in found["objects"].items()
         }
         options.page.write_text(render(found, figures), encoding="utf-8")
     for name, one in measured.items():
@@ -84,12 +79,12 @@ def main() -> None:
             print(f"{name}: {goal['goal']}: {goal['found']}: {verdict}")
 
 
-def _command(options: argparse.Namespace) -> str:
+def _command(name: str, options: argparse.Namespace) -> str:
     """Give the command, without where the folders stand on this machine."""
     train, test = (" ".join(f"{role}/{path.name}" for path in getattr(options, role)) for role in _ROLES)
     return (
         f"python -m benchmarks.refinement --train {train} --test {test} \\\n"
-        f"    --objects {' '.join(options.objects)} --work refine --page docs/refinement_results.md"
+        f"    --objects {name} --work refine --page docs/refinement_results.md"
     )
 
 
@@ -107,6 +102,11 @@ def _object(name: str, options: argparse.Namespace) -> dict[str, Any]:
         _held_out(refiner, draw, work / f"test_{number}") for number, draw in enumerate(_draws(options.test))
     ]
     result = judge(compared(recipe, [one for one, _ in held_out], [other for _, other in held_out]))
+    result |= {
+        "command": _command(name, options),
+        "machine": f"{platform.machine()}, two shared cores",
+        "date": str(pd.Timestamp.now(tz="UTC").date()),
+    }
     result |= {"name": recipe.object, "labels": LABELS[recipe.object], "training": _training(refiner, work)}
     return result | {"goals": goals(recipe.object, result)}
 

@@ -15,10 +15,10 @@ Objects of the [reference simulation](../reference/README.md)'s detector `fast`,
 its detector `full`, on events that were not trained on. How: [refinement](refinement.md). Made by
 
 ```sh
-{command}
+{commands}
 ```
 
-on {machine}, {date}; never edited by hand. Refined files were written and read again.
+on {machines}; never edited by hand. Refined files were written and read again.
 
 Distances are Wasserstein's, in standard deviations of full, with errors from resampled events; the floor is
 what two independent draws of full have, as a perfect refinement would. Objects that have no value of a
@@ -28,14 +28,11 @@ discriminator (-1) keep that; they are left out of its distances.
 
 def render(found: dict[str, Any], figures: dict[str, dict[str, str]]) -> str:
     """Markdown of a result; `figures` are paths by title, by object."""
-    lines = [
-        _HEAD.format(
-            command=found["command"],
-            machine=found["machine"],
-            date=found["date"],
-        )
-    ]
-    for name, measured in found["objects"].items():
+    objects = found["objects"]
+    machines = dict.fromkeys(f"{measured['machine']}, {measured['date']}" for measured in objects.values())
+    commands = "\n".join(measured["command"] for measured in objects.values())
+    lines = [_HEAD.format(commands=commands, machines="; ".join(machines))]
+    for name, measured in objects.items():
         lines += [f"## {name.capitalize()}", "", *_about(measured), "", *_goals(measured), ""]
         lines += [*_distances(measured), ""]
         for title, path in figures[name].items():

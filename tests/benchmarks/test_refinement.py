@@ -81,7 +81,7 @@ def test_pairs_of_other_gen_objects_are_refused():
 def test_the_page_shows_what_was_measured(measured, tmp_path):
     files = write_figures("jets", measured, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == set(files.values())
-    found = {"command": "made", "machine": "here", "date": "today", "objects": {"jets": measured}}
+    found = {"objects": {"jets": measured | {"command": "made", "machine": "here", "date": "today"}}}
     text = render(found, {"jets": files})
     assert text.count("| c jets |") == len(RECIPE.branches)
     assert all(f"]({file})" in text for file in files.values())
