@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["Latent", "Refiner"]
 
 _LEAST_DEVIATION = 1e-6
-_LEAST_MEASURE = 1e-6
 _LARGEST_MEASURE = 1e12
 """With it squares, and ratios of it, are finite in single precision."""
 
@@ -53,6 +52,7 @@ class Refiner(nn.Module):
         What is refined, given what, and the size of the network.
     """
 
+    keeps_sign: Tensor
     mean: Tensor
     deviation: Tensor
     condition_mean: Tensor
@@ -65,6 +65,8 @@ class Refiner(nn.Module):
         self.branches, self.gen_fields = recipe.branches, recipe.gen_fields
         self.conditions: list[Condition] = recipe.conditions
         self.measures = [variable.relative_to for variable in recipe.variables]
+        keeps_sign = torch.tensor([variable.keeps_sign for variable in recipe.variables])
+        self.register_buffer("keeps_sign", keeps_sign, persistent=False)
         self.transforms = nn.ModuleList(
             ColumnTransform(v, self.gen_fields.index(v.gen_field) if v.transform == "excess" else None)
             for v in recipe.variables
@@ -126,6 +128,7 @@ class Refiner(nn.Module):
         latent = self.encode(values, gen, uniform)
         shift = self.shift(latent, self.condition(gen))
         refined = self.decode(latent.values + shift, gen)
+        refined = torch.where(self.keeps_sign, refined.copysign(values), refined)
         # What is not moved keeps its value to the last bit, which no transform and its inverse promise.
         return torch.where(latent.undefined | self._still(shift), values, refined)
 
@@ -135,7 +138,7 @@ class Refiner(nn.Module):
         return Latent(torch.where(undefined, 0.0, (raw - self.mean) / self.deviation), undefined)
 
     def decode(self, latent: Tensor, gen: Tensor) -> Tensor:
-        """Values, shape (N, V), of latent ones; each one that its branch can have."""
+        """Values, shape (N, V), of latent ones, which branches can have; magnitudes where a sign is kept."""
         raw = latent * self.deviation + self.mean
         columns: list[Tensor] = []
         for k, transform in enumerate(self._columns()):
@@ -168,7 +171,7 @@ class Refiner(nn.Module):
             stretch = gen[:, self.gen_fields.index("eta")].cosh()
             parts += [columns[self.branches.index(name)] / stretch for name in measure.along]
         squares = [part.clamp(-_LARGEST_MEASURE, _LARGEST_MEASURE).square() for part in parts]
-        return torch.stack(squares).sum(0).clamp(min=_LEAST_MEASURE**2).sqrt()
+        return torch.stack(squares).sum(0).clamp(min=measure.least**2).sqrt()
 
     def _still(self, shift: Tensor) -> Tensor:
         """Tell what is not moved, neither itself nor what it is relative to, shape (N, V)."""
@@ -180,7 +183,8 @@ class Refiner(nn.Module):
         return torch.stack(still, 1)
 
     def _raw(self, values: Tensor, gen: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
-        relative = [column / self._measure(k, values.unbind(1), gen) for k, column in enumerate(values.T)]
+        plain = torch.where(self.keeps_sign, values.abs(), values)
+        relative = [column / self._measure(k, values.unbind(1), gen) for k, column in enumerate(plain.T)]
         parts = [t.forward(relative[k], gen, uniform[:, k]) for k, t in enumerate(self._columns())]
         undefined = [t.is_undefined(values[:, k]) for k, t in enumerate(self._columns())]
         return torch.stack(parts, 1), torch.stack(undefined, 1)

@@ -59,6 +59,7 @@ class Measure(Recipe):
         default=[],
         description="further ones along the beam, of which the part across the object counts: over cosh(eta)",
     )
+    least: float = Field(default=1e-6, gt=0, description="smallest value of it: a quantity may be zero")
 
     @model_validator(mode="after")
     def _consistent(self) -> Measure:
@@ -85,9 +86,11 @@ class Variable(Recipe):
     atom: float | None = Field(
         default=None, description="smallest value, if many objects have it: spread below the others, and back"
     )
-
     relative_to: Measure | None = Field(
         default=None, description="the network sees and moves the ratio to this, which may move itself"
+    )
+    keeps_sign: bool = Field(
+        default=False, description="the network sees and moves the magnitude; the sign stays as it is (asinh)"
     )
 
     @model_validator(mode="after")
@@ -95,8 +98,11 @@ class Variable(Recipe):
         if self.atom is not None and self.transform != "log":
             msg = f"{self.branch}: an atom lies at the lower end of a log scale, not of '{self.transform}'"
             raise ValueError(msg)
-        if self.relative_to is not None and (self.transform != "log" or self.atom is not None):
-            msg = f"{self.branch}: what is relative to others has the transform log, and no atom"
+        if self.relative_to is not None and (self.transform != "log" or self.atom not in (None, 0.0)):
+            msg = f"{self.branch}: what is relative to others has the transform log, and no atom but 0"
+            raise ValueError(msg)
+        if self.keeps_sign and self.transform != "asinh":
+            msg = f"{self.branch}: has a sign to keep with the transform asinh, not with '{self.transform}'"
             raise ValueError(msg)
         return self
 

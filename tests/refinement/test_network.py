@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
@@ -21,6 +20,15 @@ def fitted(recipe, rows, seed=0):
     _, full, gen = tensors(rows)
     network.fit(full, gen)
     return network.eval()
+
+
+def relative(recipe, column, values, gen):
+    """Values of a column over what they are relative to, where that has no part along the beam."""
+    measure = recipe.variables[column].relative_to
+    if measure is None:
+        return values[:, column]
+    parts = [values[:, recipe.branches.index(name)] for name in measure.of]
+    return values[:, column] / torch.stack(parts).square().sum(0).sqrt().clamp(min=measure.least)
 
 
 def moving(network, size=0.5):
@@ -94,12 +102,14 @@ def test_latent_values_come_back(name, pair_rows):
     fast, gen = fast.double(), gen.double()
     latent = network.encode(fast, gen, torch.rand(fast.shape, dtype=torch.float64))
     back = network.decode(latent.values, gen)
+    back = torch.where(network.keeps_sign, back.copysign(fast), back)
     inside = torch.ones_like(back, dtype=torch.bool)
     for k, variable in enumerate(recipe.variables):
         if variable.transform == "logit":
             inside[:, k] = (fast[:, k] - 0.5).abs() < 0.4997
         if variable.atom is not None:
-            inside[:, k] = fast[:, k] > np.quantile(rows.full[rows.full[:, k] > 0.0, k], 0.006)
+            measured = [relative(recipe, k, values, gen) for values in (fast, torch.from_numpy(rows.full))]
+            inside[:, k] = measured[0] > measured[1][measured[1] > 0.0].quantile(0.006)
             assert (back[fast[:, k] == variable.atom, k] == variable.atom).all()
     keep = inside & ~latent.undefined
     torch.testing.assert_close(back[keep], fast[keep], rtol=1e-5, atol=1e-8)
@@ -156,12 +166,48 @@ def test_what_is_relative_follows(pair_rows):
     stretch = gen[:, recipe.gen_fields.index("eta")].double().cosh()
     measures = [torch.hypot(values["dxy"], values["dz"] / stretch) for values in (before, after)]
     assert not torch.isclose(after["dxy"], before["dxy"], rtol=1e-2).any()
-    for name in ("dz", "pt", "pfRelIso03_all"):
+    for name in ("dz", "pt", "pfRelIso03_all", "pfRelIso04_all"):
         assert torch.equal(after[name], before[name])
     torch.testing.assert_close(after["ip3d"] / measures[1], before["ip3d"] / measures[0], rtol=1e-4, atol=0)
     torch.testing.assert_close(
         after["sip3d"] / after["ip3d"], before["sip3d"] / before["ip3d"], rtol=1e-4, atol=0
     )
+
+
+def test_signs_stay_whatever_the_network_does(pair_rows):
+    recipe = load_refiner("muons")
+    rows = pair_rows(recipe, 500)
+    fast, _, gen = tensors(rows)
+    signed = [k for k, variable in enumerate(recipe.variables) if variable.keeps_sign]
+    assert [recipe.branches[k] for k in signed] == ["dxy", "dz"]
+    network = moving(fitted(recipe, rows), 3.0)
+    one, other = fast, fast.clone()
+    other[:, signed] *= -1.0
+    refined, mirrored = network(one, gen), network(other, gen)
+    assert (refined[:, signed] != one[:, signed]).any(0).all()
+    assert torch.equal(refined[:, signed].sign(), one[:, signed].sign())
+    assert torch.equal(mirrored[:, signed], -refined[:, signed])
+
+
+def test_a_share_that_may_be_zero_follows_and_stays_zero(pair_rows):
+    """Where the outer cone's isolation moves, the inner one's keeps its share, and zero is zero."""
+    recipe = load_refiner("muons")
+    rows = pair_rows(recipe, 2000)
+    fast, _, gen = tensors(rows)
+    network = fitted(recipe, rows)
+    outer, inner = (recipe.branches.index(f"pfRelIso0{cone}_all") for cone in (4, 3))
+    with torch.no_grad():
+        network.leave.bias[outer] = 0.3
+    refined = network(fast, gen)
+    empty = fast[:, inner] == 0.0
+    assert empty.any()
+    assert (refined[empty, inner] == 0.0).all()
+    # The smallest few shares above zero count as one value.
+    share, smallest = relative(recipe, inner, fast, gen), network.transforms[inner].edge.exp()
+    moved = (fast[:, outer] > 0.02) & (refined[:, outer] > 0.02) & (share > smallest)
+    assert not torch.isclose(refined[moved, inner], fast[moved, inner], rtol=1e-3).any()
+    before, after = (relative(recipe, inner, values.double(), gen)[moved] for values in (fast, refined))
+    torch.testing.assert_close(after, before, rtol=1e-4, atol=0)
 
 
 @pytest.mark.parametrize(
@@ -171,12 +217,13 @@ def test_what_is_relative_follows(pair_rows):
         ({"relative_to": {"of": ["dxy"]}}, "dxy is relative to dxy"),
         ({"relative_to": {}}, "of some variables, found none"),
         ({"relative_to": {"of": ["pt"]}, "transform": "asinh"}, "has the transform log"),
-        ({"relative_to": {"of": ["pt"]}, "atom": 0.0}, "has the transform log, and no atom"),
+        ({"relative_to": {"of": ["pt"]}, "atom": 0.1}, "has the transform log, and no atom but 0"),
+        ({"keeps_sign": True}, "has a sign to keep with the transform asinh, not with 'log'"),
     ],
 )
 def test_variables_are_relative_to_what_is_before_them(changes, said):
     content = load_refiner("muons").model_dump()
     (dxy,) = (v for v in content["variables"] if v["branch"] == "dxy")
-    dxy |= {"transform": "log"} | changes
+    dxy |= {"transform": "log", "keeps_sign": False} | changes
     with pytest.raises(ValidationError, match=said):
         RefinerRecipe.model_validate(content)

@@ -177,5 +177,5 @@ def test_folders_without_pairs_are_refused(tmp_path, made_pairs, small):
         read_pairs_description(tmp_path)
     with pytest.raises(TableError, match=r"is missing; make them with 'flashsim refine pairs'"):
         read_pairs(tmp_path, "train", small("jets"))
-    with pytest.raises(TableError, match=r"lacks gen.origin, fast.pfRelIso03_all"):
+    with pytest.raises(TableError, match=r"lacks gen.origin, fast.pfRelIso04_all"):
         read_pairs(made_pairs[0], "train", small("muons"))
