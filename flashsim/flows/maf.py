@@ -107,8 +107,8 @@ class ConditionalMAF(nn.Module):
     dropout
         Dropout probability of hidden units while training.
     leading
-        Number of variables that stay in front: the distribution of the first one is that of a chain of splines
-        of its own, that of the second one given the first likewise, and no other variable disturbs them.
+        Number of variables that stay in front: the first one's distribution is a chain of splines of its own,
+        that of the second one given the first likewise, and no other variable disturbs them.
     seed
         Fixes the permutations and the initial weights; the global random state is neither used nor changed.
 
@@ -311,8 +311,9 @@ def _check(architecture: Architecture) -> None:
         if value < minimum:
             msg = f"A flow needs {name} of at least {minimum}, found {value}."
             raise ValueError(msg)
-    if not 0 <= architecture["leading"] <= architecture["features"]:
-        msg = f"A flow needs leading of 0 to its {architecture['features']} features, found {architecture['leading']}."
+    leading, features = architecture["leading"], architecture["features"]
+    if not 0 <= leading <= features:
+        msg = f"A flow needs leading of 0 to its {features} features, found {leading}."
         raise ValueError(msg)
     if architecture["bound"] <= 0.0:
         msg = f"A flow needs a positive bound, found {architecture['bound']}."

@@ -37,7 +37,7 @@ class FlowRecipe(Recipe):
     leading: int = Field(
         default=0,
         ge=0,
-        description="so many of the first targets come first in every layer, each fitted by itself given those before",
+        description="first targets that come first in every layer, each fitted given those before it",
     )
     calibration: int = Field(
         default=0, ge=0, description="draws that each variable's distribution is calibrated by; 0: it is not"
