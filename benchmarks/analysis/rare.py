@@ -1,21 +1,12 @@
-"""Agreement of flash simulation where the VBF H to mumu cutflow leaves few events.
-
-    python -m benchmarks.rare runs/vbf_hmumu/samples/ttbar --times 100
+"""Agreement of flash simulation where the cutflow leaves few events.
 
 Of a hundred thousand events of tt sixty are left at the dijet mass, too few to tell percents. So the gen
 events that can come that far, with two muons and two jets of enough mass, pass the detector `full` and flash
-simulation many times each. Prints a JSON object: for each step the share of the process's events, as `full`
-sees all of them in ``full*.root``, that was picked; and the ratio of flash to full among these.
+simulation many times each.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import platform
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import awkward as ak
@@ -34,13 +25,13 @@ from flashsim.noise import EVENT_IDS, event_hash
 from flashsim.reference.detect import detect
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
     from flashsim.analysis.results import Results
 
-__all__ = ["main", "measured", "pick", "promising"]
+__all__ = ["pick", "promising", "rare_steps"]
 
 MUON_PT, MUON_ETA = 10.0, 2.6
 JET_PT, JET_MASS = 12.0, 150.0
@@ -76,7 +67,7 @@ def pick(source: Path, output: Path, chosen: NDArray[np.bool_]) -> Path:
     return output
 
 
-def measured(folder: Path, work: Path, times: int) -> dict[str, Any]:
+def rare_steps(folder: Path, work: Path, times: int) -> dict[str, Any]:
     """Pick, simulate, compare.
 
     Parameters
@@ -87,6 +78,11 @@ def measured(folder: Path, work: Path, times: int) -> dict[str, Any]:
         Where files may lie.
     times
         Passes through both simulations.
+
+    Returns
+    -------
+    JSON content: for each step the share of the process's events, as ``full*.root`` have them, that was
+    picked; and the ratio of flash to full among these, with its error.
     """
     chosen = promising(folder / "gen.root")
     gen, hidden = (pick(folder / name, work / name, chosen) for name in ("gen.root", "hidden.root"))
@@ -98,7 +94,6 @@ def measured(folder: Path, work: Path, times: int) -> dict[str, Any]:
     results = _analysed({FULL: full, FLASH: [str(work / "flash.root")]})
     whole = _analysed({FULL: sorted(map(str, folder.glob("full*.root")))})
     return {
-        "process": folder.name,
         "events": len(chosen),
         "picked": int(chosen.sum()),
         "times": times,
@@ -108,7 +103,6 @@ def measured(folder: Path, work: Path, times: int) -> dict[str, Any]:
             for row in results.cutflow()
             if "ratio" in row
         },
-        "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores",
     }
 
 
@@ -140,23 +134,3 @@ def _picked_share(whole: Results, identities: NDArray[np.uint64]) -> dict[str, f
         for k, step in enumerate(steps)
         if np.any(reached["reached"] > k)
     }
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.rare",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "folder", type=Path, help="process with gen.root, hidden.root and full.root of the same"
-    )
-    parser.add_argument("--times", type=int, default=100, help="passes of the events that are picked")
-    options = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory() as work:
-        print(json.dumps(measured(options.folder, Path(work), options.times), indent=2))
-
-
-if __name__ == "__main__":
-    main()

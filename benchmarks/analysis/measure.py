@@ -1,32 +1,20 @@
-"""Speed of the VBF H to mumu processor, and how well simulations agree with the reference in the analysis.
-
-    python -m benchmarks.analysis samples.yaml
-
-prints a JSON object: for each file of the reference the events a second of the processor on one core, columns
-in memory; for each process and simulation the cutflow, the width of the dimuon mass in the signal region and
-the worst bin of the discriminant of those with more than 200 events, as ratios to the reference.
-"""
+"""Speed of the processor, and how well simulations agree with the reference in the analysis."""
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import platform
 import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from coffea.nanoevents import NanoEventsFactory
 
-from flashsim.analysis.analyze import Analysis, analyze
 from flashsim.analysis.vbf_hmumu import SCORE, AnalysisSchema, VbfHmumu
 
 if TYPE_CHECKING:
     from flashsim.analysis.concepts import ResolvedSelection
     from flashsim.analysis.results import Results
 
-__all__ = ["agreement", "main", "speed"]
+__all__ = ["agreement", "speed"]
 
 REPEATS = 5
 MANY = 200
@@ -65,8 +53,10 @@ def agreement(results: Results) -> dict[str, Any]:
     for process in results.samples.processes:
         for name in results.simulations(process)[1:]:
             mine = [row for row in rows if (row["process"], row["simulation"]) == (process, name)]
+            totals = results.totals(f"{process}/{name}")
             found.setdefault(process, {})[name] = {
-                "events": results.totals(f"{process}/{name}").events,
+                "events": totals.events,
+                "passes": totals.passes,
                 "cutflow": {
                     row["step"]: [round(row["ratio"], 4), round(row["ratio_error"], 4)] for row in mine
                 },
@@ -101,28 +91,3 @@ def _worst_bin(results: Results, process: str, simulation: str) -> dict[str, Any
                 worst = {"histogram": histogram.name, "bin": int(k), "events": int(counts[0][k])}
                 worst |= {"ratio": round(curve.ratio[k], 4), "error": round(curve.ratio_errors[k], 4)}
     return worst
-
-
-def measured(samples: str) -> dict[str, Any]:
-    """Analyse samples and measure."""
-    found: Analysis = analyze(samples)
-    results = found.results
-    reference = [d for d in results.datasets.values() if d.simulation == results.samples.reference]
-    return {
-        "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores",
-        "speed": {d.name: speed(d.files[0], found.selection) for d in reference},
-        "agreement": agreement(results),
-    }
-
-
-def main() -> None:
-    """Parse the command line, measure, print JSON."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("samples", help="YAML file as flashsim analyze takes it")
-    print(json.dumps(measured(parser.parse_args().samples), indent=2))
-
-
-if __name__ == "__main__":
-    main()
