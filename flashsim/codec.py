@@ -13,14 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flashsim.errors import TableError
+from flashsim.nanoaod.mantissa import rounding_cell
 from flashsim.nanoaod.schema import load_schema, mantissa_bits
-from flashsim.transforms import QuantileNormal, Standard, StandardForm, normal_quantile
+from flashsim.transforms import QuantileNormal, Standard, StandardForm, is_frequent, normal_quantile
 
 if TYPE_CHECKING:
     from flashsim.conditioning import Conditioning
     from flashsim.objects import Target
 
-__all__ = ["ConditioningCodec", "TargetCodec", "allows", "spread_bits"]
+__all__ = ["ConditioningCodec", "TargetCodec", "allows", "stored_bits"]
 
 Columns = Mapping[str, NDArray[np.floating]]
 
@@ -98,11 +99,12 @@ class TargetCodec:
     transforms
         A fitted transform a target.
     bits
-        Bits of the mantissa that a target is stored with, where its values are spread over the rounding, or
-        none. A stored value then stands for all that are rounded to it, and `bounds` gives the probabilities
-        of these: what a flow learns has no trace of the rounding, which generation does again. Right for what
-        is compared with an unrounded gen value; sums of stored values, such as energy fractions, would be
-        blurred. Needed for fitting only; model files do not keep it.
+        Bits of the mantissa that each target is stored with, or none. A distribution is fitted to all values
+        that are rounded to the stored ones: generation rounds its values again, and would shift a share of
+        those between two knots by half a step otherwise. Where a target is `spread`, a stored value stands
+        for all of these in training, too, and `bounds` gives their probabilities: what a flow learns has no
+        trace of the rounding. Right for what is compared with an unrounded gen value; sums of stored values,
+        such as energy fractions, would be blurred. Needed for fitting only; model files do not keep it.
     """
 
     targets: tuple[Target, ...]
@@ -133,9 +135,7 @@ class TargetCodec:
         known = tuple(bits) or (None,) * len(targets)
         for target, kept in zip(targets, known, strict=True):
             try:
-                low, high = _cells(target, columns, gen, kept)
-                # Evenly over the cells: a sequence of low discrepancy, the same every time.
-                related = low + (high - low) * (np.arange(len(low)) * _GOLDEN % 1.0)
+                related = _spread(target, columns, gen, kept)
                 fitted = QuantileNormal.fit(related, discrete=target.is_discrete, atoms=target.special)
                 transforms.append(fitted)
             except ValueError as error:
@@ -148,7 +148,7 @@ class TargetCodec:
         known = self.bits or (None,) * len(self.targets)
         lows, highs = [], []
         for target, transform, kept in zip(self.targets, self.transforms, known, strict=True):
-            low, high = _cells(target, columns, gen, kept)
+            low, high = _cells(target, columns, gen, kept if target.spread else None)
             lows.append(transform.bounds(low)[0])
             highs.append(transform.bounds(high)[1])
         return np.stack(lows, axis=1), np.stack(highs, axis=1)
@@ -176,8 +176,8 @@ class TargetCodec:
         return decoded
 
 
-def spread_bits(targets: Sequence[Target], collection: str, version: str) -> list[int | None]:
-    """Bits of the mantissa over whose rounding each target of a collection is spread, if it is to be.
+def stored_bits(targets: Sequence[Target], collection: str, version: str) -> list[int | None]:
+    """Bits of the mantissa that each target of a collection is stored with; none where nothing is rounded.
 
     Raises
     ------
@@ -186,10 +186,7 @@ def spread_bits(targets: Sequence[Target], collection: str, version: str) -> lis
     """
     schema = load_schema(version)
     names = [f"{collection}_{target.branch}" for target in targets]
-    return [
-        mantissa_bits(version, name) if target.spread and name in schema else None
-        for target, name in zip(targets, names, strict=True)
-    ]
+    return [mantissa_bits(version, name) if name in schema else None for name in names]
 
 
 def _cells(
@@ -200,14 +197,25 @@ def _cells(
     if bits is None or target.is_discrete:
         return related, related
     values = np.asarray(columns[target.branch], dtype=np.float64)
-    # Mantissas of frexp are from 0.5 to 1: the last bit after the leading one is worth 2^(e - 1 - bits).
-    half = np.ldexp(0.5, np.frexp(values)[1] - 1 - bits)
-    half = np.where((values == 0.0) | np.isin(values, target.special), 0.0, half)
-    low = _related(target, {target.branch: values - half}, gen)
-    high = _related(target, {target.branch: values + half}, gen)
+    low, high = (_related(target, {target.branch: end}, gen) for end in rounding_cell(values, bits))
     # An angle can be carried around, and a threshold has nothing below.
     whole = np.isfinite(low) & np.isfinite(high) & (low <= related) & (related <= high)
+    whole &= ~np.isin(values, target.special)
     return np.where(whole, low, related), np.where(whole, high, related)
+
+
+def _spread(target: Target, columns: Columns, gen: Columns, bits: int | None) -> NDArray[np.float64]:
+    """Spread values evenly over all that is rounded to them, as the transform sees them, shape (N,).
+
+    By a sequence of low discrepancy, the same every time. Point masses stay, but for those that the rounding
+    of a spread target makes.
+    """
+    low, high = _cells(target, columns, gen, bits)
+    spread = low + (high - low) * (np.arange(len(low)) * _GOLDEN % 1.0)
+    if target.spread or np.array_equal(low, high):
+        return spread
+    related = _related(target, columns, gen)
+    return np.where(is_frequent(related), related, spread)
 
 
 def _related(target: Target, columns: Columns, gen: Columns) -> NDArray[np.float64]:

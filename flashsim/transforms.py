@@ -24,6 +24,7 @@ __all__ = [
     "Scale",
     "Standard",
     "StandardForm",
+    "is_frequent",
     "normal_quantile",
 ]
 
@@ -34,7 +35,7 @@ Scale = Literal["linear", "abs", "log", "log1p"]
 MAX_KNOTS = 250
 """Equally spaced knots of a fitted distribution function, shared by the pieces between point masses.
 
-Tails get a few more. More would smooth what a flow smooths anyway, and make models larger: the inverse
+Tails get some more. More would smooth what a flow smooths anyway, and make models larger: the inverse
 undoes exactly what the transform does, however many knots it has.
 """
 
@@ -43,6 +44,7 @@ _ATOM_FRACTION = 0.005
 _ATOM_COUNT = 10
 _ROWS_PER_KNOT = 5
 _LEAST_KNOTS = 4
+_TAIL_RATIO = 0.8
 _DECIMALS = 9  # of probabilities: far below what any sample can tell, and half of the digits in a model file
 
 
@@ -124,8 +126,7 @@ class QuantileNormal:
         distinct, counts = np.unique(data, return_counts=True)
         is_atom = np.ones(len(distinct), dtype=bool)
         if not discrete:
-            is_atom = counts >= max(_ATOM_COUNT, _ATOM_FRACTION * len(data))
-            is_atom |= np.isin(distinct, atoms)
+            is_atom = _are_many(counts, len(data)) | np.isin(distinct, atoms)
         values: list[Floats] = []
         probabilities: list[Floats] = []
         edges = np.searchsorted(data, distinct[is_atom], side="left")
@@ -215,32 +216,46 @@ class QuantileNormal:
         )
 
 
+def is_frequent(column: Floats) -> NDArray[np.bool_]:
+    """Tell which values of a column are so frequent that they are point masses, shape (N,)."""
+    _, where, counts = np.unique(column, return_inverse=True, return_counts=True)
+    return _are_many(counts, len(column))[where]
+
+
 def normal_quantile(u: Floats) -> Floats:
     """Quantile of the standard normal distribution, kept finite at 0 and 1."""
     return ndtri(np.clip(u, _SMALLEST_PROBABILITY, 1.0 - _SMALLEST_PROBABILITY))
 
 
+def _are_many(counts: NDArray[np.int64], rows: int) -> NDArray[np.bool_]:
+    return counts >= max(_ATOM_COUNT, _ATOM_FRACTION * rows)
+
+
 def _continuous_piece(data: Floats, most: int, first: bool, last: bool) -> tuple[Floats, Floats]:
     """Quantile knots of sorted values between two atoms: values, and probabilities in [0, 1].
 
-    At the ends of the distribution, in its first and last piece, knots are halved until they hold as few rows
-    as allowed: the piece between the last two would otherwise spread a heavy tail evenly up to the largest
-    value.
+    At the ends of the distribution, in its first and last piece, each knot leaves four fifths beyond it of
+    what the one before leaves, as long as there are rows for it: between two of them values spread evenly,
+    which a tail that falls steeply does not.
     """
     knots = int(np.clip(len(data) // _ROWS_PER_KNOT, 2, most))
-    halvings = max(0, int(np.log2(len(data) / (knots * _ROWS_PER_KNOT))))
-    tail = 0.5 ** np.arange(1, halvings + 1) / (knots - 1)
-    none = tail[:0]
-    u = np.concatenate(
-        (
-            [0.0],
-            tail[::-1] if first else none,
-            np.linspace(0.0, 1.0, knots)[1:-1],
-            1.0 - tail if last else none,
-            [1.0],
-        )
-    )
+    even = np.linspace(0.0, 1.0, knots)[1:-1]
+    tail = _tail(1.0 / (knots - 1), _ROWS_PER_KNOT / len(data))
+    low, high = (tail if wanted else tail[:0] for wanted in (first, last))
+    near = 0.5 / (knots - 1)  # of a knot of a tail
+    inner = even[(even > low.max(initial=-1.0) + near) & (even < 1.0 - high.max(initial=-1.0) - near)]
+    u = np.concatenate(([0.0], low[::-1], inner, 1.0 - high, [1.0]))
     return np.quantile(data, u), u
+
+
+def _tail(even: float, least: float) -> Floats:
+    """Shares that knots leave beyond them, falling, from where even ones are not near enough."""
+    shares = [even / (1.0 - _TAIL_RATIO)]
+    if shares[0] >= 0.5:
+        return np.zeros(0)
+    while (share := shares[-1]) >= 2.0 * least:
+        shares.append(share - max((1.0 - _TAIL_RATIO) * share, least))
+    return np.array(shares)
 
 
 class StandardForm(TypedDict):

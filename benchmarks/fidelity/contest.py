@@ -16,7 +16,7 @@ from benchmarks.fidelity.encodings import Quantile, Smeared
 from flashsim.analysis.statistics.classifier import two_sample_test
 from flashsim.analysis.statistics.distances import Drawn, Floor, distances, summary
 from flashsim.analysis.statistics.residuals import columns_for_trees
-from flashsim.codec import ConditioningCodec, spread_bits
+from flashsim.codec import ConditioningCodec, stored_bits
 from flashsim.flows import Sampler
 from flashsim.nanoaod.mantissa import round_mantissa
 from flashsim.nanoaod.schema import load_schema, mantissa_bits
@@ -150,7 +150,7 @@ class Arena:
             ``own``, ``flashsim`` or both, for the others.
         """
         values, gen = self.train.matched("targets"), self.train.matched("gen")
-        bits = spread_bits(self.targets, self.model.declaration.collection, self.model.nanoaod_version)
+        bits = stored_bits(self.targets, self.model.declaration.collection, self.model.nanoaod_version)
         quantile = Quantile.fit(self.targets, values, gen, bits)
         yield self._shipped()
         yield self._enter(flashsim_competitor(recipe), quantile, seconds)

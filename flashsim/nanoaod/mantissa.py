@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["MANTISSA_BITS", "observed_bits", "round_mantissa"]
+__all__ = ["MANTISSA_BITS", "observed_bits", "round_mantissa", "rounding_cell"]
 
 MANTISSA_BITS = 23
 """Explicit mantissa bits of a float32."""
@@ -65,6 +65,34 @@ def round_mantissa(values: NDArray[np.float32], bits: int) -> NDArray[np.float32
     rounded = np.where(rounds_up, kept + step, kept)
     finite = (raw & _EXPONENT) != _EXPONENT
     return np.where(finite, rounded, raw).astype(np.uint32, copy=False).view(np.float32)
+
+
+def rounding_cell(values: NDArray[np.floating], bits: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Find what `round_mantissa` rounds to each stored value.
+
+    Parameters
+    ----------
+    values
+        Finite values with so many mantissa bits, any shape; zeros or normal numbers.
+    bits
+        Mantissa bits that are kept.
+
+    Returns
+    -------
+    low, high
+        Ends of the interval, same shape: all between them is rounded to the value. A power of two has nothing
+        on the side of zero, the last two values below it have a whole step on the other. A zero stands for
+        itself only.
+    """
+    exact = np.asarray(values, dtype=np.float64)
+    fraction, exponent = np.frexp(np.abs(exact))
+    step = np.where(exact == 0.0, 0.0, np.ldexp(1.0, exponent - 1 - bits))
+    kept = np.rint(np.ldexp(2.0 * fraction - 1.0, bits))
+    last = 2.0**bits - 2.0
+    inner = np.where((kept == 0.0) | (kept > last), 0.0, 0.5) * step
+    outer = np.where(kept >= last, 1.0, 0.5) * step
+    below, above = np.where(exact < 0.0, (outer, inner), (inner, outer))
+    return exact - below, exact + above
 
 
 def observed_bits(values: NDArray[np.float32]) -> int:

@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from flashsim.codec import Columns, ConditioningCodec, TargetCodec, spread_bits
+from flashsim.codec import Columns, ConditioningCodec, TargetCodec, stored_bits
 from flashsim.domain import Domain
 from flashsim.errors import OutputFileError, TableError
 from flashsim.fitting import FitResult, Loss, fit
@@ -242,7 +242,7 @@ class _Trainer:
 
     def _bits(self, targets: Sequence[Target]) -> list[int | None]:
         description = self.tables.description
-        return spread_bits(targets, description.declaration.collection, description.nanoaod_version)
+        return stored_bits(targets, description.declaration.collection, description.nanoaod_version)
 
     def _no_fakes(self, codec: ConditioningCodec, largest: int) -> Perceptron:
         network = self._perceptron(self.recipe.fake_count, len(codec.transforms), largest + 1)

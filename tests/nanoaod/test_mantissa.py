@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from flashsim.nanoaod.mantissa import observed_bits, round_mantissa
+from flashsim.nanoaod.mantissa import observed_bits, round_mantissa, rounding_cell
 
 BITS = st.integers(1, 23)
 FLOATS = arrays(np.float32, st.integers(1, 50), elements=st.floats(width=32))
@@ -49,6 +49,22 @@ def test_moves_normal_numbers_by_half_a_step_at_most(values, bits):
 @given(FINITE, BITS)
 def test_keeps_the_order(values, bits):
     assert np.all(np.diff(round_mantissa(np.sort(values), bits)) >= 0)
+
+
+@given(FINITE, st.integers(1, 14), st.floats(0.001, 0.999))
+def test_all_in_a_cell_is_rounded_to_its_value_and_nothing_beyond(values, bits, share):
+    normal = values[(np.abs(values) >= 2.0**-100) & (np.abs(values) < 2.0**100)]
+    stored = round_mantissa(normal, bits)
+    low, high = rounding_cell(stored, bits)
+    inside = (low + (high - low) * share).astype(np.float32)
+    np.testing.assert_array_equal(round_mantissa(inside, bits), stored)
+    width = 0.01 * (high - low)
+    for beyond in (low - width, high + width):
+        assert (round_mantissa(beyond.astype(np.float32), bits) != stored).all()
+
+
+def test_a_zero_is_nothing_but_itself():
+    assert rounding_cell(np.zeros(2), 10) == pytest.approx(np.zeros((2, 2)), abs=0)
 
 
 @given(FLOATS, BITS)
