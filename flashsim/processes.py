@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import multiprocessing
 import os
 import signal
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 __all__ = ["Processes", "prepare"]
 
 T = TypeVar("T")
+
+# From malloc.h of the GNU C library, which most often is the one.
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_KEPT_BYTES, _LARGEST_KEPT_BYTES = 256 << 20, 32 << 20
 
 
 def prepare(preload: Sequence[str]) -> None:
@@ -61,6 +66,7 @@ class Processes:
         # would share libraries in the middle of use, and fresh ones would all import for seconds.
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(self._preload)
+        _keep_memory()
         return ProcessPoolExecutor(self.number, mp_context=context, initializer=_begin)
 
     def __enter__(self) -> Self:
@@ -99,7 +105,20 @@ def _run(function: Callable[..., T], arguments: tuple[Any, ...]) -> T:
         os._exit(int(ended.code or 0))
 
 
+def _keep_memory() -> None:
+    """Keep memory that is freed, for the next arrays that travel between processes.
+
+    Given back to the system, it comes again page by page: a twentieth of the time of a generation by two
+    processes. Without the GNU C library nothing changes.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        library = ctypes.CDLL("libc.so.6")
+        library.mallopt(_M_MMAP_THRESHOLD, _LARGEST_KEPT_BYTES)
+        library.mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
+
+
 def _begin() -> None:
+    _keep_memory()
     # An interrupt from the keyboard reaches all processes of a terminal; what to do is decided in one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _end)

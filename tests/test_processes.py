@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import os
+import platform
+import resource
 import signal
 import time
 
+import numpy as np
 import pytest
 
 from flashsim.processes import Processes
@@ -49,3 +52,18 @@ def test_processes_end_at_once_and_clean_up(tmp_path):
         work()
     assert list(tmp_path.iterdir()) == []
     assert time.monotonic() - started < 50
+
+
+def new_pages(size):
+    """Pages that an array takes anew when one of its size has just been freed."""
+    np.ones(size, dtype=np.uint8)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    np.ones(size, dtype=np.uint8)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not GNU's")
+def test_freed_memory_is_kept_for_the_next_array():
+    size = 20_000_000
+    with Processes(1) as processes:
+        assert processes.submit(new_pages, size).result() < size // resource.getpagesize() // 10
