@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMAT_VERSION", "RefinerModel", "kernel_form"]
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 _KEY = "flashsim_refiner"
 
 

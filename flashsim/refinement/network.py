@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["Latent", "Refiner"]
 
 _LEAST_DEVIATION = 1e-6
+_SEEN = torch.tensor([0.001, 0.999])
+"""Quantiles of the values between which a network learns what to do with them."""
 _LARGEST_MEASURE = 1e12
 """With it squares, and ratios of it, are finite in single precision."""
 
@@ -55,6 +57,8 @@ class Refiner(nn.Module):
     keeps_sign: Tensor
     mean: Tensor
     deviation: Tensor
+    value_low: Tensor
+    value_high: Tensor
     condition_mean: Tensor
     condition_deviation: Tensor
     condition_low: Tensor
@@ -75,6 +79,8 @@ class Refiner(nn.Module):
         for name, columns, value in (
             ("mean", variables, 0.0),
             ("deviation", variables, 1.0),
+            ("value_low", variables, -math.inf),
+            ("value_high", variables, math.inf),
             ("condition_mean", conditions, 0.0),
             ("condition_deviation", conditions, 1.0),
             ("condition_low", conditions, -math.inf),
@@ -101,6 +107,8 @@ class Refiner(nn.Module):
             if len(defined) > 1:
                 self.mean[number] = defined.mean()
                 self.deviation[number] = defined.std().clamp(min=_LEAST_DEVIATION)
+                seen = (defined - self.mean[number]) / self.deviation[number]
+                self.value_low[number], self.value_high[number] = seen.quantile(_SEEN.to(seen))
         plain = self._conditions(gen)
         for column, number in self._numbers():
             values = plain[:, column]
@@ -151,8 +159,12 @@ class Refiner(nn.Module):
         return (inside - self.condition_mean) / self.condition_deviation
 
     def shift(self, latent: Latent, condition: Tensor) -> Tensor:
-        """Find what is added to latent values, shape (N, V); 0 where they are undefined."""
-        hidden = self.enter(torch.cat((latent.values, latent.undefined.to(condition), condition), 1))
+        """Find what is added to latent values, shape (N, V); 0 where they are undefined.
+
+        Values that hardly any object has are moved as the outermost of the others: so few tell nothing.
+        """
+        seen = latent.values.clamp(self.value_low, self.value_high)
+        hidden = self.enter(torch.cat((seen, latent.undefined.to(condition), condition), 1))
         for block in self.blocks:
             hidden = block(hidden)
         shift: Tensor = self.leave(nn.functional.silu(hidden))

@@ -137,6 +137,18 @@ def test_conditions_never_leave_the_range_of_training(pair_rows):
     assert sorted(torch.unique(seen[:, 2:]).tolist()) == [0.0, 1.0]
 
 
+def test_values_that_hardly_any_object_has_are_moved_as_those_beside_them(pair_rows):
+    recipe = load_refiner("muons")
+    rows = pair_rows(recipe, 5000)
+    _, full, gen = tensors(rows)
+    network = moving(fitted(recipe, rows))
+    latent, condition = network.encode(full, gen, torch.rand(full.shape)), network.condition(gen)
+    outside = (latent.values < network.value_low) | (latent.values > network.value_high)
+    assert 0.0 < outside.float().mean() < 0.005
+    far = latent._replace(values=torch.where(outside, 10.0 * latent.values, latent.values))
+    assert torch.equal(network.shift(far, condition), network.shift(latent, condition))
+
+
 def test_every_output_depends_on_every_condition_and_value(pair_rows):
     recipe = load_refiner("jets")
     rows = pair_rows(recipe, 50)
