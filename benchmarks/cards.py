@@ -83,8 +83,8 @@ def _efficiency(name: str, events: dict[str, Any] | None) -> str:
     if events is None or name not in events["objects"]:
         return "Not measured, or there is none."
     intro = (
-        "Probabilities that the network gives to held-out gen objects, and how many of them the draws of the\n"
-        f"reference simulation have ({events['date']}, {events['machine']}; from\n"
+        "Probabilities that the network gives to held-out gen objects, and how many of them the draws of\n"
+        f"the reference simulation have ({events['date']}, {events['machine']}; from\n"
         "`python -m benchmarks.events`):"
     )
     return f"{intro}\n\n{reliability_table(events['objects'][name]['reliability'])}"

@@ -161,13 +161,15 @@ class Refiner(nn.Module):
     def shift(self, latent: Latent, condition: Tensor) -> Tensor:
         """Find what is added to latent values, shape (N, V); 0 where they are undefined.
 
-        Values that hardly any object has are moved as the outermost of the others: so few tell nothing.
+        Values that hardly any object has are moved as the outermost of the others, and none becomes one of
+        them: so few tell nothing.
         """
         seen = latent.values.clamp(self.value_low, self.value_high)
         hidden = self.enter(torch.cat((seen, latent.undefined.to(condition), condition), 1))
         for block in self.blocks:
             hidden = block(hidden)
         shift: Tensor = self.leave(nn.functional.silu(hidden))
+        shift = shift.clamp(self.value_low - seen, self.value_high - seen)
         return shift.masked_fill(latent.undefined, 0.0)
 
     def _columns(self) -> list[ColumnTransform]:

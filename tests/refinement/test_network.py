@@ -141,12 +141,16 @@ def test_values_that_hardly_any_object_has_are_moved_as_those_beside_them(pair_r
     recipe = load_refiner("muons")
     rows = pair_rows(recipe, 5000)
     _, full, gen = tensors(rows)
-    network = moving(fitted(recipe, rows))
+    network = moving(fitted(recipe, rows), 3.0)
     latent, condition = network.encode(full, gen, torch.rand(full.shape)), network.condition(gen)
     outside = (latent.values < network.value_low) | (latent.values > network.value_high)
     assert 0.0 < outside.float().mean() < 0.005
     far = latent._replace(values=torch.where(outside, 10.0 * latent.values, latent.values))
-    assert torch.equal(network.shift(far, condition), network.shift(latent, condition))
+    moved = network.shift(latent, condition)
+    assert torch.equal(network.shift(far, condition), moved)
+    becomes = (latent.values + moved)[~outside.any(1)]
+    assert (becomes >= network.value_low - 1e-5).all()
+    assert (becomes <= network.value_high + 1e-5).all()
 
 
 def test_every_output_depends_on_every_condition_and_value(pair_rows):
@@ -217,7 +221,8 @@ def test_a_share_that_may_be_zero_follows_and_stays_zero(pair_rows):
     # The smallest few shares above zero count as one value.
     share, smallest = relative(recipe, inner, fast, gen), network.transforms[inner].edge.exp()
     moved = (fast[:, outer] > 0.02) & (refined[:, outer] > 0.02) & (share > smallest)
-    assert not torch.isclose(refined[moved, inner], fast[moved, inner], rtol=1e-3).any()
+    # But for the outermost, which stay.
+    assert torch.isclose(refined[moved, inner], fast[moved, inner], rtol=1e-3).float().mean() < 0.01
     before, after = (relative(recipe, inner, values.double(), gen)[moved] for values in (fast, refined))
     torch.testing.assert_close(after, before, rtol=1e-4, atol=0)
 
