@@ -116,4 +116,5 @@ def _speed(speed: dict[str, Any]) -> dict[str, Any]:
 
 
 def _goal(goal: str, found: str, passed: bool | None) -> dict[str, Any]:
-    return {"goal": goal, "found": found, "passed": passed}
+    # What is compared may come from numpy, whose truth no JSON holds.
+    return {"goal": goal, "found": found, "passed": None if passed is None else bool(passed)}

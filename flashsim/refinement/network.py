@@ -135,7 +135,10 @@ class Refiner(nn.Module):
         uniform = torch.full_like(values, 0.5) if uniform is None else uniform
         latent = self.encode(values, gen, uniform)
         shift = self.shift(latent, self.condition(gen))
-        refined = self.decode(latent.values + shift, gen)
+        # No value becomes one that hardly any object has; in training that would stop all gradients.
+        seen = latent.values.clamp(self.value_low, self.value_high)
+        inside = shift.clamp(self.value_low - seen, self.value_high - seen)
+        refined = self.decode(latent.values + inside, gen)
         refined = torch.where(self.keeps_sign, refined.copysign(values), refined)
         # What is not moved keeps its value to the last bit, which no transform and its inverse promise.
         return torch.where(latent.undefined | self._still(shift), values, refined)
@@ -161,15 +164,13 @@ class Refiner(nn.Module):
     def shift(self, latent: Latent, condition: Tensor) -> Tensor:
         """Find what is added to latent values, shape (N, V); 0 where they are undefined.
 
-        Values that hardly any object has are moved as the outermost of the others, and none becomes one of
-        them: so few tell nothing.
+        Values that hardly any object has are moved as the outermost of the others: so few tell nothing.
         """
         seen = latent.values.clamp(self.value_low, self.value_high)
         hidden = self.enter(torch.cat((seen, latent.undefined.to(condition), condition), 1))
         for block in self.blocks:
             hidden = block(hidden)
         shift: Tensor = self.leave(nn.functional.silu(hidden))
-        shift = shift.clamp(self.value_low - seen, self.value_high - seen)
         return shift.masked_fill(latent.undefined, 0.0)
 
     def _columns(self) -> list[ColumnTransform]:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+
+import numpy as np
 import pytest
 
 from benchmarks.analysis.goals import goals
@@ -33,6 +36,12 @@ def test_steps_are_judged_where_they_are_known(ratio, error, passed):
     goal = cutflow_goal(found(jets=[ratio, error]))
     assert goal["passed"] is passed
     assert passed is None or f"jets {ratio:.3f}" in goal["found"]
+
+
+def test_what_numpy_has_counted_can_be_written():
+    result = found(jets=[np.float64(1.01), np.float64(0.003)])
+    result["agreement"]["vbf_hmumu"]["flash"]["mass_width"] = [np.float64(1.0), np.float64(0.01)]
+    json.dumps(goals(result))
 
 
 def test_steps_that_are_not_known_are_named_beside_those_that_are():
