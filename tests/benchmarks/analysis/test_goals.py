@@ -51,7 +51,7 @@ def test_steps_that_are_not_known_are_named_beside_those_that_are():
     assert "not known as well: mjj 1.200" in goal["found"]
 
 
-@pytest.mark.parametrize(("share", "ratio"), [(0.95, "1.050"), (0.5, "1.200")])
+@pytest.mark.parametrize(("share", "ratio"), [(0.86, "1.050"), (0.84, "1.200")])
 def test_many_passes_of_some_events_tell_of_steps_that_these_make(share, ratio):
     result = found(jets=[1.0, 0.01], mjj=[1.2, 0.2], SideBand=[1.0, 0.5])
     result["rare"]["vbf_hmumu"] = {
@@ -63,7 +63,7 @@ def test_many_passes_of_some_events_tell_of_steps_that_these_make(share, ratio):
     goal = cutflow_goal(result)
     assert f"mjj {ratio}" in goal["found"]
     assert "jets 0.800" not in goal["found"]
-    assert goal["passed"] is not (share > 0.9)
+    assert goal["passed"] is not (share > 0.85)
 
 
 def test_a_selection_that_finds_nothing_wrong_with_the_fast_detector_is_told():
