@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.markdown import table
 from benchmarks.verdicts import VERDICTS
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def render(found: dict[str, Any]) -> str:
         date=found["date"],
         minutes=found["seconds"] / 60.0,
     )
-    lines = [head, *_table(("goal", "found", "reached"), map(_verdict, found["goals"])), ""]
+    lines = [head, *table(("goal", "found", "reached"), map(_verdict, found["goals"])), ""]
     for process, simulations in found["agreement"].items():
         lines += [f"## {process}", "", *_cutflow(simulations), ""]
     if found["rare"]:
@@ -59,7 +60,7 @@ def _cutflow(simulations: dict[str, Any]) -> Iterator[str]:
     heads = [f"{name}, {one['events']:,} events" for name, one in simulations.items()]
     rows = [[step, *(_ratio(one["cutflow"].get(step)) for one in simulations.values())] for step in steps]
     rows.append(["width of the mass", *(_ratio(one["mass_width"]) for one in simulations.values())])
-    return _table(("step", *heads), rows)
+    return table(("step", *heads), rows)
 
 
 def _rare(rare: dict[str, Any]) -> Iterator[str]:
@@ -72,15 +73,8 @@ def _rare(rare: dict[str, Any]) -> Iterator[str]:
             share = one["picked_share"].get(step)
             cells.append(_ratio(one["ratio"].get(step)) + (f" ({share:.1%})" if share is not None else ""))
         rows.append([step, *cells])
-    return _table(("step", *heads), rows)
+    return table(("step", *heads), rows)
 
 
 def _ratio(found: Sequence[float] | None) -> str:
     return "" if found is None else f"{found[0]:.3f} ± {found[1]:.3f}"
-
-
-def _table(head: Sequence[str], rows: Any) -> Iterator[str]:
-    yield f"| {' | '.join(head)} |"
-    yield f"|{'---|' * len(head)}"
-    for row in rows:
-        yield f"| {' | '.join(row)} |"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.markdown import table
 from benchmarks.verdicts import VERDICTS
 from flashsim.objects import load_object
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator
 
 __all__ = ["render"]
 
@@ -28,7 +29,7 @@ def render(found: dict[str, Any]) -> str:
         "Things that are compared took turns; numbers are medians, ± half of the central 68 % of repeats.",
         "Rates of one thread are by processor time, which on an idle machine is that of the clock.",
         "",
-        *_table(
+        *table(
             ("goal", "found", "reached"),
             ((g["goal"], g["found"], VERDICTS[g["reached"]]) for g in found["goals"]),
         ),
@@ -51,7 +52,7 @@ def _sampling(part: dict[str, Any]) -> Iterator[str]:
         yield ""
         yield f"**{name}**"
         yield ""
-        yield from _table(
+        yield from table(
             ("network", "", "parameters", "objects/s", "times slower"),
             (
                 (
@@ -88,7 +89,7 @@ def _generation(part: dict[str, Any]) -> Iterator[str]:
     yield f"`flashsim generate` of {part['events']:,} events of `{part['process']}` on one core, {objects}"
     yield "each; Pythia 8 makes such events with multiparton interactions, without gen jets and writing."
     yield ""
-    yield from _table(
+    yield from table(
         ("", "events/s", "times slower"),
         (
             (
@@ -104,7 +105,7 @@ def _generation(part: dict[str, Any]) -> Iterator[str]:
         ),
     )
     yield ""
-    yield from _table(
+    yield from table(
         ("stage", "", "µs an event", "share"),
         (
             (
@@ -123,7 +124,7 @@ def _training(part: dict[str, Any]) -> Iterator[str]:
     yield ""
     yield "Rows a second of a step (log-density, its gradient, AdamW) on one thread."
     yield ""
-    yield from _table(
+    yield from table(
         ("object", "flow", "rows/s", "times nflows"),
         (
             (
@@ -152,7 +153,7 @@ def _growth(part: dict[str, Any]) -> Iterator[str]:
             for run in part["workers"]
         ),
     ]
-    yield from _table(
+    yield from table(
         ("", "seconds", "processor seconds", "peak memory, MB"),
         (
             (
@@ -208,10 +209,3 @@ def _limit(found: dict[str, Any]) -> Iterator[str]:
 
 def _with_spread(value: float, relative: float, shape: str = "{:.1f}") -> str:
     return f"{shape.format(value)} ± {shape.format(value * relative)}"
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    yield f"| {' | '.join(head)} |"
-    yield f"|{'---|' * len(head)}"
-    for row in rows:
-        yield f"| {' | '.join(row)} |"

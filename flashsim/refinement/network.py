@@ -136,7 +136,7 @@ class Refiner(nn.Module):
         latent = self.encode(values, gen, uniform)
         shift = self.shift(latent, self.condition(gen))
         # No value becomes one that hardly any object has; in training that would stop all gradients.
-        seen = latent.values.clamp(self.value_low, self.value_high)
+        seen = self._seen(latent)
         inside = shift.clamp(self.value_low - seen, self.value_high - seen)
         refined = self.decode(latent.values + inside, gen)
         refined = torch.where(self.keeps_sign, refined.copysign(values), refined)
@@ -166,12 +166,15 @@ class Refiner(nn.Module):
 
         Values that hardly any object has are moved as the outermost of the others: so few tell nothing.
         """
-        seen = latent.values.clamp(self.value_low, self.value_high)
-        hidden = self.enter(torch.cat((seen, latent.undefined.to(condition), condition), 1))
+        hidden = self.enter(torch.cat((self._seen(latent), latent.undefined.to(condition), condition), 1))
         for block in self.blocks:
             hidden = block(hidden)
         shift: Tensor = self.leave(nn.functional.silu(hidden))
         return shift.masked_fill(latent.undefined, 0.0)
+
+    def _seen(self, latent: Latent) -> Tensor:
+        """Latent values, shape (N, V), held between those that all but a few objects have."""
+        return latent.values.clamp(self.value_low, self.value_high)
 
     def _columns(self) -> list[ColumnTransform]:
         return [transform for transform in self.transforms if isinstance(transform, ColumnTransform)]
