@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from benchmarks.verdicts import Goal, judged
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -40,7 +42,7 @@ class _Step(NamedTuple):
         return off <= CLOSE and off <= ERRORS * self.alone
 
 
-def goals(found: dict[str, Any]) -> list[dict[str, Any]]:
+def goals(found: dict[str, Any]) -> list[Goal]:
     """Judge a result of ``python -m benchmarks.analysis``: goals, what was found, whether they are met."""
     return [
         *(
@@ -55,19 +57,19 @@ def goals(found: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _cutflow(process: str, measured: dict[str, Any], rare: dict[str, Any] | None) -> dict[str, Any]:
+def _cutflow(process: str, measured: dict[str, Any], rare: dict[str, Any] | None) -> Goal:
     steps = [_step(name, measured, rare) for name in measured["cutflow"]]
     known = [step for step in steps if step.known]
     text = f"{process}: every step within {CLOSE:.0%}, and within {ERRORS:g} errors of one pass"
     if not known:
-        return _goal(text, "no step is known as well", None)
+        return judged(text, "no step is known as well", None)
     bad = [step for step in known if not step.good]
     shown = bad or [max(known, key=lambda step: abs(step.ratio - 1.0))]
     said = f"{len(known) - len(bad)} of {len(known)}; {'beyond' if bad else 'worst'}: "
     said += ", ".join(map(str, shown))
     if unknown := [str(step) for step in steps if not step.known]:
         said += f"; not known as well: {', '.join(unknown)}"
-    return _goal(text, said, not bad)
+    return judged(text, said, not bad)
 
 
 def _step(name: str, measured: dict[str, Any], rare: dict[str, Any] | None) -> _Step:
@@ -83,37 +85,32 @@ def _step(name: str, measured: dict[str, Any], rare: dict[str, Any] | None) -> _
     return _Step(name, ratio, error, alone)
 
 
-def _fast(agreement: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _fast(agreement: dict[str, Any]) -> Iterator[Goal]:
     """Judge whether the selection could have found a simulation that is not good."""
     signal = agreement.get(JUDGED[0], {})
     if FAST in signal:
         steps = [_step(name, signal[FAST], None) for name in signal[FAST]["cutflow"]]
         off = max((s for s in steps if s.known), key=lambda s: abs(s.ratio - 1.0), default=steps[0])
-        yield _goal(f"{JUDGED[0]}: the same is not so for the fast detector", str(off), not off.good)
+        yield judged(f"{JUDGED[0]}: the same is not so for the fast detector", str(off), not off.good)
 
 
-def _widths(agreement: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _widths(agreement: dict[str, Any]) -> Iterator[Goal]:
     width = agreement.get(JUDGED[0], {}).get(FLASH, {}).get("mass_width")
     if width is not None:
         text = f"{JUDGED[0]}: width of the dimuon mass in the signal region within {WIDTH:.0%}"
-        yield _goal(text, f"{width[0]:.3f} ± {width[1]:.3f}", abs(width[0] - 1.0) <= WIDTH)
+        yield judged(text, f"{width[0]:.3f} ± {width[1]:.3f}", abs(width[0] - 1.0) <= WIDTH)
 
 
-def _discriminant(agreement: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _discriminant(agreement: dict[str, Any]) -> Iterator[Goal]:
     for process, simulations in agreement.items():
         if FLASH not in simulations or (worst := simulations[FLASH]["discriminant"]) is None:
             continue
         text = f"{process}: discriminant within {BIN:.0%} in every bin of more than 200 events"
         said = f"worst {worst['ratio']:.3f} ± {worst['error']:.3f} ({worst['events']} events)"
-        yield _goal(text, said, abs(worst["ratio"] - 1.0) <= BIN)
+        yield judged(text, said, abs(worst["ratio"] - 1.0) <= BIN)
 
 
-def _speed(speed: dict[str, Any]) -> dict[str, Any]:
+def _speed(speed: dict[str, Any]) -> Goal:
     rates = [one["events_per_second"] for one in speed.values()]
     text = f"processor at least {RATE:,} events a second on one core, columns in memory"
-    return _goal(text, f"{min(rates):,} to {max(rates):,}", min(rates) >= RATE)
-
-
-def _goal(goal: str, found: str, passed: bool | None) -> dict[str, Any]:
-    # What is compared may come from numpy, whose truth no JSON holds.
-    return {"goal": goal, "found": found, "passed": None if passed is None else bool(passed)}
+    return judged(text, f"{min(rates):,} to {max(rates):,}", min(rates) >= RATE)

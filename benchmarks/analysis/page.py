@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.markdown import table
-from benchmarks.verdicts import VERDICTS
+from benchmarks.verdicts import goal_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -43,16 +43,12 @@ def render(found: dict[str, Any]) -> str:
         date=found["date"],
         minutes=found["seconds"] / 60.0,
     )
-    lines = [head, *table(("goal", "found", "reached"), map(_verdict, found["goals"])), ""]
+    lines = [head, *goal_table(found["goals"]), ""]
     for process, simulations in found["agreement"].items():
         lines += [f"## {process}", "", *_cutflow(simulations), ""]
     if found["rare"]:
         lines += [_RARE, *_rare(found["rare"])]
     return "\n".join(lines).rstrip() + "\n"
-
-
-def _verdict(goal: dict[str, Any]) -> tuple[str, str, str]:
-    return goal["goal"], goal["found"], VERDICTS[goal["passed"]]
 
 
 def _cutflow(simulations: dict[str, Any]) -> Iterator[str]:

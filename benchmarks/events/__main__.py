@@ -27,7 +27,7 @@ from benchmarks.events.compare import OURS, goals, measure
 from benchmarks.events.efficiency import reliability_table
 from benchmarks.fidelity.assess import processor
 from benchmarks.fidelity.judge import REFERENCE
-from benchmarks.verdicts import VERDICTS
+from benchmarks.verdicts import goal_table
 from flashsim.errors import FlashSimError
 from flashsim.modelfile import ObjectModel
 from flashsim.models import model_files
@@ -56,9 +56,7 @@ def render(found: dict[str, Any]) -> str:
         f"and {found['draws'][OURS]} of the models. Efficiencies are those that the networks predict,",
         "against all draws of the reference, in bins of gen pT, magnitude of gen eta and flavour or origin.",
         "",
-        "| goal | found | reached |",
-        "|---|---|---|",
-        *(f"| {g['goal']} | {g['found']} | {VERDICTS[g['passed']]} |" for g in found["goals"]),
+        *goal_table(found["goals"]),
         "",
         "What the classifier goes by (loss of AUC when shuffled): "
         + ", ".join(f"{name} {loss:.3f}" for name, loss in importance[:5])

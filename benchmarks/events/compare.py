@@ -16,6 +16,7 @@ from benchmarks.fidelity.goals import WORST_RATIO
 from benchmarks.fidelity.judge import REFERENCE, SECOND
 from benchmarks.fidelity.observables import load_observables
 from benchmarks.fidelity.samples import FLASH, Sample, Workplace, check_same, joined
+from benchmarks.verdicts import Goal, judged
 from flashsim.analysis.statistics.classifier import two_sample_test
 from flashsim.analysis.statistics.distances import Drawn, distances, floor
 
@@ -176,14 +177,14 @@ def _branches(read: Mapping[str, EventSample]) -> list[dict[str, Any]]:
     return rows
 
 
-def goals(found: dict[str, Any]) -> list[dict[str, Any]]:
+def goals(found: dict[str, Any]) -> list[Goal]:
     """Tell what whole events shall reach, and whether they do."""
     lines = []
     for name, measured in found["objects"].items():
         bins = measured["efficiency"]
         goal = f"{name}: efficiency within 1 % in bins of more than {FEWEST}"
         if not bins:
-            lines.append(_goal(goal, "no bin has as many", None))
+            lines.append(judged(goal, "no bin has as many", None))
             continue
         off = [abs(row["predicted"] - row["observed"]) for row in bins]
         above = [row for row, size in zip(bins, off, strict=True) if size > CLOSE]
@@ -195,14 +196,14 @@ def goals(found: dict[str, Any]) -> list[dict[str, Any]]:
             f"more than two errors ({len(bins[0]['draws'])} draws of the reference together; between two of "
             f"them {drawn} above)"
         )
-        lines.append(_goal(goal, text, not beyond))
+        lines.append(judged(goal, text, not beyond))
     for what, ours in found["spectra"][OURS].items():
         second = found["spectra"][SECOND][what]
         text = (
             f"{ours['chi2_ndf']:.2f} ({ours['bins']} bins, mean of {ours['pairs']} pairs of draws; of the "
             f"reference's own {second['pairs']}: {second['chi2_ndf']:.2f})"
         )
-        lines.append(_goal(f"{what}: chi2/ndf below {MOST_CHI2}", text, ours["chi2_ndf"] < MOST_CHI2))
+        lines.append(judged(f"{what}: chi2/ndf below {MOST_CHI2}", text, ours["chi2_ndf"] < MOST_CHI2))
     if rows := found["branches"]:
         worst = max(rows, key=lambda row: float(row[OURS]["ratio"]))
         beyond = [r for r in rows if r[OURS]["ratio"] - r[OURS]["ratio_error"] > WORST_RATIO]
@@ -211,12 +212,8 @@ def goals(found: dict[str, Any]) -> list[dict[str, Any]]:
             f"draw: {max(row[SECOND]['ratio'] for row in rows):.1f}); {len(beyond)} of {len(rows)} above"
         )
         goal = f"event branches: every W1 at most {WORST_RATIO:g} times the floor within its error"
-        lines.append(_goal(goal, text, not beyond))
+        lines.append(judged(goal, text, not beyond))
     ours, second = (found["classifier"][name] for name in (OURS, SECOND))
     text = f"{ours['auc']:.3f} ± {ours['error']:.3f} (second draw: {second['auc']:.3f})"
-    lines.append(_goal(f"classifier AUC at most {MOST_AUC}", text, ours["auc"] <= MOST_AUC))
+    lines.append(judged(f"classifier AUC at most {MOST_AUC}", text, ours["auc"] <= MOST_AUC))
     return lines
-
-
-def _goal(goal: str, text: str, passed: bool | None) -> dict[str, Any]:
-    return {"goal": goal, "found": text, "passed": None if passed is None else bool(passed)}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from typing import Any
 
-__all__ = ["Goal", "goals"]
+from benchmarks.verdicts import Goal, judged
+
+__all__ = ["goals"]
 
 MOST_AUC = {"jets": 0.53, "muons": 0.52}
 OTHER_AUC = 0.53
@@ -14,34 +15,14 @@ WORST_RATIO = 2.0
 GAP = 0.2
 
 
-@dataclass(frozen=True)
-class Goal:
-    """One line of the summary.
-
-    Parameters
-    ----------
-    object, goal
-        Of what, and what is asked.
-    found
-        What was measured, in words.
-    passed
-        Whether it is reached; None where nothing was measured.
-    """
-
-    object: str
-    goal: str
-    found: str
-    passed: bool | None
-
-
 def goals(name: str, found: dict[str, Any]) -> list[dict[str, Any]]:
     """Goals of one object, from everything that was measured of it."""
-    lines = [*_agreement(name, found), _gap(name, found), _violations(name, found)]
+    lines = [*_agreement(name, found), _gap(found), _violations(found)]
     if "left_out" in found:
-        lines.append(_left_out(name, found))
+        lines.append(_left_out(found))
     if rows := found.get("competitors"):
-        lines.append(_competitors(name, rows))
-    return [asdict(line) for line in lines]
+        lines.append(_competitors(rows))
+    return [{"object": name, **line} for line in lines]
 
 
 def _agreement(name: str, found: dict[str, Any]) -> list[Goal]:
@@ -60,39 +41,34 @@ def _agreement(name: str, found: dict[str, Any]) -> list[Goal]:
         f"{len(above)} above, {len(beyond)} by more than the error"
     )
     return [
-        Goal(name, f"classifier AUC at most {most}", beside, flash["auc"] <= most),
-        Goal(
-            name, f"every W1 at most {WORST_RATIO:g} times the floor within its error", distance, not beyond
-        ),
+        judged(f"classifier AUC at most {most}", beside, flash["auc"] <= most),
+        judged(f"every W1 at most {WORST_RATIO:g} times the floor within its error", distance, not beyond),
     ]
 
 
-def _gap(name: str, found: dict[str, Any]) -> Goal:
+def _gap(found: dict[str, Any]) -> Goal:
     gap = found["generalisation_gap"]
     shown = "not in the model file" if gap is None else f"{gap:+.3f}"
-    return Goal(
-        name, f"validation minus train NLL below {GAP} nats", shown, None if gap is None else gap < GAP
-    )
+    return judged(f"validation minus train NLL below {GAP} nats", shown, None if gap is None else gap < GAP)
 
 
-def _violations(name: str, found: dict[str, Any]) -> Goal:
+def _violations(found: dict[str, Any]) -> Goal:
     count = found["violations"]
     bad = count["not_allowed"] + count["not_integer"]
-    return Goal(name, "no value that a branch cannot have", f"{bad} of {count['checked']:,}", bad == 0)
+    return judged("no value that a branch cannot have", f"{bad} of {count['checked']:,}", bad == 0)
 
 
-def _left_out(name: str, found: dict[str, Any]) -> Goal:
+def _left_out(found: dict[str, Any]) -> Goal:
     inside, outside = found["classifier"]["flash"], found["left_out"]["classifier"]["flash"]
     shown = f"{outside['auc'] - inside['auc']:+.3f} ({outside['auc']:.3f} ± {outside['error']:.3f})"
-    return Goal(
-        name,
+    return judged(
         f"left-out process at most {LEFT_OUT} worse in AUC",
         shown,
         outside["auc"] - inside["auc"] <= LEFT_OUT,
     )
 
 
-def _competitors(name: str, rows: list[dict[str, Any]]) -> Goal:
+def _competitors(rows: list[dict[str, Any]]) -> Goal:
     ours = next(row for row in rows if row["name"] == "flashsim")
     best = min(
         (row for row in rows if row["name"] not in {"flashsim", "shipped model"}), key=lambda r: r["auc"]
@@ -101,6 +77,4 @@ def _competitors(name: str, rows: list[dict[str, Any]]) -> Goal:
         f"{ours['auc']:.3f} ± {ours['auc_error']:.3f}; best other {best['auc']:.3f} "
         f"({best['name']}, {best['preprocessing']})"
     )
-    return Goal(
-        name, "no competitor has a smaller AUC after as many minutes", shown, ours["auc"] <= best["auc"]
-    )
+    return judged("no competitor has a smaller AUC after as many minutes", shown, ours["auc"] <= best["auc"])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from benchmarks.verdicts import Goal, judged
+
 __all__ = ["goals"]
 
 FACTOR = {"jets": 5.0, "muons": 3.0}
@@ -11,7 +13,7 @@ FACTOR = {"jets": 5.0, "muons": 3.0}
 CORRELATION, AUC, SUM = 0.02, 0.55, 0.002
 
 
-def goals(name: str, measured: dict[str, Any]) -> list[dict[str, Any]]:
+def goals(name: str, measured: dict[str, Any]) -> list[Goal]:
     """Goals of one object, with what `benchmarks.refinement.judge` measured."""
     found = [
         _factor(name, rows, "overall" if group == "all" else f"{measured['labels'].get(group, group)}")
@@ -19,7 +21,7 @@ def goals(name: str, measured: dict[str, Any]) -> list[dict[str, Any]]:
     ]
     gap = measured["correlations"]["pearson"]
     found.append(
-        _goal(
+        judged(
             f"correlation coefficients within {CORRELATION:g} of full",
             f"{gap['refined']['largest']:.4f} (fast {gap['fast']['largest']:.4f})",
             passed=gap["refined"]["largest"] < CORRELATION,
@@ -28,7 +30,7 @@ def goals(name: str, measured: dict[str, Any]) -> list[dict[str, Any]]:
     tests = measured["classifier"]
     refined, fast = (f"{tests[s]['auc']:.4f} ± {tests[s]['error']:.4f}" for s in ("refined", "fast"))
     found.append(
-        _goal(
+        judged(
             f"a classifier's AUC against full is at most {AUC:g}",
             f"{refined} (fast {fast})",
             passed=tests["refined"]["auc"] <= AUC,
@@ -37,7 +39,7 @@ def goals(name: str, measured: dict[str, Any]) -> list[dict[str, Any]]:
     if sums := measured["sums"]:
         off = sums["refined"]["mean"] - sums["full"]["mean"]
         found.append(
-            _goal(
+            judged(
                 f"the mean sum of probabilities within {SUM:g} of that of full",
                 f"{off:+.4f} (full {sums['full']['mean']:.4f}, fast {sums['fast']['mean']:.4f})",
                 passed=abs(off) <= SUM,
@@ -53,7 +55,7 @@ def _by_group(distances: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]
     }
 
 
-def _factor(name: str, rows: list[dict[str, Any]], label: str) -> dict[str, Any]:
+def _factor(name: str, rows: list[dict[str, Any]], label: str) -> Goal:
     wanted = FACTOR[name]
     low = [row for row in rows if row["factor"] < wanted]
     worst = min(rows, key=lambda row: float(row["factor"]))
@@ -62,8 +64,4 @@ def _factor(name: str, rows: list[dict[str, Any]], label: str) -> dict[str, Any]
     # What two draws of the full simulation differ by is no fault of the refinement.
     if beyond := [row["variable"] for row in low if row["fast"] < wanted * row["floor"]]:
         found += f"; beyond what this many objects can show: {', '.join(beyond)}"
-    return _goal(f"distances to full fall by {wanted:g} or more, {label}", found, passed=not low)
-
-
-def _goal(goal: str, found: str, *, passed: bool) -> dict[str, Any]:
-    return {"goal": goal, "found": found, "passed": passed}
+    return judged(f"distances to full fall by {wanted:g} or more, {label}", found, passed=not low)

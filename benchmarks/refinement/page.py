@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.verdicts import VERDICTS
+from benchmarks.verdicts import goal_table
 
 __all__ = ["render"]
 
@@ -33,7 +33,7 @@ def render(found: dict[str, Any], figures: dict[str, dict[str, str]]) -> str:
     commands = "\n".join(measured["command"] for measured in objects.values())
     lines = [_HEAD.format(commands=commands, machines="; ".join(machines))]
     for name, measured in objects.items():
-        lines += [f"## {name.capitalize()}", "", *_about(measured), "", *_goals(measured), ""]
+        lines += [f"## {name.capitalize()}", "", *_about(measured), "", *goal_table(measured["goals"]), ""]
         lines += [*_distances(measured), ""]
         for title, path in figures[name].items():
             lines += [f"![{title}, {name}]({path})", ""]
@@ -56,11 +56,6 @@ def _undefined(measured: dict[str, Any]) -> list[str]:
     if not any(shares.values()):
         return []
     return [f"Without a value: {', '.join(f'{100.0 * s:.2f} % in {name}' for name, s in shares.items())}."]
-
-
-def _goals(measured: dict[str, Any]) -> list[str]:
-    rows = [f"| {g['goal']} | {g['found']} | {VERDICTS[g['passed']]} |" for g in measured["goals"]]
-    return ["| goal | found | reached |", "|---|---|---|", *rows]
 
 
 def _distances(measured: dict[str, Any]) -> list[str]:

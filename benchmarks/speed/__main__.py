@@ -16,7 +16,6 @@ import logging
 import sys
 import tempfile
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     found: dict[str, Any] = {"command": quoted("benchmarks.speed", arguments), "machine": machine()}
     found |= _measured(options)
-    found["goals"] = [asdict(goal) for goal in goals(found)]
+    found["goals"] = goals(found)
     if options.json is not None:
         options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     text = render(found)

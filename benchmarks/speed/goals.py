@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from benchmarks.verdicts import Goal, judged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Goal", "goals"]
-
-
-@dataclass(frozen=True)
-class Goal:
-    """One goal, what was found, and whether that is enough."""
-
-    goal: str
-    found: str
-    reached: bool
+__all__ = ["goals"]
 
 
 def goals(found: dict[str, Any]) -> list[Goal]:
@@ -52,12 +44,12 @@ def _growth(part: dict[str, Any]) -> Iterator[Goal]:
     largest, base = max(by_size), sorted(by_size)[min(1, len(by_size) - 1)]
     memory = by_size[largest]["memory_mb"] / by_size[base]["memory_mb"]
     text = f"peak memory of {largest:,} events over that of {base:,}"
-    yield Goal(f"{text}, at most 1.1", f"{memory:.2f}", memory <= 1.1)
+    yield judged(f"{text}, at most 1.1", f"{memory:.2f}", memory <= 1.1)
     for size, change in part["linear"].items():
         text = f"time of an event up to {size}, change at most 10 %"
-        yield Goal(text, f"{100.0 * change:+.1f} %", abs(change) <= 0.1)
+        yield judged(text, f"{100.0 * change:+.1f} %", abs(change) <= 0.1)
     yield _at_least("two workers, times one", part["speed_up"]["without start"], 1.8)
 
 
 def _at_least(text: str, found: float, least: float) -> Goal:
-    return Goal(f"{text}, at least {least:g}", f"{found:.2f}", found >= least)
+    return judged(f"{text}, at least {least:g}", f"{found:.2f}", found >= least)

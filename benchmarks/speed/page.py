@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.markdown import table
-from benchmarks.verdicts import VERDICTS
+from benchmarks.verdicts import goal_table
 from flashsim.objects import load_object
 
 if TYPE_CHECKING:
@@ -29,10 +29,7 @@ def render(found: dict[str, Any]) -> str:
         "Things that are compared took turns; numbers are medians, ± half of the central 68 % of repeats.",
         "Rates of one thread are by processor time, which on an idle machine is that of the clock.",
         "",
-        *table(
-            ("goal", "found", "reached"),
-            ((g["goal"], g["found"], VERDICTS[g["reached"]]) for g in found["goals"]),
-        ),
+        *goal_table(found["goals"]),
     ]
     parts = {"sampling": _sampling, "generation": _generation, "training": _training, "growth": _growth}
     for name, section in parts.items():
