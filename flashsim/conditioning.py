@@ -111,6 +111,11 @@ class Closest(_Conditioning):
     Columns: ``found`` (0 or 1), ``dr`` (the cone's size when there is none, so that an object at the edge and
     no object look alike), ``deta`` and ``dphi`` (object minus neighbour, 0 when there is none), and for every
     name in `shares` the neighbour's value over the object's pT (0 when there is none).
+
+    With `rest` also what is left of the neighbour without the object, as of a jet that holds a lepton:
+    ``rest_share``, its pT over the object's, and ``rest_dr``, its distance from the object. Isolation is made
+    of it. Where there is none, and below what NanoAOD's digits can tell, the share is 0.001; where there is
+    none, or it is farther away, the distance is twice the cone.
     """
 
     kind: Literal["closest"]
@@ -118,13 +123,17 @@ class Closest(_Conditioning):
     cone: float = Field(gt=0, description="largest distance")
     rank: int = Field(default=1, ge=1, description="1 for the closest, 2 for the second closest")
     shares: list[str] = Field(default=["pt"], description="fields of the neighbour, over the object's pT")
+    rest: bool = Field(default=False, description="the neighbour holds the object: tell what else is in it")
 
     def columns(self) -> dict[str, Scale]:
         """Names of the columns with their scales."""
         names: dict[str, Scale] = dict.fromkeys(
             (f"{self.name}_{suffix}" for suffix in ("found", "dr", "deta", "dphi")), "linear"
         )
-        return names | dict.fromkeys((f"{self.name}_{share}_share" for share in self.shares), "log1p")
+        names |= dict.fromkeys((f"{self.name}_{share}_share" for share in self.shares), "log1p")
+        if self.rest:
+            names |= {f"{self.name}_rest_share": "log", f"{self.name}_rest_dr": "linear"}
+        return names
 
 
 class Activity(_Conditioning):

@@ -237,6 +237,9 @@ class ObjectDeclaration(Recipe):
         for entry in self.conditioning:
             if entry.kind == "closest":
                 needed.setdefault(entry.of, set()).update(entry.shares)
+                if entry.rest:
+                    needed[entry.of].add("pt")
+                    needed[self.gen].add("pt")
         for name, fields in needed.items():
             if missing := sorted(fields - set(self.gen_view.collections[name].fields)):
                 msg = f"gen collection {name} lacks the fields {missing}"

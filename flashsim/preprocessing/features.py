@@ -37,6 +37,9 @@ __all__ = ["GenChunk", "conditioning_branches", "conditioning_columns"]
 
 Columns = dict[str, NDArray[np.float64]]
 
+_LEAST_REST = 1e-3
+"""Share that is left of a jet without its lepton, below which only the rounding of NanoAOD is left."""
+
 
 @dataclass(frozen=True)
 class GenChunk:
@@ -150,10 +153,27 @@ def _closest(entry: Closest, objects: Collection, others: Collection, *, same: b
         f"{entry.name}_deta": deta,
         f"{entry.name}_dphi": dphi,
     }
+    pt = np.maximum(objects["pt"].astype(np.float64), 1e-3)
     for share in entry.shares:
-        ratio = of_neighbour(share) / np.maximum(objects["pt"].astype(np.float64), 1e-3)
-        columns[f"{entry.name}_{share}_share"] = np.where(found, ratio, 0.0)
+        columns[f"{entry.name}_{share}_share"] = np.where(found, of_neighbour(share) / pt, 0.0)
+    if entry.rest:
+        left, away = _rest(objects, *(of_neighbour(field) for field in ("pt", "eta", "phi")))
+        columns[f"{entry.name}_rest_share"] = np.where(found, np.maximum(left, _LEAST_REST), _LEAST_REST)
+        columns[f"{entry.name}_rest_dr"] = np.where(found, np.minimum(away, 2 * entry.cone), 2 * entry.cone)
     return columns
+
+
+def _rest(
+    objects: Collection, pt: NDArray[np.float64], eta: NDArray[np.float64], phi: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Subtract objects from what holds them: pT of the rest over the object's, and its distance from it."""
+    mine = {field: objects[field].astype(np.float64) for field in ("pt", "eta", "phi")}
+    turned = wrap_angle(phi - mine["phi"])  # azimuths as seen from the object
+    along, across = pt * np.cos(turned) - mine["pt"], pt * np.sin(turned)
+    left = np.hypot(along, across)
+    pz = pt * np.sinh(eta) - mine["pt"] * np.sinh(mine["eta"])
+    away = np.hypot(np.arcsinh(pz / np.maximum(left, 1e-9)) - mine["eta"], np.arctan2(across, along))
+    return left / np.maximum(mine["pt"], 1e-3), away
 
 
 def _ring_activity(entry: Activity, objects: Collection, others: Collection) -> NDArray[np.float64]:

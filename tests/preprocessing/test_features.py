@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import vector
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -103,6 +104,44 @@ def test_an_object_is_not_its_own_neighbour():
 def test_the_second_closest():
     entry = Closest(kind="closest", name="jet", of="Jet", cone=1.0, rank=2)
     assert columns(entry)["jet_found"] == [0.0, 0.0, 0.0]
+
+
+@given(
+    pt=st.floats(3.0, 100.0),
+    eta=st.floats(-2.4, 2.4),
+    phi=st.floats(-3.1, 3.1),
+    rest=st.floats(1.0, 200.0),
+    away=st.floats(0.0, 0.25),
+    direction=st.floats(0.0, 6.28),
+)
+def test_what_a_jet_holds_beside_its_muon(*, pt, eta, phi, rest, away, direction):
+    muon = vector.obj(pt=pt, eta=eta, phi=phi, mass=0.0)
+    other = vector.obj(
+        pt=rest, eta=eta + away * np.cos(direction), phi=phi + away * np.sin(direction), mass=0.0
+    )
+    jet = muon + other
+    chunk = GenChunk({"Muon": _single(muon), "Jet": _single(jet)}, {}, 1)
+    entry = Closest(kind="closest", name="jet", of="Jet", cone=0.4, rest=True)
+    found = conditioning_columns([entry], chunk, "Muon")
+    assert list(found) == list(entry.columns())
+    assert found["jet_rest_share"] == pytest.approx(rest / pt, rel=1e-6)
+    assert found["jet_rest_dr"] == pytest.approx(away, abs=1e-6)
+
+
+def test_a_muon_alone_has_no_rest():
+    muon = vector.obj(pt=40.0, eta=1.0, phi=0.5, mass=0.0)
+    far = vector.obj(pt=40.0, eta=-1.0, phi=0.5, mass=0.0)
+    entry = Closest(kind="closest", name="jet", of="Jet", cone=0.4, rest=True)
+    for jets in (_single(muon), _single(far), _single(far).select(np.array([False]))):
+        found = conditioning_columns([entry], GenChunk({"Muon": _single(muon), "Jet": jets}, {}, 1), "Muon")
+        assert found["jet_rest_share"] == pytest.approx(1e-3)
+    assert found["jet_rest_dr"] == pytest.approx(0.8)
+
+
+def _single(momentum):
+    return Collection(
+        np.array([0, 1]), {name: np.array([getattr(momentum, name)]) for name in ("pt", "eta", "phi")}
+    )
 
 
 def test_activity_of_the_event():
