@@ -35,6 +35,8 @@ def _agreement(name: str, found: dict[str, Any]) -> list[Goal]:
     beyond = [row for row in above if row["ratio"] - row["ratio_error"] > WORST_RATIO]
     chance = max(row["full_1"]["ratio"] for row in rows)
     beside = f"{flash['auc']:.3f} ± {flash['error']:.3f} (floor {floor['auc']:.3f})"
+    around = found["classifier_of_surroundings"]["flash"]
+    knowing = f"{around['auc']:.3f} ± {around['error']:.3f}"
     ratio, error = worst["flash"]["ratio"], worst["flash"]["ratio_error"]
     distance = (
         f"worst {ratio:.1f} ± {error:.1f} ({worst['target']}; second draw: {chance:.1f}); of {len(rows)} "
@@ -42,6 +44,7 @@ def _agreement(name: str, found: dict[str, Any]) -> list[Goal]:
     )
     return [
         judged(f"classifier AUC at most {most}", beside, flash["auc"] <= most),
+        judged("the same, knowing what surrounds it at gen level", knowing, around["auc"] <= most),
         judged(f"every W1 at most {WORST_RATIO:g} times the floor within its error", distance, not beyond),
     ]
 

@@ -91,6 +91,7 @@ class Judge:
             "distances": (table := self.distances()),
             "distance_summary": summary([row["flash"] for row in table]),
             "classifier": self.classifier(importance=importance),
+            "classifier_of_surroundings": self.classifier(importance=importance, surroundings=True),
         }
 
     def everything(self) -> dict[str, Any]:
@@ -131,16 +132,18 @@ class Judge:
             rows.append(row)
         return rows
 
-    def classifier(self, *, importance: bool) -> dict[str, Any]:
-        """AUC of every sample against the reference; what gives the generated one away."""
+    def classifier(self, *, importance: bool, surroundings: bool = False) -> dict[str, Any]:
+        """AUC of every sample against the reference; what gives the generated one away.
+
+        With `surroundings` the classifier knows what surrounds the gen objects, too.
+        """
         targets = self.targets()
-        truth = self._for_trees(self.full)
+        truth = self._for_trees(self.full, surroundings=surroundings)
         found = {}
         for name, sample in self.others.items():
             groups = column_groups(targets) if importance and name == "flash" else None
-            test = two_sample_test(
-                truth, self._for_trees(sample), self.full.matched_unit, sample.matched_unit, groups=groups
-            )
+            other = self._for_trees(sample, surroundings=surroundings)
+            test = two_sample_test(truth, other, self.full.matched_unit, sample.matched_unit, groups=groups)
             found[name] = asdict(test)
         return found
 
@@ -240,8 +243,10 @@ class Judge:
         unit = sample.matched_unit
         return {n: Drawn(values, unit) for n, values in sample.residuals(self.targets()).items()}
 
-    def _for_trees(self, sample: Sample) -> Columns:
+    def _for_trees(self, sample: Sample, *, surroundings: bool) -> Columns:
         conditioning, gen = sample.matched("conditioning"), sample.matched("gen")
+        if surroundings:
+            conditioning |= sample.matched("surroundings")
         return columns_for_trees(self.targets(), conditioning, gen, sample.matched("targets"))
 
     def _slicing(self, sample: Sample) -> Columns:

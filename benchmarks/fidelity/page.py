@@ -76,12 +76,16 @@ def _agreement(measured: dict[str, Any]) -> str:
                 (
                     title,
                     name,
-                    f"{test['auc']:.4f} ± {test['error']:.4f}",
+                    *(
+                        f"{one['auc']:.4f} ± {one['error']:.4f}"
+                        for one in (test, part["classifier_of_surroundings"][name])
+                    ),
                     f"{sum(ratios) / len(ratios):.2f}",
                     f"{max(ratios):.2f}",
                 )
             )
-    return _table(("", "sample", "AUC against full", "mean W1 / floor", "worst"), rows)
+    heads = ("", "sample", "AUC against full", "knowing its surroundings", "mean W1 / floor", "worst")
+    return _table(heads, rows)
 
 
 def _competitors(measured: dict[str, Any], rows: list[dict[str, Any]]) -> str:

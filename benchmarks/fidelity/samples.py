@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from benchmarks.fidelity.surroundings import load_surroundings, with_surroundings
 from flashsim.analysis.statistics.residuals import residual
 from flashsim.errors import InputFileError, TableError
 from flashsim.generation.generate import Generator
@@ -62,6 +63,8 @@ class Sample:
         Columns of shape (N,); targets are NaN where nothing was reconstructed.
     fake_event, fakes
         Number of the event, and targets, of objects without a gen object; shape (F,).
+    surroundings
+        Columns of the gen objects that are not conditioning, shape (N,), see `Surroundings`.
     """
 
     identity: NDArray[np.uint64]
@@ -72,6 +75,7 @@ class Sample:
     targets: Columns
     fake_event: NDArray[np.int64]
     fakes: Columns
+    surroundings: Columns = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.event)
@@ -118,6 +122,7 @@ class Sample:
             targets=_chosen(self.targets, rows),
             fake_event=self.fake_event[fakes],
             fakes=_chosen(self.fakes, fakes),
+            surroundings=_chosen(self.surroundings, rows),
         )
 
     def events_of(self, objects: int) -> int:
@@ -138,15 +143,17 @@ class Sample:
             raise TableError(msg)
         targets = _columns(objects, "target.")
         finite = np.all([np.isfinite(column) for column in targets.values()], axis=0)
+        conditioning, around = _columns(objects, "conditioning."), set(load_surroundings().columns)
         return cls(
             identity=event_hash(*(events[name].to_numpy() for name in EVENT_IDS)),
             event=_numbers(number, objects),
             reconstructed=objects["reconstructed"].to_numpy(bool) & finite,
-            conditioning=_columns(objects, "conditioning."),
+            conditioning={name: c for name, c in conditioning.items() if name not in around},
             gen=_columns(objects, "gen."),
             targets=targets,
             fake_event=_numbers(number, fakes),
             fakes=_columns(fakes, "target."),
+            surroundings={name: c for name, c in conditioning.items() if name in around},
         )
 
 
@@ -169,6 +176,7 @@ def joined(samples: Sequence[Sample]) -> Sample:
         targets=columns("targets"),
         fake_event=np.concatenate([sample.fake_event + start for sample, start in starts]),
         fakes=columns("fakes"),
+        surroundings=columns("surroundings"),
     )
 
 
@@ -188,7 +196,7 @@ class Workplace:
     models: Sequence[ObjectModel]
 
     def tables(self, process: Path, variant: str, declaration: ObjectDeclaration) -> Path:
-        """Folder with the tables of an object, made if it is not there.
+        """Folder with the tables of an object and its surroundings, made if it is not there.
 
         Raises
         ------
@@ -200,7 +208,7 @@ class Workplace:
         if not source.is_file():
             msg = f"{source}: there is no such file; make the process with 'flashsim reference'"
             raise InputFileError(msg)
-        name = source.stem if made else variant
+        name, declaration = source.stem if made else variant, with_surroundings(declaration)
         folder = self.folder / "tables" / _name(process) / name / declaration.name
         if not _is_fresh(folder, source, declaration):
             _log.info("tables of %s from %s", declaration.name, source)
