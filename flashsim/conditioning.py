@@ -114,8 +114,9 @@ class Closest(_Conditioning):
 
     With `rest` also what is left of the neighbour without the object, as of a jet that holds a lepton:
     ``rest_share``, its pT over the object's, and ``rest_dr``, its distance from the object. Isolation is made
-    of it. Where there is none, and below what NanoAOD's digits can tell, the share is 0.001; where there is
-    none, or it is farther away, the distance is twice the cone.
+    of it, of a lepton with all leptons taken out (`without`). Where there is none, and below what NanoAOD's
+    digits can tell, the share is 0.001; where there is none, or it is farther away, the distance is twice the
+    cone.
     """
 
     kind: Literal["closest"]
@@ -124,6 +125,17 @@ class Closest(_Conditioning):
     rank: int = Field(default=1, ge=1, description="1 for the closest, 2 for the second closest")
     shares: list[str] = Field(default=["pt"], description="fields of the neighbour, over the object's pT")
     rest: bool = Field(default=False, description="the neighbour holds the object: tell what else is in it")
+    without: str | None = Field(
+        default=None,
+        description="gen collection that does not count in the rest, the object among it; none: only that",
+    )
+
+    @model_validator(mode="after")
+    def _of_a_rest(self) -> Closest:
+        if self.without is not None and not self.rest:
+            msg = f"{self.name}: 'without' goes with 'rest: true'"
+            raise ValueError(msg)
+        return self
 
     def columns(self) -> dict[str, Scale]:
         """Names of the columns with their scales."""

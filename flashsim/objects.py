@@ -202,6 +202,7 @@ class ObjectDeclaration(Recipe):
         known = {*self.gen_view.collections, *self.reconstructed()}
         entries = (*self.conditioning, *self.fake_conditioning)
         wanted = {self.gen, *(e.of for e in entries if isinstance(e, Closest | Activity | Number))}
+        wanted |= {e.without for e in entries if isinstance(e, Closest) and e.without is not None}
         wanted |= {measured.gen for balance in self.balances for measured in balance.minus}
         if unknown := sorted(wanted - known):
             msg = f"unknown gen collections {unknown}; the gen view has {sorted(self.gen_view.collections)}"
@@ -238,8 +239,8 @@ class ObjectDeclaration(Recipe):
             if entry.kind == "closest":
                 needed.setdefault(entry.of, set()).update(entry.shares)
                 if entry.rest:
-                    needed[entry.of].add("pt")
-                    needed[self.gen].add("pt")
+                    for name in {entry.of, self.gen, entry.without or entry.of}:
+                        needed.setdefault(name, set()).add("pt")
         for name, fields in needed.items():
             if missing := sorted(fields - set(self.gen_view.collections[name].fields)):
                 msg = f"gen collection {name} lacks the fields {missing}"

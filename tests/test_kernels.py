@@ -4,12 +4,13 @@ import math
 
 import numpy as np
 import pytest
+import vector
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flashsim.collection import flat_column
 from flashsim.gencollections import STATUS_FLAGS
-from flashsim.kernels import closest, jets_that_are_leptons, lepton_origin, ring_sum
+from flashsim.kernels import closest, cone_momentum, jets_that_are_leptons, lepton_origin, ring_sum
 from flashsim.nanoaod.reading import NanoFile
 
 PROMPT, PROMPT_TAU = (1 << STATUS_FLAGS.index(name) for name in ("isPrompt", "isPromptTauDecayProduct"))
@@ -93,6 +94,22 @@ def test_ring_sum_is_the_naive_one(sample, inner, width):
         for me in one
     ]
     assert total == pytest.approx(np.array(expected), rel=1e-9)
+
+
+@settings(max_examples=40, deadline=None)
+@given(sample=events, cone=st.floats(0.1, 4.0))
+def test_momentum_in_a_cone_is_that_of_vectors(sample, cone):
+    o, eta, phi, _ = flat([one for one, _ in sample])
+    p, *others = flat([other for _, other in sample])
+    found = cone_momentum(o, eta, phi, p, *others, cone)
+    expected = [
+        [
+            sum((getattr(vector.obj(pt=q[2], eta=q[0], phi=q[1]), axis) for q in near), 0.0)
+            for axis in ("px", "py", "pz")
+        ]
+        for near in ([q for q in other if distance(me, q) < cone] for one, other in sample for me in one)
+    ]
+    assert found == pytest.approx(np.array(expected).reshape(-1, 3), rel=1e-9, abs=1e-9)
 
 
 @settings(max_examples=40, deadline=None)

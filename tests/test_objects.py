@@ -125,6 +125,11 @@ def test_the_small_declaration_is_valid():
             ),
             "not beyond the inner",
         ),
+        (changed("conditioning", 1, "without", value="GenMuon"), "'without' goes with 'rest: true'"),
+        (
+            changed("conditioning", 1, value=SMALL["conditioning"][1] | {"rest": True, "without": "Lepton"}),
+            r"unknown gen collections \['Lepton'\]",
+        ),
     ],
 )
 def test_faults_are_named(content, fault):

@@ -25,7 +25,7 @@ from flashsim.conditioning import (
     TurnOn,
 )
 from flashsim.gencollections import STATUS_FLAGS
-from flashsim.kernels import closest, ring_sum
+from flashsim.kernels import closest, cone_momentum, ring_sum
 from flashsim.relations import wrap_angle
 
 if TYPE_CHECKING:
@@ -130,13 +130,14 @@ def _columns_of_objects(entry: Conditioning, chunk: GenChunk, gen: str) -> Mappi
             flags = objects[entry.field].astype(np.int64)
             columns = {flag: (flags >> STATUS_FLAGS.index(flag)) & 1 for flag in entry.flags}
         case Closest():
-            columns = _closest(entry, objects, chunk.collections[entry.of], same=entry.of == gen)
+            columns = _closest(entry, objects, chunk, same=entry.of == gen)
         case Activity():
             columns[entry.name] = _ring_activity(entry, objects, chunk.collections[entry.of])
     return columns
 
 
-def _closest(entry: Closest, objects: Collection, others: Collection, *, same: bool) -> Columns:
+def _closest(entry: Closest, objects: Collection, chunk: GenChunk, *, same: bool) -> Columns:
+    others = chunk.collections[entry.of]
     row, distance = closest(*objects.directions, *others.directions, entry.rank, entry.cone, same)
     found = row >= 0
     safe = np.where(found, row, 0)
@@ -157,23 +158,32 @@ def _closest(entry: Closest, objects: Collection, others: Collection, *, same: b
     for share in entry.shares:
         columns[f"{entry.name}_{share}_share"] = np.where(found, of_neighbour(share) / pt, 0.0)
     if entry.rest:
-        left, away = _rest(objects, *(of_neighbour(field) for field in ("pt", "eta", "phi")))
+        taken = None if entry.without is None else chunk.collections[entry.without]
+        left, away = _rest(objects, others, safe, taken, entry.cone) if len(others) else (pt, pt)
         columns[f"{entry.name}_rest_share"] = np.where(found, np.maximum(left, _LEAST_REST), _LEAST_REST)
         columns[f"{entry.name}_rest_dr"] = np.where(found, np.minimum(away, 2 * entry.cone), 2 * entry.cone)
     return columns
 
 
 def _rest(
-    objects: Collection, pt: NDArray[np.float64], eta: NDArray[np.float64], phi: NDArray[np.float64]
+    objects: Collection, others: Collection, row: NDArray[np.int64], taken: Collection | None, cone: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Subtract objects from what holds them: pT of the rest over the object's, and its distance from it."""
-    mine = {field: objects[field].astype(np.float64) for field in ("pt", "eta", "phi")}
-    turned = wrap_angle(phi - mine["phi"])  # azimuths as seen from the object
-    along, across = pt * np.cos(turned) - mine["pt"], pt * np.sin(turned)
-    left = np.hypot(along, across)
-    pz = pt * np.sinh(eta) - mine["pt"] * np.sinh(mine["eta"])
-    away = np.hypot(np.arcsinh(pz / np.maximum(left, 1e-9)) - mine["eta"], np.arctan2(across, along))
-    return left / np.maximum(mine["pt"], 1e-3), away
+    """Take objects out of what holds them: pT of the rest over the object's, and its distance from it."""
+    if taken is None:
+        inside = _momentum(objects)
+    else:
+        inside = cone_momentum(*others.directions, *taken.directions, taken["pt"], cone)[row]
+    px, py, pz = (_momentum(others)[row] - inside).T
+    left, eta = np.hypot(px, py), objects["eta"].astype(np.float64)
+    deta = np.arcsinh(pz / np.maximum(left, 1e-9)) - eta
+    away = np.hypot(deta, wrap_angle(np.arctan2(py, px) - objects["phi"]))
+    return left / np.maximum(objects["pt"].astype(np.float64), 1e-3), away
+
+
+def _momentum(objects: Collection) -> NDArray[np.float64]:
+    """Momenta px, py, pz, shape (N, 3)."""
+    pt, eta, phi = (objects[field].astype(np.float64) for field in ("pt", "eta", "phi"))
+    return np.stack((pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)), axis=1)
 
 
 def _ring_activity(entry: Activity, objects: Collection, others: Collection) -> NDArray[np.float64]:

@@ -128,6 +128,22 @@ def test_what_a_jet_holds_beside_its_muon(*, pt, eta, phi, rest, away, direction
     assert found["jet_rest_dr"] == pytest.approx(away, abs=1e-6)
 
 
+def test_leptons_in_the_jet_can_be_taken_out_of_the_rest():
+    muon = vector.obj(pt=40.0, eta=1.0, phi=3.1, mass=0.0)
+    other = vector.obj(pt=20.0, eta=1.1, phi=-3.1, mass=0.0)
+    hadrons = vector.obj(pt=10.0, eta=0.9, phi=3.0, mass=0.0)
+    leptons = Collection(
+        np.array([0, 2]),
+        {name: np.array([getattr(muon, name), getattr(other, name)]) for name in ("pt", "eta", "phi")},
+    )
+    collections = {"Muon": _single(muon), "Lepton": leptons, "Jet": _single(muon + other + hadrons)}
+    chunk = GenChunk(collections, {}, 1)
+    entry = Closest(kind="closest", name="jet", of="Jet", cone=0.4, rest=True, without="Lepton")
+    found = conditioning_columns([entry], chunk, "Muon")
+    assert found["jet_rest_share"] == pytest.approx(0.25)
+    assert found["jet_rest_dr"] == pytest.approx(np.hypot(0.1, 0.1))
+
+
 def test_a_muon_alone_has_no_rest():
     muon = vector.obj(pt=40.0, eta=1.0, phi=0.5, mass=0.0)
     far = vector.obj(pt=40.0, eta=-1.0, phi=0.5, mass=0.0)
