@@ -12,7 +12,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["closest", "cone_momentum", "delta_phi", "jets_that_are_leptons", "lepton_origin", "ring_sum"]
+__all__ = ["closest", "delta_phi", "jets_that_are_leptons", "lepton_origin", "ring_sum"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -88,41 +88,18 @@ def ring_sum(  # noqa: PLR0917
     other_offsets: Integers,
     other_eta: Floats,
     other_phi: Floats,
-    other_pt: Floats,
+    value: Floats,
     inner: float,
     outer: float,
 ) -> Floats:
-    """Scalar pT sum of the other objects at distances in [inner, outer), in their unit, shape (N,)."""
+    """Sum of a value, such as pT, of the other objects at distances in [inner, outer), shape (N,)."""
     total = np.zeros(len(eta), dtype=np.float64)
     for event in range(len(offsets) - 1):
         for i in range(offsets[event], offsets[event + 1]):
             for j in range(other_offsets[event], other_offsets[event + 1]):
                 d = math.hypot(eta[i] - other_eta[j], delta_phi(phi[i], other_phi[j]))
                 if inner <= d < outer:
-                    total[i] += other_pt[j]
-    return total
-
-
-@numba.njit(cache=True)
-def cone_momentum(  # noqa: PLR0917
-    offsets: Integers,
-    eta: Floats,
-    phi: Floats,
-    other_offsets: Integers,
-    other_eta: Floats,
-    other_phi: Floats,
-    other_pt: Floats,
-    cone: float,
-) -> Floats:
-    """Momentum of the other objects inside a cone, in their unit: px, py and pz, shape (N, 3)."""
-    total = np.zeros((len(eta), 3), dtype=np.float64)
-    for event in range(len(offsets) - 1):
-        for i in range(offsets[event], offsets[event + 1]):
-            for j in range(other_offsets[event], other_offsets[event + 1]):
-                if math.hypot(eta[i] - other_eta[j], delta_phi(phi[i], other_phi[j])) < cone:
-                    total[i, 0] += other_pt[j] * math.cos(other_phi[j])
-                    total[i, 1] += other_pt[j] * math.sin(other_phi[j])
-                    total[i, 2] += other_pt[j] * math.sinh(other_eta[j])
+                    total[i] += value[j]
     return total
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from flashsim.collection import flat_column
 from flashsim.gencollections import STATUS_FLAGS
-from flashsim.kernels import closest, cone_momentum, jets_that_are_leptons, lepton_origin, ring_sum
+from flashsim.kernels import closest, jets_that_are_leptons, lepton_origin, ring_sum
 from flashsim.nanoaod.reading import NanoFile
 
 PROMPT, PROMPT_TAU = (1 << STATUS_FLAGS.index(name) for name in ("isPrompt", "isPromptTauDecayProduct"))
@@ -100,8 +100,10 @@ def test_ring_sum_is_the_naive_one(sample, inner, width):
 @given(sample=events, cone=st.floats(0.1, 4.0))
 def test_momentum_in_a_cone_is_that_of_vectors(sample, cone):
     o, eta, phi, _ = flat([one for one, _ in sample])
-    p, *others = flat([other for _, other in sample])
-    found = cone_momentum(o, eta, phi, p, *others, cone)
+    p, other_eta, other_phi, other_pt = flat([other for _, other in sample])
+    momentum = (other_pt * np.cos(other_phi), other_pt * np.sin(other_phi), other_pt * np.sinh(other_eta))
+    parts = [ring_sum(o, eta, phi, p, other_eta, other_phi, part, 0.0, cone) for part in momentum]
+    found = np.stack(parts, axis=1)
     expected = [
         [
             sum((getattr(vector.obj(pt=q[2], eta=q[0], phi=q[1]), axis) for q in near), 0.0)

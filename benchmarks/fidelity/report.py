@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.fidelity.samples import FLASH
+from benchmarks.markdown import table
 from benchmarks.verdicts import VERDICTS
 
 __all__ = ["render"]
@@ -12,6 +13,11 @@ __all__ = ["render"]
 
 def render(found: dict[str, Any]) -> str:
     """Markdown page of a result of `benchmarks.fidelity.assess`."""
+    rows = (
+        (goal["object"], goal["goal"], goal["found"], VERDICTS[goal["passed"]])
+        for measured in found["objects"].values()
+        for goal in measured["goals"]
+    )
     lines = [
         "# Fidelity",
         "",
@@ -26,14 +32,8 @@ def render(found: dict[str, Any]) -> str:
         f"mean of {len(FLASH)} draws of theirs from two of the reference. What surrounds a gen object is the",
         "jets and photons beside it and the activity of its event, whether or not its model is given these.",
         "",
-        "| object | goal | found | reached |",
-        "|---|---|---|---|",
+        *table(("object", "goal", "found", "reached"), rows),
     ]
-    for measured in found["objects"].values():
-        lines += [
-            f"| {goal['object']} | {goal['goal']} | {goal['found']} | {VERDICTS[goal['passed']]} |"
-            for goal in measured["goals"]
-        ]
     for name, measured in found["objects"].items():
         if rows := measured.get("competitors"):
             lines += ["", *_competitors(name, measured, rows)]

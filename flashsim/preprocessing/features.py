@@ -25,7 +25,7 @@ from flashsim.conditioning import (
     TurnOn,
 )
 from flashsim.gencollections import STATUS_FLAGS
-from flashsim.kernels import closest, cone_momentum, ring_sum
+from flashsim.kernels import closest, ring_sum
 from flashsim.relations import wrap_angle
 
 if TYPE_CHECKING:
@@ -172,8 +172,9 @@ def _rest(
     if taken is None:
         inside = _momentum(objects)
     else:
-        inside = cone_momentum(*others.directions, *taken.directions, taken["pt"], cone)[row]
-    px, py, pz = (_momentum(others)[row] - inside).T
+        places = (*others.directions, *taken.directions)
+        inside = np.stack([ring_sum(*places, part, 0.0, cone) for part in _momentum(taken)])[:, row]
+    px, py, pz = _momentum(others)[:, row] - inside
     left, eta = np.hypot(px, py), objects["eta"].astype(np.float64)
     deta = np.arcsinh(pz / np.maximum(left, 1e-9)) - eta
     away = np.hypot(deta, wrap_angle(np.arctan2(py, px) - objects["phi"]))
@@ -181,9 +182,9 @@ def _rest(
 
 
 def _momentum(objects: Collection) -> NDArray[np.float64]:
-    """Momenta px, py, pz, shape (N, 3)."""
+    """Momenta px, py, pz, shape (3, N)."""
     pt, eta, phi = (objects[field].astype(np.float64) for field in ("pt", "eta", "phi"))
-    return np.stack((pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)), axis=1)
+    return np.stack((pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)))
 
 
 def _ring_activity(entry: Activity, objects: Collection, others: Collection) -> NDArray[np.float64]:
