@@ -48,7 +48,7 @@ from flashsim.analysis.samples import load_samples
 from flashsim.analysis.validation import load_validation, validate
 from flashsim.analysis.validation.comparison import Topic
 from flashsim.analysis.validation.figures import draw
-from flashsim.objects import load_object
+from flashsim.declarations.objects import load_object
 
 # %matplotlib inline
 

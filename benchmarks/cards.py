@@ -14,8 +14,8 @@ from string import Template
 from typing import Any
 
 from benchmarks.events.efficiency import reliability_table
-from flashsim.modelfile import ObjectModel
-from flashsim.models import model_files
+from flashsim.models.object_model import ObjectModel
+from flashsim.models.shipped import model_files
 
 __all__ = ["card", "write_cards"]
 

@@ -21,21 +21,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from flashsim.collection import Collection, flat_column
+from flashsim.declarations.output import load_output
+from flashsim.events.collection import Collection, flat_column
+from flashsim.events.gen_chunk import gen_branches, gen_chunk
+from flashsim.events.matching import match
+from flashsim.events.noise import EVENT_IDS
 from flashsim.generation.generate import Generator
-from flashsim.generation.recipe import load_output
-from flashsim.matching import match
-from flashsim.modelfile import ObjectModel
-from flashsim.models import model_files
+from flashsim.learning.tables import read_table
+from flashsim.models.object_model import ObjectModel
+from flashsim.models.shipped import model_files
 from flashsim.nanoaod.reading import NanoFile
-from flashsim.noise import EVENT_IDS
-from flashsim.preprocessing.preprocess import gen_branches, gen_chunk
-from flashsim.tables import read_table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from flashsim.objects import ObjectDeclaration
+    from flashsim.declarations.objects import ObjectDeclaration
 
 PT_BINS = {
     "jets": (10.0, 15.0, 20.0, 30.0, 50.0, 100.0, np.inf),

@@ -22,11 +22,12 @@ import nbformat
 from nbclient import NotebookClient
 
 from benchmarks.samples import ROOT, Samples, load_samples
+from flashsim.declarations.output import load_output
+from flashsim.gen import generate_gen
 from flashsim.generation.generate import Generator
-from flashsim.generation.recipe import load_output
-from flashsim.modelfile import ObjectModel
-from flashsim.models import model_files
-from flashsim.reference import generate_gen, simulate
+from flashsim.interface.reference import simulate
+from flashsim.models.object_model import ObjectModel
+from flashsim.models.shipped import model_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,7 +80,7 @@ def make_samples(samples: Samples, work: Path, workers: int) -> None:
 
 
 def _named(simulation: str, draw: int) -> str:
-    """Name of a pass, as `flashsim.reference.simulate` gives it."""
+    """Name of a pass, as `flashsim.interface.reference` gives it."""
     return f"{simulation}_{draw}.root" if draw else f"{simulation}.root"
 
 

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.closure import closure, render
+from flashsim.declarations.objects import load_object
+from flashsim.declarations.recipes import recipe_folder
+from flashsim.declarations.training import load_training
 from flashsim.nanoaod.inputs import expand_inputs
-from flashsim.objects import load_object
 from flashsim.preprocessing.preprocess import preprocess
-from flashsim.recipes import recipe_folder
 from flashsim.training.figure import draw_losses
-from flashsim.training.recipe import load_training
 from flashsim.training.tables import Tables
 from flashsim.training.train import train
 

@@ -15,8 +15,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from flashsim.recipes import Recipe, load_recipe
-from flashsim.reference import simulate
+from flashsim.declarations.recipes import Recipe, load_recipe
+from flashsim.interface.reference import simulate
 
 __all__ = ["Sample", "Samples", "full_files", "load_samples", "make_samples"]
 

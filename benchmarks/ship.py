@@ -20,12 +20,12 @@ from benchmarks.cards import write_cards
 from benchmarks.events.__main__ import main as judge_events
 from benchmarks.fidelity.__main__ import main as judge
 from benchmarks.samples import full_files, load_samples, make_samples
-from flashsim.inspection import shipped_objects
-from flashsim.objects import Split, load_object
+from flashsim.declarations.objects import Split, load_object
+from flashsim.declarations.recipes import recipe_folder
+from flashsim.declarations.training import load_training
+from flashsim.interface.inspection import shipped_objects
 from flashsim.preprocessing.preprocess import preprocess
-from flashsim.recipes import recipe_folder
 from flashsim.training.figure import draw_losses
-from flashsim.training.recipe import load_training
 from flashsim.training.tables import Tables
 from flashsim.training.train import train
 

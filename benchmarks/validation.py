@@ -44,7 +44,7 @@ def measured(reference: str, candidate: str, third: str | None) -> dict[str, Any
     started = time.monotonic()
     from flashsim.analysis.validation import validate  # noqa: PLC0415  # imports count, too
     from flashsim.analysis.validation.samples import shared_objects  # noqa: PLC0415
-    from flashsim.inspection import shipped_objects  # noqa: PLC0415
+    from flashsim.interface.inspection import shipped_objects  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "report.html"

@@ -18,16 +18,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flashsim.analysis.validation.recipe import ValidationRecipe
-from flashsim.gencollections import GenView
-from flashsim.generation.recipe import OutputRecipe, load_output
+from flashsim.declarations.gen_collections import GenView
+from flashsim.declarations.objects import ObjectDeclaration, Target, load_object
+from flashsim.declarations.output import OutputRecipe, load_output
+from flashsim.declarations.recipes import load_recipe, recipe_path
+from flashsim.declarations.refinement import RefinerRecipe
+from flashsim.declarations.training import TrainingRecipe, load_training
 from flashsim.grid.recipe import GridRecipe
-from flashsim.inspection import shipped_objects
-from flashsim.modelfile import ObjectModel
-from flashsim.objects import ObjectDeclaration, Target, load_object
-from flashsim.recipes import load_recipe, recipe_path
-from flashsim.refinement.recipe import RefinerRecipe
-from flashsim.tables import SPLITS
-from flashsim.training.recipe import TrainingRecipe, load_training
+from flashsim.interface.inspection import shipped_objects
+from flashsim.learning.tables import SPLITS
+from flashsim.models.object_model import ObjectModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

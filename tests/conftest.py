@@ -43,10 +43,10 @@ def made_nanoaod(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def made_models(made_nanoaod, tmp_path_factory) -> Path:
     """Folder with a barely trained model of each shipped object."""
-    from flashsim.inspection import shipped_objects
+    from flashsim.declarations.schedule import Schedule
+    from flashsim.declarations.training import CountRecipe, EfficiencyRecipe, FlowRecipe, TrainingRecipe
+    from flashsim.interface.inspection import shipped_objects
     from flashsim.preprocessing.preprocess import preprocess
-    from flashsim.schedule import Schedule
-    from flashsim.training.recipe import CountRecipe, EfficiencyRecipe, FlowRecipe, TrainingRecipe
     from flashsim.training.tables import Tables
     from flashsim.training.train import train
 
@@ -132,7 +132,7 @@ def write_made_nanoaod(path: Path, events: int, seed: int = 1, detector: int | N
     """
     import numpy as np
 
-    from flashsim.inspection import shipped_objects
+    from flashsim.interface.inspection import shipped_objects
     from flashsim.nanoaod.branch import Branch
     from flashsim.nanoaod.schema import load_schema
     from flashsim.nanoaod.writing import NanoWriter
@@ -221,7 +221,7 @@ def _reconstructed(rng, declaration, arrays, schema):
     import awkward as ak
     import numpy as np
 
-    from flashsim.preprocessing.preprocess import gen_chunk
+    from flashsim.events.gen_chunk import gen_chunk
 
     chunk = gen_chunk(declaration, {name: ak.Array(values) for name, values in arrays.items()})
     gen = chunk.collections[declaration.gen]

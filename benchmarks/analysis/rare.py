@@ -15,13 +15,13 @@ import vector
 
 from flashsim.analysis.analyze import analyze
 from flashsim.analysis.samples import ProcessRecipe, SamplesRecipe, SimulationRecipe
+from flashsim.declarations.output import load_output
+from flashsim.events.noise import EVENT_IDS, event_hash
 from flashsim.generation.generate import Generator
-from flashsim.generation.recipe import load_output
-from flashsim.modelfile import ObjectModel
-from flashsim.models import model_files
+from flashsim.models.object_model import ObjectModel
+from flashsim.models.shipped import model_files
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.nanoaod.writing import NanoWriter
-from flashsim.noise import EVENT_IDS, event_hash
 from flashsim.reference.detect import detect
 
 if TYPE_CHECKING:

@@ -29,8 +29,8 @@ from benchmarks.fidelity.assess import processor
 from benchmarks.fidelity.judge import REFERENCE
 from benchmarks.verdicts import goal_table
 from flashsim.errors import FlashSimError
-from flashsim.modelfile import ObjectModel
-from flashsim.models import model_files
+from flashsim.models.object_model import ObjectModel
+from flashsim.models.shipped import model_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

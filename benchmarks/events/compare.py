@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from flashsim.modelfile import ObjectModel
-    from flashsim.objects import ObjectDeclaration
+    from flashsim.declarations.objects import ObjectDeclaration
+    from flashsim.models.object_model import ObjectModel
 
 __all__ = ["OURS", "goals", "mean_spectrum", "measure", "spectrum"]
 

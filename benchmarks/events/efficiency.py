@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import expit
 
-from flashsim.conditioning import Categories
-from flashsim.networks import evaluate
+from flashsim.declarations.conditioning import Categories
+from flashsim.learning.perceptron import evaluate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from benchmarks.fidelity.observables import Observables
     from benchmarks.fidelity.samples import Sample
-    from flashsim.modelfile import ObjectModel
+    from flashsim.models.object_model import ObjectModel
 
 __all__ = ["FEWEST", "efficiency_in_bins", "predicted", "reliability", "reliability_table"]
 

@@ -9,8 +9,8 @@ import awkward as ak
 import numpy as np
 
 from benchmarks.fidelity.samples import independent
+from flashsim.events.noise import EVENT_IDS, event_hash
 from flashsim.nanoaod.reading import NanoFile
-from flashsim.noise import EVENT_IDS, event_hash
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from flashsim.modelfile import ObjectModel
+    from flashsim.models.object_model import ObjectModel
 
 __all__ = ["EventSample"]
 
@@ -30,8 +30,8 @@ class EventSample:
     Parameters
     ----------
     identity
-        `flashsim.noise.event_hash` of each, shape (E,). Samples of several processes can have events of one
-        identity, for which detectors draw the same noise, pileup and unmatched objects.
+        `flashsim.events.noise.event_hash` of each, shape (E,). Samples of several processes can have events
+        of one identity, for which detectors draw the same noise, pileup and unmatched objects.
     spectra
         By name, rows of the events and values of what is histogrammed, shape (N,) each.
     columns

@@ -21,10 +21,10 @@ from benchmarks.fidelity.goals import goals
 from benchmarks.fidelity.judge import REFERENCE, Judge, generalisation_gap
 from benchmarks.fidelity.observables import load_observables
 from benchmarks.fidelity.samples import FLASH, Columns, Workplace
-from flashsim.modelfile import ObjectModel
-from flashsim.models import model_files
-from flashsim.tables import SPLITS, read_table
-from flashsim.training.recipe import load_training
+from flashsim.declarations.training import load_training
+from flashsim.learning.tables import SPLITS, read_table
+from flashsim.models.object_model import ObjectModel
+from flashsim.models.shipped import model_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -26,7 +26,7 @@ from flashsim.flows import ConditionalMAF, Sampler
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from flashsim.training.recipe import FlowRecipe
+    from flashsim.declarations.training import FlowRecipe
 
 __all__ = ["COMPETITORS", "Competitor", "Plan", "flashsim_competitor"]
 

@@ -16,10 +16,10 @@ from benchmarks.fidelity.encodings import Quantile, Smeared
 from flashsim.analysis.statistics.classifier import two_sample_test
 from flashsim.analysis.statistics.distances import Drawn, Floor, distances, summary
 from flashsim.analysis.statistics.residuals import columns_for_trees
-from flashsim.codec import ConditioningCodec, stored_bits
 from flashsim.flows import Sampler
 from flashsim.nanoaod.mantissa import round_mantissa
 from flashsim.nanoaod.schema import load_schema, mantissa_bits
+from flashsim.transforms.codec import ConditioningCodec, stored_bits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from benchmarks.fidelity.encodings import Encoding
     from benchmarks.fidelity.observables import ByHand
     from benchmarks.fidelity.samples import Columns, Sample
-    from flashsim.modelfile import ObjectModel
-    from flashsim.objects import Target
-    from flashsim.training.recipe import FlowRecipe
+    from flashsim.declarations.objects import Target
+    from flashsim.declarations.training import FlowRecipe
+    from flashsim.models.object_model import ObjectModel
 
 __all__ = ["COMPARED_ROWS", "Arena", "EncodedRows", "Trained", "train_for"]
 

@@ -13,14 +13,14 @@ import torch
 from numpy.typing import NDArray
 
 from flashsim.analysis.statistics.residuals import residual, residual_relation
-from flashsim.codec import TargetCodec
+from flashsim.transforms.codec import TargetCodec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from benchmarks.fidelity.observables import ByHand
     from benchmarks.fidelity.samples import Columns
-    from flashsim.objects import Target
+    from flashsim.declarations.objects import Target
 
 __all__ = ["Encoding", "Quantile", "Smeared"]
 

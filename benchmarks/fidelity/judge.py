@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from benchmarks.fidelity.samples import Columns, Sample
     from flashsim.analysis.statistics.distances import Floor
     from flashsim.analysis.validation.recipe import Tagging
-    from flashsim.modelfile import ObjectModel
-    from flashsim.objects import Target
+    from flashsim.declarations.objects import Target
+    from flashsim.models.object_model import ObjectModel
 
 __all__ = ["REFERENCE", "SECOND", "Judge", "generalisation_gap"]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from flashsim.analysis.validation.recipe import load_validation
-from flashsim.recipes import Recipe, load_recipe
+from flashsim.declarations.recipes import Recipe, load_recipe
 
 if TYPE_CHECKING:
     from flashsim.analysis.validation.recipe import Tagging

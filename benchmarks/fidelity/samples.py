@@ -12,19 +12,19 @@ from numpy.typing import NDArray
 
 from benchmarks.fidelity.surroundings import load_surroundings, with_surroundings
 from flashsim.analysis.statistics.residuals import residual
+from flashsim.declarations.output import load_output
 from flashsim.errors import InputFileError, TableError
+from flashsim.events.noise import EVENT_IDS, event_hash
 from flashsim.generation.generate import Generator
-from flashsim.generation.recipe import load_output
-from flashsim.noise import EVENT_IDS, event_hash
+from flashsim.learning.tables import SPLITS, read_description, read_table
 from flashsim.preprocessing.preprocess import preprocess
-from flashsim.tables import SPLITS, read_description, read_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from flashsim.modelfile import ObjectModel
-    from flashsim.objects import ObjectDeclaration, Target
+    from flashsim.declarations.objects import ObjectDeclaration, Target
+    from flashsim.models.object_model import ObjectModel
 
 __all__ = ["FLASH", "VARIANTS", "Columns", "Sample", "Workplace", "check_same", "independent", "joined"]
 
@@ -53,7 +53,7 @@ class Sample:
     Parameters
     ----------
     identity
-        `flashsim.noise.event_hash` of each event, shape (E,). Events of several processes can have one
+        `flashsim.events.noise.event_hash` of each event, shape (E,). Events of several processes can have one
         identity, and detectors and models draw the same noise for these.
     event
         Number of the event of each gen object, shape (N,).
@@ -132,7 +132,7 @@ class Sample:
 
     @classmethod
     def read(cls, folder: Path, splits: Sequence[str] = SPLITS) -> Sample:
-        """Read a table folder, see `flashsim.tables`."""
+        """Read a table folder, see `flashsim.learning.tables`."""
         objects, fakes, events = (
             pd.concat([read_table(folder, split, kind) for split in splits], ignore_index=True)
             for kind in ("objects", "fakes", "events")

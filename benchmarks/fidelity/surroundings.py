@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from flashsim.conditioning import Conditioning
-from flashsim.gencollections import GenCollection
-from flashsim.recipes import Recipe, load_recipe
+from flashsim.declarations.conditioning import Conditioning
+from flashsim.declarations.gen_collections import GenCollection
+from flashsim.declarations.recipes import Recipe, load_recipe
 
 if TYPE_CHECKING:
-    from flashsim.objects import ObjectDeclaration
+    from flashsim.declarations.objects import ObjectDeclaration
 
 __all__ = ["Surroundings", "load_surroundings", "with_surroundings"]
 

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from flashsim.codec import allows
+from flashsim.transforms.codec import allows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from flashsim.objects import Target
+    from flashsim.declarations.objects import Target
 
 __all__ = ["violations"]
 

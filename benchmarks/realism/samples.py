@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import uproot
 
-from flashsim.collection import Collection, flat_column
+from flashsim.events.collection import Collection, flat_column
 from flashsim.reference.detector.events import reconstruct
 from flashsim.reference.detector.recipe import load_detector
 from flashsim.reference.detector.truth import GEN_BRANCHES, HIDDEN_BRANCHES, Noise, read_truth

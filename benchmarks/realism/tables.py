@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from flashsim.kernels import jets_that_are_leptons
+from flashsim.events.neighbours import jets_that_are_leptons
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmarks.realism.samples import Sample
-    from flashsim.collection import Collection
+    from flashsim.events.collection import Collection
 
 __all__ = ["CONTINUOUS", "DISCRETE", "POINT_MASSES", "groups"]
 

@@ -23,10 +23,10 @@ from benchmarks.refinement.figures import write_figures
 from benchmarks.refinement.goals import goals
 from benchmarks.refinement.judge import judge
 from benchmarks.refinement.page import render
+from flashsim.declarations.refinement import load_refiner
 from flashsim.refinement.apply import apply_refiner
 from flashsim.refinement.model import RefinerModel
 from flashsim.refinement.pairs import make_pairs
-from flashsim.refinement.recipe import load_refiner
 from flashsim.refinement.train import train_refiner
 
 if TYPE_CHECKING:

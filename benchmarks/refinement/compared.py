@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from flashsim.learning.tables import SPLITS
 from flashsim.refinement.pairs import read_pairs
-from flashsim.tables import SPLITS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from flashsim.declarations.refinement import RefinerRecipe
     from flashsim.refinement.pairs import PairRows
-    from flashsim.refinement.recipe import RefinerRecipe
 
 __all__ = ["Compared", "all_pairs", "compared"]
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from flashsim.gen.pythia_events import generate_gen
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.nanoaod.writing import NanoWriter
-from flashsim.reference.events import generate_gen
 
 if TYPE_CHECKING:
     from pathlib import Path

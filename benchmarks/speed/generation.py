@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.speed.events import PROCESS
 from benchmarks.speed.stages import STAGES, StageClock
 from benchmarks.speed.timing import in_turns, median_ratio
+from flashsim.declarations.recipes import recipe_path
+from flashsim.gen.pythia import PythiaGenerator
 from flashsim.generation.settings import Settings
-from flashsim.recipes import recipe_path
-from flashsim.reference.pythia import PythiaGenerator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

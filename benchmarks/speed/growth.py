@@ -108,7 +108,7 @@ def growth(
 
 
 _COMMAND = (
-    *(sys.executable, "-c", "from flashsim.cli import main; main()"),
+    *(sys.executable, "-c", "from flashsim.cli.main import main; main()"),
     *("generate", "--force", "--input"),
 )
 

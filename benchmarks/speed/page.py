@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.markdown import table
 from benchmarks.verdicts import goal_table
-from flashsim.objects import load_object
+from flashsim.declarations.objects import load_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,8 +10,8 @@ from benchmarks.speed.peers import PEERS, has_peers
 from benchmarks.speed.timing import in_turns, median_ratio
 from flashsim.flows import Sampler
 from flashsim.flows._arrangement import arranged
-from flashsim.modelfile import ObjectModel
-from flashsim.models import model_files
+from flashsim.models.object_model import ObjectModel
+from flashsim.models.shipped import model_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -9,12 +9,12 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
-from flashsim.codec import ConditioningCodec, TargetCodec
+from flashsim.events.noise import Stream
 from flashsim.flows import Sampler
 from flashsim.generation import generate, simulate
 from flashsim.generation.generate import Generator
 from flashsim.nanoaod.writing import NanoWriter
-from flashsim.noise import Stream
+from flashsim.transforms.codec import ConditioningCodec, TargetCodec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

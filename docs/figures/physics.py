@@ -23,10 +23,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 from coffea.nanoevents import NanoAODSchema, NanoEventsFactory
 
+from flashsim.declarations.output import load_output
 from flashsim.generation.generate import Generator
-from flashsim.generation.recipe import load_output
-from flashsim.modelfile import ObjectModel
-from flashsim.models import model_files
+from flashsim.models.object_model import ObjectModel
+from flashsim.models.shipped import model_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable

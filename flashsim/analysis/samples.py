@@ -9,10 +9,10 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from flashsim.analysis.concepts import gen_branches
+from flashsim.declarations.recipes import Recipe, load_recipe, recipe_path
 from flashsim.errors import InputFileError
 from flashsim.nanoaod.inputs import expand_inputs
 from flashsim.nanoaod.reading import NanoFile
-from flashsim.recipes import Recipe, load_recipe, recipe_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

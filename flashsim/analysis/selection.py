@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from flashsim.gencollections import FlagName
-from flashsim.recipes import Recipe, load_recipe, recipe_path
+from flashsim.declarations.gen_collections import FlagName
+from flashsim.declarations.recipes import Recipe, load_recipe, recipe_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -26,7 +26,7 @@ from flashsim.analysis.observables import (
 from flashsim.analysis.selection import CountStep, FlagsStep, any_box
 from flashsim.analysis.views import gen_jets, gen_muons, reco_jets, reco_muons, separated
 from flashsim.errors import RecipeError
-from flashsim.noise import event_hash
+from flashsim.events.noise import event_hash
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

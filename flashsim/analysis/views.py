@@ -10,7 +10,7 @@ import vector
 
 from flashsim.analysis.concepts import KINEMATICS
 from flashsim.analysis.selection import DropStep, FsrStep, any_box, within
-from flashsim.gencollections import STATUS_FLAGS
+from flashsim.declarations.gen_collections import STATUS_FLAGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -17,8 +17,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from flashsim.execution.threads import run_shares
 from flashsim.flows._kernels import LANES
-from flashsim.flows._threads import run_shares
 from flashsim.flows._training_kernels import STATE, apply_spline, spline_gradients
 
 __all__ = ["SplineBlock", "is_compiled_for", "masked_spline", "spline_blocks"]

@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from flashsim.execution.threads import run_shares
 from flashsim.flows._arrangement import arranged
 from flashsim.flows._compiled_inverse import CompiledInverse
-from flashsim.flows._threads import run_shares
 from flashsim.flows._torch_inverse import TorchInverse
 
 if TYPE_CHECKING:

@@ -10,19 +10,19 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from flashsim.errors import OutputFileError, reason_of
+from flashsim.execution.executors import Cluster, Here, Pools, share_out
+from flashsim.execution.processes import Processes
 from flashsim.generation import PRELOAD
 from flashsim.generation.workers import pieces_of_processes
 from flashsim.nanoaod.writing import remove_unfinished
-from flashsim.places import Cluster, Here, Pools, share_out
-from flashsim.processes import Processes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from flashsim.execution.executors import Place
     from flashsim.generation.results import Summary
     from flashsim.generation.settings import Settings
-    from flashsim.places import Place
 
 __all__ = ["Order", "Outcome", "generate_file", "run_campaign"]
 

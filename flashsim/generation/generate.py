@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from flashsim.assembly import link_collections, ordered, rounded
-from flashsim.collection import jagged_column
-from flashsim.domain import Tally
 from flashsim.errors import ModelFileError, OutputFileError
+from flashsim.events.collection import jagged_column
+from flashsim.events.gen_chunk import gen_chunk
+from flashsim.events.noise import EVENT_IDS, event_hash
 from flashsim.generation.oversampling import MOST_FOLDS
 from flashsim.generation.plan import plan_output
 from flashsim.generation.provenance import PROVENANCE, check_finished, read_provenance
 from flashsim.generation.results import Piece, Summary
 from flashsim.generation.simulate import ObjectSimulator, simulate_whole
 from flashsim.generation.stream import read_ahead, write_behind
+from flashsim.nanoaod.assembly import link_collections, ordered, rounded
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.nanoaod.writing import NanoWriter
-from flashsim.noise import EVENT_IDS, event_hash
-from flashsim.preprocessing.preprocess import gen_chunk
+from flashsim.transforms.phase_space import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 
     import awkward as ak
 
-    from flashsim.collection import Collection
-    from flashsim.domain import Domain
+    from flashsim.declarations.output import OutputRecipe
+    from flashsim.events.collection import Collection
     from flashsim.generation.plan import CollectionPlan, OutputPlan
-    from flashsim.generation.recipe import OutputRecipe
     from flashsim.generation.results import Pieces, Progress
-    from flashsim.modelfile import ObjectModel
+    from flashsim.models.object_model import ObjectModel
+    from flashsim.transforms.phase_space import Domain
 
 __all__ = ["DEFAULT_CHUNK", "Generator"]
 

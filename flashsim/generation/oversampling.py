@@ -10,13 +10,13 @@ import awkward as ak
 import numpy as np
 
 from flashsim.errors import InputFileError, RecipeError
+from flashsim.events.noise import event_hash
 from flashsim.nanoaod.branch import Branch
-from flashsim.noise import event_hash
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from flashsim.generation.recipe import OutputRecipe
+    from flashsim.declarations.output import OutputRecipe
     from flashsim.nanoaod.reading import NanoFile
 
 __all__ = ["FOLD", "GEN_EVENT", "MOST_FOLDS", "Oversampling", "plan_oversampling", "refuse_oversampled"]

@@ -10,21 +10,20 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from flashsim.errors import InputFileError
+from flashsim.events.gen_chunk import gen_branches
+from flashsim.events.noise import EVENT_IDS
 from flashsim.generation.oversampling import plan_oversampling, refuse_oversampled
 from flashsim.nanoaod.branch import Branch
 from flashsim.nanoaod.requirements import require_branches
 from flashsim.nanoaod.schema import VERSIONS, counter_titles, detect_version, load_schema, mantissa_bits
-from flashsim.noise import EVENT_IDS
-from flashsim.preprocessing.preprocess import gen_branches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from flashsim.assembly import Link
+    from flashsim.declarations.objects import ObjectDeclaration
+    from flashsim.declarations.output import Link, OutputRecipe
     from flashsim.generation.oversampling import Oversampling
-    from flashsim.generation.recipe import OutputRecipe
     from flashsim.nanoaod.reading import NanoFile
-    from flashsim.objects import ObjectDeclaration
 
 __all__ = ["OUTSIDE", "CollectionPlan", "OutputPlan", "plan_output"]
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flashsim.domain import Tally
-from flashsim.rendering import text_table
+from flashsim.text import text_table
+from flashsim.transforms.phase_space import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from flashsim.domain import Domain
     from flashsim.generation.campaign import Outcome
     from flashsim.generation.results import Summary
+    from flashsim.transforms.phase_space import Domain
 
 __all__ = ["domain_table", "domain_warnings", "remarks", "sentence", "status", "table"]
 

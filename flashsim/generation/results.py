@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
-    from flashsim.domain import Tally
     from flashsim.generation.plan import OutputPlan  # in a type alias
     from flashsim.nanoaod.buffer import CheckedEntries
     from flashsim.nanoaod.reading import NanoFile
+    from flashsim.transforms.phase_space import Tally
 
 __all__ = ["Piece", "Pieces", "Progress", "Summary"]
 

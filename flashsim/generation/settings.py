@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from flashsim import __version__
-from flashsim.devices import prepare_device
+from flashsim.declarations.output import load_output
 from flashsim.errors import FlashSimError
 from flashsim.generation.generate import DEFAULT_CHUNK, Generator
-from flashsim.generation.recipe import load_output
-from flashsim.modelfile import ObjectModel
-from flashsim.models import model_files
+from flashsim.learning.devices import prepare_device
+from flashsim.models.object_model import ObjectModel
+from flashsim.models.shipped import model_files
 
 __all__ = ["Settings"]
 

@@ -9,26 +9,27 @@ import numpy as np
 import torch
 from scipy.special import expit, softmax
 
-from flashsim.collection import Collection
-from flashsim.domain import Tally, any_of
 from flashsim.errors import InputFileError, ModelFileError
+from flashsim.events.collection import Collection
+from flashsim.events.conditioning import conditioning_columns
+from flashsim.events.gen_chunk import gen_chunk
+from flashsim.events.noise import Stream
+from flashsim.events.recoil import momentum
 from flashsim.flows import Sampler
 from flashsim.generation.plan import OUTSIDE
-from flashsim.networks import evaluate
-from flashsim.noise import Stream
-from flashsim.preprocessing.features import conditioning_columns
-from flashsim.preprocessing.preprocess import gen_chunk
+from flashsim.learning.perceptron import evaluate
+from flashsim.transforms.phase_space import Tally, any_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from flashsim.codec import TargetCodec
-    from flashsim.domain import Domain
-    from flashsim.modelfile import FakeModel, ObjectModel
-    from flashsim.objects import Derived
-    from flashsim.preprocessing.features import GenChunk
+    from flashsim.declarations.objects import Derived
+    from flashsim.events.gen_chunk import GenChunk
+    from flashsim.models.object_model import FakeModel, ObjectModel
+    from flashsim.transforms.codec import TargetCodec
+    from flashsim.transforms.phase_space import Domain
 
     Columns = dict[str, NDArray[np.float64]]
 
@@ -128,7 +129,7 @@ class ObjectSimulator:
         chunk
             Gen-level content of E events.
         events
-            `flashsim.noise.event_hash` of each event, shape (E,).
+            `flashsim.events.noise.event_hash` of each event, shape (E,).
         folds
             Numbers of the F folds. A fold is the same whichever others are asked for.
         origin
@@ -177,7 +178,7 @@ class ObjectSimulator:
         reference = {field: found[field] for field in declaration.references()}
         columns = self._draw(self._sampler, self.model.targets, noise, conditioning[rows], reference)
         for balance in declaration.drawn_balances:
-            columns |= balance.momentum(columns, found[balance.gen_fields[1]])
+            columns |= momentum(balance, columns, found[balance.gen_fields[1]])
             for component in balance.targets:
                 del columns[component]
         if declaration.match:
@@ -311,7 +312,7 @@ def simulate_whole(
     arrays
         Branches of E gen events.
     events
-        `flashsim.noise.event_hash` of each, shape (E,).
+        `flashsim.events.noise.event_hash` of each, shape (E,).
     simulated
         Collections of E F events, folds of an event side by side.
     folds

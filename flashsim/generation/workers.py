@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Generator as Generator_
     from concurrent.futures import Future
 
+    from flashsim.execution.processes import Processes
     from flashsim.generation.generate import Generator
     from flashsim.generation.plan import OutputPlan
     from flashsim.generation.results import Piece
     from flashsim.generation.settings import Settings
-    from flashsim.processes import Processes
 
 __all__ = ["pieces_of_processes"]
 

@@ -11,17 +11,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flashsim.errors import InputFileError, OutputFileError
-from flashsim.outputs import write_whole
-from flashsim.runfolder import NOTE_FILE
-from flashsim.runlog import RUN_FILE, RunLog, flat_parameters
-from flashsim.runs import read_run
+from flashsim.execution.whole_files import write_whole
+from flashsim.runs.folder import NOTE_FILE
+from flashsim.runs.history import read_run
+from flashsim.runs.log import RUN_FILE, RunLog, flat_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from flashsim.grid.recipe import Grid, Values
-    from flashsim.runs import Run, State
+    from flashsim.runs.history import Run, State
 
 __all__ = ["GRID_FILE", "MODEL_FILE", "GridFolder", "PointFolder", "held"]
 

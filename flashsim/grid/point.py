@@ -2,31 +2,56 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from flashsim import __version__
-from flashsim.devices import prepare_device
+from flashsim.declarations.recipes import parse_recipe
 from flashsim.errors import FlashSimError, OutputFileError
 from flashsim.grid.folder import PointFolder, held
-from flashsim.grid.recipe import MODELS
-from flashsim.recipes import parse_recipe
-from flashsim.refinement.pairs import read_pairs_description
-from flashsim.refinement.recipe import RefinerRecipe
-from flashsim.refinement.train import train_refiner
-from flashsim.runlog import RunLog
-from flashsim.tables import read_description
-from flashsim.training.recipe import TrainingRecipe
-from flashsim.training.tables import Tables
-from flashsim.training.train import train
+from flashsim.learning.devices import prepare_device
+from flashsim.runs.log import RunLog
 
 if TYPE_CHECKING:
-    from flashsim.grid.recipe import Kind
+    from flashsim.declarations.recipes import Recipe
 
-__all__ = ["Job", "data_of", "train_point"]
+__all__ = ["Job", "Trainer", "train_point"]
+
+
+class Trainer(Protocol):
+    """Trains one model; travels to other processes by the name of its class.
+
+    Attributes
+    ----------
+    recipe
+        Class of the training recipe.
+    """
+
+    recipe: type[Recipe]
+
+    def digest(self, data: Path) -> str:
+        """Give a text that is equal where training data are.
+
+        Raises
+        ------
+        TableError
+            If the folder holds no training data.
+        """
+        ...
+
+    def train(
+        self, recipe: Any, data: Path, output: Path, *, runs: Path, resume: bool, device: str
+    ) -> object:
+        """Train a model, in place of one that exists, from the checkpoints in `runs` if asked for.
+
+        Raises
+        ------
+        FlashSimError
+            For the reasons that a training has.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -37,8 +62,8 @@ class Job:
     ----------
     folder
         Of the point.
-    kind
-        As in `GridRecipe`.
+    trainer
+        What trains it.
     recipe
         Content of its training recipe.
     data
@@ -50,7 +75,7 @@ class Job:
     """
 
     folder: str
-    kind: Kind
+    trainer: Trainer
     recipe: dict[str, Any]
     data: str
     device: str = "auto"
@@ -88,37 +113,17 @@ def train_point(job: Job) -> bool:
         folder.clear()
         try:
             prepare_device("cpu" if job.device == "auto" else job.device, job.threads)
-            _train(job, folder)
+            job.trainer.train(
+                parse_recipe(job.trainer.recipe, job.recipe, origin=str(folder.path)),
+                Path(job.data),
+                folder.model,
+                runs=folder.path,
+                resume=folder.is_begun,
+                device=job.device,
+            )
         except Exception:
             if folder.state() != "queued":
                 raise
             with RunLog(folder.path, folder.path.name):  # it failed before its own log began
                 raise
     return True
-
-
-def _train(job: Job, folder: PointFolder) -> None:
-    recipe = parse_recipe(MODELS[job.kind], job.recipe, origin=str(folder.path))
-    options: dict[str, Any] = {
-        "runs": folder.path,
-        "resume": folder.is_begun,
-        "force": True,  # a model whose log has no end is of a process that was lost right then
-        "accelerator": job.device,
-    }
-    if isinstance(recipe, RefinerRecipe):
-        train_refiner(Path(job.data), recipe, folder.model, **options)
-    elif isinstance(recipe, TrainingRecipe):
-        train(Tables(Path(job.data)), recipe, folder.model, **options)
-
-
-def data_of(kind: Kind, folder: Path) -> str:
-    """Give a text that is equal where training data are: a digest of their description.
-
-    Raises
-    ------
-    TableError
-        If the folder holds no tables, or no pairs.
-    """
-    description = read_pairs_description(folder) if kind == "refiner" else read_description(folder)
-    content = description.model_dump_json(exclude={"files"})
-    return hashlib.sha256(content.encode()).hexdigest()

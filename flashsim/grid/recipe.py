@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
+from flashsim.declarations.recipes import Recipe, load_recipe, parse_recipe, read_yaml, recipe_path
+from flashsim.declarations.refinement import RefinerRecipe
+from flashsim.declarations.training import TrainingRecipe
 from flashsim.errors import RecipeError
-from flashsim.recipes import Recipe, load_recipe, parse_recipe, read_yaml, recipe_path
-from flashsim.refinement.recipe import RefinerRecipe
-from flashsim.training.recipe import TrainingRecipe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

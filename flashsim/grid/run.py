@@ -7,20 +7,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flashsim.errors import OutputFileError, reason_of
-from flashsim.grid.point import Job, data_of, train_point
-from flashsim.places import Cluster, Here, Pools, share_out
+from flashsim.execution.executors import Cluster, Here, Pools, share_out
+from flashsim.grid.point import Job, train_point
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from flashsim.execution.executors import Place
     from flashsim.grid.folder import GridFolder
+    from flashsim.grid.point import Trainer
     from flashsim.grid.recipe import Grid, Values
-    from flashsim.places import Place
 
 __all__ = ["GridRun", "Outcome", "Resources"]
-
-_PRELOAD = ("flashsim.grid.point",)
 
 
 @dataclass(frozen=True)
@@ -46,11 +45,13 @@ class Resources:
     threads: int = 1
     retries: int = 1
 
-    def place(self, *, limited: bool) -> Place:
+    def place(self, trainer: Trainer, *, limited: bool) -> Place:
         """Give the place where calls are made; `limited` to so many at a time as there are workers."""
         if self.dask is not None:
             return Cluster(self.dask, room=self.workers) if limited else Cluster(self.dask)
-        return Pools(self.workers, preload=_PRELOAD) if self.workers > 1 else Here()
+        return (
+            Pools(self.workers, preload=(type(trainer).__module__, __name__)) if self.workers > 1 else Here()
+        )
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,8 @@ class GridRun:
         Where its points are.
     data
         Folder of tables or pairs.
+    trainer
+        What trains a point.
     resources
         Where it is trained.
     """
@@ -106,6 +109,7 @@ class GridRun:
     grid: Grid
     folder: GridFolder
     data: Path
+    trainer: Trainer
     resources: Resources
 
     def begin(
@@ -131,7 +135,7 @@ class GridRun:
         TableError
             If there are no data.
         """
-        data = data_of(self.grid.recipe.kind, self.data)
+        data = self.trainer.digest(self.data)
         self.folder.begin(self.grid, data, points, trials=trials)
         begun = [number for number in wanted if self.folder.point(number).is_begun]
         if begun and not resume:
@@ -159,7 +163,7 @@ class GridRun:
                 yield (self.job(number, values),)
 
         retries = self.resources.retries
-        with self.resources.place(limited=searched) as place:
+        with self.resources.place(self.trainer, limited=searched) as place:
             for ended in share_out(place, train_point, jobs(), retries=retries, may_pass=_is_lost):
                 yield Outcome(*taken[ended.number], bool(ended.result), ended.error)
 
@@ -167,7 +171,7 @@ class GridRun:
         """Put together what training a point needs."""
         return Job(
             str(self.folder.point(number).path.absolute()),
-            self.grid.recipe.kind,
+            self.trainer,
             self.grid.training(values).model_dump(mode="json"),
             str(self.data.absolute()),
             self.resources.device,

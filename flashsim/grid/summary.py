@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from flashsim.execution.whole_files import write_whole
 from flashsim.grid.recipe import text_of
-from flashsim.outputs import write_whole
-from flashsim.rendering import text_table
+from flashsim.text import text_table
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from flashsim.grid.folder import GridFolder
     from flashsim.grid.recipe import Grid, Values
-    from flashsim.runs import Run, State
+    from flashsim.runs.history import Run, State
 
 __all__ = ["Row", "Summary", "summarise"]
 

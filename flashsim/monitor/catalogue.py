@@ -11,8 +11,8 @@ import numpy as np
 
 from flashsim.errors import InputFileError
 from flashsim.monitor.discovery import Found, find, is_inside
-from flashsim.runlog import RUN_FILE
-from flashsim.runs import RunReader
+from flashsim.runs.history import RunReader
+from flashsim.runs.log import RUN_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from flashsim.runs import Curves, Run
+    from flashsim.runs.history import Curves, Run
 
 __all__ = ["Catalogue"]
 

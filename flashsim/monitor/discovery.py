@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from flashsim.runlog import RUN_FILE
+from flashsim.runs.log import RUN_FILE
 
 __all__ = ["GROUP_FILE", "Found", "Group", "find", "is_inside"]
 

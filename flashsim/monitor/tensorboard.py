@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from flashsim.errors import MissingDependencyError, OutputFileError
 from flashsim.monitor.discovery import find
-from flashsim.runs import read_run
+from flashsim.runs.history import read_run
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from flashsim.runs import Run
+    from flashsim.runs.history import Run
 
 __all__ = ["save_events"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from flashsim.collection import Collection, jagged_column
+from flashsim.events.collection import Collection, jagged_column
 from flashsim.nanoaod.casting import flatten
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import awkward as ak
 import numpy as np
 
-from flashsim.collection import flat_column
+from flashsim.events.collection import flat_column
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flashsim.errors import InputFileError
-from flashsim.noise import EVENT_IDS
+from flashsim.events.noise import EVENT_IDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flashsim.codec import allows
-from flashsim.collection import Collection, flat_column
 from flashsim.errors import InputFileError
-from flashsim.genview import build_gen_view, gen_view_branches
-from flashsim.matching import match
+from flashsim.events.collection import Collection, flat_column
+from flashsim.events.conditioning import conditioning_columns
+from flashsim.events.gen_chunk import gen_branches, gen_chunk
+from flashsim.events.matching import match
+from flashsim.events.noise import EVENT_IDS
+from flashsim.events.recoil import components
+from flashsim.learning.tables import SPLITS, TableDescription, TableWriter, split_of
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.nanoaod.requirements import require_branches
 from flashsim.nanoaod.schema import detect_version
-from flashsim.noise import EVENT_IDS
-from flashsim.preprocessing.features import GenChunk, conditioning_branches, conditioning_columns
-from flashsim.tables import SPLITS, TableDescription, TableWriter, split_of
+from flashsim.transforms.codec import allows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -28,60 +29,15 @@ if TYPE_CHECKING:
 
     import awkward as ak
 
-    from flashsim.objects import ObjectDeclaration, Split
+    from flashsim.declarations.objects import ObjectDeclaration, Split
+    from flashsim.events.gen_chunk import GenChunk
 
-__all__ = ["gen_branches", "gen_chunk", "needed_branches", "preprocess"]
+__all__ = ["needed_branches", "preprocess"]
 
 _log = logging.getLogger(__name__)
 
 Columns = dict[str, NDArray[Any]]
 Rows = NDArray[np.int64]
-
-
-def gen_branches(declaration: ObjectDeclaration) -> list[str]:
-    """Branches that conditioning needs, apart from the event's numbers; sorted."""
-    event_values = conditioning_branches([*declaration.conditioning, *declaration.fake_conditioning])
-    return sorted({*gen_view_branches(declaration.gen_view), *event_values})
-
-
-def gen_chunk(
-    declaration: ObjectDeclaration,
-    arrays: dict[str, ak.Array],
-    collections: Mapping[str, Collection] | None = None,
-    reconstructed: Mapping[str, Collection] | None = None,
-) -> GenChunk:
-    """Build the gen-level content of a chunk, from at least `gen_branches` and the event's numbers.
-
-    `collections` may be those of another object with the same gen view, to spare building them again;
-    `reconstructed` are what the declaration wants of those that are simulated before; of one that is not, no
-    event has any.
-    """
-    event_values = conditioning_branches([*declaration.conditioning, *declaration.fake_conditioning])
-    built = build_gen_view(declaration.gen_view, arrays) if collections is None else collections
-    none = np.zeros(len(arrays["event"]), dtype=np.int64)
-    given = {
-        name: Collection.of_counts(none, {field: np.zeros(0) for field in fields})
-        for name, fields in declaration.reconstructed().items()
-    } | dict(reconstructed or {})
-    return GenChunk(
-        collections=_balanced(declaration, {**built, **given}),
-        event_values={name: np.asarray(arrays[name]) for name in event_values},
-        events=len(arrays["event"]),
-    )
-
-
-def _balanced(
-    declaration: ObjectDeclaration, collections: Mapping[str, Collection]
-) -> Mapping[str, Collection]:
-    """Add what is expected of the balances to the gen-level event."""
-    if not declaration.balances:
-        return collections
-    event = collections[declaration.gen]
-    columns = dict(event.columns)
-    for balance in declaration.balances:
-        pt, phi = (event[branch].astype(np.float64) for branch in balance.gen_branches)
-        columns |= balance.expected(pt, phi, collections)
-    return {**collections, declaration.gen: Collection(event.offsets, columns)}
 
 
 def preprocess(
@@ -229,7 +185,7 @@ class _ChunkTables:
         columns: Columns = {}
         for balance in d.drawn_balances:
             pt, phi = (np.asarray(arrays[name]).astype(np.float64) for name in balance.branches)
-            columns |= balance.components(pt, phi, event[balance.gen_fields[1]])
+            columns |= components(balance, pt, phi, event[balance.gen_fields[1]])
         for target in d.targets:
             if target.branch not in columns:
                 columns[target.branch] = np.asarray(arrays[target.branch])

@@ -10,14 +10,14 @@ import numpy as np
 import uproot
 
 from flashsim import __version__
-from flashsim.assembly import Link
+from flashsim.declarations.objects import load_object
+from flashsim.declarations.output import Link
+from flashsim.declarations.recipes import parse_recipe, read_yaml, recipe_path
 from flashsim.errors import InputFileError
+from flashsim.events.noise import EVENT_IDS
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.nanoaod.schema import counter_titles, load_schema
 from flashsim.nanoaod.writing import NanoWriter
-from flashsim.noise import EVENT_IDS
-from flashsim.objects import load_object
-from flashsim.recipes import parse_recipe, read_yaml, recipe_path
 from flashsim.reference.detector.events import VERSION, reconstruct, reconstructed_branches
 from flashsim.reference.detector.recipe import DetectorRecipe, load_detector
 from flashsim.reference.detector.truth import GEN_BRANCHES, HIDDEN_BRANCHES, Noise, read_truth
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     import awkward as ak
 
-    from flashsim.objects import Target
+    from flashsim.declarations.objects import Target
 
 __all__ = ["DEFAULT_CHUNK", "PROVENANCE", "Detection", "detect", "gen_provenance"]
 

@@ -8,6 +8,7 @@ from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flashsim.declarations.refinement import load_gen_view
 from flashsim.errors import InputFileError, OutputFileError
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.nanoaod.requirements import require_branches
@@ -15,7 +16,6 @@ from flashsim.nanoaod.schema import detect_version, load_schema, mantissa_bits
 from flashsim.nanoaod.writing import NanoWriter
 from flashsim.refinement.events import ChunkRefinement, RefinedChunk
 from flashsim.refinement.matching import pair_branches
-from flashsim.refinement.recipe import load_gen_view
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -14,9 +14,9 @@ from flashsim.refinement.losses import deepjet_sum
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from flashsim.declarations.refinement import RefinerRecipe
     from flashsim.refinement.network import Refiner
     from flashsim.refinement.pairs import PairRows
-    from flashsim.refinement.recipe import RefinerRecipe
 
 __all__ = ["Agreement", "Distance", "evaluate", "refine_rows"]
 

@@ -9,19 +9,19 @@ import awkward as ak
 import numpy as np
 import torch
 
-from flashsim.genview import build_gen_view
-from flashsim.matching import match
+from flashsim.declarations.refinement import load_gen_view
+from flashsim.events.gen_view import build_gen_view
+from flashsim.events.matching import match
+from flashsim.events.noise import EVENT_IDS, Stream, event_hash
 from flashsim.nanoaod.mantissa import round_mantissa
-from flashsim.noise import EVENT_IDS, Stream, event_hash
 from flashsim.refinement.matching import reco_collection
-from flashsim.refinement.recipe import load_gen_view
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from flashsim.collection import Collection
+    from flashsim.events.collection import Collection
     from flashsim.nanoaod.branch import Branch
     from flashsim.refinement.model import RefinerModel
 

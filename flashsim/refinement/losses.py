@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from flashsim.fitting import Objective
+from flashsim.learning.fitting import Objective
 from flashsim.refinement.mdmm import Constraint, Multipliers
 from flashsim.refinement.mmd import FourierFeatures, MixtureKernel, grouped_mmd
 
 if TYPE_CHECKING:
+    from flashsim.declarations.refinement import RefinerRecipe, Stage
     from flashsim.refinement.network import Latent, Refiner
-    from flashsim.refinement.recipe import RefinerRecipe, Stage
 
 __all__ = ["RefinementObjective", "boundary", "deepjet_sum", "unitarity"]
 

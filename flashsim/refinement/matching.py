@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from flashsim.collection import Collection, flat_column
-from flashsim.genview import build_gen_view, gen_view_branches
-from flashsim.kernels import closest
-from flashsim.matching import match
-from flashsim.noise import EVENT_IDS
-from flashsim.relations import wrap_angle
+from flashsim.events.angles import wrap_angle
+from flashsim.events.collection import Collection, flat_column
+from flashsim.events.gen_view import build_gen_view, gen_view_branches
+from flashsim.events.matching import match
+from flashsim.events.neighbours import closest
+from flashsim.events.noise import EVENT_IDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     import awkward as ak
     from numpy.typing import NDArray
 
-    from flashsim.gencollections import GenView
-    from flashsim.refinement.recipe import RefinerRecipe
+    from flashsim.declarations.gen_collections import GenView
+    from flashsim.declarations.refinement import RefinerRecipe
 
 __all__ = ["SelectedPairs", "pair_branches", "reco_collection", "select_pairs"]
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
+from flashsim.declarations.refinement import RefinerRecipe
 from flashsim.errors import ModelFileError, OutputFileError
-from flashsim.outputs import write_whole
+from flashsim.execution.whole_files import write_whole
 from flashsim.refinement.network import Refiner
-from flashsim.refinement.recipe import RefinerRecipe
 
 if TYPE_CHECKING:
     from pathlib import Path

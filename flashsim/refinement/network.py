@@ -17,7 +17,7 @@ from flashsim.refinement.transforms import ColumnTransform
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flashsim.refinement.recipe import Condition, RefinerRecipe
+    from flashsim.declarations.refinement import Condition, RefinerRecipe
 
 __all__ = ["Latent", "Refiner"]
 

@@ -22,13 +22,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import Field
 
+from flashsim.declarations.recipes import Recipe
+from flashsim.declarations.refinement import RefinerRecipe, load_gen_view
 from flashsim.errors import InputFileError, OutputFileError, TableError
+from flashsim.events.noise import EVENT_IDS, event_hash
+from flashsim.learning.tables import SPLITS, split_of
 from flashsim.nanoaod.reading import NanoFile
-from flashsim.noise import EVENT_IDS, event_hash
-from flashsim.recipes import Recipe
 from flashsim.refinement.matching import SelectedPairs, pair_branches, select_pairs
-from flashsim.refinement.recipe import RefinerRecipe, load_gen_view
-from flashsim.tables import SPLITS, split_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -65,7 +65,7 @@ class PairRows:
     fast, full
         Shape (N, V), branches as `RefinerRecipe.branches` lists them.
     event
-        `flashsim.noise.event_hash` of each pair's event, shape (N,).
+        `flashsim.events.noise.event_hash` of each pair's event, shape (N,).
     """
 
     gen: NDArray[np.float32]

@@ -14,21 +14,21 @@ import pandas as pd
 import torch
 
 from flashsim.errors import OutputFileError, TableError
-from flashsim.fitting import FitResult, fit
+from flashsim.learning.fitting import FitResult, fit
 from flashsim.refinement.evaluation import Agreement, evaluate, refine_rows
 from flashsim.refinement.losses import RefinementObjective
 from flashsim.refinement.mmd import FourierFeatures
 from flashsim.refinement.model import RefinerModel, kernel_form
 from flashsim.refinement.network import Refiner
 from flashsim.refinement.pairs import PairDescription, PairRows, read_pairs, read_pairs_description
-from flashsim.runfolder import begin_run
-from flashsim.runlog import RunLog
+from flashsim.runs.folder import begin_run
+from flashsim.runs.log import RunLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from flashsim.refinement.recipe import RefinerRecipe
+    from flashsim.declarations.refinement import RefinerRecipe
 
 __all__ = ["TrainedRefiner", "train_refiner"]
 

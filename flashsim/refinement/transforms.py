@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from flashsim.refinement.recipe import Variable
+    from flashsim.declarations.refinement import Variable
 
 __all__ = ["ColumnTransform"]
 

@@ -12,8 +12,8 @@ from flashsim.flows import Sampler
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from flashsim.codec import TargetCodec
     from flashsim.flows import ConditionalMAF
+    from flashsim.transforms.codec import TargetCodec
 
 __all__ = ["calibrated"]
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from flashsim.fitting import FitResult
+    from flashsim.learning.fitting import FitResult
 
 __all__ = ["draw_losses"]
 

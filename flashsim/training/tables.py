@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from flashsim.tables import TableDescription, read_description, read_table
+from flashsim.learning.tables import TableDescription, read_description, read_table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,7 +91,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class Tables:
-    """Table folder of one object, see `flashsim.tables`.
+    """Table folder of one object, see `flashsim.learning.tables`.
 
     Raises
     ------

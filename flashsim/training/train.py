@@ -17,27 +17,27 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from flashsim.codec import Columns, ConditioningCodec, TargetCodec, stored_bits
-from flashsim.domain import Domain
+from flashsim.declarations.training import TrainingRecipe
 from flashsim.errors import OutputFileError, TableError
-from flashsim.fitting import FitResult, Loss, fit
 from flashsim.flows import ConditionalMAF
-from flashsim.modelfile import FakeModel, ObjectModel
-from flashsim.networks import Perceptron
-from flashsim.runfolder import begin_run
-from flashsim.runlog import RunLog
-from flashsim.tables import TableDescription
+from flashsim.learning.fitting import FitResult, Loss, fit
+from flashsim.learning.perceptron import Perceptron
+from flashsim.learning.tables import TableDescription
+from flashsim.models.object_model import FakeModel, ObjectModel
+from flashsim.runs.folder import begin_run
+from flashsim.runs.log import RunLog
 from flashsim.training.calibration import calibrated
-from flashsim.training.recipe import TrainingRecipe
+from flashsim.transforms.codec import Columns, ConditioningCodec, TargetCodec, stored_bits
+from flashsim.transforms.phase_space import Domain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from flashsim.objects import FakeDeclaration, ObjectDeclaration, Target
-    from flashsim.schedule import Schedule
-    from flashsim.training.recipe import EfficiencyRecipe, FlowRecipe
+    from flashsim.declarations.objects import FakeDeclaration, ObjectDeclaration, Target
+    from flashsim.declarations.schedule import Schedule
+    from flashsim.declarations.training import EfficiencyRecipe, FlowRecipe
     from flashsim.training.tables import Rows, Tables
 
 __all__ = ["train"]

@@ -16,8 +16,8 @@ from flashsim.analysis.analyze import analyze, check_output, cutflow_text, write
 from flashsim.analysis.analyze import process as run_processor
 from flashsim.analysis.drawing import draw_histogram, draw_oversampling
 from flashsim.analysis.samples import load_samples, open_datasets
+from flashsim.declarations.recipes import recipe_path
 from flashsim.errors import InputFileError, OutputFileError
-from flashsim.recipes import recipe_path
 
 from .conftest import write_dimuon_nanoaod
 

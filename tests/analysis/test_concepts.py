@@ -12,9 +12,9 @@ from flashsim.analysis.concepts import resolve
 from flashsim.analysis.samples import load_samples
 from flashsim.analysis.selection import load_selection
 from flashsim.analysis.vbf_hmumu import AnalysisSchema, VbfHmumu
+from flashsim.declarations.recipes import recipe_path
 from flashsim.errors import InputFileError, RecipeError
 from flashsim.nanoaod.reading import NanoFile
-from flashsim.recipes import recipe_path
 
 REAL = {
     "tt_2018_v5": ("2018", [], ["trigger", "leadingMuon", "eventFlags", "electronVeto", "bVeto", "hemVeto"]),

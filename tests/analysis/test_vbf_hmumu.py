@@ -13,9 +13,9 @@ from coffea.nanoevents import NanoEventsFactory
 
 from flashsim.analysis.concepts import gen_branches
 from flashsim.analysis.vbf_hmumu import BASE_STEPS, OBSERVABLES, AnalysisSchema, VbfHmumu, in_windows
-from flashsim.generation.recipe import load_output
+from flashsim.declarations.objects import load_object
+from flashsim.declarations.output import load_output
 from flashsim.nanoaod.reading import NanoFile
-from flashsim.objects import load_object
 
 from .conftest import write_dimuon_nanoaod
 

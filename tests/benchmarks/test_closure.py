@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.closure import PT_BINS, Measured, compare, measure, render
 from benchmarks.retrain import page
-from flashsim.objects import load_object
+from flashsim.declarations.objects import load_object
 
 FULL = Measured(
     objects=400,

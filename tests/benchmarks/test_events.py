@@ -12,8 +12,8 @@ from benchmarks.events.efficiency import efficiency_in_bins, predicted, reliabil
 from benchmarks.events.samples import EventSample
 from benchmarks.fidelity.observables import load_observables
 from benchmarks.fidelity.samples import Workplace
-from flashsim.modelfile import ObjectModel
-from flashsim.models import model_files
+from flashsim.models.object_model import ObjectModel
+from flashsim.models.shipped import model_files
 
 
 def entries(rng, mean):

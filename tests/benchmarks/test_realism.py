@@ -54,7 +54,7 @@ def test_page_says_what_fails():
 def test_a_small_sample_is_realistic(nanoaod_dir, tmp_path):
     pytest.importorskip("pythia8mc")
     from benchmarks.realism.samples import real_sample, reference_sample
-    from flashsim.reference import simulate
+    from flashsim.interface.reference import simulate
 
     events = 600
     simulate("ttbar", tmp_path / "ttbar", events=events, seed=11, detectors={"full": "full"})

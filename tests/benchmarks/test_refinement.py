@@ -10,8 +10,8 @@ from benchmarks.refinement.figures import write_figures
 from benchmarks.refinement.goals import goals
 from benchmarks.refinement.judge import judge
 from benchmarks.refinement.page import render
+from flashsim.declarations.refinement import load_refiner
 from flashsim.refinement.pairs import PairRows
-from flashsim.refinement.recipe import load_refiner
 
 RECIPE = load_refiner("jets")
 LABELS = {"all": "all jets", "0": "light jets", "4": "c jets", "5": "b jets"}

@@ -19,8 +19,8 @@ from benchmarks.speed.growth import linear
 from benchmarks.speed.page import render
 from benchmarks.speed.stages import STAGES, StageClock
 from benchmarks.speed.timing import Measured, in_turns, median_ratio, spread
+from flashsim.events.noise import Stream
 from flashsim.generation.generate import Generator
-from flashsim.noise import Stream
 
 
 def test_things_take_turns_and_warm_up_does_not_count():

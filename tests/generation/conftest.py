@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from flashsim.declarations.output import load_output
 from flashsim.generation.generate import Generator
-from flashsim.generation.recipe import load_output
-from flashsim.modelfile import ObjectModel
-from flashsim.models import model_files
+from flashsim.models.object_model import ObjectModel
+from flashsim.models.shipped import model_files
 from flashsim.nanoaod.reading import NanoFile
 
 

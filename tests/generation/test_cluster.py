@@ -96,7 +96,7 @@ def test_a_killed_worker_loses_nothing_and_doubles_nothing(
 
 
 def test_there_must_be_a_scheduler(monkeypatch):
-    monkeypatch.setattr("flashsim.places._SECONDS_TO_CONNECT", 0.5)
+    monkeypatch.setattr("flashsim.execution.executors._SECONDS_TO_CONNECT", 0.5)
     with pytest.raises(FlashSimError, match=r"--dask tcp://127\.0\.0\.1:1: there is no Dask scheduler"):
         run_campaign([], Settings(), order=Order(), dask="tcp://127.0.0.1:1", report=lambda _: None)
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import uproot
 
+from flashsim.declarations.output import load_output
 from flashsim.errors import InputFileError, ModelFileError, OutputFileError
 from flashsim.generation.generate import DEFAULT_CHUNK, Generator
-from flashsim.generation.recipe import load_output
-from flashsim.inspection import shipped_objects
+from flashsim.interface.inspection import shipped_objects
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.nanoaod.writing import NanoWriter
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flashsim.declarations.output import OutputRecipe
 from flashsim.errors import InputFileError, RecipeError
 from flashsim.generation.generate import Generator
 from flashsim.generation.oversampling import FOLD, GEN_EVENT
-from flashsim.generation.recipe import OutputRecipe
 from flashsim.nanoaod.branch import Branch
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.nanoaod.writing import NanoWriter

@@ -3,15 +3,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from flashsim.declarations.objects import load_object
+from flashsim.declarations.output import load_output
 from flashsim.errors import InputFileError
 from flashsim.generation.plan import plan_output
-from flashsim.generation.recipe import load_output
-from flashsim.inspection import shipped_objects
+from flashsim.interface.inspection import shipped_objects
 from flashsim.nanoaod.branch import Branch
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.nanoaod.schema import VERSIONS, counter_titles, load_schema
 from flashsim.nanoaod.writing import NanoWriter
-from flashsim.objects import load_object
 
 
 @pytest.fixture(scope="module")

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import uproot
 
+from flashsim.declarations.output import load_output
 from flashsim.generation.generate import Generator
-from flashsim.generation.recipe import load_output
-from flashsim.inspection import shipped_objects
-from flashsim.modelfile import ObjectModel
-from flashsim.models import shipped_models
+from flashsim.interface.inspection import shipped_objects
+from flashsim.models.object_model import ObjectModel
+from flashsim.models.shipped import shipped_models
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.nanoaod.schema import load_schema
 

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flashsim.errors import InputFileError, ModelFileError
+from flashsim.events.gen_chunk import gen_chunk
+from flashsim.events.noise import EVENT_IDS, event_hash
 from flashsim.generation.simulate import ObjectSimulator
 from flashsim.nanoaod.reading import NanoFile
-from flashsim.noise import EVENT_IDS, event_hash
-from flashsim.preprocessing.preprocess import gen_chunk
 
 
 @pytest.fixture(scope="module")

@@ -6,21 +6,22 @@ import awkward as ak
 import numpy as np
 import pytest
 
-from flashsim.collection import Collection, flat_column
+from flashsim.declarations.objects import load_object
+from flashsim.declarations.output import load_output
+from flashsim.declarations.schedule import Schedule
+from flashsim.declarations.training import FlowRecipe, TrainingRecipe
 from flashsim.errors import InputFileError
+from flashsim.events.collection import Collection, flat_column
+from flashsim.events.gen_chunk import gen_chunk
+from flashsim.events.gen_view import build_gen_view, gen_view_branches
 from flashsim.generation.generate import Generator
-from flashsim.generation.recipe import load_output
-from flashsim.genview import build_gen_view, gen_view_branches
-from flashsim.inspection import describe, render
-from flashsim.modelfile import ObjectModel
+from flashsim.interface.inspection import describe, render
+from flashsim.learning.tables import read_table
+from flashsim.models.object_model import ObjectModel
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.nanoaod.schema import load_schema
 from flashsim.nanoaod.writing import NanoWriter
-from flashsim.objects import load_object
-from flashsim.preprocessing.preprocess import gen_chunk, preprocess
-from flashsim.schedule import Schedule
-from flashsim.tables import read_table
-from flashsim.training.recipe import FlowRecipe, TrainingRecipe
+from flashsim.preprocessing.preprocess import preprocess
 from flashsim.training.tables import Tables
 from flashsim.training.train import train
 

@@ -12,14 +12,15 @@ import pytest
 import torch
 import yaml
 
+from flashsim.declarations.objects import load_object
+from flashsim.declarations.recipes import recipe_path
+from flashsim.declarations.refinement import load_refiner
 from flashsim.grid.folder import GridFolder
 from flashsim.grid.recipe import load_grid
 from flashsim.grid.run import GridRun, Resources
-from flashsim.objects import load_object
+from flashsim.interface.trainers import TRAINERS
 from flashsim.preprocessing.preprocess import preprocess
-from flashsim.recipes import recipe_path
 from flashsim.refinement.pairs import make_pairs
-from flashsim.refinement.recipe import load_refiner
 
 QUICK_REFINER = {
     "min_rows": 4,
@@ -96,7 +97,10 @@ def grid_run(pairs, tables, tmp_path):
     def make(path, *, folder="out", **resources):
         loaded = load_grid(str(path))
         data = {"refiner": pairs, "object": tables}[loaded.recipe.kind]
-        return GridRun(loaded, GridFolder(tmp_path / folder), data, Resources(device="cpu", **resources))
+        trainer = TRAINERS[loaded.recipe.kind]
+        return GridRun(
+            loaded, GridFolder(tmp_path / folder), data, trainer, Resources(device="cpu", **resources)
+        )
 
     return make
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flashsim.runs import read_run
+from flashsim.runs.history import read_run
 
 POINTS = 3
 KILLED = 1

@@ -7,9 +7,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flashsim.declarations.refinement import load_refiner
 from flashsim.errors import RecipeError
 from flashsim.grid.recipe import Grid, GridRecipe, load_grid
-from flashsim.refinement.recipe import load_refiner
 
 KEYS = {
     "network.width": st.integers(1, 500),

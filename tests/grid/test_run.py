@@ -15,8 +15,9 @@ from flashsim.grid.point import Job, train_point
 from flashsim.grid.recipe import load_grid
 from flashsim.grid.run import GridRun
 from flashsim.grid.summary import losses_of, summarise
-from flashsim.runlog import LOST_AFTER
-from flashsim.runs import read_run
+from flashsim.interface.trainers import TRAINERS
+from flashsim.runs.history import read_run
+from flashsim.runs.log import LOST_AFTER
 
 
 def weights(run, number):
@@ -86,7 +87,7 @@ def test_a_grid_of_other_data_is_another(trained, train_grid, tmp_path):
     data.mkdir()
     content = json.loads((trained.data / "pairs.json").read_text())
     (data / "pairs.json").write_text(json.dumps(content | {"events": 7}), encoding="utf-8")
-    other = GridRun(trained.grid, trained.folder, data, trained.resources)
+    other = GridRun(trained.grid, trained.folder, data, trained.trainer, trained.resources)
     with pytest.raises(OutputFileError, match="holds a grid of another data"):
         train_grid(other, resume=True)
 
@@ -94,7 +95,7 @@ def test_a_grid_of_other_data_is_another(trained, train_grid, tmp_path):
 def test_data_must_be_there(grid_run, write_grid, train_grid, tmp_path):
     run = grid_run(write_grid({"seed": [1]}))
     with pytest.raises(TableError):
-        train_grid(GridRun(run.grid, run.folder, tmp_path / "none", run.resources))
+        train_grid(GridRun(run.grid, run.folder, tmp_path / "none", run.trainer, run.resources))
     assert not run.folder.path.exists()
 
 
@@ -127,7 +128,7 @@ def test_a_point_has_one_trainer_at_a_time(grid_run, write_grid, train_grid):
 
 def test_a_worker_of_another_version_is_refused(tmp_path):
     with pytest.raises(FlashSimError, match=r"a worker has flashsim .*, the command line 0\.0\.0"):
-        train_point(Job(str(tmp_path), "object", {}, str(tmp_path), flashsim="0.0.0"))
+        train_point(Job(str(tmp_path), TRAINERS["object"], {}, str(tmp_path), flashsim="0.0.0"))
 
 
 def test_models_of_objects_are_trained(grid_run, write_grid, train_grid):

@@ -8,7 +8,7 @@ import pytest
 
 from flashsim.grid.folder import GridFolder
 from flashsim.grid.summary import Row, Summary, losses_of
-from flashsim.runs import Run
+from flashsim.runs.history import Run
 
 LOSSES = {"best_epoch": 2, "epochs": 3, "train": 0.5, "validation": 0.25, "validation_mmd": 0.25}
 

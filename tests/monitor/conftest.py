@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flashsim.runlog import RUN_FILE
+from flashsim.runs.log import RUN_FILE
 
 VARIED = ["network.width", "stages.0.primary"]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from flashsim.runlog import LOST_AFTER
+from flashsim.runs.log import LOST_AFTER
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright, of the extra 'test'")
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -53,7 +53,7 @@ def page(browser):
 @pytest.fixture
 def server(half_grid):
     """The command itself, with its address."""
-    code = "from flashsim.cli import main; main()"
+    code = "from flashsim.cli.main import main; main()"
     process = subprocess.Popen(
         [sys.executable, "-c", code, "monitor", str(half_grid[0]), "--port", "0"],
         stderr=subprocess.PIPE,
@@ -115,7 +115,7 @@ def test_the_page_follows_the_trainings(page, server, half_grid):
 TRAINING = """
 import sys, time
 from pathlib import Path
-from flashsim.runlog import RunLog
+from flashsim.runs.log import RunLog
 
 first, last = int(sys.argv[2]), int(sys.argv[3])
 with RunLog(Path(sys.argv[1]), "point_0005", epochs={"refiner": 6}, resumed=first > 1) as log:

@@ -8,7 +8,7 @@ import pytest
 from flashsim.errors import InputFileError
 from flashsim.monitor import catalogue as module
 from flashsim.monitor.catalogue import Catalogue
-from flashsim.runlog import LOST_AFTER, RUN_FILE
+from flashsim.runs.log import LOST_AFTER, RUN_FILE
 
 
 @pytest.fixture(autouse=True)

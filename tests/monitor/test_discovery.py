@@ -7,7 +7,7 @@ import pytest
 
 from flashsim.monitor import discovery
 from flashsim.monitor.discovery import Group, find, is_inside
-from flashsim.runlog import RUN_FILE
+from flashsim.runs.log import RUN_FILE
 
 
 def make(folder, name=RUN_FILE, text=""):

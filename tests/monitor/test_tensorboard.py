@@ -7,7 +7,7 @@ from tensorboardX.proto.event_pb2 import Event
 
 from flashsim.errors import MissingDependencyError, OutputFileError
 from flashsim.monitor.tensorboard import save_events
-from flashsim.runs import read_run
+from flashsim.runs.history import read_run
 
 
 def events(folder):

@@ -13,12 +13,12 @@ from pathlib import Path
 from hatchling.builders.sdist import SdistBuilder
 from hatchling.builders.wheel import WheelBuilder
 
-from flashsim.recipes import STAGES
+from flashsim.declarations.recipes import STAGES
 
 LOOK = """
 import json, flashsim
-from flashsim.models import shipped_models
-from flashsim.recipes import STAGES, recipe_folder
+from flashsim.models.shipped import shipped_models
+from flashsim.declarations.recipes import STAGES, recipe_folder
 print(json.dumps({
     "package": flashsim.__file__,
     "models": [path.name for path in shipped_models()],

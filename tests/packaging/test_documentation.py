@@ -76,7 +76,7 @@ def test_tables_are_up_to_date(root):
 def test_commands_of_the_pages_exist(root):
     from typer.main import get_command
 
-    from flashsim.cli import app
+    from flashsim.cli.main import app
 
     pages = [*root.glob("*.md"), *root.glob("*/README.md"), *root.glob("docs/*.md")]
     named = {
@@ -92,7 +92,7 @@ def test_commands_of_the_pages_exist(root):
 def test_options_of_the_pages_exist(root):
     from typer.main import get_command
 
-    from flashsim.cli import app
+    from flashsim.cli.main import app
 
     commands = get_command(app).commands
     groups = {name: command.commands for name, command in commands.items() if hasattr(command, "commands")}
@@ -110,9 +110,9 @@ def test_options_of_the_pages_exist(root):
 
 
 def test_examples_of_declarations_are_valid(root, tmp_path):
-    from flashsim.objects import Target, load_object
-    from flashsim.recipes import load_recipe
-    from flashsim.training.recipe import TrainingRecipe
+    from flashsim.declarations.objects import Target, load_object
+    from flashsim.declarations.recipes import load_recipe
+    from flashsim.declarations.training import TrainingRecipe
 
     target, declaration, training = blocks(read(root, "preprocessing/README.md"), "yaml")
     (tmp_path / "object.yaml").write_text(declaration, encoding="utf-8")

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from flashsim.analysis.validation import load_validation
-from flashsim.gencollections import GenView
-from flashsim.generation.recipe import load_output
+from flashsim.declarations.gen_collections import GenView
+from flashsim.declarations.objects import load_object
+from flashsim.declarations.output import load_output
+from flashsim.declarations.recipes import STAGES, load_recipe, recipe_folder
+from flashsim.declarations.refinement import load_gen_view, load_refiner
+from flashsim.declarations.training import load_training
 from flashsim.grid.recipe import load_grid
-from flashsim.objects import load_object
-from flashsim.recipes import STAGES, load_recipe, recipe_folder
 from flashsim.reference.detector.recipe import load_detector
-from flashsim.refinement.recipe import load_gen_view, load_refiner
-from flashsim.training.recipe import load_training
 
 GEN_VIEWS = {"gen.yaml"}
 

@@ -8,9 +8,9 @@ import awkward as ak
 import numpy as np
 import pytest
 
+from flashsim.declarations.objects import ObjectDeclaration
 from flashsim.nanoaod.branch import Branch
 from flashsim.nanoaod.writing import NanoWriter
-from flashsim.objects import ObjectDeclaration
 
 IDS = {"run": "u4", "luminosityBlock": "u4", "event": "u8"}
 GEN_JET = {"pt": "f4", "eta": "f4", "phi": "f4", "mass": "f4", "partonFlavour": "i4"}

@@ -7,13 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from flashsim.declarations.objects import ObjectDeclaration, load_object
 from flashsim.errors import InputFileError, OutputFileError
+from flashsim.events.conditioning import conditioning_columns
+from flashsim.events.gen_chunk import gen_branches, gen_chunk
+from flashsim.events.noise import EVENT_IDS
+from flashsim.learning.tables import KINDS, SPLITS, read_description, read_table
 from flashsim.nanoaod.reading import NanoFile
-from flashsim.noise import EVENT_IDS
-from flashsim.objects import ObjectDeclaration, load_object
-from flashsim.preprocessing.features import conditioning_columns
-from flashsim.preprocessing.preprocess import gen_branches, gen_chunk, preprocess
-from flashsim.tables import KINDS, SPLITS, read_description, read_table
+from flashsim.preprocessing.preprocess import preprocess
 
 MATCHED = {
     "tt_2018_v5": {"jets": 3438, "muons": 295},

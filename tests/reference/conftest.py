@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from flashsim.reference.record import EventRecord
+from flashsim.gen.record import EventRecord
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,13 @@ from coffea.nanoevents import NanoAODSchema, NanoEventsFactory
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from flashsim.codec import allows
 from flashsim.errors import InputFileError, OutputFileError, RecipeError
-from flashsim.inspection import describe, shipped_objects
+from flashsim.gen import generate_gen
+from flashsim.interface.inspection import describe, shipped_objects
 from flashsim.nanoaod.mantissa import observed_bits
 from flashsim.nanoaod.schema import load_schema, mantissa_bits
-from flashsim.reference import detect, generate_gen
+from flashsim.reference import detect
+from flashsim.transforms.codec import allows
 
 EVENTS = 40
 OBJECTS = {declaration.collection: declaration for declaration in shipped_objects("object")}
@@ -187,7 +188,7 @@ def test_detectors_share_the_pileup_density_only(pair, whole, tmp_path):
 
 
 def test_parameters_of_a_users_own(pair, tmp_path):
-    from flashsim.recipes import recipe_folder
+    from flashsim.declarations.recipes import recipe_folder
 
     text = (recipe_folder("reference") / "full.yaml").read_text()
     (tmp_path / "mine.yaml").write_text(text.replace("threshold: 3.0  #", "threshold: 20.0  #"))

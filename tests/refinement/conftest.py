@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from flashsim.declarations.refinement import NetworkRecipe, PairSelection, RefinerRecipe, load_refiner
+from flashsim.declarations.schedule import Schedule
 from flashsim.refinement.pairs import PairRows
-from flashsim.refinement.recipe import NetworkRecipe, PairSelection, RefinerRecipe, load_refiner
-from flashsim.schedule import Schedule
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -4,8 +4,8 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from flashsim.declarations.refinement import RefinerRecipe, load_refiner
 from flashsim.refinement.network import Refiner
-from flashsim.refinement.recipe import RefinerRecipe, load_refiner
 
 RECIPES = ("jets", "muons", "pt")
 

@@ -5,11 +5,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from flashsim.declarations.refinement import load_gen_view, load_refiner
 from flashsim.errors import InputFileError, OutputFileError, TableError
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.refinement.matching import pair_branches, select_pairs
 from flashsim.refinement.pairs import make_pairs, read_pairs, read_pairs_description
-from flashsim.refinement.recipe import load_gen_view, load_refiner
 
 RECIPE = load_refiner("pt")
 VIEW = load_gen_view(RECIPE)

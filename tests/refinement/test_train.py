@@ -12,7 +12,7 @@ from flashsim.refinement.evaluation import evaluate, refine_rows
 from flashsim.refinement.model import FORMAT_VERSION, RefinerModel
 from flashsim.refinement.pairs import PairDescription
 from flashsim.refinement.train import train_refiner
-from flashsim.runs import read_run
+from flashsim.runs.history import read_run
 
 CONSTRAINT = {"loss": "unitarity_mean", "target": "full"}
 STAGES = [

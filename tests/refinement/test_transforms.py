@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from flashsim.refinement.recipe import Variable
+from flashsim.declarations.refinement import Variable
 from flashsim.refinement.transforms import ColumnTransform
 
 EXCESS = Variable(branch="pt", transform="excess", threshold=15.0, width=10.0)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from flashsim.objects import ObjectDeclaration
-from flashsim.tables import SPLITS, TableDescription, TableWriter
-from flashsim.training.recipe import TrainingRecipe
+from flashsim.declarations.objects import ObjectDeclaration
+from flashsim.declarations.training import TrainingRecipe
+from flashsim.learning.tables import SPLITS, TableDescription, TableWriter
 
 DECLARATION = {
     "schema_version": 1,

@@ -5,13 +5,13 @@ import pytest
 import torch
 from scipy.stats import ks_2samp
 
-from flashsim.codec import TargetCodec
+from flashsim.declarations.objects import Target
 from flashsim.flows import ConditionalMAF
-from flashsim.modelfile import ObjectModel
-from flashsim.objects import Target
+from flashsim.models.object_model import ObjectModel
 from flashsim.training.calibration import calibrated
 from flashsim.training.tables import Tables
 from flashsim.training.train import train
+from flashsim.transforms.codec import TargetCodec
 
 
 @pytest.fixture(scope="module")

@@ -7,14 +7,14 @@ import pytest
 import torch
 from scipy.special import expit, softmax
 
-from flashsim.codec import allows
 from flashsim.errors import OutputFileError, RecipeError, TableError
-from flashsim.modelfile import ObjectModel, read_header
-from flashsim.networks import evaluate
-from flashsim.runs import read_run
+from flashsim.learning.perceptron import evaluate
+from flashsim.models.object_model import ObjectModel, read_header
+from flashsim.runs.history import read_run
 from flashsim.training.figure import draw_losses
 from flashsim.training.tables import Tables
 from flashsim.training.train import train
+from flashsim.transforms.codec import allows
 
 
 class InterruptedFitError(Exception):

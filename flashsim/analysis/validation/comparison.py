@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from flashsim.analysis.validation.recipe import ObjectRecipe, ValidationRecipe
     from flashsim.analysis.validation.samples import Sample, Selected
-    from flashsim.objects import Target
+    from flashsim.declarations.objects import Target
 
 __all__ = [
     "CANDIDATE",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from flashsim.analysis.statistics.distances import Drawn
     from flashsim.analysis.validation.comparison import Comparison
     from flashsim.analysis.validation.lights import Row
-    from flashsim.objects import Target
+    from flashsim.declarations.objects import Target
 
 __all__ = ["distributions", "histogram"]
 

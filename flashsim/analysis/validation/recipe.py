@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from flashsim.recipes import Recipe, load_recipe, recipe_path
+from flashsim.declarations.recipes import Recipe, load_recipe, recipe_path
 
 __all__ = ["Lights", "Limits", "ObjectRecipe", "Tagging", "ValidationRecipe", "load_validation"]
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from flashsim.analysis.validation.comparison import Section
     from flashsim.analysis.validation.lights import Light, Row
     from flashsim.analysis.validation.recipe import ValidationRecipe
-    from flashsim.objects import ObjectDeclaration
+    from flashsim.declarations.objects import ObjectDeclaration
 
 __all__ = ["SCHEMA_VERSION", "ObjectReport", "Report", "validate"]
 

@@ -9,21 +9,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flashsim.analysis.statistics.residuals import residual
-from flashsim.collection import Collection, flat_column
 from flashsim.errors import InputFileError
-from flashsim.genview import build_gen_view, gen_view_branches
-from flashsim.matching import match
+from flashsim.events.collection import Collection, flat_column
+from flashsim.events.conditioning import conditioning_columns
+from flashsim.events.gen_chunk import GenChunk, conditioning_branches
+from flashsim.events.gen_view import build_gen_view, gen_view_branches
+from flashsim.events.matching import match
+from flashsim.events.noise import EVENT_IDS, event_hash
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.nanoaod.requirements import require_branches
-from flashsim.noise import EVENT_IDS, event_hash
-from flashsim.preprocessing.features import GenChunk, conditioning_branches, conditioning_columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from flashsim.conditioning import Conditioning
-    from flashsim.objects import ObjectDeclaration, Target
+    from flashsim.declarations.conditioning import Conditioning
+    from flashsim.declarations.objects import ObjectDeclaration, Target
 
 __all__ = [
     "Columns",

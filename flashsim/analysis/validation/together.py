@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from flashsim.analysis.validation.comparison import Comparison
     from flashsim.analysis.validation.recipe import Tagging
     from flashsim.analysis.validation.samples import Sample
-    from flashsim.objects import Target
+    from flashsim.declarations.objects import Target
 
 __all__ = ["classifier", "contours", "correlations", "tagging"]
 

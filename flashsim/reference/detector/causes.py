@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from flashsim.collection import Collection
+    from flashsim.events.collection import Collection
     from flashsim.reference.detector.truth import Noise, Truth
 
     Floats = NDArray[np.float64]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field
 
-from flashsim.recipes import Recipe
+from flashsim.declarations.recipes import Recipe
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

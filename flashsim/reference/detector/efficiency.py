@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field
 
-from flashsim.recipes import Recipe
+from flashsim.declarations.recipes import Recipe
 from flashsim.reference.detector.distributions import interpolated
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from flashsim.collection import Collection
+    from flashsim.events.collection import Collection
 
 __all__ = ["Efficiency"]
 

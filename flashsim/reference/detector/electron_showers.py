@@ -16,14 +16,14 @@ import numpy as np
 from pydantic import Field
 from scipy.special import gammaincinv
 
-from flashsim.recipes import Recipe
+from flashsim.declarations.recipes import Recipe
 from flashsim.reference.detector.distributions import heavy_tailed
 from flashsim.reference.detector.forms import EtaTable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from flashsim.collection import Collection
+    from flashsim.events.collection import Collection
 
     Floats = NDArray[np.float64]
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import Field
 
-from flashsim.collection import Collection
-from flashsim.recipes import Recipe
+from flashsim.declarations.recipes import Recipe
+from flashsim.events.angles import wrap_angle
+from flashsim.events.collection import Collection
 from flashsim.reference.detector import electron_identification as ids
 from flashsim.reference.detector import electron_showers as showers
 from flashsim.reference.detector import isolation as iso
@@ -22,7 +23,6 @@ from flashsim.reference.detector.efficiency import Efficiency
 from flashsim.reference.detector.forms import counts
 from flashsim.reference.detector.parts import together
 from flashsim.reference.detector.unmatched_leptons import UnmatchedLeptons, unmatched_leptons
-from flashsim.relations import wrap_angle
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import awkward as ak
 import numpy as np
 
-from flashsim.assembly import link_collections, ordered, rounded
+from flashsim.nanoaod.assembly import link_collections, ordered, rounded
 from flashsim.nanoaod.mantissa import round_mantissa
 from flashsim.nanoaod.schema import load_schema, mantissa_bits
 from flashsim.reference.detector.density import density_branches
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from flashsim.assembly import Link
-    from flashsim.collection import Collection
-    from flashsim.objects import Target
+    from flashsim.declarations.objects import Target
+    from flashsim.declarations.output import Link
+    from flashsim.events.collection import Collection
     from flashsim.reference.detector.recipe import DetectorRecipe
     from flashsim.reference.detector.truth import Noise, Truth
 

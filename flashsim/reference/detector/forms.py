@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 from scipy.special import expit
 
-from flashsim.recipes import Recipe
+from flashsim.declarations.recipes import Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

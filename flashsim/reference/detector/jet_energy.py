@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field
 
-from flashsim.recipes import Recipe
+from flashsim.declarations.recipes import Recipe
 from flashsim.reference.detector.distributions import heavy_tailed
 from flashsim.reference.detector.forms import ByFlavour, Edge, EtaTable, Saturation
 

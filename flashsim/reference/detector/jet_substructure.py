@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import Field
 
-from flashsim.recipes import Recipe
+from flashsim.declarations.recipes import Recipe
 from flashsim.reference.detector.forms import Edge, EtaTable, counts, thinned
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ import numba
 import numpy as np
 from pydantic import Field
 
-from flashsim.collection import Collection
-from flashsim.kernels import delta_phi
-from flashsim.recipes import Recipe
+from flashsim.declarations.recipes import Recipe
+from flashsim.events.angles import delta_phi
+from flashsim.events.collection import Collection
 from flashsim.reference.detector import jet_energy, jet_identification, jet_substructure
 from flashsim.reference.detector import taggers as tagging
 from flashsim.reference.detector.causes import DrawSource, JetCauses

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field
 
-from flashsim.kernels import closest
-from flashsim.recipes import Recipe
+from flashsim.declarations.recipes import Recipe
+from flashsim.events.neighbours import closest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from flashsim.collection import Collection
+    from flashsim.events.collection import Collection
     from flashsim.reference.detector.truth import Noise, Truth
 
 __all__ = ["MetResponse", "met_branches"]

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field
 
-from flashsim.kernels import closest
-from flashsim.recipes import Recipe
+from flashsim.declarations.recipes import Recipe
+from flashsim.events.neighbours import closest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from flashsim.collection import Collection
+    from flashsim.events.collection import Collection
 
 __all__ = ["NORMALS", "JetRelation", "jet_relation"]
 

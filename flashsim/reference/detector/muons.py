@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import Field
 
-from flashsim.collection import Collection
-from flashsim.recipes import Recipe
+from flashsim.declarations.recipes import Recipe
+from flashsim.events.collection import Collection
 from flashsim.reference.detector import identification as ids
 from flashsim.reference.detector import isolation as iso
 from flashsim.reference.detector import muon_jets, tracks

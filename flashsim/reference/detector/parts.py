@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from flashsim.collection import Collection
+from flashsim.events.collection import Collection
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

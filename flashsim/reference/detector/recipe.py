@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from flashsim.recipes import Recipe, load_recipe, recipe_path
+from flashsim.declarations.recipes import Recipe, load_recipe, recipe_path
 from flashsim.reference.detector.density import DensityResponse
 from flashsim.reference.detector.electrons import ElectronResponse
 from flashsim.reference.detector.jets import JetResponse

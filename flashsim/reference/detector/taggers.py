@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field
 from scipy.special import expit
 
-from flashsim.recipes import Recipe
+from flashsim.declarations.recipes import Recipe
 from flashsim.reference.detector.forms import ByFlavour, Edge
 
 if TYPE_CHECKING:

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field
 
-from flashsim.recipes import Recipe
+from flashsim.declarations.recipes import Recipe
+from flashsim.events.angles import wrap_angle
 from flashsim.reference.detector.distributions import heavy_tailed, interpolated
-from flashsim.relations import wrap_angle
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from flashsim.collection import Collection
+    from flashsim.events.collection import Collection
 
 __all__ = ["DRAWS", "TrackResponse", "measured_track"]
 

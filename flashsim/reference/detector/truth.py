@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from flashsim.collection import Collection, flat_column
-from flashsim.gencollections import GenView
-from flashsim.genview import build_gen_view, gen_view_branches
-from flashsim.noise import EVENT_IDS, Stream, event_hash
-from flashsim.reference.hidden import BRANCHES
+from flashsim.declarations.gen_collections import GenView
+from flashsim.events.collection import Collection, flat_column
+from flashsim.events.gen_view import build_gen_view, gen_view_branches
+from flashsim.events.noise import EVENT_IDS, Stream, event_hash
+from flashsim.nanoaod.hidden import HIDDEN_BRANCHES as _HIDDEN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,7 +44,7 @@ _SCALARS = (
 GEN_BRANCHES: tuple[str, ...] = (*EVENT_IDS, *_SCALARS, *gen_view_branches(_VIEW))
 """Branches that a detector reads of the gen-level file."""
 
-HIDDEN_BRANCHES: tuple[str, ...] = tuple(branch.name for branch in BRANCHES)
+HIDDEN_BRANCHES: tuple[str, ...] = tuple(branch.name for branch in _HIDDEN)
 """Branches that a detector reads of the hidden file."""
 
 
@@ -55,7 +55,7 @@ class Truth:
     Parameters
     ----------
     key
-        Shape (E,): `flashsim.noise.event_hash` of each event.
+        Shape (E,): `flashsim.events.noise.event_hash` of each event.
     jets
         Every GenJet: pt, eta, phi, mass, partonFlavour, hadronFlavour, and the columns of ``HiddenJet``.
     leptons

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field
 
-from flashsim.collection import Collection
-from flashsim.recipes import Recipe
+from flashsim.declarations.recipes import Recipe
+from flashsim.events.collection import Collection
 from flashsim.reference.detector.causes import DrawSource, JetCauses
 from flashsim.reference.detector.forms import EtaTable, counts
 

@@ -15,9 +15,9 @@ import numpy as np
 from pydantic import Field
 from scipy.stats import poisson
 
-from flashsim.collection import Collection
-from flashsim.recipes import Recipe
-from flashsim.relations import wrap_angle
+from flashsim.declarations.recipes import Recipe
+from flashsim.events.angles import wrap_angle
+from flashsim.events.collection import Collection
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field
 from scipy.stats import binom
 
-from flashsim.recipes import Recipe
+from flashsim.declarations.recipes import Recipe
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

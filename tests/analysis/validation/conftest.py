@@ -8,7 +8,7 @@ import pytest
 from flashsim.analysis.validation import load_validation, validate
 from flashsim.analysis.validation.comparison import CANDIDATE, REFERENCE, Comparison
 from flashsim.analysis.validation.samples import Sample, Selected
-from flashsim.objects import load_object
+from flashsim.declarations.objects import load_object
 
 TARGETS = ("pt", "eta", "phi", "mass", "btagDeepFlavB", "nConstituents")
 FLAVOURS = ("hadronFlavour_b", "hadronFlavour_c")

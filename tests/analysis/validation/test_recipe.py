@@ -4,9 +4,9 @@ import pytest
 
 from flashsim.analysis.validation.lights import Difference, Found
 from flashsim.analysis.validation.recipe import Lights, load_validation
+from flashsim.declarations.objects import load_object
+from flashsim.declarations.recipes import recipe_path
 from flashsim.errors import RecipeError
-from flashsim.objects import load_object
-from flashsim.recipes import recipe_path
 
 
 @pytest.mark.parametrize("name", ["jets", "muons"])

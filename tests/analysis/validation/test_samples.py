@@ -12,9 +12,9 @@ from flashsim.analysis.validation.samples import (
     shared_objects,
 )
 from flashsim.errors import InputFileError
-from flashsim.inspection import shipped_objects
+from flashsim.interface.inspection import shipped_objects
+from flashsim.learning.tables import SPLITS, read_table
 from flashsim.preprocessing.preprocess import preprocess
-from flashsim.tables import SPLITS, read_table
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from benchmarks.analysis.rare import pick, promising, rare_steps
+from flashsim.interface.reference import simulate
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.nanoaod.schema import load_schema
 from flashsim.nanoaod.writing import NanoWriter
-from flashsim.reference import simulate
 
 MUON, TAU = 13, 15
 JET = (60.0, 1.0, 0.0, 5.0)

@@ -13,7 +13,7 @@ from benchmarks.fidelity.figures import draw_counts, draw_importance, svg
 from benchmarks.fidelity.report import render
 from benchmarks.fidelity.samples import Workplace
 from flashsim.errors import TableError
-from flashsim.modelfile import ObjectModel
+from flashsim.models.object_model import ObjectModel
 
 
 @pytest.fixture(scope="module")

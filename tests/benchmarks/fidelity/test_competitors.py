@@ -8,7 +8,7 @@ import torch
 
 from benchmarks.fidelity.competitors import COMPETITORS, Plan, flashsim_competitor
 from benchmarks.fidelity.contest import EncodedRows, train_for
-from flashsim.training.recipe import FlowRecipe
+from flashsim.declarations.training import FlowRecipe
 
 PLANS = (*COMPETITORS, flashsim_competitor(FlowRecipe(layers=2, width=16, bins=8)))
 

@@ -6,7 +6,7 @@ import torch
 
 from benchmarks.fidelity.encodings import Quantile, Smeared
 from benchmarks.fidelity.observables import ByHand
-from flashsim.objects import Target
+from flashsim.declarations.objects import Target
 
 TARGETS = [
     Target(branch="pt", relation="excess", threshold=15.0, width=10.0),

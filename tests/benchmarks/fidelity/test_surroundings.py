@@ -9,9 +9,9 @@ from benchmarks.fidelity.judge import REFERENCE, SECOND, Judge
 from benchmarks.fidelity.observables import load_observables
 from benchmarks.fidelity.samples import Sample, Workplace
 from benchmarks.fidelity.surroundings import load_surroundings, with_surroundings
-from flashsim.inspection import shipped_objects
-from flashsim.modelfile import ObjectModel
-from flashsim.objects import load_object
+from flashsim.declarations.objects import load_object
+from flashsim.interface.inspection import shipped_objects
+from flashsim.models.object_model import ObjectModel
 
 OBJECTS = {declaration.name: declaration for declaration in shipped_objects() if declaration.per == "object"}
 

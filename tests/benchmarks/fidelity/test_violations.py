@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.fidelity.violations import violations
-from flashsim.objects import Target
+from flashsim.declarations.objects import Target
 
 
 def test_values_that_a_branch_cannot_have_are_counted():

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from flashsim.collection import Collection
-from flashsim.noise import event_hash
+from flashsim.events.collection import Collection
+from flashsim.events.noise import event_hash
 from flashsim.reference.detector.recipe import load_detector
 from flashsim.reference.detector.truth import Noise, Truth
 

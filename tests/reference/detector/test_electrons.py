@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flashsim.codec import allows
-from flashsim.objects import load_object
+from flashsim.declarations.objects import load_object
 from flashsim.reference.detector.electron_showers import radiated
 from flashsim.reference.detector.electrons import electrons
 from flashsim.reference.detector.truth import Noise
+from flashsim.transforms.codec import allows
 
 EVENTS = 3000
 BEAM = 6500.0

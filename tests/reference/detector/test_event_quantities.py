@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from flashsim.collection import Collection
+from flashsim.events.collection import Collection
 from flashsim.reference.detector.density import density_branches
 from flashsim.reference.detector.distributions import gamma_quantile, heavy_tailed, interpolated
 from flashsim.reference.detector.met import met_branches

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from flashsim.codec import allows
-from flashsim.collection import Collection
-from flashsim.objects import load_object
+from flashsim.declarations.objects import load_object
+from flashsim.events.collection import Collection
 from flashsim.reference.detector.jets import jets
 from flashsim.reference.detector.truth import Noise, Truth
+from flashsim.transforms.codec import allows
 
 EVENTS = 3000
 TARGETS = [target for target in load_object("jets").targets if target.exists_in("v9")]

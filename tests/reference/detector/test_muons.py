@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flashsim.codec import allows
-from flashsim.objects import load_object
+from flashsim.declarations.objects import load_object
 from flashsim.reference.detector.muons import muons
 from flashsim.reference.detector.truth import Noise
+from flashsim.transforms.codec import allows
 
 EVENTS = 4000
 BEAM = 6500.0

@@ -1,0 +1,193 @@
+"""What the networks are given: the kinds of conditioning variables that a declaration can list."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from flashsim.declarations.gen_collections import FlagName
+from flashsim.declarations.recipes import Recipe
+
+__all__ = [
+    "Activity",
+    "Angle",
+    "Bits",
+    "Categories",
+    "Closest",
+    "Conditioning",
+    "EventValue",
+    "GenField",
+    "Number",
+    "Scale",
+    "TurnOn",
+]
+
+
+Scale = Literal["linear", "abs", "log", "log1p"]
+"""On which a network sees a column."""
+
+
+class _Conditioning(Recipe):
+    name: str = Field(description="name of the column, or prefix of the columns")
+    description: str = Field(default="", description="what it is, for the documentation")
+
+
+class GenField(_Conditioning):
+    """A field of the gen object itself."""
+
+    kind: Literal["field"]
+    field: str = Field(description="field of the gen collection")
+    scale: Scale = Field(default="linear", description="scale on which the network sees it")
+
+    def columns(self) -> dict[str, Scale]:
+        """Names of the columns with their scales."""
+        return {self.name: self.scale}
+
+
+class TurnOn(_Conditioning):
+    """A smooth step in a field: ``1 / (1 + exp(-(value - threshold) / width))``.
+
+    Reconstruction starts at a threshold (in pT, or in the magnitude of eta), sharply on the scale of a whole
+    spectrum; a network told where learns the turn-on curve from few objects.
+    """
+
+    kind: Literal["turn_on"]
+    field: str = Field(description="field of the gen collection; its magnitude is used")
+    threshold: float = Field(description="where the step is, in the unit of the field")
+    width: float = Field(gt=0, description="its width, in the unit of the field")
+
+    def columns(self) -> dict[str, Scale]:
+        """Names of the columns with their scales."""
+        return {self.name: "linear"}
+
+
+class Angle(_Conditioning):
+    """An angle of the gen object, as cosine and sine: no seam."""
+
+    kind: Literal["angle"]
+    field: str = Field(description="field of the gen collection, in radians")
+
+    def columns(self) -> dict[str, Scale]:
+        """Names of the columns with their scales."""
+        return {f"{self.name}_cos": "linear", f"{self.name}_sin": "linear"}
+
+
+class Categories(_Conditioning):
+    """A label of the gen object, one-hot; labels in no category give all zeros."""
+
+    kind: Literal["categories"]
+    field: str = Field(description="field of the gen collection")
+    categories: dict[str, list[int]] = Field(description="labels of each category; signs are ignored")
+
+    def columns(self) -> dict[str, Scale]:
+        """Names of the columns with their scales."""
+        return {f"{self.name}_{category}": "linear" for category in self.categories}
+
+
+class Bits(_Conditioning):
+    """Status flags of the gen particle, a column a flag."""
+
+    kind: Literal["bits"]
+    field: str = Field(default="statusFlags", description="field of the gen collection")
+    flags: list[FlagName] = Field(description="names of the flags")
+
+    def columns(self) -> dict[str, Scale]:
+        """Names of the columns with their scales."""
+        return dict.fromkeys(self.flags, "linear")
+
+
+class EventValue(_Conditioning):
+    """One value of the whole event, such as the pileup."""
+
+    kind: Literal["event"]
+    branch: str = Field(description="NanoAOD branch with one value an event")
+    scale: Scale = Field(default="linear", description="scale on which the network sees it")
+
+    def columns(self) -> dict[str, Scale]:
+        """Names of the columns with their scales."""
+        return {self.name: self.scale}
+
+
+class Closest(_Conditioning):
+    """The n-th closest object of a gen collection inside a cone, by distance in eta and phi.
+
+    Columns: ``found`` (0 or 1), ``dr`` (the cone's size when there is none, so that an object at the edge and
+    no object look alike), ``deta`` and ``dphi`` (object minus neighbour, 0 when there is none), and for every
+    name in `shares` the neighbour's value over the object's pT (0 when there is none).
+
+    With `rest` also what is left of the neighbour without the object, as of a jet that holds a lepton:
+    ``rest_share``, its pT over the object's, and ``rest_dr``, its distance from the object. Isolation is made
+    of it, of a lepton with all leptons taken out (`without`). Where there is none, and below what NanoAOD's
+    digits can tell, the share is 0.001; where there is none, or it is farther away, the distance is twice the
+    cone.
+    """
+
+    kind: Literal["closest"]
+    of: str = Field(description="gen collection of the neighbours")
+    cone: float = Field(gt=0, description="largest distance")
+    rank: int = Field(default=1, ge=1, description="1 for the closest, 2 for the second closest")
+    shares: list[str] = Field(default=["pt"], description="fields of the neighbour, over the object's pT")
+    rest: bool = Field(default=False, description="the neighbour holds the object: tell what else is in it")
+    without: str | None = Field(
+        default=None,
+        description="gen collection that does not count in the rest, the object among it; none: only that",
+    )
+
+    @model_validator(mode="after")
+    def _of_a_rest(self) -> Closest:
+        if self.without is not None and not self.rest:
+            msg = f"{self.name}: 'without' goes with 'rest: true'"
+            raise ValueError(msg)
+        return self
+
+    def columns(self) -> dict[str, Scale]:
+        """Names of the columns with their scales."""
+        names: dict[str, Scale] = dict.fromkeys(
+            (f"{self.name}_{suffix}" for suffix in ("found", "dr", "deta", "dphi")), "linear"
+        )
+        names |= dict.fromkeys((f"{self.name}_{share}_share" for share in self.shares), "log1p")
+        if self.rest:
+            names |= {f"{self.name}_rest_share": "log", f"{self.name}_rest_dr": "linear"}
+        return names
+
+
+class Activity(_Conditioning):
+    """Scalar pT sum of a gen collection: in a ring around the object, or of the whole event.
+
+    For a ring the object itself is left out by its distance being below `inner`.
+    """
+
+    kind: Literal["activity"]
+    of: str = Field(description="gen collection that is summed")
+    inner: float = Field(default=0.0, ge=0, description="inner radius of the ring")
+    outer: float | None = Field(default=None, description="outer radius; none: the whole event")
+
+    @model_validator(mode="after")
+    def _rises(self) -> Activity:
+        if self.outer is not None and self.outer <= self.inner:
+            msg = f"{self.name}: the outer radius {self.outer} is not beyond the inner one {self.inner}"
+            raise ValueError(msg)
+        return self
+
+    def columns(self) -> dict[str, Scale]:
+        """Names of the columns with their scales."""
+        return {self.name: "log1p"}
+
+
+class Number(_Conditioning):
+    """Number of objects of a collection in the event."""
+
+    kind: Literal["number"]
+    of: str = Field(description="collection that is counted")
+    min_pt: float = Field(default=0.0, ge=0, description="smallest pT in GeV")
+
+    def columns(self) -> dict[str, Scale]:
+        """Names of the columns with their scales."""
+        return {self.name: "linear"}
+
+
+Conditioning = Annotated[
+    GenField | TurnOn | Angle | Categories | Bits | EventValue | Closest | Activity | Number,
+    Field(discriminator="kind"),
+]

@@ -1,0 +1,99 @@
+"""The gen-level collections of an event, as `preprocessing/gen.yaml` declares them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from flashsim.declarations.recipes import Recipe
+
+__all__ = ["STATUS_FLAGS", "Cleaning", "FlagName", "GenCollection", "GenView"]
+
+STATUS_FLAGS = (
+    "isPrompt",
+    "isDecayedLeptonHadron",
+    "isTauDecayProduct",
+    "isPromptTauDecayProduct",
+    "isDirectTauDecayProduct",
+    "isDirectPromptTauDecayProduct",
+    "isDirectHadronDecayProduct",
+    "isHardProcess",
+    "fromHardProcess",
+    "isHardProcessTauDecayProduct",
+    "isDirectHardProcessTauDecayProduct",
+    "fromHardProcessBeforeFSR",
+    "isFirstCopy",
+    "isLastCopy",
+    "isLastCopyBeforeFSR",
+)
+"""Bits of ``GenPart_statusFlags`` in order (CMSSW ``reco::GenStatusFlags``, title of the NanoAOD branch)."""
+
+
+def _known_flag(flag: str) -> str:
+    if flag not in STATUS_FLAGS:
+        msg = f"unknown status flag '{flag}'; known are {list(STATUS_FLAGS)}"
+        raise ValueError(msg)
+    return flag
+
+
+FlagName = Annotated[str, AfterValidator(_known_flag)]
+"""One of `STATUS_FLAGS`."""
+
+
+class Cleaning(Recipe):
+    """Removal of gen jets that are a lepton: GenJets contain prompt leptons, and often are nothing else."""
+
+    of: str = Field(description="gen collection of the leptons")
+    cone: float = Field(gt=0, description="largest distance in eta and phi between jet and lepton")
+    min_share: float = Field(ge=0, le=1, description="smallest share of the jet's pT that the lepton has")
+
+
+class GenCollection(Recipe):
+    """A selection of gen-level objects of an event, or the event itself as one object."""
+
+    branch: Literal["GenJet", "GenPart", "Event"] = Field(
+        description="NanoAOD collection that it is taken from; Event: branches with one value an event"
+    )
+    fields: list[str] = Field(
+        description="branches of the collection, pt, eta and phi among them; of Event, whole names"
+    )
+    abs_pdg_id: list[int] = Field(default=[], description="absolute PDG numbers to keep; empty: all")
+    all_flags: list[FlagName] = Field(default=[], description="status flags that must all be set")
+    any_flags: list[FlagName] = Field(default=[], description="status flags of which one must be set")
+    min_pt: float = Field(default=0.0, ge=0, description="smallest pT in GeV")
+    max_abs_eta: float | None = Field(default=None, gt=0, description="largest magnitude of eta")
+    clean: Cleaning | None = Field(default=None, description="removal of jets that are leptons")
+
+    @model_validator(mode="after")
+    def _complete(self) -> GenCollection:
+        particle_cuts = self.abs_pdg_id or self.all_flags or self.any_flags
+        if self.branch != "GenPart" and particle_cuts:
+            msg = "abs_pdg_id, all_flags and any_flags select GenPart, not GenJet"
+            raise ValueError(msg)
+        if self.branch == "Event":
+            if self.min_pt or self.max_abs_eta is not None or self.clean is not None:
+                msg = "min_pt, max_abs_eta and clean select objects, not events"
+                raise ValueError(msg)
+        elif missing := {"pt", "eta", "phi"} - set(self.fields):
+            msg = f"fields lacks {sorted(missing)}"
+            raise ValueError(msg)
+        return self
+
+
+class GenView(Recipe):
+    """The gen-level collections of an event, the same for training and for generation."""
+
+    schema_version: Literal[1] = Field(description="version of this format")
+    collections: dict[str, GenCollection] = Field(description="collections by name")
+
+    @model_validator(mode="after")
+    def _known_references(self) -> GenView:
+        for name, collection in self.collections.items():
+            if collection.clean is not None and collection.clean.of not in self.collections:
+                msg = f"{name} is cleaned of unknown collection '{collection.clean.of}'"
+                raise ValueError(msg)
+            if collection.clean is not None and self.collections[collection.clean.of].clean is not None:
+                msg = f"{name} is cleaned of '{collection.clean.of}', which is itself cleaned"
+                raise ValueError(msg)
+        return self

@@ -1,0 +1,359 @@
+"""The declaration of a simulated object: what conditions it, what is simulated, and how the two relate.
+
+`preprocessing/*.yaml` hold one declaration each. Preprocessing, training, generation, validation and the
+documentation loop over these lists; no Python names an object's variables.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import AfterValidator, Field, field_validator, model_validator
+
+from flashsim.declarations.conditioning import (
+    Activity,
+    Angle,
+    Bits,
+    Categories,
+    Closest,
+    Conditioning,
+    GenField,
+    Number,
+)
+from flashsim.declarations.gen_collections import GenCollection, GenView
+from flashsim.declarations.recipes import Recipe, parse_recipe, read_yaml, recipe_folder, recipe_path
+from flashsim.declarations.recoil import Balance
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+__all__ = [
+    "NANOAOD_VERSIONS",
+    "Derived",
+    "FakeDeclaration",
+    "ObjectDeclaration",
+    "Split",
+    "Target",
+    "load_object",
+]
+
+NANOAOD_VERSIONS = ("v5", "v6", "v7", "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15")
+"""NanoAOD versions in order, for the range in which a target exists."""
+
+
+def _known_version(version: str) -> str:
+    if version not in NANOAOD_VERSIONS:
+        msg = f"unknown NanoAOD version '{version}'; known are {list(NANOAOD_VERSIONS)}"
+        raise ValueError(msg)
+    return version
+
+
+Version = Annotated[str, AfterValidator(_known_version)]
+"""One of `NANOAOD_VERSIONS`."""
+
+
+class Target(Recipe):
+    """A reconstructed quantity that is simulated."""
+
+    branch: str = Field(description="field of the reconstructed collection")
+    relation: Literal["none", "difference", "angle", "ratio", "product", "excess"] = Field(
+        default="none", description="how it relates to the gen object"
+    )
+    gen_field: str | None = Field(default=None, description="field of the gen object; none: of the same name")
+    threshold: float | None = Field(default=None, description="smallest value, in the branch's unit")
+    width: float = Field(default=1.0, gt=0, description="softness of the threshold, see Relation")
+    floor: float = Field(default=1e-6, gt=0, description="smallest gen value of a ratio")
+    discrete: bool = Field(default=False, description="whether every distinct value is a point mass")
+    values: list[float] | None = Field(default=None, description="the only values allowed")
+    range: tuple[float, float] | None = Field(default=None, description="smallest and largest value")
+    special: list[float] = Field(default=[], description="values allowed outside of the range, such as -1")
+    spread: bool = Field(
+        default=False,
+        description="whether training spreads a value over all that NanoAOD rounds to it; for what is "
+        "measured more finely than it is stored",
+    )
+    since: Version = Field(default=NANOAOD_VERSIONS[0], description="first NanoAOD version that has it")
+    until: Version = Field(default=NANOAOD_VERSIONS[-1], description="last NanoAOD version that has it")
+    absent: list[Version] = Field(default=[], description="NanoAOD versions in between that lack it")
+    description: str = Field(default="", description="what it is, for the documentation")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Target:
+        if self.relation == "excess" and self.threshold is None:
+            msg = f"{self.branch}: relation 'excess' needs a threshold"
+            raise ValueError(msg)
+        if self.range is not None and not self.range[0] < self.range[1]:
+            msg = f"{self.branch}: range {list(self.range)} does not rise"
+            raise ValueError(msg)
+        if self.values is not None and (not self.values or self.range is not None or self.special):
+            msg = f"{self.branch}: values lists all that is allowed; range and special do not go with it"
+            raise ValueError(msg)
+        if NANOAOD_VERSIONS.index(self.since) > NANOAOD_VERSIONS.index(self.until):
+            msg = f"{self.branch}: exists since {self.since}, but only until {self.until}"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def reference(self) -> str | None:
+        """Field of the gen object that the relation needs, if it needs one."""
+        if self.relation == "none":
+            return None
+        return self.gen_field or self.branch
+
+    @property
+    def is_discrete(self) -> bool:
+        """Whether every distinct value is a point mass."""
+        return self.discrete or self.values is not None
+
+    def exists_in(self, version: str) -> bool:
+        """Whether NanoAOD of this version has the branch."""
+        return version not in self.absent and (
+            NANOAOD_VERSIONS.index(self.since)
+            <= NANOAOD_VERSIONS.index(version)
+            <= NANOAOD_VERSIONS.index(self.until)
+        )
+
+
+class Derived(Recipe):
+    """A branch that follows from the simulated ones or from the gen object, without randomness."""
+
+    branch: str = Field(description="field of the reconstructed collection")
+    source: Literal["gen", "reco", "constant"] = Field(description="where the value comes from")
+    field: str | None = Field(default=None, description="field of the gen object or simulated target")
+    factor: float = Field(default=1.0, description="multiplies the value")
+    value: float | None = Field(default=None, description="the constant")
+    unmatched: float = Field(default=0.0, description="value for objects without a gen match (source gen)")
+    description: str = Field(default="", description="what it is, for the documentation")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Derived:
+        if (self.value is None) == (self.source == "constant") or (self.field is None) == (
+            self.source != "constant"
+        ):
+            msg = f"{self.branch}: a constant needs a value, the other sources need a field"
+            raise ValueError(msg)
+        return self
+
+
+class FakeDeclaration(Recipe):
+    """Unmatched reconstructed objects: conditioned on the event, all targets without relation."""
+
+    conditioning: list[Conditioning] = Field(min_length=1, description="event-level conditioning variables")
+    max_count: int = Field(default=20, ge=1, description="largest number in an event that is told apart")
+
+    @field_validator("conditioning")
+    @classmethod
+    def _event_level(cls, conditioning: list[Conditioning]) -> list[Conditioning]:
+        for entry in conditioning:
+            if entry.kind not in {"event", "number"} and not (
+                entry.kind == "activity" and entry.outer is None
+            ):
+                msg = f"'{entry.name}' ({entry.kind}) belongs to an object, not to the event"
+                raise ValueError(msg)
+        return conditioning
+
+
+class Split(Recipe):
+    """Shares of the events that are kept from training."""
+
+    validation: float = Field(
+        default=0.15, gt=0, lt=0.5, description="share of the events for early stopping"
+    )
+    test: float = Field(
+        default=0.15, gt=0, lt=0.5, description="share of the events for the final measurement"
+    )
+
+
+class ObjectDeclaration(Recipe):
+    """Everything that FlashSim knows of one object, or of the event as a whole."""
+
+    schema_version: Literal[1] = Field(description="version of this format")
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="name in commands and model files")
+    per: Literal["object", "event"] = Field(
+        default="object",
+        description="event: branches with one value an event, drawn after all objects; always there",
+    )
+    collection: str = Field(description="reconstructed NanoAOD collection; per event, what to call it")
+    gen: str = Field(description="gen collection: one object of it gives at most one reconstructed object")
+    match: str = Field(
+        default="",
+        description="field of the reconstructed collection with the index of the gen object; per event, none",
+    )
+    conditioning: list[Conditioning] = Field(min_length=1, description="what the networks are given")
+    targets: list[Target] = Field(description="what is simulated")
+    derived: list[Derived] = Field(default=[], description="what follows from it")
+    balances: list[Balance] = Field(
+        default=[], description="per event: momenta that balance what is reconstructed"
+    )
+    fakes: FakeDeclaration | None = Field(
+        default=None, description="reconstructed objects without a gen object; none where there are none"
+    )
+    split: Split = Field(default=Split(), description="division of the events")
+    gen_view: GenView = Field(description="gen collections, or the name of the recipe that holds them")
+
+    @model_validator(mode="after")
+    def _known_collections(self) -> ObjectDeclaration:
+        known = {*self.gen_view.collections, *self.reconstructed()}
+        entries = (*self.conditioning, *self.fake_conditioning)
+        wanted = {self.gen, *(e.of for e in entries if isinstance(e, Closest | Activity | Number))}
+        wanted |= {e.without for e in entries if isinstance(e, Closest) and e.without is not None}
+        wanted |= {measured.gen for balance in self.balances for measured in balance.minus}
+        if unknown := sorted(wanted - known):
+            msg = f"unknown gen collections {unknown}; the gen view has {sorted(self.gen_view.collections)}"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _per(self) -> ObjectDeclaration:
+        is_event = self.per == "event"
+        if is_event != (self.gen_collection.branch == "Event"):
+            made = self.gen_collection.branch
+            msg = f"what is declared per {self.per} cannot be made from {self.gen}, which is {made}"
+            raise ValueError(msg)
+        if is_event and (self.match or self.fakes is not None):
+            msg = "an event is always there: match and fakes do not go with 'per: event'"
+            raise ValueError(msg)
+        if not is_event and (not self.match or self.balances):
+            msg = "an object needs match, and balances go with 'per: event'"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _known_fields(self) -> ObjectDeclaration:
+        needed = {self.gen: {"index", *self.references()} - self.computed_fields()}
+        of_gen = (GenField, Angle, Categories, Bits)
+        needed[self.gen] |= {entry.field for entry in self.conditioning if isinstance(entry, of_gen)}
+        needed[self.gen] |= {str(d.field) for d in self.derived if d.source == "gen"}
+        needed[self.gen] -= self.computed_fields()
+        for balance in self.balances:
+            needed[self.gen].update(balance.gen_branches)
+            for measured in balance.minus:
+                needed.setdefault(measured.gen, set()).update(("pt", "phi", "index"))
+        for entry in self.conditioning:
+            if entry.kind == "closest":
+                needed.setdefault(entry.of, set()).update(entry.shares)
+                if entry.rest:
+                    for name in {entry.of, self.gen, entry.without or entry.of}:
+                        needed.setdefault(name, set()).add("pt")
+        for name, fields in needed.items():
+            if missing := sorted(fields - set(self.gen_view.collections[name].fields)):
+                msg = f"gen collection {name} lacks the fields {missing}"
+                raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _unique(self) -> ObjectDeclaration:
+        branches = [t.branch for t in self.targets] + [d.branch for d in self.derived]
+        branches += [branch for balance in self.drawn_balances for branch in balance.branches]
+        branches += [self.match] if self.match else []
+        for what, found in (
+            ("conditioning column", _columns(self.conditioning)),
+            ("conditioning column of the fakes", _columns(self.fake_conditioning)),
+            ("branch", branches),
+        ):
+            if twice := sorted({name for name in found if found.count(name) > 1}):
+                msg = f"{what} declared twice: {twice}"
+                raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _complete(self) -> ObjectDeclaration:
+        simulated = {target.branch for target in self.targets}
+        if self.per == "object" and (missing := sorted({"pt", "eta", "phi"} - simulated)):
+            msg = f"targets lack {missing}, by which objects are ordered and linked"
+            raise ValueError(msg)
+        for balance in self.balances:
+            if len(simulated.intersection(balance.targets)) == 1:
+                msg = (
+                    f"of {balance.targets}, the components of a balance, targets has one and lacks the other"
+                )
+                raise ValueError(msg)
+        if unknown := sorted({str(d.field) for d in self.derived if d.source == "reco"} - simulated):
+            msg = f"derived branches need {unknown}, which are no targets"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def fake_conditioning(self) -> list[Conditioning]:
+        """What the networks of objects without a gen object are given."""
+        return [] if self.fakes is None else self.fakes.conditioning
+
+    def branch(self, field: str) -> str:
+        """NanoAOD branch of a field of the reconstructed collection."""
+        return field if self.per == "event" else f"{self.collection}_{field}"
+
+    def fields(self) -> list[str]:
+        """Fields that are written, the index of the gen object apart, in their order."""
+        components = {name for balance in self.drawn_balances for name in balance.targets}
+        names = [branch for balance in self.drawn_balances for branch in balance.branches]
+        names += [target.branch for target in self.targets if target.branch not in components]
+        return [*names, *(derived.branch for derived in self.derived)]
+
+    def computed_fields(self) -> set[str]:
+        """Fields of the gen object that follow from other collections, see `Balance.expected`."""
+        return {name for balance in self.balances for name in balance.gen_fields}
+
+    def reconstructed(self) -> dict[str, list[str]]:
+        """Reconstructed collections, with their fields, that must be simulated before."""
+        found: dict[str, set[str]] = {}
+        for balance in self.balances:
+            for measured in balance.minus:
+                found.setdefault(measured.reco, set()).update(measured.fields)
+        return {name: sorted(fields) for name, fields in found.items()}
+
+    @property
+    def gen_collection(self) -> GenCollection:
+        """The collection of gen objects that are simulated."""
+        return self.gen_view.collections[self.gen]
+
+    def with_targets(self, branches: Collection[str]) -> ObjectDeclaration:
+        """Keep only some of the targets, and what derives from them."""
+        targets = [target for target in self.targets if target.branch in branches]
+        derived = [d for d in self.derived if d.source != "reco" or d.field in branches]
+        return self.model_copy(update={"targets": targets, "derived": derived})
+
+    @property
+    def drawn_balances(self) -> list[Balance]:
+        """Balances that are simulated; of others only what is expected is known, for the conditioning."""
+        simulated = {target.branch for target in self.targets}
+        return [balance for balance in self.balances if simulated.issuperset(balance.targets)]
+
+    def sources(self, target: Target) -> list[str]:
+        """NanoAOD branches that hold a target."""
+        for balance in self.balances:
+            if target.branch in balance.targets:
+                return balance.branches
+        return [self.branch(target.branch)]
+
+    def fake_targets(self) -> list[Target]:
+        """Targets of objects without a gen object: the same, without a relation."""
+        return [target.model_copy(update={"relation": "none"}) for target in self.targets]
+
+    def references(self) -> list[str]:
+        """Fields of the gen object that relations need, each once."""
+        return sorted({target.reference for target in self.targets if target.reference is not None})
+
+
+def _columns(conditioning: Iterable[Conditioning]) -> list[str]:
+    return [column for entry in conditioning for column in entry.columns()]
+
+
+def load_object(name: str) -> ObjectDeclaration:
+    """Load the declaration of an object: a shipped one by name, or a user's own file by path.
+
+    The gen view may be written out or named; a named one is looked for beside the declaration first, then
+    among the shipped recipes.
+
+    Raises
+    ------
+    RecipeError
+        If there is no such recipe or it is not valid.
+    """
+    path = recipe_path("preprocessing", name)
+    content = read_yaml(path)
+    view = content.get("gen_view")
+    if isinstance(view, str):
+        beside = path.parent / view
+        shipped = recipe_folder("preprocessing") / view
+        content["gen_view"] = read_yaml(shipped if shipped.is_file() and not beside.is_file() else beside)
+    return parse_recipe(ObjectDeclaration, content, origin=str(path))

@@ -1,0 +1,155 @@
+"""Recipes: YAML files that say what is simulated, trained, written and analysed.
+
+A recipe is a pydantic model; unknown keys are errors. The shipped recipes stand in one folder a stage at the
+top of the checkout and travel in the wheel as ``flashsim/_recipes/<stage>``; a user's own file is named by
+its path.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from flashsim.errors import RecipeError
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+__all__ = ["STAGES", "Recipe", "load_recipe", "parse_recipe", "read_yaml", "recipe_folder", "recipe_path"]
+
+STAGES = ("preprocessing", "training", "generation", "analysis", "reference")
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+
+class _Loader(yaml.SafeLoader):
+    """Plain YAML without silent surprises: a key given twice is an error, not the last one wins."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for number, key in enumerate(keys):
+            if key in keys[:number]:
+                problem = f"the key '{key}' is given twice"
+                raise yaml.constructor.ConstructorError(None, None, problem, node.value[number][0].start_mark)
+        return super().construct_mapping(node, deep)
+
+
+class Recipe(BaseModel):
+    """Base of everything that is read from YAML: immutable, and unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+AnyRecipe = TypeVar("AnyRecipe", bound=Recipe)
+
+
+def recipe_folder(stage: str) -> Path:
+    """Folder of a stage's shipped recipes, in a normal install, an editable install or a checkout.
+
+    Raises
+    ------
+    RecipeError
+        If the installation holds no recipes for this stage.
+    """
+    installed = _PACKAGE / "_recipes" / stage
+    checkout = _PACKAGE.parent / stage
+    if installed.is_dir():
+        return installed
+    if (_PACKAGE.parent / "pyproject.toml").is_file() and checkout.is_dir():
+        return checkout
+    msg = f"the installation of flashsim holds no recipes for '{stage}': install it again"
+    raise RecipeError(msg)
+
+
+def recipe_path(stage: str, name: str | Path) -> Path:
+    """Path of a recipe: the shipped one of that name, or the user's own file.
+
+    Parameters
+    ----------
+    stage
+        One of `STAGES`.
+    name
+        The name of a shipped recipe, with or without ``.yaml``, or the path of any file. A file at hand goes
+        before a shipped recipe when the name has a suffix.
+
+    Raises
+    ------
+    RecipeError
+        If there is neither; the message lists the shipped names.
+    """
+    folder = recipe_folder(stage)
+    own = Path(name)
+    # 'jets' is the shipped recipe even in a folder with a file of that name; 'jets.yaml' is the file at hand.
+    shipped: tuple[Path, ...] = (folder / own, folder / f"{name}.yaml") if own.name == str(name) else ()
+    for candidate in (own, *shipped) if own.suffix else (*shipped, own):
+        if candidate.is_file():
+            return candidate
+    names = sorted(p.name for p in folder.iterdir() if p.suffix in {".yaml", ".cmnd"})
+    msg = f"no {stage} recipe '{name}': give the path of a file, or one of {', '.join(names) or 'none'}"
+    raise RecipeError(msg)
+
+
+def load_recipe(model: type[AnyRecipe], path: Path) -> AnyRecipe:
+    """Read and validate one YAML file.
+
+    Raises
+    ------
+    RecipeError
+        If the file is not YAML, or does not fit the model: names the file and every offending key.
+    """
+    return parse_recipe(model, read_yaml(path), origin=str(path))
+
+
+def read_yaml(path: Path) -> dict[str, object]:
+    """Content of one YAML file whose top level is a mapping.
+
+    Raises
+    ------
+    RecipeError
+        If the file cannot be read, is not YAML or holds something else.
+    """
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"{path}: cannot be read ({error})"
+        raise RecipeError(msg) from error
+    except yaml.YAMLError as error:
+        msg = f"{path}: is not valid YAML ({' '.join(str(error).split())})"
+        raise RecipeError(msg) from error
+    if not isinstance(content, dict):
+        msg = f"{path}: expected a mapping of keys, found {type(content).__name__}"
+        raise RecipeError(msg)
+    return content
+
+
+def parse_recipe(model: type[AnyRecipe], content: dict[str, object], *, origin: str) -> AnyRecipe:
+    """Validate content that was read from somewhere; `origin` names it in messages.
+
+    Raises
+    ------
+    RecipeError
+        If it does not fit the model: names every offending key.
+    """
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        msg = f"{origin}: {'; '.join(_fault(details) for details in error.errors())}"
+        raise RecipeError(msg) from error
+
+
+def _fault(details: ErrorDetails) -> str:
+    """One fault with its key, what is expected and what is found."""
+    key = ".".join(str(part) for part in details["loc"]) or "recipe"
+    match details["type"]:
+        case "extra_forbidden":
+            return f"{key}: is no key of this recipe"
+        case "missing":
+            return f"{key}: is missing"
+        case "value_error":  # from a validator of ours, which says what it found
+            return f"{key}: {details['ctx']['error']}"
+        case _:
+            expected = details["msg"].replace("Input should be", "expected", 1)
+            return f"{key}: {expected}, found {details['input']!r}"

@@ -1,0 +1,80 @@
+"""Momenta of the whole event put together and taken apart, the same way for training and for generation.
+
+See `flashsim.declarations.recoil.Balance`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from flashsim.events.matching import gen_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from flashsim.declarations.recoil import Balance, Measured
+    from flashsim.events.collection import Collection
+
+    Floats = NDArray[np.float64]
+
+__all__ = ["components", "expected_momentum", "momentum"]
+
+
+def expected_momentum(
+    balance: Balance, gen_pt: Floats, gen_phi: Floats, collections: Mapping[str, Collection]
+) -> dict[str, Floats]:
+    """Magnitude and azimuth of the expected momentum, shape (E,) each, named as `gen_fields`.
+
+    Parameters
+    ----------
+    balance
+        The declaration.
+    gen_pt, gen_phi
+        The gen-level momentum, shape (E,).
+    collections
+        Gen and reconstructed collections by name.
+    """
+    x, y = gen_pt * np.cos(gen_phi), gen_pt * np.sin(gen_phi)
+    for measured in balance.minus:
+        moved = _moved(collections[measured.reco], collections[measured.gen], measured)
+        x, y = x - moved[0], y - moved[1]
+    return dict(zip(balance.gen_fields, (np.hypot(x, y), np.arctan2(y, x)), strict=True))
+
+
+def components(balance: Balance, pt: Floats, phi: Floats, axis: Floats) -> dict[str, Floats]:
+    """Give the targets of a momentum, shape (N,), given the azimuth of what is expected."""
+    return dict(zip(balance.targets, (pt * np.cos(phi - axis), pt * np.sin(phi - axis)), strict=True))
+
+
+def momentum(balance: Balance, targets: Mapping[str, Floats], axis: Floats) -> dict[str, Floats]:
+    """Give the branches, shape (N,) each, of targets: what `components` does, undone."""
+    along, across = (targets[name] for name in balance.targets)
+    phi = np.arctan2(across, along) + axis
+    phi = np.arctan2(np.sin(phi), np.cos(phi))
+    return dict(zip(balance.branches, (np.hypot(along, across), phi), strict=True))
+
+
+def _moved(reco: Collection, gen: Collection, measured: Measured) -> tuple[Floats, Floats]:
+    """Sum of measured minus true momenta of the objects of each event, x and y, shape (E,)."""
+    row = gen_rows(gen, reco, measured.match)
+    chosen = row >= 0
+    for field, value in measured.where.items():
+        # A reference to a collection that is not simulated is not there.
+        if field in reco.columns:
+            chosen &= reco[field] == value
+    objects, row = reco.select(chosen), row[chosen]
+    event = objects.event_rows
+
+    def total(component: NDArray[np.float64]) -> Floats:
+        return np.bincount(event, weights=component, minlength=reco.events).astype(np.float64)
+
+    pt, phi = objects["pt"].astype(np.float64), objects["phi"].astype(np.float64)
+    true_pt, true_phi = gen["pt"][row], gen["phi"][row]
+    return (
+        total(pt * np.cos(phi) - true_pt * np.cos(true_phi)),
+        total(pt * np.sin(phi) - true_pt * np.sin(true_phi)),
+    )

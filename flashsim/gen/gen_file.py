@@ -1,0 +1,262 @@
+"""The gen-level NanoAOD file: what is written of generated events, whatever generator made them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import awkward as ak
+import numpy as np
+
+from flashsim import __version__
+from flashsim.gen.gen_jets import gen_jets, gen_met
+from flashsim.gen.hidden import hidden as hidden_variables
+from flashsim.gen.particles import gen_part
+from flashsim.gen.pileup import gen_vertex, pileup
+from flashsim.nanoaod.branch import Branch
+from flashsim.nanoaod.hidden import HIDDEN_BRANCHES
+from flashsim.nanoaod.mantissa import round_mantissa
+from flashsim.nanoaod.schema import counter_titles, load_schema, mantissa_bits
+from flashsim.nanoaod.writing import NanoWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+    from types import TracebackType
+
+    from numpy.typing import NDArray
+
+    from flashsim.gen.pythia import CrossSection, GeneratedEvents
+
+__all__ = ["Columns", "GenFile", "GenSummary", "event_columns"]
+
+_EVENTS_PER_LUMINOSITY_BLOCK = 1000
+_RUN = 1
+_VERSION = "v9"
+
+_RUNS = (
+    Branch("run", np.dtype("uint32"), title="run/i"),
+    Branch("genEventCount", np.dtype("int64"), title="event count"),
+    Branch("genEventSumw", np.dtype("float64"), title="sum of gen weights"),
+    Branch("genEventSumw2", np.dtype("float64"), title="sum of gen (weight^2)"),
+)
+_LUMINOSITY_BLOCKS = (
+    Branch("run", np.dtype("uint32"), title="run/i"),
+    Branch("luminosityBlock", np.dtype("uint32"), title="luminosityBlock/i"),
+)
+
+_EVENT_IDS = (
+    Branch("run", np.dtype("uint32"), title="run/i"),
+    Branch("luminosityBlock", np.dtype("uint32"), title="luminosityBlock/i"),
+    Branch("event", np.dtype("uint64"), title="event/l"),
+)
+_HIDDEN_NAMES = tuple(branch.name for branch in HIDDEN_BRANCHES)
+
+Columns = dict[str, Any]
+"""Branches of some events under their NanoAOD names."""
+
+
+@dataclass(frozen=True)
+class GenSummary:
+    """What was generated.
+
+    Parameters
+    ----------
+    events
+        Number of events written.
+    cross_section, cross_section_error
+        In pb, as the generator estimates it, with its statistical error; nan if it says nothing.
+    sum_of_weights, sum_of_squared_weights
+        Of `genWeight`.
+    """
+
+    events: int
+    cross_section: float
+    cross_section_error: float
+    sum_of_weights: float
+    sum_of_squared_weights: float
+
+    @property
+    def cross_section_text(self) -> str:
+        """The cross section in words."""
+        if math.isnan(self.cross_section):
+            return "cross section unknown"
+        return f"cross section {self.cross_section:.4g} +- {self.cross_section_error:.1g} pb"
+
+
+class GenFile:
+    """Write gen-level NanoAOD and, if wanted, the hidden variables of the same events beside it.
+
+    Used as a context manager; both files appear under their names when `finish` has been called and the block
+    ends, and not at all if it raises.
+
+    Parameters
+    ----------
+    output
+        NanoAOD file to write.
+    hidden
+        A second file, for the hidden variables (`flashsim.gen.hidden`).
+    force
+        Whether to replace existing files.
+    weights
+        Branches of further event weights (``GenWeight_*``), and the generator's name of each: `extend`
+        expects them, and their sums are stored in Runs (``GenWeightSumw_*``).
+
+    Raises
+    ------
+    OutputFileError
+        If an output exists (without `force`) or cannot be written.
+    """
+
+    def __init__(
+        self,
+        output: str | Path,
+        *,
+        hidden: str | Path | None = None,
+        force: bool = False,
+        weights: Mapping[str, str] | None = None,
+    ) -> None:
+        self._files = contextlib.ExitStack()
+        self._writer = NanoWriter(output, force=force)
+        self._beside = NanoWriter(hidden, force=force) if hidden is not None else None
+        self._weights = dict(weights or {})
+        self._sums = np.zeros(2)
+        self._weight_sums = dict.fromkeys(self._weights, 0.0)
+        self.events = 0
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as files:
+            files.enter_context(self._writer)
+            if self._beside is not None:
+                files.enter_context(self._beside)
+            self._writer.tree("Runs", (*_RUNS, *map(_sum_branch, self._weights)), title="Runs")
+            self._writer.tree("LuminosityBlocks", _LUMINOSITY_BLOCKS, title="LuminosityBlocks")
+            self._files = files.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._files.__exit__(kind, error, trace)
+
+    def extend(self, columns: Columns) -> None:
+        """Add events (`event_columns`, and the further weights)."""
+        shown = {name: values for name, values in columns.items() if name not in _HIDDEN_NAMES}
+        if not self.events:
+            self._declare(shown)
+        self._writer.extend("Events", shown)
+        if self._beside is not None:
+            names = (*_HIDDEN_NAMES, *(branch.name for branch in _EVENT_IDS))
+            self._beside.extend("Events", {name: columns[name] for name in names})
+        weights = np.asarray(columns["genWeight"], dtype=np.float64)
+        self._sums += weights.sum(), np.square(weights).sum()
+        for name in self._weights:
+            self._weight_sums[name] += float(np.sum(columns[name], dtype=np.float64))
+        self.events += len(weights)
+
+    def finish(self, section: CrossSection | None, provenance: Mapping[str, Any]) -> GenSummary:
+        """Write sums, luminosity blocks and, under ``flashsim_gen``, where the events come from."""
+        value, error = (section.value, section.error) if section is not None else (math.nan, math.nan)
+        summary = GenSummary(self.events, value, error, float(self._sums[0]), float(self._sums[1]))
+        sums = {_sum_branch(name).name: np.array([total]) for name, total in self._weight_sums.items()}
+        self._writer.extend("Runs", _runs(summary) | sums)
+        self._writer.extend("LuminosityBlocks", _luminosity_blocks(self.events))
+        # JSON has no nan.
+        known = {name: None if math.isnan(number) else number for name, number in asdict(summary).items()}
+        self._writer.write_string(
+            "flashsim_gen", json.dumps({"flashsim": __version__, **provenance, **known})
+        )
+        return summary
+
+    def _declare(self, columns: Columns) -> None:
+        schema = load_schema(_VERSION)
+        own = {
+            name: Branch(name, np.dtype("float32"), title=f"event weight '{text}' of the generator")
+            for name, text in self._weights.items()
+        }
+        branches = [own.get(name) or schema[name] for name in columns]
+        collections = {branch.collection for branch in branches}
+        titles = {name: title for name, title in counter_titles(_VERSION).items() if name in collections}
+        self._writer.tree("Events", branches, title="Events", counter_titles=titles)
+        if self._beside is not None:
+            self._beside.tree("Events", (*_EVENT_IDS, *HIDDEN_BRANCHES), title="Events")
+
+
+def event_columns(batch: GeneratedEvents, seed: int, first: int, *, hidden: bool) -> Columns:
+    """All branches of a batch, with NanoAOD's precision, and the hidden variables if wanted.
+
+    Parameters
+    ----------
+    batch
+        What the generator made.
+    seed
+        Of pileup and vertices.
+    first
+        Number of the batch's first event in the file, from 1.
+    hidden
+        Whether hidden variables are wanted: they cost time that a gen-level file alone need not take.
+    """
+    event = np.arange(first, first + batch.record.events, dtype=np.uint64)
+    run = np.full(len(event), _RUN, dtype=np.uint32)
+    luminosity_block = _luminosity_block(event)
+    columns: Columns = {
+        "run": run,
+        "luminosityBlock": luminosity_block,
+        "event": event,
+        "genWeight": batch.weight,
+        "Generator_weight": batch.weight,
+        "Generator_binvar": batch.pt_hat,
+        "Generator_scalePDF": batch.scale_pdf,
+        "Generator_id1": batch.id1,
+        "Generator_id2": batch.id2,
+        "Generator_x1": batch.x1,
+        "Generator_x2": batch.x2,
+        "Generator_xpdf1": batch.xpdf1,
+        "Generator_xpdf2": batch.xpdf2,
+    }
+    if batch.shower_weights is not None:
+        columns["PSWeight"] = ak.from_regular(batch.shower_weights)
+    particles, jets = gen_part(batch.record), gen_jets(batch.record)
+    columns |= particles.branches | jets.branches | gen_met(batch.record)
+    columns |= gen_vertex(seed, run, luminosity_block, event)
+    columns |= pileup(seed, run, luminosity_block, event)
+    schema = load_schema(_VERSION)
+    stored = {name: _stored(values, schema[name]) for name, values in columns.items()}
+    return stored | hidden_variables(batch.record, jets, particles) if hidden else stored
+
+
+def _stored(values: Any, branch: Branch) -> ak.Array:
+    values = ak.values_astype(ak.Array(values), branch.dtype)
+    bits = mantissa_bits(_VERSION, branch.name)
+    if bits is None or branch.dtype != np.float32:
+        return values
+    if not branch.jagged:
+        return ak.Array(round_mantissa(ak.to_numpy(values), bits))
+    return ak.unflatten(round_mantissa(ak.to_numpy(ak.flatten(values)), bits), ak.num(values))
+
+
+def _luminosity_block(event: NDArray[np.uint64]) -> NDArray[np.uint32]:
+    return ((event - 1) // _EVENTS_PER_LUMINOSITY_BLOCK + 1).astype(np.uint32)
+
+
+def _sum_branch(weight: str) -> Branch:
+    name = weight.replace("GenWeight_", "GenWeightSumw_")
+    return Branch(name, np.dtype("float64"), title=f"sum of {weight}")
+
+
+def _runs(summary: GenSummary) -> dict[str, NDArray[Any]]:
+    return {
+        "run": np.array([_RUN], dtype=np.uint32),
+        "genEventCount": np.array([summary.events], dtype=np.int64),
+        "genEventSumw": np.array([summary.sum_of_weights]),
+        "genEventSumw2": np.array([summary.sum_of_squared_weights]),
+    }
+
+
+def _luminosity_blocks(events: int) -> dict[str, NDArray[np.uint32]]:
+    blocks = np.unique(_luminosity_block(np.array([1, events], dtype=np.uint64)))
+    numbers = np.arange(1, blocks[-1] + 1, dtype=np.uint32)
+    return {"run": np.full(len(numbers), _RUN, dtype=np.uint32), "luminosityBlock": numbers}

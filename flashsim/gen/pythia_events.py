@@ -1,0 +1,152 @@
+"""Gen-level NanoAOD from a Pythia 8 command file."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+from collections import deque
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import awkward as ak
+
+from flashsim.declarations.recipes import recipe_path
+from flashsim.gen.gen_file import Columns, GenFile, GenSummary, event_columns
+from flashsim.gen.libraries import require
+from flashsim.gen.pythia import MAX_SEED, CrossSection, PythiaGenerator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+__all__ = ["EVENTS_PER_BLOCK", "generate_gen"]
+
+EVENTS_PER_BLOCK = 500
+"""Events made with one Pythia seed: the unit of work, whatever the number of workers."""
+
+
+def generate_gen(
+    command_file: str | Path,
+    output: str | Path,
+    *,
+    events: int,
+    seed: int,
+    force: bool = False,
+    workers: int = 1,
+    hidden: str | Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> GenSummary:
+    """Generate events with Pythia 8 and write them as gen-level NanoAOD (v9 branches).
+
+    The same seed gives the same events whatever the number of workers, and the first n events of a longer
+    run: events are made in blocks of `EVENTS_PER_BLOCK`, each with a Pythia seed of its own.
+
+    Parameters
+    ----------
+    command_file
+        Pythia settings: a shipped one such as ``vbf_hmumu.cmnd``, or the path of any.
+    output
+        NanoAOD file to write; it appears when it is complete.
+    events
+        How many to write, at least 1.
+    seed
+        Any integer.
+    force
+        Whether to replace an existing output.
+    workers
+        Processes to work in.
+    hidden
+        A second file, for the hidden variables of the same events (`flashsim.gen.hidden`).
+    progress
+        Called with the number of events done and to do, after each block.
+
+    Raises
+    ------
+    RecipeError
+        If there is no such command file, or Pythia does not accept it.
+    OutputFileError
+        If the output exists (without `force`) or cannot be written.
+    MissingDependencyError
+        If pythia8mc or fastjet is not installed.
+    ValueError
+        If `events` or `workers` is below 1.
+    """
+    if events < 1 or workers < 1:
+        msg = f"events and workers must be at least 1, found {events} and {workers}"
+        raise ValueError(msg)
+    settings = recipe_path("reference", command_file)
+    for package in ("pythia8mc", "fastjet"):
+        require(package)
+    sections: list[CrossSection] = []
+    with GenFile(output, hidden=hidden, force=force) as file:
+        for columns, section in _blocks(settings, seed, events, workers, hidden=hidden is not None):
+            file.extend(columns)
+            sections.append(section)
+            if progress is not None:
+                progress(file.events, events)
+        return file.finish(CrossSection.combined(sections), _provenance(settings, seed))
+
+
+def _provenance(settings: Path, seed: int) -> dict[str, Any]:
+    text = settings.read_text(encoding="utf-8", errors="replace")
+    return {"command_file": settings.name, "settings": text, "seed": seed}
+
+
+def _blocks(
+    settings: Path, seed: int, events: int, workers: int, *, hidden: bool
+) -> Iterator[tuple[Columns, CrossSection]]:
+    """Yield all blocks in order, made by this process or by several."""
+    tasks = [
+        _Block(settings, seed, number, start + 1, min(EVENTS_PER_BLOCK, events - start), hidden)
+        for number, start in enumerate(range(0, events, EVENTS_PER_BLOCK))
+    ]
+    if workers == 1 or len(tasks) == 1:
+        yield from map(_generate, tasks)
+        return
+    # Workers are forked from a process that has imported everything and done nothing: a fork of this one
+    # would share libraries in the middle of use, and fresh ones would all import for seconds.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    with ProcessPoolExecutor(min(workers, len(tasks)), mp_context=context) as pool:
+        waiting: deque[Future[tuple[Columns, CrossSection]]] = deque()
+        try:
+            for task in tasks:
+                waiting.append(pool.submit(_generate, task))
+                # Blocks ahead of the writer are held in memory, so they are limited.
+                if len(waiting) > 2 * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+@dataclass(frozen=True)
+class _Block:
+    """A unit of work: `events` events from event number `first` on, with hidden variables if wanted."""
+
+    settings: Path
+    seed: int
+    number: int
+    first: int
+    events: int
+    hidden: bool
+
+
+def _generate(block: _Block) -> tuple[Columns, CrossSection]:
+    """Generate the events of a block and give their NanoAOD branches."""
+    generator = PythiaGenerator(block.settings, _block_seed(block.seed, block.number))
+    parts = []
+    first = block.first
+    for batch in generator.batches(block.events):
+        parts.append(event_columns(batch, block.seed, first, hidden=block.hidden))
+        first += batch.record.events
+    columns = {name: ak.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return columns, generator.cross_section()
+
+
+def _block_seed(seed: int, block: int) -> int:
+    digest = hashlib.blake2b(f"{seed}\0{block}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") % MAX_SEED + 1

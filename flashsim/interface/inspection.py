@@ -1,0 +1,248 @@
+"""What a model file or a NanoAOD file holds, and what it can be used for.
+
+What a file lacks for generation and for preprocessing is asked of the stages that would need it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import uproot
+from pydantic import ValidationError
+
+from flashsim.declarations.objects import ObjectDeclaration, load_object
+from flashsim.declarations.output import load_output
+from flashsim.declarations.recipes import read_yaml, recipe_folder
+from flashsim.errors import InputFileError, RecipeError
+from flashsim.events.gen_chunk import gen_branches
+from flashsim.events.noise import EVENT_IDS
+from flashsim.generation.plan import plan_output
+from flashsim.generation.provenance import PROVENANCE
+from flashsim.models.object_model import ObjectModel, read_header
+from flashsim.models.shipped import shipped_models
+from flashsim.nanoaod.reading import NanoFile
+from flashsim.nanoaod.schema import detect_version
+from flashsim.preprocessing.preprocess import needed_branches
+from flashsim.transforms.phase_space import PROBABILITIES
+
+if TYPE_CHECKING:
+    from flashsim.declarations.objects import Target
+    from flashsim.transforms.phase_space import Domain
+
+__all__ = ["describe", "shipped_objects"]
+
+_OPEN = 1e9
+"""Ranges that end here or later have no upper end; recipes cannot write infinity in JSON."""
+
+
+def shipped_objects(per: Literal["object", "event"] | None = None) -> list[ObjectDeclaration]:
+    """Load the declarations of what is shipped, or of that per object or event, by the names of their files.
+
+    Raises
+    ------
+    RecipeError
+        If a shipped recipe is not valid.
+    """
+    paths = sorted(recipe_folder("preprocessing").glob("*.yaml"))
+    # Beside the objects stand recipes that objects share; those simulate nothing.
+    declared = [load_object(path.name) for path in paths if "targets" in read_yaml(path)]
+    return [declaration for declaration in declared if per in {None, declaration.per}]
+
+
+def describe(file: str) -> dict[str, Any]:
+    """Describe a model file or a NanoAOD file.
+
+    Parameters
+    ----------
+    file
+        Path, or for NanoAOD also a URL.
+
+    Returns
+    -------
+    JSON content; ``kind`` is ``"model"`` or ``"nanoaod"``.
+
+    Raises
+    ------
+    InputFileError
+        If the file is neither, or cannot be read.
+    ModelFileError
+        If it is a model file that is damaged or of another format version.
+    """
+    if "://" in file:
+        return _describe_nanoaod(file)
+    start = _start(Path(file))
+    if start[:4] == b"root":
+        return _describe_nanoaod(file)
+    if start[8:9] == b"{":  # safetensors: the header's length in eight bytes, then JSON
+        return _describe_model(Path(file))
+    msg = f"{file}: is neither a NanoAOD file nor a model file; expected a ROOT file or *.safetensors"
+    raise InputFileError(msg)
+
+
+def _start(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(9)
+    except FileNotFoundError as error:
+        msg = f"{path}: there is no such file"
+        raise InputFileError(msg) from error
+    except OSError as error:
+        msg = f"{path}: cannot be opened ({error.strerror or error})"
+        raise InputFileError(msg) from error
+
+
+def _describe_model(path: Path) -> dict[str, Any]:
+    model = ObjectModel.load(path)
+    declaration = model.declaration
+    parameters = model.parameters()
+    return {
+        "file": str(path),
+        "kind": "model",
+        "size": path.stat().st_size,
+        "sha256": model.digest,
+        "format_version": read_header(path)["format_version"],
+        "object": declaration.name,
+        "collection": declaration.collection,
+        "gen": declaration.gen,
+        "nanoaod_version": model.nanoaod_version,
+        "targets": [_describe_target(declaration, target) for target in declaration.targets],
+        "derived": [
+            {"branch": declaration.branch(derived.branch), "description": derived.description}
+            for derived in declaration.derived
+        ],
+        "conditioning": [_describe_conditioning(entry) for entry in declaration.conditioning],
+        "fake_conditioning": [_describe_conditioning(entry) for entry in declaration.fake_conditioning],
+        "domain": _describe_domain(model.domain),
+        "fake_domain": None if model.fakes is None else _describe_domain(model.fakes.domain),
+        "needs": sorted({*EVENT_IDS, *gen_branches(declaration)}),
+        "networks": parameters,
+        "parameters": sum(parameters.values()),
+        "provenance": model.provenance,
+    }
+
+
+def _describe_target(declaration: ObjectDeclaration, target: Target) -> dict[str, Any]:
+    relation = target.relation if target.reference is None else f"{target.relation} to gen {target.reference}"
+    return {
+        "branch": declaration.branch(target.branch),
+        "relation": relation,
+        "allowed": _allowed(target),
+        "since": target.since,
+        "until": target.until,
+        "absent": target.absent,
+        "description": target.description,
+    }
+
+
+def _allowed(target: Target) -> str:
+    """Values that a target can have, in words."""
+    if target.values is not None:
+        return ", ".join(f"{value:g}" for value in target.values)
+    parts = ["whole numbers"] if target.is_discrete else []
+    if target.range is not None:
+        low, high = target.range
+        parts.append(f"{low:g} to {high:g}" if high < _OPEN else f"at least {low:g}")
+    if target.threshold is not None:
+        parts.append(f"at least {target.threshold:g}")
+    text = " ".join(parts) or "finite"
+    return f"{text}, or {', '.join(f'{value:g}' for value in target.special)}" if target.special else text
+
+
+def _describe_conditioning(entry: Any) -> dict[str, Any]:
+    return {
+        "name": entry.name,
+        "kind": entry.kind,
+        "columns": list(entry.columns()),
+        "description": entry.description,
+    }
+
+
+def _describe_domain(domain: Domain | None) -> dict[str, Any] | None:
+    if domain is None:
+        return None
+    return {
+        "rows": domain.rows,
+        "probabilities": list(PROBABILITIES),
+        "quantiles": {name: list(axis.quantiles) for name, axis in domain.axes.items()},
+        "pairs": [list(pair) for pair in domain.density],
+    }
+
+
+def _describe_nanoaod(path: str) -> dict[str, Any]:
+    with NanoFile(path) as file:
+        collections = Counter(b.collection for b in file.branches.values() if b.collection is not None)
+        return {
+            "file": path,
+            "kind": "nanoaod",
+            "container": file.container,
+            "events": file.num_entries,
+            "nanoaod_version": detect_version(file.branches),
+            "branches": len(file.branches),
+            "collections": dict(sorted(collections.items())),
+            "event_branches": sum(branch.collection is None for branch in file.branches.values()),
+            "unreadable_branches": list(file.unsupported),
+            "trees": list(file.trees),
+            "flashsim": _provenance(path),
+            "objects": {d.name: _describe_use(file, d) for d in shipped_objects()},
+            "output": _describe_output(file),
+        }
+
+
+def _provenance(path: str) -> dict[str, Any] | None:
+    """How FlashSim made the file, where it did."""
+    with uproot.open({path: None}) as file:
+        if file.classnames(recursive=False, cycle=False).get(PROVENANCE) != "TObjString":
+            return None
+        try:
+            content = json.loads(str(file[PROVENANCE]))
+        except json.JSONDecodeError:
+            return None
+    return content if isinstance(content, dict) else None
+
+
+def _describe_use(file: NanoFile, declaration: ObjectDeclaration) -> dict[str, Any]:
+    """Tell what an object can be used for with this file."""
+    targets = [t for t in declaration.targets if t.exists_in(detect_version(file.branches))]
+    gen = _missing(file, [*EVENT_IDS, *gen_branches(declaration)])
+    both = _missing(file, needed_branches(declaration))
+    return {
+        "collection": declaration.collection,
+        "generate": {"possible": not gen, "missing": gen},
+        "preprocess": {"possible": not both, "missing": both},
+        "missing_targets": _missing(
+            file, [name for target in targets for name in declaration.sources(target)]
+        ),
+    }
+
+
+def _missing(file: NanoFile, names: list[str]) -> list[str]:
+    return [name for name in names if not file.has(name)]
+
+
+def _describe_output(file: NanoFile) -> dict[str, Any] | None:
+    """Tell what `flashsim generate` would write by default; none where it would refuse the file."""
+    declarations = _shipped_models_declarations()
+    try:
+        plan = plan_output(file, declarations or shipped_objects(), load_output())
+    except InputFileError:
+        return None
+    copied = {branch.name for branch in plan.copied}
+    return {
+        "nanoaod_version": plan.version,
+        "shipped_models": bool(declarations),
+        "simulated": {name: len(collection.branches) for name, collection in plan.collections.items()},
+        "copied": len(copied),
+        "left_out": len(file.branches.keys() - copied),
+    }
+
+
+def _shipped_models_declarations() -> list[ObjectDeclaration]:
+    headers = ((path, read_header(path)) for path in shipped_models())
+    try:
+        return [ObjectDeclaration.model_validate(header["declaration"]) for _, header in headers]
+    except (KeyError, ValidationError) as error:
+        msg = "the shipped models are of another version of flashsim: install it again"
+        raise RecipeError(msg) from error

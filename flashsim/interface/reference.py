@@ -1,0 +1,192 @@
+"""The whole reference simulation of a process: gen-level events, and what each detector makes of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flashsim.declarations.recipes import recipe_path
+from flashsim.errors import FlashSimError, OutputFileError
+from flashsim.gen.pythia_events import generate_gen
+from flashsim.nanoaod.reading import NanoFile
+from flashsim.reference.detect import Detection, detect, gen_provenance
+from flashsim.reference.detector.recipe import load_detector
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    Progress = Callable[[str, int, int], None]
+    """Called with (what is being made, events done, events in all)."""
+
+__all__ = ["DETECTORS", "Simulation", "simulate"]
+
+DETECTORS = ("full", "fast")
+"""The detectors that the project ships."""
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """What was made.
+
+    Parameters
+    ----------
+    gen
+        Path of the gen-level file.
+    reused
+        Whether it was there before.
+    detections
+        One for every detector and draw.
+    """
+
+    gen: str
+    reused: bool
+    detections: list[Detection]
+
+
+def simulate(
+    process: str | Path,
+    output: Path,
+    *,
+    events: int,
+    seed: int = 1,
+    detectors: Mapping[str, str | Path] | None = None,
+    draws: int = 1,
+    workers: int = 1,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Simulation:
+    """Write ``gen.root``, ``hidden.root`` and, for every detector, ``NAME.root`` of a process.
+
+    Gen-level files that are there already, of the same process, seed and number of events, are used again, so
+    that detectors can be run anew. Neither chunks nor workers change any result.
+
+    Parameters
+    ----------
+    process
+        A shipped process by name, such as ``ttbar``, or the path of a Pythia 8 command file.
+    output
+        Folder to write to; made if it is not there.
+    events
+        How many, at least 1.
+    seed
+        Any integer.
+    detectors
+        Parameters of each detector by its name: a shipped file by name, or a path. By default `DETECTORS`.
+    draws
+        Independent draws of each detector, at least 1; those after the first are ``NAME_1.root`` and so on.
+    workers
+        Processes that generate events.
+    force
+        Whether to replace files that are there.
+    progress
+        Called as the work goes on.
+
+    Raises
+    ------
+    RecipeError
+        If there is no such process or detector, or it is not valid.
+    OutputFileError
+        If files are there that would be replaced (without `force`), or the folder cannot be made.
+    MissingDependencyError
+        If events have to be generated and pythia8mc or fastjet is not installed.
+    ValueError
+        If `events`, `draws` or `workers` is below 1.
+    """
+    if draws < 1:
+        msg = f"draws must be at least 1, found {draws}"
+        raise ValueError(msg)
+    settings = command_file(process)
+    chosen = dict(detectors) if detectors is not None else {name: name for name in DETECTORS}
+    for parameters in chosen.values():
+        load_detector(parameters)
+    outputs = {
+        (name, draw): output / (f"{name}_{draw}.root" if draw else f"{name}.root")
+        for draw in range(draws)
+        for name in chosen
+    }
+    _make_folder(output)
+    if there := [path for path in outputs.values() if path.exists() and not force]:
+        msg = f"{there[0]}: exists already; choose another folder or replace it with --force"
+        raise OutputFileError(msg)
+    gen, hidden = output / "gen.root", output / "hidden.root"
+    reused = _made_before(gen, hidden, settings, seed, events)
+    if not reused:
+        _refuse_other(gen, hidden, force=force)
+        generate_gen(
+            settings,
+            gen,
+            events=events,
+            seed=seed,
+            workers=workers,
+            hidden=hidden,
+            force=force,
+            progress=_named(progress, "gen"),
+        )
+    detections = [
+        detect(
+            gen,
+            hidden,
+            path,
+            detector=name,
+            parameters=chosen[name],
+            seed=seed,
+            draw=draw,
+            force=force,
+            progress=_named(progress, path.stem),
+        )
+        for (name, draw), path in outputs.items()
+    ]
+    return Simulation(str(gen), reused, detections)
+
+
+def command_file(process: str | Path) -> Path:
+    """Path of a process's Pythia command file: a shipped one by name, or the user's own by path.
+
+    Raises
+    ------
+    RecipeError
+        If there is neither.
+    """
+    own = Path(process)
+    return recipe_path("reference", own if own.suffix else f"{process}.cmnd")
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        msg = f"{folder}: cannot be made: {error.strerror}; name another folder"
+        raise OutputFileError(msg) from error
+
+
+def _made_before(gen: Path, hidden: Path, settings: Path, seed: int, events: int) -> bool:
+    """Whether both gen-level files are there and hold just what is asked for."""
+    if not (gen.is_file() and hidden.is_file()):
+        return False
+    try:
+        with NanoFile(gen) as one, NanoFile(hidden) as other:
+            complete = one.num_entries == other.num_entries == events
+        made = gen_provenance(gen)
+    except (FlashSimError, ValueError):
+        return False
+    wanted = {
+        "command_file": settings.name,
+        "settings": settings.read_text(encoding="utf-8", errors="replace"),
+        "seed": seed,
+        "events": events,
+    }
+    return complete and made is not None and wanted.items() <= made.items()
+
+
+def _refuse_other(gen: Path, hidden: Path, *, force: bool) -> None:
+    if there := [path for path in (gen, hidden) if path.exists() and not force]:
+        msg = (
+            f"{there[0]}: is of another process, seed or number of events, or not complete; choose another "
+            "folder or replace it with --force"
+        )
+        raise OutputFileError(msg)
+
+
+def _named(progress: Progress | None, name: str) -> Callable[[int, int], None] | None:
+    return None if progress is None else lambda done, total: progress(name, done, total)

@@ -1,0 +1,230 @@
+"""Training tables: Parquet files by split, with a JSON description.
+
+A table folder holds ``tables.json`` and, for each of the splits ``train``, ``validation`` and ``test``:
+
+- ``objects.parquet``: a row a gen object, with whether it was reconstructed, and as what;
+- ``fakes.parquet``: a row a reconstructed object without a gen object;
+- ``events.parquet``: a row an event, with the number of its fakes.
+
+Columns are ``run``, ``luminosityBlock``, ``event``; ``conditioning.*`` (before scaling), ``gen.*`` (values
+that relations need) and ``target.*`` (values as NanoAOD has them, NaN where nothing was reconstructed).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import Field
+
+from flashsim.declarations.objects import ObjectDeclaration
+from flashsim.declarations.recipes import Recipe
+from flashsim.errors import OutputFileError, TableError
+from flashsim.events.noise import Stream, event_hash
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from types import TracebackType
+
+    from numpy.typing import NDArray
+
+    from flashsim.declarations.objects import Split
+
+__all__ = ["KINDS", "SPLITS", "TableDescription", "TableWriter", "read_description", "read_table", "split_of"]
+
+SPLITS = ("train", "validation", "test")
+KINDS = ("objects", "fakes", "events")
+_DESCRIPTION = "tables.json"
+
+
+def split_of(ids: Sequence[NDArray[np.int64]], share: Split) -> NDArray[np.int64]:
+    """Give the number in `SPLITS` of each event's split, shape (E,), from the numbers that `EVENT_IDS` names.
+
+    By the event's identity, so that neither the order of files nor their chunks can mix the splits.
+    """
+    keys = event_hash(*ids)
+    u = Stream(0, "event", "split").uniform(keys, np.zeros(len(keys), dtype=np.int64), 1)[:, 0]
+    number = np.where(u < share.test, 2, np.where(u < share.test + share.validation, 1, 0))
+    return number.astype(np.int64)
+
+
+class TableDescription(Recipe):
+    """What a table folder holds, and what it was made from."""
+
+    schema_version: Literal[1] = Field(description="version of this format")
+    declaration: ObjectDeclaration = Field(description="the object, with the targets that the inputs have")
+    nanoaod_version: str = Field(description="NanoAOD version of the inputs")
+    files: list[str] = Field(description="input files")
+    events: dict[str, int] = Field(description="events by split")
+    gen_objects: dict[str, int] = Field(description="gen objects by split")
+    reconstructed: dict[str, int] = Field(description="gen objects that were reconstructed, by split")
+    fakes: dict[str, int] = Field(description="reconstructed objects without a gen object, by split")
+    non_finite: dict[str, int] = Field(description="values that are NaN or infinite, by column")
+
+
+class TableWriter:
+    """Writes the tables of one object chunk by chunk; the folder holds complete new tables, or is as it was.
+
+    A context manager: the tables are written into a hidden folder inside `folder`, and take their places when
+    the block ends; when it raises, the hidden folder is removed, and tables that were there stay.
+
+    Parameters
+    ----------
+    folder
+        Where the tables shall be; made if it is not there.
+    force
+        Whether to replace tables that are there.
+
+    Raises
+    ------
+    OutputFileError
+        If the folder holds tables already and `force` is not set, or cannot be written.
+    """
+
+    def __init__(self, folder: Path, *, force: bool = False) -> None:
+        self.folder = folder
+        self.rows: Counter[tuple[str, str]] = Counter()
+        self.non_finite: Counter[str] = Counter()
+        self._files: dict[Path, pq.ParquetWriter] = {}
+        self._description: TableDescription | None = None
+        self._part = folder
+        self._is_new = not folder.exists()
+        if (folder / _DESCRIPTION).exists() and not force:
+            msg = f"{folder}: holds tables already; name another folder or add --force"
+            raise OutputFileError(msg)
+
+    def __enter__(self) -> Self:
+        with self._disk_errors():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._part = Path(tempfile.mkdtemp(prefix=".", suffix=".part", dir=self.folder))
+            for split in SPLITS:
+                (self._part / split).mkdir()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        complete = False
+        try:
+            with self._disk_errors():
+                for writer in self._files.values():
+                    writer.close()
+                if kind is None:
+                    self._commit()
+                    complete = True
+        finally:
+            shutil.rmtree(self._part, ignore_errors=True)
+            if self._is_new and not complete:
+                with contextlib.suppress(OSError):
+                    self.folder.rmdir()
+
+    def extend(self, kind: str, split: NDArray[np.int64], columns: Mapping[str, NDArray[Any]]) -> None:
+        """Append rows of one kind; `split`, shape (N,), numbers the split of each row.
+
+        Raises
+        ------
+        OutputFileError
+            If they cannot be written.
+        """
+        self._count_non_finite(columns)
+        for number, name in enumerate(SPLITS):
+            chosen = split == number
+            table = pa.table({column: values[chosen] for column, values in columns.items()})
+            path = self._part / name / f"{kind}.parquet"
+            with self._disk_errors():
+                if path not in self._files:
+                    self._files[path] = pq.ParquetWriter(path, table.schema, compression="zstd")
+                if len(table):
+                    self._files[path].write_table(table)
+            self.rows[kind, name] += len(table)
+
+    def describe(self, description: TableDescription) -> None:
+        """Give the description, without which there are no tables; call once, after the last rows."""
+        self._description = description
+
+    def _commit(self) -> None:
+        """Put the new tables in place; there is no description while they are mixed with old ones."""
+        if self._description is None:
+            msg = "the tables were not described"
+            raise RuntimeError(msg)
+        (self._part / _DESCRIPTION).write_text(self._description.model_dump_json(indent=1), encoding="utf-8")
+        (self.folder / _DESCRIPTION).unlink(missing_ok=True)
+        for path in (*self._files, self._part / _DESCRIPTION):
+            final = self.folder / path.relative_to(self._part)
+            final.parent.mkdir(exist_ok=True)
+            path.replace(final)
+
+    def _count_non_finite(self, columns: Mapping[str, NDArray[Any]]) -> None:
+        reconstructed = columns.get("reconstructed")
+        for column, values in columns.items():
+            if values.dtype.kind != "f":
+                continue
+            bad = ~np.isfinite(values)
+            if column.startswith("target.") and reconstructed is not None:
+                bad &= reconstructed.astype(bool)
+            if count := int(np.count_nonzero(bad)):
+                self.non_finite[column] += count
+
+    @contextlib.contextmanager
+    def _disk_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            msg = f"{self.folder}: tables cannot be written there ({error.strerror or error})"
+            raise OutputFileError(msg) from error
+
+
+def read_description(folder: Path) -> TableDescription:
+    """Read the description of a table folder.
+
+    Raises
+    ------
+    TableError
+        If the folder holds no tables.
+    """
+    path = folder / _DESCRIPTION
+    if not path.is_file():
+        msg = f"{folder}: holds no training tables (no {_DESCRIPTION}); make them with 'flashsim preprocess'"
+        raise TableError(msg)
+    try:
+        return TableDescription.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except ValueError as error:
+        msg = f"{path}: is damaged or of another version ({' '.join(str(error).split())[:200]})"
+        raise TableError(msg) from error
+
+
+def read_table(folder: Path, split: str, kind: str) -> pd.DataFrame:
+    """Read one table, see the module's description.
+
+    Parameters
+    ----------
+    folder
+        The table folder.
+    split
+        One of `SPLITS`.
+    kind
+        One of `KINDS`.
+
+    Raises
+    ------
+    TableError
+        If it is missing or damaged.
+    """
+    path = folder / split / f"{kind}.parquet"
+    if not path.is_file():
+        msg = f"{path}: is missing; make the tables again with 'flashsim preprocess'"
+        raise TableError(msg)
+    try:
+        return pd.read_parquet(path)
+    except (pa.ArrowException, OSError) as error:
+        msg = f"{path}: is damaged ({str(error).splitlines()[0]}); make the tables again"
+        raise TableError(msg) from error

@@ -1,0 +1,260 @@
+"""One file a simulated object: networks as safetensors, everything else as a JSON header.
+
+The header holds the object's declaration, the fitted codecs, the networks' architectures, and where the model
+comes from; nothing in the file is executed when it is read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from flashsim.declarations.objects import ObjectDeclaration
+from flashsim.errors import ModelFileError, OutputFileError
+from flashsim.execution.whole_files import write_whole
+from flashsim.flows import ConditionalMAF
+from flashsim.learning.perceptron import Perceptron
+from flashsim.transforms.codec import ConditioningCodec, TargetCodec
+from flashsim.transforms.columns import QuantileNormal
+from flashsim.transforms.phase_space import Domain
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import torch
+
+    from flashsim.declarations.objects import Target
+    from flashsim.transforms.columns import QuantileForm
+
+__all__ = ["FORMAT_VERSION", "FakeModel", "ObjectModel", "read_header"]
+
+FORMAT_VERSION = 2
+_READABLE = (1, FORMAT_VERSION)
+"""Models of version 1 do not know the domain of their training."""
+
+_KEY = "flashsim"
+# What parts that are missing, of a wrong type or of a wrong shape raise, wherever in the file they are.
+_DAMAGE = (SafetensorError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+
+
+@dataclass(frozen=True)
+class FakeModel:
+    """Reconstructed objects without a gen object.
+
+    Parameters
+    ----------
+    conditioning
+        Codec of the event-level conditioning.
+    count
+        Network: conditioning to logits of 0, 1, ..., max_count objects in the event.
+    targets, flow
+        Codec and flow of the objects' properties; none where training had too few objects to learn from, and
+        then the count is always zero.
+    domain
+        Where the conditioning of the training's events lay; none if that is not known.
+    """
+
+    conditioning: ConditioningCodec
+    count: Perceptron
+    targets: TargetCodec | None
+    flow: ConditionalMAF | None
+    domain: Domain | None = None
+
+    def header(self) -> dict[str, Any]:
+        """Entries of the model file's header."""
+        targets = None if self.targets is None else [t.to_json() for t in self.targets.transforms]
+        return {
+            "fake_conditioning": self.conditioning.to_json(),
+            "fake_targets": targets,
+            "fake_domain": None if self.domain is None else self.domain.to_json(),
+        }
+
+
+@dataclass(frozen=True)
+class ObjectModel:
+    """Everything that simulates one object.
+
+    Parameters
+    ----------
+    declaration
+        The object, with the targets that the training had.
+    nanoaod_version
+        NanoAOD version of the training's inputs.
+    conditioning
+        Codec of the gen objects' conditioning.
+    efficiency
+        Network: conditioning to the logit of being reconstructed; none for what is always there.
+    targets, flow
+        Codec and flow of the reconstructed properties.
+    fakes
+        Reconstructed objects without a gen object; none where there are none.
+    domain
+        Where the conditioning of the training's gen objects lay; none if that is not known.
+    provenance
+        Inputs, recipe, seed, metrics, versions, wall time: JSON content.
+    digest
+        SHA-256 of the file that the model was read from; empty for a new one.
+    """
+
+    declaration: ObjectDeclaration
+    nanoaod_version: str
+    conditioning: ConditioningCodec
+    efficiency: Perceptron | None
+    targets: TargetCodec
+    flow: ConditionalMAF
+    fakes: FakeModel | None
+    domain: Domain | None = None
+    provenance: dict[str, Any] = field(default_factory=dict)
+    digest: str = ""
+
+    def networks(self) -> dict[str, Perceptron | ConditionalMAF]:
+        """Networks by the prefix of their tensors."""
+        found: dict[str, Perceptron | ConditionalMAF | None] = {
+            "efficiency": self.efficiency,
+            "flow": self.flow,
+        }
+        if self.fakes is not None:
+            found |= {"fakes.count": self.fakes.count, "fakes.flow": self.fakes.flow}
+        return {name: network for name, network in found.items() if network is not None}
+
+    def parameters(self) -> dict[str, int]:
+        """Count the trained parameters of each network."""
+        return {name: sum(p.numel() for p in net.parameters()) for name, net in self.networks().items()}
+
+    def save(self, path: Path, *, force: bool = False) -> None:
+        """Write the model file; it appears complete or not at all.
+
+        Raises
+        ------
+        OutputFileError
+            If it exists and `force` is not set, or cannot be written.
+        """
+        if path.exists() and not force:
+            msg = f"{path}: exists already; name another output or add --force"
+            raise OutputFileError(msg)
+        tensors = {
+            f"{name}/{key}": tensor.detach().cpu().contiguous()
+            for name, network in self.networks().items()
+            for key, tensor in network.state_dict().items()
+        }
+        # Not safetensors' own writer: its files are readable by their owner only.
+        write_whole(path, save(tensors, metadata={_KEY: json.dumps(self._header(), allow_nan=False)}))
+
+    def _header(self) -> dict[str, Any]:
+        return {
+            "format_version": FORMAT_VERSION,
+            "nanoaod_version": self.nanoaod_version,
+            "declaration": self.declaration.model_dump(mode="json"),
+            "conditioning": self.conditioning.to_json(),
+            "targets": [t.to_json() for t in self.targets.transforms],
+            "domain": None if self.domain is None else self.domain.to_json(),
+            **({} if self.fakes is None else self.fakes.header()),
+            "architectures": {name: network.architecture() for name, network in self.networks().items()},
+            "provenance": self.provenance,
+        }
+
+    @classmethod
+    def load(cls, path: Path) -> ObjectModel:
+        """Read a model file, with networks on the CPU and in evaluation mode.
+
+        Raises
+        ------
+        ModelFileError
+            If it is no model file, of another format version, or damaged.
+        """
+        header = read_header(path)
+        try:
+            with safe_open(path, framework="pt") as file:
+                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  # not a mapping
+            return cls._build(header, tensors, hashlib.sha256(path.read_bytes()).hexdigest())
+        except (*_DAMAGE, OSError) as error:
+            reason = " ".join(str(error).split())[:300]
+            msg = f"{path}: is damaged or was made by another version of flashsim ({reason})"
+            raise ModelFileError(msg) from error
+
+    @classmethod
+    def _build(cls, header: dict[str, Any], tensors: dict[str, torch.Tensor], digest: str) -> ObjectModel:
+        declaration = ObjectDeclaration.model_validate(header["declaration"])
+        architectures = header["architectures"]
+
+        def state(name: str) -> dict[str, torch.Tensor]:
+            return {k.removeprefix(f"{name}/"): v for k, v in tensors.items() if k.startswith(f"{name}/")}
+
+        def perceptron(name: str) -> Perceptron:
+            network = Perceptron(**architectures[name])
+            network.load_state_dict(state(name))
+            return network.eval()
+
+        def maf(name: str) -> ConditionalMAF:
+            network = ConditionalMAF(**architectures[name])
+            network.load_state_dict(state(name))
+            return network.eval()
+
+        fakes = None
+        if declaration.fakes is not None:
+            drawn = header["fake_targets"] is not None
+            fakes = FakeModel(
+                conditioning=ConditioningCodec.from_json(header["fake_conditioning"]),
+                count=perceptron("fakes.count"),
+                targets=_target_codec(declaration.fake_targets(), header["fake_targets"]) if drawn else None,
+                flow=maf("fakes.flow") if drawn else None,
+                domain=_domain(header.get("fake_domain")),
+            )
+        return cls(
+            declaration=declaration,
+            nanoaod_version=header["nanoaod_version"],
+            conditioning=ConditioningCodec.from_json(header["conditioning"]),
+            efficiency=perceptron("efficiency") if declaration.per == "object" else None,
+            targets=_target_codec(declaration.targets, header["targets"]),
+            flow=maf("flow"),
+            fakes=fakes,
+            domain=_domain(header.get("domain")),
+            provenance=header["provenance"],
+            digest=digest,
+        )
+
+
+def _target_codec(targets: list[Target], forms: list[QuantileForm]) -> TargetCodec:
+    return TargetCodec(tuple(targets), tuple(QuantileNormal.from_json(form) for form in forms))
+
+
+def _domain(form: dict[str, Any] | None) -> Domain | None:
+    return None if form is None else Domain.from_json(form)
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """Header of a model file, without its tensors.
+
+    Raises
+    ------
+    ModelFileError
+        If the file is missing, is no model file, or has another format version.
+    """
+    if not path.is_file():
+        msg = f"{path}: there is no such model file"
+        raise ModelFileError(msg)
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        msg = f"{path}: is not a model file ({error})"
+        raise ModelFileError(msg) from error
+    if _KEY not in metadata:
+        msg = f"{path}: is a safetensors file, but not a FlashSim model; make one with 'flashsim train'"
+        raise ModelFileError(msg)
+    try:
+        header: dict[str, Any] = json.loads(metadata[_KEY])
+        found = header.get("format_version")
+    except (ValueError, AttributeError) as error:
+        msg = f"{path}: is damaged: its header is no JSON object ({error})"
+        raise ModelFileError(msg) from error
+    if found not in _READABLE:
+        known = " and ".join(map(str, _READABLE))
+        msg = f"{path}: has format version {found}, this flashsim reads {known}; train the model again"
+        raise ModelFileError(msg)
+    return header

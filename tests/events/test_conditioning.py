@@ -1,0 +1,241 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import vector
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flashsim.declarations.conditioning import (
+    Activity,
+    Angle,
+    Bits,
+    Categories,
+    Closest,
+    EventValue,
+    GenField,
+    TurnOn,
+)
+from flashsim.declarations.objects import load_object
+from flashsim.declarations.recipes import recipe_folder
+from flashsim.events.collection import Collection
+from flashsim.events.conditioning import conditioning_branches, conditioning_columns
+from flashsim.events.gen_chunk import GenChunk, gen_branches, gen_chunk
+from flashsim.events.noise import EVENT_IDS
+from flashsim.nanoaod.reading import NanoFile
+from flashsim.transforms.codec import ConditioningCodec
+
+SHIPPED = sorted(p.stem for p in recipe_folder("preprocessing").glob("*.yaml") if p.stem != "gen")
+
+JETS = Collection(
+    np.array([0, 2, 2, 3]),
+    {
+        "pt": np.array([50.0, 20.0, 30.0]),
+        "eta": np.array([0.0, 0.0, 1.0]),
+        "phi": np.array([3.1, -3.1, 0.0]),
+        "mass": np.array([5.0, 4.0, 3.0]),
+        "flavour": np.array([-5, 21, 0]),
+        "statusFlags": np.array([0b1, 0b1000000000001, 0]),
+    },
+)
+MUONS = Collection(
+    np.array([0, 1, 2, 2]),
+    {"pt": np.array([10.0, 7.0]), "eta": np.array([0.3, 0.0]), "phi": np.array([3.1, 0.0])},
+)
+CHUNK = GenChunk({"Jet": JETS, "Muon": MUONS}, {"nPU": np.array([30, 40, 50])}, 3)
+
+
+def columns(entry, gen="Jet"):
+    return {name: values.tolist() for name, values in conditioning_columns([entry], CHUNK, gen).items()}
+
+
+def test_a_field_is_the_objects():
+    assert columns(GenField(kind="field", name="m", field="mass")) == {"m": [5.0, 4.0, 3.0]}
+
+
+def test_an_angle_has_no_seam():
+    found = conditioning_columns([Angle(kind="angle", name="phi", field="phi")], CHUNK, "Jet")
+    assert found["phi_cos"] == pytest.approx(np.cos(JETS["phi"]))
+    assert found["phi_sin"] == pytest.approx(np.sin(JETS["phi"]))
+
+
+@given(
+    values=st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=5),
+    threshold=st.floats(0, 100),
+    width=st.floats(0.01, 10),
+)
+def test_turn_on_rises_through_one_half_at_the_threshold_of_the_magnitude(values, threshold, width):
+    entry = TurnOn(kind="turn_on", name="edge", field="x", threshold=threshold, width=width)
+    field = np.sort([*values, threshold, -threshold])
+    chunk = GenChunk({"Jet": Collection(np.array([0, len(field)]), {"x": field})}, {}, 1)
+    step = conditioning_columns([entry], chunk, "Jet")["edge"]
+    assert ((step >= 0.0) & (step <= 1.0)).all()
+    assert step[np.abs(field) == threshold] == pytest.approx(0.5)
+    by_magnitude = step[np.argsort(np.abs(field), kind="stable")]
+    assert (np.diff(by_magnitude) >= 0.0).all()
+
+
+def test_categories_ignore_the_sign_and_may_leave_labels_out():
+    entry = Categories(kind="categories", name="f", field="flavour", categories={"b": [5], "any": [5, 21]})
+    assert columns(entry) == {"f_b": [1.0, 0.0, 0.0], "f_any": [1.0, 1.0, 0.0]}
+
+
+def test_bits_are_named_flags():
+    entry = Bits(kind="bits", name="flags", flags=["isPrompt", "isFirstCopy"])
+    assert columns(entry) == {"isPrompt": [1.0, 1.0, 0.0], "isFirstCopy": [0.0, 1.0, 0.0]}
+
+
+def test_an_event_value_is_the_same_for_all_objects_of_the_event():
+    entry = EventValue(kind="event", name="pu", branch="nPU")
+    assert columns(entry) == {"pu": [30.0, 30.0, 50.0]}
+    assert columns(entry, gen=None) == {"pu": [30.0, 40.0, 50.0]}
+    assert conditioning_branches([entry, entry]) == ["nPU"]
+
+
+def test_the_closest_of_another_collection():
+    entry = Closest(kind="closest", name="mu", of="Muon", cone=0.5)
+    found = conditioning_columns([entry], CHUNK, "Jet")
+    dphi = -6.2 + 2 * np.pi
+    assert found["mu_found"].tolist() == [1.0, 1.0, 0.0]
+    assert found["mu_dr"] == pytest.approx([0.3, np.hypot(0.3, dphi), 0.5])
+    assert found["mu_deta"] == pytest.approx([-0.3, -0.3, 0.0])
+    assert found["mu_dphi"] == pytest.approx([0.0, dphi, 0.0])
+    assert found["mu_pt_share"] == pytest.approx([0.2, 0.5, 0.0])
+
+
+def test_an_object_is_not_its_own_neighbour():
+    entry = Closest(kind="closest", name="jet", of="Jet", cone=1.0, shares=["mass"])
+    found = conditioning_columns([entry], CHUNK, "Jet")
+    assert found["jet_found"].tolist() == [1.0, 1.0, 0.0]
+    assert found["jet_mass_share"] == pytest.approx([4.0 / 50.0, 5.0 / 20.0, 0.0])
+
+
+def test_the_second_closest():
+    entry = Closest(kind="closest", name="jet", of="Jet", cone=1.0, rank=2)
+    assert columns(entry)["jet_found"] == [0.0, 0.0, 0.0]
+
+
+@given(
+    pt=st.floats(3.0, 100.0),
+    eta=st.floats(-2.4, 2.4),
+    phi=st.floats(-3.1, 3.1),
+    rest=st.floats(1.0, 200.0),
+    away=st.floats(0.0, 0.25),
+    direction=st.floats(0.0, 6.28),
+)
+def test_what_a_jet_holds_beside_its_muon(*, pt, eta, phi, rest, away, direction):
+    muon = vector.obj(pt=pt, eta=eta, phi=phi, mass=0.0)
+    other = vector.obj(
+        pt=rest, eta=eta + away * np.cos(direction), phi=phi + away * np.sin(direction), mass=0.0
+    )
+    jet = muon + other
+    chunk = GenChunk({"Muon": _single(muon), "Jet": _single(jet)}, {}, 1)
+    entry = Closest(kind="closest", name="jet", of="Jet", cone=0.4, rest=True)
+    found = conditioning_columns([entry], chunk, "Muon")
+    assert list(found) == list(entry.columns())
+    assert found["jet_rest_share"] == pytest.approx(rest / pt, rel=1e-6)
+    assert found["jet_rest_dr"] == pytest.approx(away, abs=1e-6)
+
+
+def test_leptons_in_the_jet_can_be_taken_out_of_the_rest():
+    muon = vector.obj(pt=40.0, eta=1.0, phi=3.1, mass=0.0)
+    other = vector.obj(pt=20.0, eta=1.1, phi=-3.1, mass=0.0)
+    hadrons = vector.obj(pt=10.0, eta=0.9, phi=3.0, mass=0.0)
+    leptons = Collection(
+        np.array([0, 2]),
+        {name: np.array([getattr(muon, name), getattr(other, name)]) for name in ("pt", "eta", "phi")},
+    )
+    collections = {"Muon": _single(muon), "Lepton": leptons, "Jet": _single(muon + other + hadrons)}
+    chunk = GenChunk(collections, {}, 1)
+    entry = Closest(kind="closest", name="jet", of="Jet", cone=0.4, rest=True, without="Lepton")
+    found = conditioning_columns([entry], chunk, "Muon")
+    assert found["jet_rest_share"] == pytest.approx(0.25)
+    assert found["jet_rest_dr"] == pytest.approx(np.hypot(0.1, 0.1))
+
+
+def test_a_muon_alone_has_no_rest():
+    muon = vector.obj(pt=40.0, eta=1.0, phi=0.5, mass=0.0)
+    far = vector.obj(pt=40.0, eta=-1.0, phi=0.5, mass=0.0)
+    entry = Closest(kind="closest", name="jet", of="Jet", cone=0.4, rest=True)
+    for jets in (_single(muon), _single(far), _single(far).select(np.array([False]))):
+        found = conditioning_columns([entry], GenChunk({"Muon": _single(muon), "Jet": jets}, {}, 1), "Muon")
+        assert found["jet_rest_share"] == pytest.approx(1e-3)
+    assert found["jet_rest_dr"] == pytest.approx(0.8)
+
+
+def _single(momentum):
+    return Collection(
+        np.array([0, 1]), {name: np.array([getattr(momentum, name)]) for name in ("pt", "eta", "phi")}
+    )
+
+
+def test_activity_of_the_event():
+    entry = Activity(kind="activity", name="ht", of="Jet")
+    assert columns(entry, gen=None) == {"ht": [70.0, 0.0, 30.0]}
+    assert columns(entry) == {"ht": [70.0, 70.0, 30.0]}
+
+
+def test_activity_in_a_ring():
+    entry = Activity(kind="activity", name="near", of="Jet", inner=0.01, outer=0.5)
+    assert columns(entry) == {"near": [20.0, 50.0, 0.0]}
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_chunks_without_events_or_objects_have_empty_columns(name):
+    declaration = load_object(name)
+    fields = {field for c in declaration.gen_view.collections.values() for field in c.fields}
+    fields |= declaration.computed_fields() | {"pt"}
+    names = [*declaration.gen_view.collections, *declaration.reconstructed()]
+    for events in (0, 3):
+        nothing = Collection(np.zeros(events + 1, dtype=np.int64), {field: np.zeros(0) for field in fields})
+        values = dict.fromkeys(conditioning_branches(declaration.conditioning), np.ones(events))
+        chunk = GenChunk(dict.fromkeys(names, nothing), values, events)
+        assert all(
+            len(c) == 0
+            for c in conditioning_columns(declaration.conditioning, chunk, declaration.gen).values()
+        )
+        of_events = conditioning_columns(declaration.fake_conditioning, chunk)
+        assert all(len(column) == events for column in of_events.values())
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize(
+    "sample",
+    ["tt_2018_v5", "tt_2022_v12", pytest.param("tt_2024_v15", marks=pytest.mark.slow), "wjets_2015_v9"],
+)
+def test_shipped_conditioning_of_real_files(nanoaod_dir, name, sample):
+    declaration = load_object(name)
+    with NanoFile(nanoaod_dir / f"{sample}.root") as file:
+        chunk = gen_chunk(declaration, file.read([*EVENT_IDS, *gen_branches(declaration)]))
+    found = conditioning_columns(declaration.conditioning, chunk, declaration.gen)
+    assert list(found) == [column for entry in declaration.conditioning for column in entry.columns()]
+    rows = len(chunk.collections[declaration.gen])
+    assert all(column.shape == (rows,) and np.isfinite(column).all() for column in found.values())
+    matrix = ConditioningCodec.fit(declaration.conditioning, found).encode(found)
+    assert np.isfinite(matrix).all()
+    assert np.abs(matrix.mean(axis=0)).max() < 1e-3
+    of_events = conditioning_columns(declaration.fake_conditioning, chunk)
+    assert all(column.shape == (chunk.events,) for column in of_events.values())
+
+
+@settings(max_examples=10, deadline=None)
+@given(cut=st.integers(0, 3))
+def test_columns_do_not_depend_on_chunks(cut):
+    entries = [
+        Closest(kind="closest", name="mu", of="Muon", cone=0.5),
+        Activity(kind="activity", name="ht", of="Jet"),
+        Activity(kind="activity", name="near", of="Jet", inner=0.01, outer=0.5),
+        EventValue(kind="event", name="pu", branch="nPU"),
+    ]
+
+    def part(first, last):
+        pieces = {}
+        for name, whole in CHUNK.collections.items():
+            a, b = whole.offsets[first], whole.offsets[last]
+            fields = {field: values[a:b] for field, values in whole.columns.items()}
+            pieces[name] = Collection(whole.offsets[first : last + 1] - a, fields)
+        chunk = GenChunk(pieces, {"nPU": CHUNK.event_values["nPU"][first:last]}, last - first)
+        return conditioning_columns(entries, chunk, "Jet")
+
+    left, right, whole = part(0, cut), part(cut, 3), conditioning_columns(entries, CHUNK, "Jet")
+    assert all(np.array_equal(np.concatenate((left[name], right[name])), whole[name]) for name in whole)

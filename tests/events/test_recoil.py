@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flashsim.declarations.recoil import Balance
+from flashsim.events.collection import Collection
+
+MET = Balance.model_validate(
+    {
+        "name": "MET",
+        "gen": "GenMET",
+        "minus": [
+            {"reco": "Jet", "gen": "GenJet", "match": "genJetIdx"},
+            {"reco": "Muon", "gen": "GenMuon", "match": "genPartIdx", "where": {"jetIdx": -1}},
+        ],
+    }
+)
+
+
+def collection(counts, **columns):
+    return Collection.of_counts(np.array(counts), {name: np.array(c) for name, c in columns.items()})
+
+
+@pytest.fixture
+def collections():
+    """Two events: jets 5 GeV too high in x and of no gen jet; muons of which one is in a jet."""
+    return {
+        "GenJet": collection([2, 0], pt=[50.0, 30.0], phi=[0.0, 2.0], index=[0, 1]),
+        "GenMuon": collection([2, 1], pt=[20.0, 9.0, 7.0], phi=[np.pi / 2, 1.0, 0.0], index=[4, 7, 2]),
+        "Jet": collection([2, 0], pt=[55.0, 99.0], phi=[0.0, 1.0], genJetIdx=[0, -1]),
+        "Muon": collection(
+            [2, 1], pt=[22.0, 5.0, 6.0], phi=[np.pi / 2, 1.0, 0.0], genPartIdx=[4, 7, 2], jetIdx=[-1, 0, -1]
+        ),
+    }
+
+
+def expected(collections, pt=(10.0, 0.0), phi=(0.0, 0.0)):
+    found = MET.expected(np.array(pt), np.array(phi), collections)
+    assert list(found) == ["MET_expected", "MET_axis"]
+    size, axis = found.values()
+    return (size * np.exp(1j * axis)).tolist()
+
+
+def test_what_is_measured_wrong_is_missing(collections):
+    assert expected(collections) == pytest.approx([10.0 - 5.0 - 2.0j, 1.0])
+
+
+def test_muons_count_where_nobody_says_which_are_in_jets(collections):
+    collections["Jet"] = collection([0, 0], pt=[], phi=[], genJetIdx=[])
+    assert expected(collections) == pytest.approx([10.0 - 2.0j, 1.0])
+    del collections["Muon"].columns["jetIdx"]
+    moved = -4.0 * np.exp(1j)
+    assert expected(collections) == pytest.approx([10.0 - 2.0j - moved, 1.0])
+
+
+def test_indices_beyond_the_gen_objects_are_no_match(collections):
+    collections["Jet"].columns["genJetIdx"][:] = [200, 7]
+    collections["GenMuon"] = collection([0, 0], pt=[], phi=[], index=[])
+    assert expected(collections) == pytest.approx([10.0, 0.0])
+
+
+momenta = st.floats(0.01, 1e3)
+angles = st.floats(-np.pi, np.pi)
+
+
+@given(momenta, angles, angles)
+def test_components_give_the_momentum_back(pt, phi, axis):
+    arrays = (np.array([value]) for value in (pt, phi, axis))
+    p, f, a = arrays
+    found = MET.momentum(MET.components(p, f, a), a)
+    assert found["MET_pt"] == pytest.approx(pt)
+    assert np.exp(1j * found["MET_phi"]) == pytest.approx(np.exp(1j * phi))
+    assert abs(found["MET_phi"][0]) <= np.pi
+
+
+def test_what_is_as_expected_has_nothing_across(collections):
+    found = MET.expected(np.array([10.0, 3.0]), np.array([1.0, 2.0]), collections)
+    along, across = MET.components(*found.values(), found["MET_axis"]).values()
+    assert along == pytest.approx(found["MET_expected"])
+    assert across == pytest.approx([0.0, 0.0])

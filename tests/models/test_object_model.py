@@ -1,0 +1,221 @@
+from __future__ import annotations
+
+import json
+import struct
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from flashsim.declarations.objects import load_object
+from flashsim.errors import ModelFileError, OutputFileError
+from flashsim.flows import ConditionalMAF
+from flashsim.learning.perceptron import Perceptron, evaluate
+from flashsim.models.object_model import FORMAT_VERSION, FakeModel, ObjectModel, read_header
+from flashsim.transforms.codec import ConditioningCodec, TargetCodec
+from flashsim.transforms.phase_space import Domain
+
+ROWS = 300
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["fakes", "no fakes"])
+def model(request):
+    """Untrained model of muons."""
+    declaration = load_object("muons").with_targets({"pt", "eta", "phi", "charge", "dxy"})
+    rng = np.random.default_rng(1)
+    names = [name for entry in declaration.conditioning for name in entry.columns()]
+    of_gen = {n: rng.exponential(5.0, ROWS) for n in names}
+    conditioning = ConditioningCodec.fit(declaration.conditioning, of_gen)
+    names = [name for entry in declaration.fakes.conditioning for name in entry.columns()]
+    of_events = {n: rng.exponential(5.0, ROWS) for n in names}
+    events = ConditioningCodec.fit(declaration.fakes.conditioning, of_events)
+    columns = {target.branch: rng.normal(4.0, 1.0, ROWS) for target in declaration.targets}
+    gen = {name: np.abs(rng.normal(4.0, 1.0, ROWS)) for name in declaration.references()}
+    torch.manual_seed(1)
+    count, context = len(declaration.targets), len(events.transforms)
+    fakes = FakeModel(
+        conditioning=events,
+        count=Perceptron(context, declaration.fakes.max_count + 1, width=4, depth=1).eval(),
+        targets=TargetCodec.fit(declaration.fake_targets(), columns, {}) if request.param else None,
+        flow=ConditionalMAF(count, context, layers=1, width=8, bins=4).eval() if request.param else None,
+        domain=Domain.fit(declaration.fakes.conditioning, of_events),
+    )
+    return ObjectModel(
+        declaration=declaration,
+        nanoaod_version="v9",
+        conditioning=conditioning,
+        efficiency=Perceptron(len(conditioning.transforms), 1, width=4, depth=1, dropout=0.5).eval(),
+        targets=TargetCodec.fit(declaration.targets, columns, gen),
+        flow=ConditionalMAF(
+            count, len(conditioning.transforms), layers=2, width=8, bins=4, dropout=0.1
+        ).eval(),
+        fakes=fakes,
+        domain=Domain.fit(declaration.conditioning, of_gen),
+        provenance={"events": {"train": 5}, "note": "ä"},
+    )
+
+
+@pytest.fixture
+def saved(model, tmp_path):
+    path = tmp_path / "folder" / "muons.safetensors"
+    model.save(path)
+    return path
+
+
+def rewrite(path, change):
+    """Change the JSON header of a model file; `change` gets and may return it."""
+    raw = path.read_bytes()
+    (size,) = struct.unpack("<Q", raw[:8])
+    header = json.loads(raw[8 : 8 + size])
+    inner = json.loads(header["__metadata__"]["flashsim"])
+    changed = change(inner)
+    header["__metadata__"]["flashsim"] = json.dumps(inner if changed is None else changed)
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    path.write_bytes(struct.pack("<Q", len(text)) + text + raw[8 + size :])
+
+
+def test_a_file_gives_the_same_outputs(model, saved):
+    loaded = ObjectModel.load(saved)
+    context = len(model.conditioning.transforms)
+    rows = np.random.default_rng(2).normal(size=(50, context)).astype(np.float32)
+    assert np.array_equal(evaluate(loaded.efficiency, rows), evaluate(model.efficiency, rows))
+    noise, given = torch.randn(50, len(model.targets.targets)), torch.from_numpy(rows)
+    with torch.no_grad():
+        drawn, again = (m.flow.from_noise(noise, given) for m in (model, loaded))
+    assert torch.equal(drawn, again)
+    gen = {name: np.full(50, 5.0) for name in model.declaration.references()}
+    before, after = (m.targets.decode(drawn.numpy(), gen) for m in (model, loaded))
+    assert all(np.array_equal(before[name], after[name]) for name in before)
+    event_rows = rows[:, : len(model.fakes.conditioning.transforms)]
+    assert np.array_equal(evaluate(loaded.fakes.count, event_rows), evaluate(model.fakes.count, event_rows))
+
+
+def test_a_file_keeps_everything_else(model, saved):
+    loaded = ObjectModel.load(saved)
+    assert loaded.declaration == model.declaration
+    assert loaded.provenance == model.provenance
+    assert loaded.nanoaod_version == "v9"
+    assert loaded.conditioning == model.conditioning
+    assert loaded.fakes.conditioning == model.fakes.conditioning
+    assert loaded.parameters() == model.parameters()
+    assert loaded.domain.to_json() == model.domain.to_json()
+    assert loaded.fakes.domain.to_json() == model.fakes.domain.to_json()
+    assert len(loaded.digest) == 64
+    assert (loaded.fakes.flow is None) == (model.fakes.flow is None)
+    assert not any(network.training for network in loaded.networks().values())
+
+
+def test_the_header_is_json(saved):
+    raw = saved.read_bytes()
+    (size,) = struct.unpack("<Q", raw[:8])
+    header = json.loads(json.loads(raw[8 : 8 + size])["__metadata__"]["flashsim"])
+    assert header == read_header(saved)
+    assert header["format_version"] == FORMAT_VERSION
+    assert header["declaration"]["name"] == "muons"
+
+
+def test_saving_twice_gives_the_same_bytes(model, tmp_path):
+    for name in "ab":
+        model.save(tmp_path / name)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_a_file_is_as_readable_as_any_other(saved, tmp_path):
+    other = tmp_path / "other"
+    other.write_text("")
+    assert saved.stat().st_mode == other.stat().st_mode
+
+
+def test_a_file_is_not_replaced_unasked(model, saved):
+    before = saved.read_bytes()
+    with pytest.raises(OutputFileError, match="exists already"):
+        model.save(saved)
+    assert saved.read_bytes() == before
+    model.save(saved, force=True)
+
+
+def test_nothing_is_left_when_writing_fails(model, saved, monkeypatch):
+    before = saved.read_bytes()
+    monkeypatch.setattr("flashsim.models.object_model.save", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        model.save(saved, force=True)
+    assert saved.read_bytes() == before
+    assert [path.name for path in saved.parent.iterdir()] == [saved.name]
+
+
+def test_a_place_that_cannot_be_written_is_named(model, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputFileError, match=r"x\.safetensors: cannot be written"):
+        model.save(tmp_path / "file" / "x.safetensors")
+
+
+def test_a_file_of_the_first_version_knows_no_domain(model, saved):
+    def first(header):
+        header.update(format_version=1)
+        del header["domain"], header["fake_domain"]
+
+    rewrite(saved, first)
+    loaded = ObjectModel.load(saved)
+    assert loaded.domain is None
+    assert loaded.fakes.domain is None
+    assert loaded.parameters() == model.parameters()
+    loaded.save(saved, force=True)
+    assert ObjectModel.load(saved).domain is None
+
+
+@pytest.mark.parametrize("version", [0, FORMAT_VERSION + 1, None, "1"])
+def test_another_format_version_is_refused(saved, version):
+    rewrite(saved, lambda header: header.update(format_version=version))
+    for read in (read_header, ObjectModel.load):
+        with pytest.raises(ModelFileError, match=f"has format version {version}, .* train the model again"):
+            read(saved)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.5, 0.999])
+def test_a_truncated_file_is_refused(saved, share):
+    raw = saved.read_bytes()
+    saved.write_bytes(raw[: int(share * len(raw))])
+    with pytest.raises(ModelFileError, match="is not a model file"):
+        ObjectModel.load(saved)
+
+
+def test_foreign_files_are_refused(tmp_path):
+    path = tmp_path / "x.safetensors"
+    with pytest.raises(ModelFileError, match="there is no such model file"):
+        ObjectModel.load(path)
+    save_file({"weight": torch.zeros(2)}, path)
+    with pytest.raises(ModelFileError, match="but not a FlashSim model"):
+        ObjectModel.load(path)
+    path.write_bytes(b"root" * 100)
+    with pytest.raises(ModelFileError, match="is not a model file"):
+        ObjectModel.load(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda header: header.pop("declaration"),
+        lambda header: header["declaration"].update(colour="blue"),
+        lambda header: header["targets"].pop(),
+        lambda header: header["targets"][0]["values"].reverse(),
+        lambda header: header["conditioning"]["pt"].pop("mean"),
+        lambda header: header["domain"]["axes"]["pt"].pop("scale"),
+        lambda header: header["fake_domain"]["density"][0].pop("counts"),
+        lambda header: header["architectures"]["flow"].update(width=9),
+        lambda header: header["architectures"].pop("efficiency"),
+        lambda header: header["architectures"]["flow"].update(colour=1),
+    ],
+)
+def test_a_damaged_header_is_refused(saved, change):
+    rewrite(saved, lambda header: change(header) and None)
+    with pytest.raises(ModelFileError, match="is damaged or was made by another version"):
+        ObjectModel.load(saved)
+
+
+@pytest.mark.parametrize("header", [[], "text", 3])
+def test_a_header_that_is_no_object_is_refused(saved, header):
+    rewrite(saved, lambda _: header)
+    with pytest.raises(ModelFileError, match="no JSON object"):
+        read_header(saved)

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from flashsim import models
+from flashsim.declarations.objects import load_object
+from flashsim.errors import ModelFileError
+from flashsim.interface.inspection import shipped_objects
+from flashsim.models.object_model import ObjectModel
+from flashsim.models.shipped import model_files, shipped_models
+
+
+def test_named_files_and_folders(made_models, tmp_path):
+    made = [made_models / f"{declaration.name}.safetensors" for declaration in shipped_objects("object")]
+    assert model_files([made_models]) == made
+    assert model_files(made[::-1]) == made[::-1]
+    (tmp_path / "README.md").write_text("no model", encoding="utf-8")
+    with pytest.raises(ModelFileError, match="holds no model"):
+        model_files([tmp_path])
+    with pytest.raises(ModelFileError, match="no such model file or folder"):
+        model_files([tmp_path / "none.safetensors"])
+
+
+def test_what_is_shipped_is_found(made_models, tmp_path, monkeypatch):
+    monkeypatch.setattr(models, "_FOLDER", tmp_path)
+    with pytest.raises(ModelFileError, match="no shipped models; name your own with --models"):
+        model_files()
+    shutil.copy(made_models / "jets.safetensors", tmp_path)
+    assert model_files() == model_files([]) == shipped_models() == [tmp_path / "jets.safetensors"]
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    if not (paths := shipped_models()):
+        pytest.skip("no models are shipped in this checkout")
+    return {path.stem: ObjectModel.load(path) for path in paths}
+
+
+def test_every_shipped_object_has_a_model(shipped):
+    assert shipped.keys() == {declaration.name for declaration in shipped_objects()}
+    for name, model in shipped.items():
+        assert model.declaration.name == name
+
+
+def test_shipped_models_are_of_the_shipped_declarations(shipped):
+    """A recipe that changed without a new training would promise what the model does not do."""
+    for name, model in shipped.items():
+        declared, trained = load_object(name), model.declaration
+        assert (trained.collection, trained.gen, trained.match) == (
+            declared.collection,
+            declared.gen,
+            declared.match,
+        )
+        assert trained.gen_view == declared.gen_view
+        assert trained.conditioning == declared.conditioning
+        known = {target.branch: target for target in declared.targets}
+        assert all(known[target.branch] == target for target in trained.targets)
+
+
+def test_shipped_models_are_small_and_say_where_they_come_from(shipped):
+    for model in shipped.values():
+        assert sum(model.parameters().values()) < 2_000_000
+        assert model.provenance["files"]
+        others = {"efficiency", "fake_count", "fake_flow"} if model.declaration.per == "object" else set()
+        assert model.provenance["losses"].keys() == {"flow", *others}
+        assert not any(name.startswith("/") or name.count("/") > 1 for name in model.provenance["files"])
