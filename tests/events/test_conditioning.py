@@ -19,8 +19,8 @@ from flashsim.declarations.conditioning import (
 from flashsim.declarations.objects import load_object
 from flashsim.declarations.recipes import recipe_folder
 from flashsim.events.collection import Collection
-from flashsim.events.conditioning import conditioning_branches, conditioning_columns
-from flashsim.events.gen_chunk import GenChunk, gen_branches, gen_chunk
+from flashsim.events.conditioning import conditioning_columns
+from flashsim.events.gen_chunk import GenChunk, conditioning_branches, gen_branches, gen_chunk
 from flashsim.events.noise import EVENT_IDS
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.transforms.codec import ConditioningCodec

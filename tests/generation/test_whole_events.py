@@ -6,6 +6,7 @@ import awkward as ak
 import numpy as np
 import pytest
 
+from flashsim.cli.rendering import render
 from flashsim.declarations.objects import load_object
 from flashsim.declarations.output import load_output
 from flashsim.declarations.schedule import Schedule
@@ -15,7 +16,7 @@ from flashsim.events.collection import Collection, flat_column
 from flashsim.events.gen_chunk import gen_chunk
 from flashsim.events.gen_view import build_gen_view, gen_view_branches
 from flashsim.generation.generate import Generator
-from flashsim.interface.inspection import describe, render
+from flashsim.interface.inspection import describe
 from flashsim.learning.tables import read_table
 from flashsim.models.object_model import ObjectModel
 from flashsim.nanoaod.reading import NanoFile

@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from flashsim.cli.rendering import render
 from flashsim.declarations.output import load_output
 from flashsim.errors import InputFileError, ModelFileError
 from flashsim.generation.generate import Generator
-from flashsim.interface.inspection import describe, render, shipped_objects
+from flashsim.interface.inspection import describe, shipped_objects
 from flashsim.models.object_model import ObjectModel
 from flashsim.models.shipped import shipped_models
 from flashsim.nanoaod.branch import Branch

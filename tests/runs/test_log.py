@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flashsim import runlog
 from flashsim.errors import OutputFileError
+from flashsim.runs import log as runlog
 from flashsim.runs.history import read_run
 from flashsim.runs.log import RUN_FILE, RunLog, flat_parameters
 
