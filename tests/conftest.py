@@ -80,6 +80,21 @@ def made_process(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def command_file(tmp_path_factory):
+    """Write a user's command file: a shipped process without underlying event, which takes most time."""
+    pytest.importorskip("pythia8mc", reason="pythia8mc is not installed (extra 'reference')")
+    pytest.importorskip("fastjet", reason="fastjet is not installed (extra 'reference')")
+    folder = tmp_path_factory.mktemp("settings")
+
+    def write(process, *lines):
+        path = folder / f"{process}.fast.cmnd"
+        path.write_text("\n".join([f"include = {process}.cmnd", "PartonLevel:MPI = off", *lines]))
+        return path
+
+    return write
+
+
 @pytest.fixture
 def start_cluster(tmp_path):
     """Give the context that starts a Dask cluster of separate processes; gives the scheduler's address.

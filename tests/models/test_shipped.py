@@ -4,10 +4,10 @@ import shutil
 
 import pytest
 
-from flashsim import models
 from flashsim.declarations.objects import load_object
 from flashsim.errors import ModelFileError
 from flashsim.interface.inspection import shipped_objects
+from flashsim.models import shipped as models
 from flashsim.models.object_model import ObjectModel
 from flashsim.models.shipped import model_files, shipped_models
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flashsim import runs
 from flashsim.errors import InputFileError
+from flashsim.runs import history as runs
 from flashsim.runs.history import Curves, Run, RunReader, read_run
 from flashsim.runs.log import LOST_AFTER, RUN_FILE
 

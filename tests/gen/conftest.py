@@ -128,18 +128,3 @@ def tau_decay():
         "pi": Line(211, 1, (9,), px=-20, mass=0.14),
     }
     return list(lines.values()), {name: i for i, name in enumerate(lines)}
-
-
-@pytest.fixture(scope="session")
-def command_file(tmp_path_factory):
-    """Write a user's command file: a shipped process without underlying event, which takes most time."""
-    pytest.importorskip("pythia8mc", reason="pythia8mc is not installed (extra 'reference')")
-    pytest.importorskip("fastjet", reason="fastjet is not installed (extra 'reference')")
-    folder = tmp_path_factory.mktemp("settings")
-
-    def write(process, *lines):
-        path = folder / f"{process}.fast.cmnd"
-        path.write_text("\n".join([f"include = {process}.cmnd", "PartonLevel:MPI = off", *lines]))
-        return path
-
-    return write
