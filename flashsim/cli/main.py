@@ -315,9 +315,9 @@ def inspect(
 ) -> None:
     """Tell what a model or NanoAOD file holds, and what it can be used for."""
     from flashsim.cli.rendering import render
-    from flashsim.interface.inspection import describe
+    from flashsim.interface import inspection
 
-    description = describe(file)
+    description = inspection.inspect(file)
     typer.echo(json.dumps(description, indent=1) if as_json else render(description))
 
 

@@ -86,7 +86,7 @@ def reference(
     with progress_bars("events") as progress:
         bars: dict[str, Any] = {}
 
-        def report(name: str, done: int, total: int) -> None:
+        def report(name: str, done: int, total: int | None, _: str) -> None:
             if name not in bars:
                 bars[name] = progress.add_task(name, total=total, note="")
             progress.update(bars[name], completed=done)

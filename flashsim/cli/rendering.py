@@ -21,7 +21,7 @@ __all__ = ["render"]
 
 
 def render(description: Mapping[str, Any]) -> str:
-    """Lay out what `flashsim.interface.inspection.describe` found, in lines as wide as the terminal."""
+    """Lay out what `flashsim.interface.inspection.inspect` found, in lines as wide as the terminal."""
     width = max(80, min(140, shutil.get_terminal_size((100, 24)).columns))
     console = Console(file=io.StringIO(), width=width, highlight=False, color_system=None)
     if description["kind"] == "model":

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from flashsim.declarations.objects import Target
     from flashsim.transforms.phase_space import Domain
 
-__all__ = ["describe", "shipped_objects"]
+__all__ = ["inspect", "shipped_objects"]
 
 _OPEN = 1e9
 """Ranges that end here or later have no upper end; recipes cannot write infinity in JSON."""
@@ -52,8 +52,8 @@ def shipped_objects(per: Literal["object", "event"] | None = None) -> list[Objec
     return [declaration for declaration in declared if per in {None, declaration.per}]
 
 
-def describe(file: str) -> dict[str, Any]:
-    """Describe a model file or a NanoAOD file.
+def inspect(file: str | Path) -> dict[str, Any]:
+    """Find out what a model file or a NanoAOD file holds, and what it can be used for.
 
     Parameters
     ----------
@@ -71,6 +71,7 @@ def describe(file: str) -> dict[str, Any]:
     ModelFileError
         If it is a model file that is damaged or of another format version.
     """
+    file = str(file)
     if "://" in file:
         return _describe_nanoaod(file)
     start = _start(Path(file))

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 from flashsim.declarations.recipes import recipe_path
 from flashsim.errors import FlashSimError, OutputFileError
 from flashsim.gen.pythia_events import generate_gen
+from flashsim.interface.arguments import counted
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.reference.detect import Detection, detect, gen_provenance
 from flashsim.reference.detector.recipe import load_detector
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    Progress = Callable[[str, int, int], None]
-    """Called with (what is being made, events done, events in all)."""
+    from flashsim.interface.arguments import Progress
 
 __all__ = ["DETECTORS", "Simulation", "simulate"]
 
@@ -80,7 +80,7 @@ def simulate(
     force
         Whether to replace files that are there.
     progress
-        Called as the work goes on.
+        Called with what is made (``"gen"``, or the name of a file), and the events done.
 
     Raises
     ------
@@ -121,7 +121,7 @@ def simulate(
             workers=workers,
             hidden=hidden,
             force=force,
-            progress=_named(progress, "gen"),
+            progress=counted(progress, "gen"),
         )
     detections = [
         detect(
@@ -133,7 +133,7 @@ def simulate(
             seed=seed,
             draw=draw,
             force=force,
-            progress=_named(progress, path.stem),
+            progress=counted(progress, path.stem),
         )
         for (name, draw), path in outputs.items()
     ]
@@ -186,7 +186,3 @@ def _refuse_other(gen: Path, hidden: Path, *, force: bool) -> None:
             "folder or replace it with --force"
         )
         raise OutputFileError(msg)
-
-
-def _named(progress: Progress | None, name: str) -> Callable[[int, int], None] | None:
-    return None if progress is None else lambda done, total: progress(name, done, total)

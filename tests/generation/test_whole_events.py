@@ -16,7 +16,7 @@ from flashsim.events.collection import Collection, flat_column
 from flashsim.events.gen_chunk import gen_chunk
 from flashsim.events.gen_view import build_gen_view, gen_view_branches
 from flashsim.generation.generate import Generator
-from flashsim.interface.inspection import describe
+from flashsim.interface.inspection import inspect
 from flashsim.learning.tables import read_table
 from flashsim.models.object_model import ObjectModel
 from flashsim.nanoaod.reading import NanoFile
@@ -116,7 +116,7 @@ def test_a_model_has_one_network(event_model):
     assert list(model.networks()) == ["flow"]
     assert (model.efficiency, model.fakes) == (None, None)
     assert model.domain.rows == model.provenance["events"]["train"]
-    text = render(describe(str(event_model)))
+    text = render(inspect(str(event_model)))
     assert "PV_npvs" in text
     assert "unmatched" not in text.partition("Training")[0]
 

@@ -11,7 +11,7 @@ from flashsim.cli.rendering import render
 from flashsim.declarations.output import load_output
 from flashsim.errors import InputFileError, ModelFileError
 from flashsim.generation.generate import Generator
-from flashsim.interface.inspection import describe, shipped_objects
+from flashsim.interface.inspection import inspect, shipped_objects
 from flashsim.models.object_model import ObjectModel
 from flashsim.models.shipped import shipped_models
 from flashsim.nanoaod.branch import Branch
@@ -21,12 +21,12 @@ from flashsim.nanoaod.writing import NanoWriter
 
 @pytest.fixture(scope="module")
 def of_made(made_nanoaod):
-    return describe(str(made_nanoaod))
+    return inspect(str(made_nanoaod))
 
 
 @pytest.fixture(scope="module")
 def of_model(made_models):
-    return describe(str(made_models / "jets.safetensors"))
+    return inspect(str(made_models / "jets.safetensors"))
 
 
 def test_all_shipped_objects_are_asked():
@@ -50,7 +50,7 @@ def test_what_generate_would_write_is_what_it_writes(made_nanoaod, of_made, made
     paths = shipped_models() or sorted(made_models.glob("*.safetensors"))
     output = tmp_path / "out.root"
     Generator([ObjectModel.load(path) for path in paths], load_output()).run(made_nanoaod, output)
-    planned, made = of_made["output"], describe(str(output))
+    planned, made = of_made["output"], inspect(str(output))
     assert made["branches"] == planned["copied"] + sum(planned["simulated"].values())
     jagged = {name: n for name, n in planned["simulated"].items() if name != "Event"}
     assert {name: made["collections"][name] for name in jagged} == jagged
@@ -65,7 +65,7 @@ def test_what_is_missing_is_named(made_nanoaod, tmp_path):
     gone = {"GenJet_mass", "Jet_qgl", "Muon_genPartIdx"}
     with NanoFile(made_nanoaod) as file, NanoWriter(path) as writer:
         writer.tree("Events", [b for b in file.branches.values() if b.name not in gone])
-    description = describe(str(path))
+    description = inspect(str(path))
     jets, muons = description["objects"]["jets"], description["objects"]["muons"]
     assert jets["generate"] == {"possible": False, "missing": ["GenJet_mass"]}
     assert jets["missing_targets"] == ["Jet_qgl"]
@@ -81,7 +81,7 @@ def test_targets_that_training_would_leave_out(made_nanoaod, tmp_path):
     path = tmp_path / "less.root"
     with NanoFile(made_nanoaod) as file, NanoWriter(path) as writer:
         writer.tree("Events", [b for b in file.branches.values() if b.name != "Jet_qgl"])
-    assert "lacks Jet_qgl; training leaves them out" in render(describe(str(path)))
+    assert "lacks Jet_qgl; training leaves them out" in render(inspect(str(path)))
 
 
 def test_model(of_model, made_models):
@@ -111,7 +111,7 @@ def test_model(of_model, made_models):
 def test_a_model_that_knows_no_domain(made_models, tmp_path):
     old = replace(ObjectModel.load(made_models / "jets.safetensors"), domain=None)
     old.save(tmp_path / "old.safetensors")
-    found = describe(str(tmp_path / "old.safetensors"))
+    found = inspect(str(tmp_path / "old.safetensors"))
     assert found["domain"] is None
     assert "not known: generation cannot tell what is outside; train the model again" in render(found)
 
@@ -146,7 +146,7 @@ def test_names_that_look_like_markup(tmp_path):
     path = tmp_path / "[bold]x[red].root"
     with NanoWriter(path) as writer:
         writer.tree("Events", [Branch("run", np.dtype("u4"))])
-    assert "[bold]x[red].root: 0 events" in render(describe(str(path)))
+    assert "[bold]x[red].root: 0 events" in render(inspect(str(path)))
 
 
 @pytest.mark.parametrize(
@@ -166,14 +166,14 @@ def test_other_files(tmp_path, content, error, message):
     path = tmp_path / "file"
     path.write_bytes(content)
     with pytest.raises(error, match=message):
-        describe(str(path))
+        inspect(str(path))
 
 
 def test_no_file(tmp_path):
     with pytest.raises(InputFileError, match="there is no such file"):
-        describe(str(tmp_path / "none.root"))
+        inspect(str(tmp_path / "none.root"))
     with pytest.raises(InputFileError, match="cannot be opened"):
-        describe(str(tmp_path))
+        inspect(str(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_no_file(tmp_path):
     [("data_dimuon_2018", False, False), ("scouting_run3", True, False)],
 )
 def test_real_files(nanoaod_dir, name, generate, preprocess):
-    description = describe(str(nanoaod_dir / f"{name}.root"))
+    description = inspect(str(nanoaod_dir / f"{name}.root"))
     for use in description["objects"].values():
         assert use["generate"]["possible"] == generate
         assert use["preprocess"]["possible"] == preprocess

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from flashsim.errors import InputFileError, OutputFileError, RecipeError
 from flashsim.gen import generate_gen
-from flashsim.interface.inspection import describe, shipped_objects
+from flashsim.interface.inspection import inspect, shipped_objects
 from flashsim.nanoaod.mantissa import observed_bits
 from flashsim.nanoaod.schema import load_schema, mantissa_bits
 from flashsim.reference import detect
@@ -141,7 +141,7 @@ def test_coffea_reads_it(found, monkeypatch):
 
 
 def test_flashsim_can_train_on_it_and_generate_from_it(found):
-    text = describe(str(found[0]))
+    text = inspect(str(found[0]))
     assert text["nanoaod_version"] == "v9"
     for use in text["objects"].values():
         assert use["preprocess"]["possible"]

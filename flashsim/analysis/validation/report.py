@@ -82,12 +82,15 @@ class Report:
         What was looked at.
     seconds
         How long it took.
+    absent
+        Objects that not all files have, and that are left out.
     """
 
     files: dict[str, str]
     objects: list[ObjectReport]
     recipe: ValidationRecipe
     seconds: float
+    absent: Sequence[str] = ()
 
     @property
     def rows(self) -> list[Row]:

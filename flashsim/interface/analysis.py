@@ -1,0 +1,154 @@
+"""What files are worth: compared with a reference object by object, and in an analysis."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from flashsim.interface.arguments import names_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flashsim.analysis.analyze import Analysis
+    from flashsim.analysis.validation import Report
+    from flashsim.interface.arguments import Names, PathLike, Progress
+
+__all__ = ["analyze", "validate"]
+
+
+def validate(
+    reference: PathLike,
+    candidate: PathLike,
+    output: PathLike,
+    *,
+    third: PathLike | None = None,
+    objects: Names | None = None,
+    recipe: PathLike = "validation",
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Report:
+    """Compare the objects of NanoAOD files with those of a reference (needs the extra ``analysis``).
+
+    Parameters
+    ----------
+    reference
+        NanoAOD that is taken for the truth.
+    candidate
+        NanoAOD that is judged: of the same gen events, or of the same process.
+    output
+        The HTML page; a JSON file of the same name stands beside it.
+    third
+        NanoAOD that is shown beside the candidate.
+    objects
+        Shipped objects, such as ``"jets"``, or paths of your own YAML files; by default all shipped ones that
+        the files have, the others are named in `Report.absent`.
+    recipe
+        Your own YAML file of what is looked at and where lights change.
+    force
+        Replace a report that exists.
+    progress
+        Called with what is compared, and how much of it is done.
+
+    Returns
+    -------
+    Report
+        ``rows`` of distances with their errors, ``lights()`` counts them by colour.
+
+    Raises
+    ------
+    RecipeError
+        If there is no such object or recipe, or it is not valid.
+    InputFileError
+        If a file cannot be read, or lacks what an object needs.
+    OutputFileError
+        If the output exists without `force`, is no HTML file, or cannot be written.
+    MissingDependencyError
+        If scikit-learn is not installed.
+    """
+    from dataclasses import replace
+
+    from flashsim.analysis import validation
+    from flashsim.analysis.validation.samples import shared_objects
+    from flashsim.declarations.objects import load_object
+    from flashsim.interface.inspection import shipped_objects
+
+    files = [str(name) for name in (reference, candidate, third) if name is not None]
+    wanted = shipped_objects("object") if objects is None else [load_object(n) for n in names_of(objects)]
+    declarations = shared_objects(wanted, files) if objects is None else wanted
+    found = validation.validate(
+        str(reference),
+        str(candidate),
+        declarations,
+        Path(output),
+        third=None if third is None else str(third),
+        recipe=validation.load_validation(str(recipe)),
+        force=force,
+        progress=None if progress is None else lambda name, done, total: progress(name, done, total, ""),
+    )
+    return replace(found, absent=tuple(one.name for one in wanted if one not in declarations))
+
+
+def analyze(
+    samples: PathLike,
+    output: PathLike,
+    *,
+    selection: PathLike = "vbf_hmumu",
+    steps: Sequence[str] = (),
+    without: Sequence[str] = (),
+    figures: Literal["png", "svg", "pdf"] = "png",
+    chunk: int = 100_000,
+    workers: int = 1,
+    dask: str | None = None,
+    seed: int = 1,
+    force: bool = False,
+) -> Analysis:
+    """Run the first steps of the VBF H to mumu analysis on simulations of the same processes.
+
+    Parameters
+    ----------
+    samples
+        YAML file of processes and simulations; an example is the shipped ``"samples"``.
+    output
+        Folder of ``analysis.json``, ``cutflow.csv`` and figures, which appears when all is done.
+    selection
+        Your own YAML file of the selection.
+    steps
+        Optional steps of the selection, such as ``"bVeto"``.
+    without
+        Concepts that the files do not have, such as ``"puId"``.
+    figures
+        Format of the figures.
+    chunk
+        Events in memory at a time.
+    workers
+        Processes.
+    dask
+        Address of the scheduler of a Dask cluster that runs it in place of this machine.
+    seed
+        Of the discriminant.
+    force
+        Replace the folder of another analysis.
+
+    Raises
+    ------
+    OutputFileError
+        If the folder exists without `force`, holds something else, or cannot be made.
+    FlashSimError
+        If the samples or the selection are not valid, or a file cannot be used.
+    """
+    from flashsim.analysis import analyze as stage
+
+    stage.check_output(Path(output), force=force)
+    done = stage.analyze(
+        str(samples),
+        selection=str(selection),
+        steps=steps,
+        without=without,
+        chunk=chunk,
+        workers=workers,
+        dask=dask,
+        seed=seed,
+    )
+    stage.write(done, Path(output), figures=figures, force=force)
+    return done

@@ -1,0 +1,65 @@
+"""Gen-level events to simulate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flashsim.interface.arguments import counted
+
+if TYPE_CHECKING:
+    from flashsim.gen import GenSummary
+    from flashsim.interface.arguments import PathLike, Progress
+
+__all__ = ["make_gen"]
+
+
+def make_gen(
+    source: PathLike,
+    output: PathLike,
+    *,
+    events: int | None = None,
+    seed: int = 1,
+    workers: int = 1,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> GenSummary:
+    """Make gen-level NanoAOD from HepMC events or with Pythia 8 (needs the extra ``reference``).
+
+    Parameters
+    ----------
+    source
+        HepMC events (``.hepmc``, ``.hepmc.gz``), or a Pythia 8 command file.
+    output
+        The gen-level NanoAOD file; it appears complete or not at all.
+    events
+        How many; by default all of HepMC, 1000 of Pythia.
+    seed
+        Any integer.
+    workers
+        Processes of Pythia; the result does not depend on it.
+    force
+        Replace an output that exists.
+    progress
+        Called with the name of the source and the events done.
+
+    Raises
+    ------
+    InputFileError
+        If the source cannot be read.
+    OutputFileError
+        If the output exists without `force`, or cannot be written.
+    MissingDependencyError
+        If the packages of the extra are not installed.
+    """
+    from flashsim import gen
+
+    return gen.make_gen(
+        source,
+        output,
+        events=events,
+        seed=seed,
+        workers=workers,
+        force=force,
+        progress=counted(progress, Path(source).name),
+    )

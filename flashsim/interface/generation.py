@@ -1,0 +1,197 @@
+"""Files of gen-level events in, files of simulated events out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flashsim.errors import FlashSimError
+from flashsim.interface.arguments import names_of, paths_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from flashsim.generation.campaign import Outcome
+    from flashsim.generation.results import Summary
+    from flashsim.interface.arguments import Names, PathLike, Progress
+    from flashsim.transforms.phase_space import Domain
+
+__all__ = ["Generated", "generate"]
+
+
+@dataclass(frozen=True)
+class Generated:
+    """What has become of the files of a generation.
+
+    Parameters
+    ----------
+    outcomes
+        One for each input, in their order.
+    domains
+        Domains of the trainings, by what they are of: ``"GenJet for Jet"``.
+    without_domain
+        Names of the models that do not know the domain of their training.
+    """
+
+    outcomes: Sequence[Outcome]
+    domains: Mapping[str, Domain]
+    without_domain: Sequence[str]
+
+    @property
+    def summaries(self) -> list[Summary]:
+        """What was generated, of the files that did not fail."""
+        return [outcome.summary for outcome in self.outcomes if outcome.summary is not None]
+
+    def check(self) -> None:
+        """See that no file has failed.
+
+        Raises
+        ------
+        FlashSimError
+            If one has: its own error if it is the only file.
+        """
+        errors = [outcome.error for outcome in self.outcomes if outcome.error is not None]
+        if errors and len(self.outcomes) == 1:
+            raise errors[0]
+        if errors:
+            msg = (
+                f"{len(errors)} of {len(self.outcomes)} files failed, the others are done; "
+                "mend it and add --resume"
+            )
+            raise FlashSimError(msg)
+
+
+def generate(
+    inputs: Names,
+    output: PathLike | None = None,
+    *,
+    models: Names | None = None,
+    seed: int = 1,
+    keep: Sequence[str] = (),
+    nano_version: str | None = None,
+    oversample: int = 1,
+    chunk: int = 5000,
+    device: str = "cpu",
+    workers: int = 1,
+    threads: int | None = None,
+    dask: str | None = None,
+    retries: int = 1,
+    resume: bool = False,
+    flag_domain: bool = False,
+    compression: str = "zstd",
+    force: bool = False,
+    command: str = "",
+    check: bool = True,
+    report: Callable[[Outcome], None] | None = None,
+    progress: Progress | None = None,
+) -> Generated:
+    """Simulate files: gen-level NanoAOD in, NanoAOD with simulated objects out.
+
+    Parameters
+    ----------
+    inputs
+        Gen-level NanoAOD: one path, glob, ``root://`` URL or ``@FILE`` (a list of them), or several.
+    output
+        ``NAME.root`` for one input, else a folder, which is made if it is not there; by default
+        ``NAME_flash.root`` in the current folder.
+    models
+        Model files or folders, in place of the shipped ones.
+    seed
+        The same seed gives the same events, however the input is cut into files, chunks or workers.
+    keep
+        Patterns of reconstructed branches of the input to keep, such as ``"HLT_*"``.
+    nano_version
+        NanoAOD version of the output, such as ``"v9"``; by default the input's.
+    oversample
+        How often each gen event is simulated, 1 to 65536, each time for a share of its weight.
+    chunk
+        Simulated events in memory at a time.
+    device
+        Where the networks run: ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
+    workers
+        Processes; the result does not depend on it.
+    threads
+        Threads of each process; by default all cores, shared out.
+    dask
+        Address of the scheduler of a Dask cluster that generates in place of this machine.
+    retries
+        How often a file that fails is tried again.
+    resume
+        Leave outputs alone that are finished and made in the same way.
+    flag_domain
+        Flag objects from outside of the training, as ``Jet_outsideDomain``.
+    compression
+        ``"zstd"``, ``"lz4"``, ``"zlib"``, ``"lzma"`` or ``"none"``.
+    force
+        Replace an output that exists.
+    command
+        What the provenance of the output names as the command.
+    check
+        Raise if a file fails, once all others are done; otherwise see `Generated.outcomes`.
+    report
+        Called with each outcome when its file ends.
+    progress
+        Called with the name of the input and its gen events done, where one file is made at a time.
+
+    Returns
+    -------
+    Generated
+        Outcome of each file; ``summaries`` have numbers of events and objects.
+
+    Raises
+    ------
+    InputFileError
+        If an input does not exist, cannot be read, or lacks a branch; or a value that is needed is NaN.
+    ModelFileError
+        If a model cannot be loaded, or two simulate one collection.
+    OutputFileError
+        If an output exists and neither `force` nor `resume` is set, or it cannot be written.
+    FlashSimError
+        If there is no such device, or one of several files failed.
+
+    Examples
+    --------
+    >>> import flashsim
+    >>> made = flashsim.generate("examples/vbf_hmumu_gen.root", "flash.root")  # doctest: +SKIP
+    >>> made.summaries[0].objects  # doctest: +SKIP
+    {'Electron': 77, 'Jet': 4873, 'Muon': 2026}
+    """
+    if workers > 1:
+        from flashsim.execution.processes import prepare
+        from flashsim.generation import PRELOAD
+
+        prepare(PRELOAD)
+    from flashsim.generation.campaign import Order, run_campaign
+    from flashsim.generation.jobs import plan_jobs
+    from flashsim.generation.settings import Settings
+    from flashsim.learning.devices import threads_of_process
+
+    settings = Settings(
+        models=None if models is None else tuple(str(path.absolute()) for path in paths_of(models)),
+        seed=seed,
+        oversample=oversample,
+        keep=tuple(keep),
+        version=nano_version,
+        chunk=chunk,
+        device=device,
+        flag_domain=flag_domain,
+        threads=threads_of_process(threads, workers, dask),
+        compression=compression,
+    )
+    generator = settings.generator()  # now, so that mistakes show before any work
+    jobs = plan_jobs(names_of(inputs), None if output is None else Path(output), force=force, resume=resume)
+    outcomes = run_campaign(
+        jobs,
+        settings,
+        order=Order(force=force, resume=resume, command=command),
+        workers=workers,
+        dask=dask,
+        retries=retries,
+        report=report or (lambda _: None),
+        progress=None if progress is None else lambda name, done, total: progress(name, done, total, ""),
+    )
+    made = Generated(outcomes, generator.domains, generator.without_domain)
+    if check:
+        made.check()
+    return made

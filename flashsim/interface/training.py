@@ -1,0 +1,198 @@
+"""From NanoAOD of a full simulation to the model of an object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from flashsim.interface.arguments import counted, names_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flashsim.interface.arguments import Names, PathLike, Progress
+    from flashsim.learning.fitting import FitResult
+    from flashsim.learning.tables import TableDescription
+    from flashsim.models.object_model import ObjectModel
+
+__all__ = ["Trained", "load_model", "preprocess", "train"]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training gave.
+
+    Parameters
+    ----------
+    model
+        The model, as it stands in the file.
+    results
+        Losses of each network by its name: ``efficiency``, ``flow``, ``fake_count``, ``fake_flow``.
+    figure
+        Path of the figure of the losses.
+    """
+
+    model: ObjectModel
+    results: Mapping[str, FitResult]
+    figure: Path
+
+
+def preprocess(
+    what: PathLike,
+    inputs: Names,
+    output: PathLike,
+    *,
+    chunk: int = 20_000,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> TableDescription:
+    """Make training tables of one object from NanoAOD of a full simulation.
+
+    Parameters
+    ----------
+    what
+        The object: a shipped one, such as ``"jets"``, or the path of your own YAML file.
+    inputs
+        NanoAOD files: one path, glob, ``root://`` URL or ``@FILE``, or several.
+    output
+        Folder of the tables.
+    chunk
+        Events in memory at a time.
+    force
+        Replace tables that are there.
+    progress
+        Called with the object's name and the events done.
+
+    Returns
+    -------
+    TableDescription
+        Numbers of events, gen objects, reconstructed and unmatched objects by split.
+
+    Raises
+    ------
+    RecipeError
+        If there is no such object, or its declaration is not valid.
+    InputFileError
+        If a file cannot be read, lacks a branch, or is of another NanoAOD version than the first.
+    OutputFileError
+        If the folder holds tables and `force` is not set, or cannot be written.
+    """
+    from flashsim.declarations.objects import load_object
+    from flashsim.nanoaod.inputs import expand_inputs
+    from flashsim.preprocessing.preprocess import preprocess as make_tables
+
+    declaration = load_object(str(what))
+    return make_tables(
+        declaration,
+        expand_inputs(names_of(inputs)),
+        Path(output),
+        chunk=chunk,
+        force=force,
+        progress=counted(progress, declaration.name),
+    )
+
+
+def train(
+    what: str,
+    tables: PathLike,
+    output: PathLike,
+    *,
+    recipe: PathLike | None = None,
+    runs: PathLike | None = None,
+    resume: bool = False,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Trained:
+    """Train the networks of one object, and write them to one model file.
+
+    Parameters
+    ----------
+    what
+        The object: a shipped one, such as ``"jets"``, or the name of your own.
+    tables
+        Folder of the tables that `preprocess` made.
+    output
+        The model file, ``NAME.safetensors``.
+    recipe
+        Your own training recipe; by default the shipped one of this object.
+    runs
+        Folder of checkpoints and logs; by default the output's name with ``.run``.
+    resume
+        Go on from the checkpoints; the model is that of a training without interruption.
+    device
+        ``"auto"`` takes a GPU if there is one.
+    force
+        Replace a model that exists.
+    progress
+        Called after each epoch with the network, the epoch, the largest number of epochs, and the best
+        validation loss as a remark.
+
+    Raises
+    ------
+    RecipeError
+        If the recipe is not valid, a loss is not finite, or `resume` finds checkpoints of something else.
+    TableError
+        If the tables are missing, of another object, or too small.
+    OutputFileError
+        If the output exists and `force` is not set, or cannot be written.
+    FlashSimError
+        If there is no such device.
+    """
+    from flashsim.declarations.training import load_training
+    from flashsim.learning.devices import prepare_device
+    from flashsim.training.figure import draw_losses
+    from flashsim.training.tables import Tables
+    from flashsim.training.train import train as fit_models
+
+    if device != "auto":
+        prepare_device(device)
+    output = Path(output)
+    folder = output.with_name(f"{output.name}.run") if runs is None else Path(runs)
+
+    def report(name: str, epoch: int, most: int, best: float) -> None:
+        if progress is not None:
+            progress(name, epoch, most, f"best validation loss {best:.3f}")
+
+    model, results = fit_models(
+        Tables(Path(tables)),
+        load_training(what if recipe is None else str(recipe)),
+        output,
+        runs=folder,
+        resume=resume,
+        force=force,
+        accelerator=device,
+        report=report,
+    )
+    return Trained(model, results, draw_losses(results, folder / "losses.png"))
+
+
+def load_model(name: PathLike) -> ObjectModel:
+    """Load the model of an object.
+
+    Parameters
+    ----------
+    name
+        A shipped model by its object, such as ``"jets"``, or the path of a model file.
+
+    Returns
+    -------
+    ObjectModel
+        Declaration, codecs, networks (on the CPU) and provenance.
+
+    Raises
+    ------
+    ModelFileError
+        If there is no such model, or the file is damaged or of another format version.
+
+    Examples
+    --------
+    >>> load_model("muons").declaration.collection
+    'Muon'
+    """
+    from flashsim.models.object_model import ObjectModel
+    from flashsim.models.shipped import shipped_models
+
+    shipped = {path.stem: path for path in shipped_models()}
+    return ObjectModel.load(shipped.get(str(name), Path(name)))
