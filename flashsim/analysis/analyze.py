@@ -9,10 +9,8 @@ import json
 import math
 import shutil
 import sys
-import tempfile
 import warnings
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,9 +26,11 @@ from flashsim.analysis.samples import load_samples, open_datasets
 from flashsim.analysis.selection import load_selection
 from flashsim.analysis.vbf_hmumu import SCORE, AnalysisSchema, VbfHmumu
 from flashsim.errors import InputFileError, MissingDependencyError, OutputFileError, TableError
+from flashsim.execution.whole_files import disk_errors, refuse_existing, require_parent, unfinished
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from flashsim.analysis.concepts import ResolvedSelection
     from flashsim.analysis.samples import Dataset, SamplesRecipe
@@ -251,8 +251,7 @@ def write(analysis: Analysis, output: Path, *, figures: str = "png", force: bool
         If the folder is there already, holds something else, or has no place to be in.
     """
     check_output(output, force=force)
-    with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as scratch:
-        folder = Path(scratch) / "analysis"
+    with disk_errors(output), unfinished(output) as folder:
         (folder / "figures").mkdir(parents=True)
         content = _content(analysis)
         text = json.dumps(_plain(content), indent=1, allow_nan=False)
@@ -261,7 +260,6 @@ def write(analysis: Analysis, output: Path, *, figures: str = "png", force: bool
         _draw(analysis, folder / "figures", figures)
         if output.exists():
             shutil.rmtree(output)
-        folder.rename(output)
     return output
 
 
@@ -273,12 +271,8 @@ def check_output(output: Path, *, force: bool) -> None:
     OutputFileError
         As `write`.
     """
-    if not output.parent.is_dir():
-        msg = f"{output}: the folder {output.parent} does not exist; make it first"
-        raise OutputFileError(msg)
-    if output.exists() and not force:
-        msg = f"{output}: exists already; name another folder, or add --force"
-        raise OutputFileError(msg)
+    require_parent(output)
+    refuse_existing(output, force=force, mend="name another folder or add --force")
     if output.exists() and not (output / "analysis.json").is_file():
         msg = f"{output}: holds no analysis, so it is not replaced; name another folder"
         raise OutputFileError(msg)

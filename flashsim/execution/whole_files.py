@@ -1,17 +1,29 @@
-"""Writing files from memory so that they appear complete or not at all."""
+"""Outputs that appear complete or not at all, and what is refused before any work."""
 
 from __future__ import annotations
 
 import contextlib
+import glob
+import os
 import secrets
+import shutil
 from typing import TYPE_CHECKING
 
 from flashsim.errors import OutputFileError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["write_whole"]
+__all__ = [
+    "disk_errors",
+    "make_folder",
+    "refuse_existing",
+    "remove_unfinished",
+    "require_parent",
+    "unfinished",
+    "write_whole",
+]
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
@@ -22,14 +34,91 @@ def write_whole(path: Path, content: str | bytes) -> None:
     OutputFileError
         If it cannot be written.
     """
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
+    with disk_errors(path), unfinished(path) as part:
         path.parent.mkdir(parents=True, exist_ok=True)
         part.write_bytes(content.encode() if isinstance(content, str) else content)
-        part.replace(path)
+
+
+@contextlib.contextmanager
+def unfinished(path: Path) -> Iterator[Path]:
+    """Give a hidden path beside a final one, for a file or folder that gets its name when the block ends.
+
+    When the block raises (an interrupt included), what it wrote is removed, and what had the name stays.
+
+    Raises
+    ------
+    OutputFileError
+        If it cannot be renamed.
+    """
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        yield part
+        with disk_errors(path):
+            part.replace(path)
+    finally:
+        if part.is_dir():
+            shutil.rmtree(part, ignore_errors=True)
+        # The disk may be full or gone: what matters is the first error, not those of cleaning up.
+        with contextlib.suppress(OSError):
+            part.unlink()
+
+
+def remove_unfinished(path: Path) -> None:
+    """Remove what writers of a file that were killed have left of it, once no writer of it is at work."""
+    for part in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        part.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Raise errors of the system in the block as `OutputFileError`: the path cannot be written."""
+    try:
+        yield
     except OSError as error:
         msg = f"{path}: cannot be written ({error.strerror or error})"
         raise OutputFileError(msg) from error
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink()
+
+
+def refuse_existing(
+    path: Path, *, force: bool = False, mend: str = "name another output or add --force"
+) -> None:
+    """Refuse an output that exists already.
+
+    Raises
+    ------
+    OutputFileError
+        If it does and `force` is not set; `mend` says what to do then.
+    """
+    if not force and os.path.lexists(path):
+        msg = f"{path}: exists already; {mend}"
+        raise OutputFileError(msg)
+
+
+def require_parent(path: Path) -> None:
+    """Refuse an output whose folder does not exist.
+
+    Raises
+    ------
+    OutputFileError
+        If it does not.
+    """
+    if not path.parent.is_dir():
+        msg = f"{path}: the folder {path.parent} does not exist; make it first"
+        raise OutputFileError(msg)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder for outputs, if it is not there.
+
+    Raises
+    ------
+    OutputFileError
+        If it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        msg = (
+            f"{folder}: cannot be made a folder for outputs ({error.strerror or error}); name another folder"
+        )
+        raise OutputFileError(msg) from error

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from flashsim.errors import OutputFileError, reason_of
 from flashsim.execution.executors import Cluster, Here, Pools, share_out
 from flashsim.execution.processes import Processes
+from flashsim.execution.whole_files import remove_unfinished
 from flashsim.generation import PRELOAD
 from flashsim.generation.workers import pieces_of_processes
-from flashsim.nanoaod.writing import remove_unfinished
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from flashsim.errors import OutputFileError
+from flashsim.execution.whole_files import make_folder, refuse_existing
 from flashsim.nanoaod.inputs import expand_inputs
 
 if TYPE_CHECKING:
@@ -50,21 +51,13 @@ def plan_jobs(
     else:
         folder = output or Path()
         jobs = [(source, folder / f"{_stem(source)}_flash.root") for source in sources]
-        _make_folder(folder)
+        make_folder(folder)
     _check_outputs(jobs, may_exist=force or resume)
     return jobs
 
 
 def _stem(source: str) -> str:
     return Path(urlsplit(source).path if "://" in source else source).stem
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        msg = f"{folder}: cannot be made a folder for outputs ({error.strerror or error})"
-        raise OutputFileError(msg) from error
 
 
 def _check_outputs(jobs: Sequence[tuple[str, Path]], *, may_exist: bool) -> None:
@@ -78,6 +71,5 @@ def _check_outputs(jobs: Sequence[tuple[str, Path]], *, may_exist: bool) -> None
         if os.path.realpath(target) in inputs:
             msg = f"{target}: is an input; name another output"
             raise OutputFileError(msg)
-        if target.exists() and not may_exist:
-            msg = f"{target}: exists already; name another output, or add --force or --resume"
-            raise OutputFileError(msg)
+        mend = "name another output, or add --force or --resume"
+        refuse_existing(target, force=may_exist, mend=mend)

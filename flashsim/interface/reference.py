@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from flashsim.declarations.recipes import recipe_path
 from flashsim.errors import FlashSimError, OutputFileError
+from flashsim.execution.whole_files import make_folder, refuse_existing
 from flashsim.gen.pythia_events import generate_gen
 from flashsim.interface.arguments import counted
 from flashsim.nanoaod.reading import NanoFile
@@ -105,10 +106,9 @@ def simulate(
         for draw in range(draws)
         for name in chosen
     }
-    _make_folder(output)
-    if there := [path for path in outputs.values() if path.exists() and not force]:
-        msg = f"{there[0]}: exists already; choose another folder or replace it with --force"
-        raise OutputFileError(msg)
+    make_folder(output)
+    for path in outputs.values():
+        refuse_existing(path, force=force, mend="name another folder or add --force")
     gen, hidden = output / "gen.root", output / "hidden.root"
     reused = _made_before(gen, hidden, settings, seed, events)
     if not reused:
@@ -150,14 +150,6 @@ def command_file(process: str | Path) -> Path:
     """
     own = Path(process)
     return recipe_path("reference", own if own.suffix else f"{process}.cmnd")
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        msg = f"{folder}: cannot be made: {error.strerror}; name another folder"
-        raise OutputFileError(msg) from error
 
 
 def _made_before(gen: Path, hidden: Path, settings: Path, seed: int, events: int) -> bool:

@@ -22,6 +22,7 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from torch import Tensor, nn
 
 from flashsim.errors import RecipeError
+from flashsim.execution.whole_files import write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -200,9 +201,7 @@ class _Log(Callback):
         earlier = self.history[self.history["epoch"] < trainer.current_epoch]
         row = pd.DataFrame([{"epoch": trainer.current_epoch, **losses}])
         self.history = pd.concat([earlier, row], ignore_index=True) if len(earlier) else row
-        part = self.path.with_name(f".{self.path.name}.part")
-        self.history.to_csv(part, index=False)
-        part.replace(self.path)
+        write_whole(self.path, self.history.to_csv(index=False))
         if self.record is not None:
             self.record(trainer.current_epoch + 1, trainer.max_epochs or 0, losses)
         if self.report is not None:

@@ -15,8 +15,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from flashsim.declarations.objects import ObjectDeclaration
-from flashsim.errors import ModelFileError, OutputFileError
-from flashsim.execution.whole_files import write_whole
+from flashsim.errors import ModelFileError
+from flashsim.execution.whole_files import refuse_existing, write_whole
 from flashsim.flows import ConditionalMAF
 from flashsim.learning.perceptron import Perceptron
 from flashsim.transforms.codec import ConditioningCodec, TargetCodec
@@ -134,9 +134,7 @@ class ObjectModel:
         OutputFileError
             If it exists and `force` is not set, or cannot be written.
         """
-        if path.exists() and not force:
-            msg = f"{path}: exists already; name another output or add --force"
-            raise OutputFileError(msg)
+        refuse_existing(path, force=force)
         tensors = {
             f"{name}/{key}": tensor.detach().cpu().contiguous()
             for name, network in self.networks().items()

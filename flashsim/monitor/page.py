@@ -8,7 +8,7 @@ from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any
 
-from flashsim.errors import OutputFileError
+from flashsim.execution.whole_files import refuse_existing, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,17 +54,8 @@ def save_page(message: Mapping[str, Any], path: Path, *, force: bool = False) ->
     OutputFileError
         If the file exists and `force` is not set, or cannot be written.
     """
-    if path.exists() and not force:
-        msg = f"{path}: exists already; name another output or add --force"
-        raise OutputFileError(msg)
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_text(saved_page(message), encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        msg = f"{path}: cannot be written ({error.strerror})"
-        raise OutputFileError(msg) from error
+    refuse_existing(path, force=force)
+    write_whole(path, saved_page(message))
 
 
 def _fill(title: str, style: str, scripts: str) -> str:

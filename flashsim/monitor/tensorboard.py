@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 from typing import TYPE_CHECKING
 
-from flashsim.errors import MissingDependencyError, OutputFileError
+from flashsim.errors import MissingDependencyError
+from flashsim.execution.whole_files import disk_errors, refuse_existing, unfinished
 from flashsim.monitor.discovery import find
 from flashsim.runs.history import read_run
 
@@ -45,22 +45,12 @@ def save_events(root: Path, output: Path) -> int:
     OutputFileError
         If the folder exists, or cannot be written.
     """
-    part = output.with_name(f".{output.name}.part")
-    if output.exists():
-        msg = f"{output}: exists already; name another folder"
-        raise OutputFileError(msg)
-    try:
-        shutil.rmtree(part, ignore_errors=True)
+    refuse_existing(output, mend="name another folder")
+    names = sorted(find(root.resolve()).trainings)
+    with disk_errors(output), unfinished(output) as part:
         part.mkdir(parents=True)
-        names = sorted(find(root.resolve()).trainings)
         for name in names:
             _save(read_run(root / name), part / name)
-        part.replace(output)
-    except OSError as error:
-        msg = f"{output}: cannot be written ({error.strerror or error})"
-        raise OutputFileError(msg) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return len(names)
 
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import glob
 import logging
-import os
-import secrets
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 
@@ -15,6 +12,7 @@ import numpy as np
 import uproot
 
 from flashsim.errors import OutputFileError
+from flashsim.execution.whole_files import disk_errors, refuse_existing, require_parent, unfinished
 from flashsim.nanoaod.buffer import TreeBuffer, check_entries
 
 if TYPE_CHECKING:
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
     from flashsim.nanoaod.branch import Branch
     from flashsim.nanoaod.buffer import CheckedEntries
 
-__all__ = ["COMPRESSIONS", "NanoWriter", "remove_unfinished"]
+__all__ = ["COMPRESSIONS", "NanoWriter"]
 
 _log = logging.getLogger(__name__)
 
@@ -48,9 +46,8 @@ _DTYPES = tuple(np.dtype(name) for name in ("?", "i1", "u1", "i2", "u2", "i4", "
 class NanoWriter:
     """Write a NanoAOD file, which appears under its name only when it is complete.
 
-    Used as a context manager: the file is written beside its final place under a name that ends in
-    ``.part``, gets its name when the block ends, and is removed when the block raises (an interrupt
-    included).
+    Used as a context manager: the file is hidden beside its final place, gets its name when the block ends,
+    and is removed when the block raises (an interrupt included).
 
     Parameters
     ----------
@@ -85,7 +82,7 @@ class NanoWriter:
         self.path = Path(path)
         self._compression = COMPRESSIONS[compression]
         self._force = force
-        self._part = self.path.with_name(f"{self.path.name}.{secrets.token_hex(4)}.part")
+        self._block = self._write()
         self._handle: IO[bytes] | None = None
         self._file: Any = None
         self._trees: dict[str, Any] = {}
@@ -94,34 +91,33 @@ class NanoWriter:
         self._check_target()
 
     def __enter__(self) -> Self:
-        with self._disk_errors():
-            self._handle = self._part.open("x+b")
-        try:
-            with self._disk_errors():
-                self._file = uproot.recreate(self._handle, compression=self._compression)
-        except BaseException:
-            self._discard()
-            raise
+        self._block.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is not None:
-            self._discard()
-            return
-        try:
-            for name in self._trees:
-                self._flush(name)
-            with self._disk_errors():
-                self._close()
+        self._block.__exit__(kind, error, trace)
+
+    @contextlib.contextmanager
+    def _write(self) -> Iterator[None]:
+        with unfinished(self.path) as part:
+            try:
+                with disk_errors(self.path):
+                    self._handle = part.open("x+b")
+                    self._file = uproot.recreate(self._handle, compression=self._compression)
+                yield
+                for name in self._trees:
+                    self._flush(name)
+                with disk_errors(self.path):
+                    self._close()
+            except BaseException:
+                # The disk may be full or gone: what matters is the first error, not those of cleaning up.
+                with contextlib.suppress(OSError, ValueError):
+                    self._close()
+                raise
             # Someone else may have made the file in the hours since the first look.
             self._check_target()
-            with self._disk_errors():
-                self._part.replace(self.path)
-        except BaseException:
-            self._discard()
-            raise
 
     def tree(
         self,
@@ -165,7 +161,7 @@ class NanoWriter:
         }
         titles = {branch.name: branch.title for branch in branches}
         titles |= {f"n{collection}": text for collection, text in (counter_titles or {}).items()}
-        with self._disk_errors():
+        with disk_errors(self.path):
             tree = file.mktree(name, types, title=title, counter_name=counters.__getitem__)
             _set_titles(tree, {branch: text for branch, text in titles.items() if text})
         self._trees[name] = tree
@@ -203,13 +199,13 @@ class NanoWriter:
     def write_string(self, name: str, text: str) -> None:
         """Store a text as a TObjString, which ``hadd`` keeps: provenance, configuration."""
         file = self._opened()
-        with self._disk_errors():
+        with disk_errors(self.path):
             file[name] = text
 
     def _flush(self, name: str) -> None:
         # A basket without entries makes ROOT misread the entry after it, so nothing empty is written.
         for piece in self._buffers[name].drain(_FLUSH_BYTES):
-            with self._disk_errors():
+            with disk_errors(self.path):
                 self._trees[name].extend(piece)
 
     def _opened(self) -> Any:
@@ -219,15 +215,11 @@ class NanoWriter:
         return self._file
 
     def _check_target(self) -> None:
-        if not self.path.parent.is_dir():
-            msg = f"{self.path}: the folder {self.path.parent} does not exist; make it first"
-            raise OutputFileError(msg)
+        require_parent(self.path)
         if self.path.is_dir():
             msg = f"{self.path}: is a folder; give the name of a file"
             raise OutputFileError(msg)
-        if not self._force and os.path.lexists(self.path):
-            msg = f"{self.path}: exists already; choose another name or overwrite it with force"
-            raise OutputFileError(msg)
+        refuse_existing(self.path, force=self._force)
 
     def _close(self) -> None:
         if self._file is not None:
@@ -236,27 +228,6 @@ class NanoWriter:
         if self._handle is not None:
             self._handle.close()
             self._handle = None
-
-    def _discard(self) -> None:
-        # The disk may be full or gone: what matters is the first error, not those of cleaning up.
-        with contextlib.suppress(OSError, ValueError):
-            self._close()
-        with contextlib.suppress(OSError):
-            self._part.unlink(missing_ok=True)
-
-    @contextlib.contextmanager
-    def _disk_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            msg = f"{self.path}: cannot be written: {error.strerror or error}"
-            raise OutputFileError(msg) from error
-
-
-def remove_unfinished(path: Path) -> None:
-    """Remove what writers of a file that were killed have left of it, once no writer of it is at work."""
-    for part in path.parent.glob(f"{glob.escape(path.name)}.*.part"):
-        part.unlink(missing_ok=True)
 
 
 def _check_branches(tree: str, branches: Sequence[Branch]) -> None:

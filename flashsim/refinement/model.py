@@ -11,8 +11,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from flashsim.declarations.refinement import RefinerRecipe
-from flashsim.errors import ModelFileError, OutputFileError
-from flashsim.execution.whole_files import write_whole
+from flashsim.errors import ModelFileError
+from flashsim.execution.whole_files import refuse_existing, write_whole
 from flashsim.refinement.network import Refiner
 
 if TYPE_CHECKING:
@@ -63,9 +63,7 @@ class RefinerModel:
         OutputFileError
             If it exists and `force` is not set, or cannot be written.
         """
-        if path.exists() and not force:
-            msg = f"{path}: exists already; name another output or add --force"
-            raise OutputFileError(msg)
+        refuse_existing(path, force=force)
         header = {
             "format_version": FORMAT_VERSION,
             "recipe": self.recipe.model_dump(mode="json"),

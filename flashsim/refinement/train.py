@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import torch
 
-from flashsim.errors import OutputFileError, TableError
+from flashsim.errors import TableError
+from flashsim.execution.whole_files import refuse_existing, write_whole
 from flashsim.learning.fitting import FitResult, fit
 from flashsim.refinement.evaluation import Agreement, evaluate, refine_rows
 from flashsim.refinement.losses import RefinementObjective
@@ -98,9 +99,7 @@ def train_refiner(
     OutputFileError
         If the output exists and `force` is not set, or cannot be written.
     """
-    if output.exists() and not force:
-        msg = f"{output}: exists already; name another output or add --force"
-        raise OutputFileError(msg)
+    refuse_existing(output, force=force)
     started = time.monotonic()
     description = read_pairs_description(folder)
     _check_alike(folder, description, recipe)
@@ -136,7 +135,7 @@ def train_refiner(
         )
         _warn_of_infeasible(objective, result)
         agreement = evaluate(recipe, rows["test"], refine_rows(network, rows["test"], seed=recipe.seed))
-        (runs / "agreement.json").write_text(json.dumps(agreement.to_json(), indent=1), encoding="utf-8")
+        write_whole(runs / "agreement.json", json.dumps(agreement.to_json(), indent=1))
         log.finish(agreement.numbers())
         kernel = (
             objective.kernel.kernel if isinstance(objective.kernel, FourierFeatures) else objective.kernel

@@ -18,7 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from flashsim.declarations.training import TrainingRecipe
-from flashsim.errors import OutputFileError, TableError
+from flashsim.errors import TableError
+from flashsim.execution.whole_files import refuse_existing
 from flashsim.flows import ConditionalMAF
 from flashsim.learning.fitting import FitResult, Loss, fit
 from flashsim.learning.perceptron import Perceptron
@@ -89,9 +90,7 @@ def train(
     OutputFileError
         If the output exists and `force` is not set, or cannot be written.
     """
-    if output.exists() and not force:
-        msg = f"{output}: exists already; name another output or add --force"
-        raise OutputFileError(msg)
+    refuse_existing(output, force=force)
     declaration = tables.description.declaration
     if recipe.object != declaration.name:
         msg = f"{tables.folder}: holds tables of '{declaration.name}', the recipe is for '{recipe.object}'"

@@ -56,8 +56,9 @@ def test_a_page_is_not_replaced_unasked(message, tmp_path):
 
 
 def test_a_place_that_cannot_be_written_is_an_error(message, tmp_path):
+    (tmp_path / "file").touch()
     with pytest.raises(OutputFileError, match="cannot be written"):
-        save_page(message, tmp_path / "none" / "page.html")
+        save_page(message, tmp_path / "file" / "page.html")
 
 
 def test_the_chart_library_has_its_licence():

@@ -273,7 +273,7 @@ def test_a_full_disk_is_one_clear_error(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("uproot.writing._cascadetree.Tree.extend", full)
-    with pytest.raises(OutputFileError, match=r"x\.root: cannot be written: No space left on device"):
+    with pytest.raises(OutputFileError, match=r"x\.root: cannot be written \(No space left on device\)"):
         write(tmp_path / "x.root", events([1]))
     assert leftovers(tmp_path) == []
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import logging
-import os
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from flashsim.analysis.validation.lights import LIGHTS
 from flashsim.analysis.validation.recipe import load_validation
 from flashsim.analysis.validation.samples import common_columns, read_sample
 from flashsim.errors import InputFileError, MissingDependencyError, OutputFileError
+from flashsim.execution.whole_files import disk_errors, refuse_existing, require_parent, unfinished
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -244,32 +244,16 @@ def _check_output(output: Path, *, force: bool) -> None:
     if output.suffix != ".html":
         msg = f"{output}: the report is a page, expected a name that ends with .html"
         raise OutputFileError(msg)
-    if not output.parent.is_dir():
-        msg = f"{output}: the folder {output.parent} does not exist; make it first"
-        raise OutputFileError(msg)
+    require_parent(output)
     for path in (output, output.with_suffix(".json")):
-        if path.exists() and not force:
-            msg = f"{path}: exists already; name another output or add --force"
-            raise OutputFileError(msg)
+        refuse_existing(path, force=force)
 
 
 def _write(report: Report, output: Path) -> None:
     """Write both files under other names first: a report is whole or not there."""
     from flashsim.analysis.validation.page import page  # noqa: PLC0415  # matplotlib
 
-    contents = {
-        output.with_suffix(".json"): json.dumps(report.as_json(), allow_nan=False) + "\n",
-        output: page(report),
-    }
-    parts = {path: path.with_name(f".{path.name}.{os.getpid()}.part") for path in contents}
-    try:
-        for path, content in contents.items():
-            parts[path].write_text(content, encoding="utf-8")
-        for path, part in parts.items():
-            part.replace(path)
-    except OSError as error:
-        msg = f"{output}: cannot be written ({error.strerror or error})"
-        raise OutputFileError(msg) from error
-    finally:
-        for part in parts.values():
-            part.unlink(missing_ok=True)
+    numbers = output.with_suffix(".json")
+    with disk_errors(output), unfinished(output) as html, unfinished(numbers) as json_file:
+        json_file.write_text(json.dumps(report.as_json(), allow_nan=False) + "\n", encoding="utf-8")
+        html.write_text(page(report), encoding="utf-8")

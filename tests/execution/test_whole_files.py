@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import stat
+
+import pytest
+
+from flashsim.errors import OutputFileError
+from flashsim.execution.whole_files import (
+    disk_errors,
+    make_folder,
+    refuse_existing,
+    remove_unfinished,
+    require_parent,
+    unfinished,
+    write_whole,
+)
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("content", ["n°", b"\0\xff"])
+def test_a_file_is_written_with_its_folder_and_replaced(tmp_path, content):
+    path = tmp_path / "deep" / "file"
+    write_whole(path, "before")
+    write_whole(path, content)
+    assert path.read_bytes() == (content.encode() if isinstance(content, str) else content)
+    assert names(path.parent) == ["file"]
+
+
+def test_a_file_has_the_usual_mode(tmp_path):
+    usual, path = tmp_path / "usual", tmp_path / "whole"
+    usual.write_bytes(b"")
+    write_whole(path, b"")
+    assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE(usual.stat().st_mode)
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_what_is_interrupted_leaves_nothing_and_keeps_what_was(tmp_path, error, kind):
+    path = tmp_path / "output"
+    path.write_text("before")
+
+    def interrupted():
+        with unfinished(path) as part:
+            if kind == "folder":
+                part.mkdir()
+            (part / "x" if kind == "folder" else part).write_text("half")
+            assert part.name.startswith(".")
+            raise error
+
+    with pytest.raises(error):
+        interrupted()
+    assert names(tmp_path) == ["output"]
+    assert path.read_text() == "before"
+
+
+def test_a_folder_appears_with_all_that_is_in_it(tmp_path):
+    with unfinished(tmp_path / "folder") as part:
+        (part / "deep").mkdir(parents=True)
+        assert not (tmp_path / "folder").exists()
+    assert names(tmp_path) == ["folder"]
+    assert names(tmp_path / "folder") == ["deep"]
+
+
+def test_a_folder_that_came_meanwhile_is_kept(tmp_path):
+    theirs = tmp_path / "folder" / "theirs"
+
+    def race():
+        with unfinished(tmp_path / "folder") as part:
+            part.mkdir()
+            theirs.parent.mkdir()
+            theirs.touch()
+
+    with pytest.raises(OutputFileError, match=r"folder: cannot be written \(Directory not empty\)"):
+        race()
+    assert theirs.exists()
+    assert names(tmp_path) == ["folder"]
+
+
+def test_what_killed_writers_left_is_removed_and_nothing_else(tmp_path):
+    kept = [tmp_path / name for name in ("[a].root", ".[a].root.part", ".b.root.12.part")]
+    for path in (*kept, tmp_path / ".[a].root.12ef.part"):
+        path.touch()
+    remove_unfinished(tmp_path / "[a].root")
+    assert names(tmp_path) == sorted(path.name for path in kept)
+
+
+def test_errors_of_the_disk_name_the_output(tmp_path):
+    with (
+        pytest.raises(OutputFileError, match=r"here: cannot be written \(No space left\)"),
+        disk_errors(tmp_path / "here"),
+    ):
+        raise OSError(28, "No space left")
+
+
+def test_refuses_what_exists_unless_forced(tmp_path):
+    path = tmp_path / "x"
+    refuse_existing(path)
+    path.symlink_to(tmp_path / "nowhere")
+    refuse_existing(path, force=True)
+    with pytest.raises(OutputFileError, match="x: exists already; name another output or add --force"):
+        refuse_existing(path)
+
+
+def test_folders_are_made_or_required(tmp_path):
+    require_parent(tmp_path / "x")
+    with pytest.raises(OutputFileError, match="none does not exist; make it first"):
+        require_parent(tmp_path / "none" / "x")
+    make_folder(tmp_path / "a" / "b")
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputFileError, match="file: cannot be made a folder"):
+        make_folder(tmp_path / "file")
