@@ -45,6 +45,8 @@ def _print_model(console: Console, d: Mapping[str, Any]) -> None:
             "sha256": d["sha256"],
         },
     )
+    if d["refused"] is not None:
+        _print(console, f"cannot generate: {d['refused']}", 2)
     _heading(console, f"Simulated ({len(d['targets'])})")
     targets = ((t["branch"], t["relation"], t["allowed"], t["description"]) for t in d["targets"])
     _columns(console, ("branch", "relation", "values", ""), targets)

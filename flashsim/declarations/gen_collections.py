@@ -59,6 +59,7 @@ class GenCollection(Recipe):
         description="branches of the collection, pt, eta and phi among them; of Event, whole names"
     )
     abs_pdg_id: list[int] = Field(default=[], description="absolute PDG numbers to keep; empty: all")
+    status: list[int] = Field(default=[], description="status codes to keep, 1 for stable ones; empty: all")
     all_flags: list[FlagName] = Field(default=[], description="status flags that must all be set")
     any_flags: list[FlagName] = Field(default=[], description="status flags of which one must be set")
     min_pt: float = Field(default=0.0, ge=0, description="smallest pT in GeV")
@@ -67,9 +68,9 @@ class GenCollection(Recipe):
 
     @model_validator(mode="after")
     def _complete(self) -> GenCollection:
-        particle_cuts = self.abs_pdg_id or self.all_flags or self.any_flags
+        particle_cuts = self.abs_pdg_id or self.status or self.all_flags or self.any_flags
         if self.branch != "GenPart" and particle_cuts:
-            msg = "abs_pdg_id, all_flags and any_flags select GenPart, not GenJet"
+            msg = f"abs_pdg_id, status, all_flags and any_flags select GenPart, not {self.branch}"
             raise ValueError(msg)
         if self.branch == "Event":
             if self.min_pt or self.max_abs_eta is not None or self.clean is not None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import ConfigDict, Field
 
 from flashsim.declarations.recipes import Recipe, load_recipe, recipe_path
+from flashsim.errors import RecipeError
+
+if TYPE_CHECKING:
+    from flashsim.declarations.objects import ObjectDeclaration
 
 __all__ = ["Link", "OutputRecipe", "OversamplingRecipe", "load_output"]
 
@@ -22,6 +26,13 @@ class Link(Recipe):
     back: list[str] = Field(default=[], description="fields of the target with its first sources' indices")
     count: str | None = Field(default=None, description="field of the target with the number of its sources")
     cone: float = Field(gt=0, description="largest distance in eta and phi")
+
+    def fields_of(self, collection: str) -> list[str]:
+        """Fields of a collection that generation fills with this link."""
+        fields = [self.index] if collection == self.source else []
+        if collection == self.target:
+            fields += [*self.back, *([] if self.count is None else [self.count])]
+        return fields
 
 
 class OversamplingRecipe(Recipe):
@@ -42,6 +53,31 @@ class OutputRecipe(Recipe):
     oversampling: OversamplingRecipe | None = Field(
         default=None, description="what changes with `--oversample N`"
     )
+
+    def clash(self, declaration: ObjectDeclaration) -> str | None:
+        """Say, in a sentence, which branch of an object a link would overwrite; none if there is none."""
+        if declaration.per == "event":
+            return None
+        declared = {*declaration.fields(), declaration.match}
+        for link in self.links:
+            if both := sorted(declared.intersection(link.fields_of(declaration.collection))):
+                return (
+                    f"{declaration.branch(both[0])} is declared by {declaration.name}, but generation fills "
+                    f"it with the link from {link.source} to {link.target}: take it out of the declaration, "
+                    "or the link out of generation/output.yaml"
+                )
+        return None
+
+    def refuse_clash(self, declaration: ObjectDeclaration) -> None:
+        """Refuse an object with a branch that a link would overwrite.
+
+        Raises
+        ------
+        RecipeError
+            If there is one.
+        """
+        if (sentence := self.clash(declaration)) is not None:
+            raise RecipeError(sentence)
 
 
 def load_output(name: str = "output.yaml") -> OutputRecipe:

@@ -6,7 +6,9 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["lepton_origin"]
+from flashsim.declarations.gen_collections import STATUS_FLAGS
+
+__all__ = ["lepton_origin", "photon_origin"]
 
 Integers = NDArray[np.int64]
 
@@ -56,3 +58,20 @@ def lepton_origin(offsets: Integers, pdg_id: Integers, status_flags: Integers, m
                     origin[i] = flavour
                 above = mother[first + above]
     return origin
+
+
+def photon_origin(pdg_id: Integers, status_flags: Integers) -> Integers:
+    """Origin of what photons are matched to as ``Photon_genPartFlav`` encodes it from v9 on, shape (N,).
+
+    1 for a prompt photon, 11 for an electron that is prompt or of a prompt tau, 0 for anything else (CMSSW,
+    ``CandMCMatchTableProducer``).
+    """
+    species = np.abs(pdg_id)
+    prompt, direct = (_has(status_flags, f) for f in ("isPrompt", "isDirectPromptTauDecayProduct"))
+    electron = (species == 11) & (prompt | direct)
+    return np.where((species == 22) & prompt, 1, np.where(electron, 11, 0))
+
+
+def _has(status_flags: Integers, flag: str) -> NDArray[np.bool_]:
+    has: NDArray[np.bool_] = (status_flags & (1 << STATUS_FLAGS.index(flag))) != 0
+    return has

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from flashsim.declarations.gen_collections import STATUS_FLAGS, GenCollection, GenView
-from flashsim.events.ancestry import lepton_origin
+from flashsim.events.ancestry import lepton_origin, photon_origin
 from flashsim.events.collection import Collection, flat_column
 from flashsim.events.neighbours import jets_that_are_leptons
 
@@ -26,6 +26,7 @@ _COMPUTED: dict[str, tuple[str, ...]] = {
     "index": (),
     "charge": ("pdgId",),
     "origin": ("pdgId", "statusFlags", "genPartIdxMother"),
+    "photonOrigin": ("pdgId", "statusFlags"),
 }
 """Fields that NanoAOD does not have, with the fields that they are computed from."""
 
@@ -45,6 +46,8 @@ def _fields_read(collection: GenCollection) -> set[str]:
         fields.update(_COMPUTED.get(field, (field,)))
     if collection.abs_pdg_id:
         fields.add("pdgId")
+    if collection.status:
+        fields.add("status")
     if collection.all_flags or collection.any_flags:
         fields.add("statusFlags")
     return fields
@@ -88,6 +91,7 @@ def _build(
         "index": lambda: Collection(offsets, {}).local_index,
         "charge": lambda: -np.sign(raw["pdgId"]),
         "origin": lambda: lepton_origin(offsets, raw["pdgId"], raw["statusFlags"], raw["genPartIdxMother"]),
+        "photonOrigin": lambda: photon_origin(raw["pdgId"], raw["statusFlags"]),
     }
     columns = {field: computed[field]() if field in computed else raw[field] for field in declared.fields}
     return Collection(offsets, columns).select(_selected(declared, offsets, raw, built))
@@ -113,6 +117,8 @@ def _selected(
         keep &= np.abs(raw["eta"]) < declared.max_abs_eta
     if declared.abs_pdg_id:
         keep &= np.isin(np.abs(raw["pdgId"]), declared.abs_pdg_id)
+    if declared.status:
+        keep &= np.isin(raw["status"], declared.status)
     for flag in declared.all_flags:
         keep &= (raw["statusFlags"] & _bit(flag)) != 0
     if declared.any_flags:

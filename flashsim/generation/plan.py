@@ -146,7 +146,11 @@ def plan_output(
     InputFileError
         If the file lacks a branch that is needed, the version is none that can be written, a pattern of
         `keep` fits no branch that can be kept, or the file is oversampled already.
+    RecipeError
+        If a link would overwrite a branch that is simulated.
     """
+    for declaration in declarations:
+        recipe.refuse_clash(declaration)
     refuse_oversampled(file)
     detected = detect_version(file.branches)
     version = version or detected
@@ -248,15 +252,8 @@ def _plan(
 
 
 def _link_fields(collection: str, links: Sequence[Link], simulated: Sequence[str]) -> list[str]:
-    fields: list[str] = []
-    for link in links:
-        if link.source not in simulated or link.target not in simulated:
-            continue
-        if link.source == collection:
-            fields.append(link.index)
-        if link.target == collection:
-            fields += [*link.back, *([] if link.count is None else [link.count])]
-    return fields
+    both = (link for link in links if link.source in simulated and link.target in simulated)
+    return [field for link in both for field in link.fields_of(collection)]
 
 
 def _bits(name: str, version: str) -> int | None:

@@ -118,6 +118,7 @@ def _describe_model(path: Path) -> dict[str, Any]:
         "fake_conditioning": [_describe_conditioning(entry) for entry in declaration.fake_conditioning],
         "domain": _describe_domain(model.domain),
         "fake_domain": None if model.fakes is None else _describe_domain(model.fakes.domain),
+        "refused": load_output().clash(declaration),
         "needs": sorted({*EVENT_IDS, *gen_branches(declaration)}),
         "networks": parameters,
         "parameters": sum(parameters.values()),

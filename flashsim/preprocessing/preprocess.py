@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flashsim.declarations.output import load_output
 from flashsim.errors import InputFileError
 from flashsim.events.collection import Collection, flat_column
 from flashsim.events.conditioning import conditioning_columns
@@ -74,7 +75,10 @@ def preprocess(
         If a file cannot be read, lacks a needed branch, or is of another NanoAOD version than the first.
     OutputFileError
         If the folder holds tables already and `force` is not set, or cannot be written.
+    RecipeError
+        If generation would overwrite a target with a cross reference.
     """
+    load_output().refuse_clash(declaration)
     declaration, version, total = _survey(declaration, files)
     done = 0
     with TableWriter(output, force=force) as writer:

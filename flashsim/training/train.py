@@ -17,6 +17,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from flashsim.declarations.output import load_output
 from flashsim.declarations.training import TrainingRecipe
 from flashsim.errors import TableError
 from flashsim.execution.whole_files import refuse_existing
@@ -86,7 +87,8 @@ def train(
     TableError
         If the tables are of another object than the recipe, or too small.
     RecipeError
-        If a loss is not finite, or `resume` finds checkpoints of another recipe or of other tables.
+        If a loss is not finite, `resume` finds checkpoints of another recipe or of other tables, or
+        generation would overwrite a target with a cross reference.
     OutputFileError
         If the output exists and `force` is not set, or cannot be written.
     """
@@ -95,6 +97,7 @@ def train(
     if recipe.object != declaration.name:
         msg = f"{tables.folder}: holds tables of '{declaration.name}', the recipe is for '{recipe.object}'"
         raise TableError(msg)
+    load_output().refuse_clash(declaration)
     started = time.monotonic()
     runs = runs or output.with_name(f"{output.name}.run")
     _check_size(tables, recipe.min_rows)

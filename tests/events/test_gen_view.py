@@ -28,6 +28,7 @@ def arrays():
         "GenPart_eta": [[0.0, 1.0, 2.0, 3.0], [], [0.5]],
         "GenPart_phi": [[0.0, 1.0, 2.0, 3.0], [], [-0.5]],
         "GenPart_pdgId": [[13, -13, 11, 511], [], [-11]],
+        "GenPart_status": [[1, 1, 23, 2], [], [1]],
         "GenPart_statusFlags": [
             [FLAG["isPrompt"] | FLAG["isLastCopy"], FLAG["isLastCopy"], FLAG["isPrompt"], 0],
             [],
@@ -47,6 +48,9 @@ def arrays():
         ({}, [0, 1, 2, 3, 0]),
         ({"abs_pdg_id": [13]}, [0, 1]),
         ({"abs_pdg_id": [11, 13], "min_pt": 10.0}, [0, 1, 0]),
+        ({"status": [1]}, [0, 1, 0]),
+        ({"status": [2, 23]}, [2, 3]),
+        ({"abs_pdg_id": [11], "status": [1]}, [0]),
         ({"max_abs_eta": 1.0}, [0, 0]),
         ({"max_abs_eta": 2.5, "min_pt": 10.0}, [0, 1, 0]),
         ({"all_flags": ["isPrompt", "isLastCopy"]}, [0]),

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from flashsim.declarations.objects import load_object
+from flashsim.declarations.objects import Target, load_object
 from flashsim.declarations.output import load_output
-from flashsim.errors import InputFileError
+from flashsim.errors import InputFileError, RecipeError
 from flashsim.generation.plan import plan_output
 from flashsim.interface.inspection import shipped_objects
 from flashsim.nanoaod.branch import Branch
@@ -127,3 +127,11 @@ def test_missing_branches_are_named(tmp_path, objects):
         pytest.raises(InputFileError, match=r"few\.root: lacks .*needed to generate"),
     ):
         plan_output(file, objects, load_output())
+
+
+@pytest.mark.parametrize("branch", ["nElectrons", "muonIdx2"])
+def test_a_branch_of_a_link_cannot_be_simulated(made_file, branch):
+    jets = load_object("jets")
+    clashing = jets.model_copy(update={"targets": [*jets.targets, Target(branch=branch)]})
+    with pytest.raises(RecipeError, match=f"Jet_{branch} is declared by jets"):
+        plan_output(made_file, [clashing], load_output())
