@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import yaml
 
-from flashsim import cli
 from flashsim.analysis.analyze import analyze, check_output, cutflow_text, write
 from flashsim.analysis.analyze import process as run_processor
 from flashsim.analysis.drawing import draw_histogram, draw_oversampling
 from flashsim.analysis.samples import load_samples, open_datasets
+from flashsim.cli import main as cli
 from flashsim.declarations.recipes import recipe_path
 from flashsim.errors import InputFileError, OutputFileError
 

@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 import yaml
 
-from flashsim import cli, models
+from flashsim.cli import main as cli
 from flashsim.declarations.recipes import read_yaml, recipe_path
 from flashsim.generation.generate import DEFAULT_CHUNK
+from flashsim.models import shipped as models
 from flashsim.models.object_model import ObjectModel
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.nanoaod.writing import COMPRESSIONS, NanoWriter
