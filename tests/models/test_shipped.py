@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import runpy
 import shutil
 
 import pytest
@@ -8,7 +9,7 @@ from flashsim.declarations.objects import load_object
 from flashsim.errors import ModelFileError
 from flashsim.interface.inspection import shipped_objects
 from flashsim.models import shipped as models
-from flashsim.models.object_model import ObjectModel
+from flashsim.models.object_model import FORMAT_VERSION, ObjectModel, read_header
 from flashsim.models.shipped import model_files, shipped_models
 
 
@@ -66,3 +67,27 @@ def test_shipped_models_are_small_and_say_where_they_come_from(shipped):
         others = {"efficiency", "fake_count", "fake_flow"} if model.declaration.per == "object" else set()
         assert model.provenance["losses"].keys() == {"flow", *others}
         assert not any(name.startswith("/") or name.count("/") > 1 for name in model.provenance["files"])
+
+
+REMAKE = "run 'python tests/data/make_models.py' and commit what it writes"
+
+
+def test_models_of_the_tests_are_of_the_present_format(made_models):
+    assert [path.stem for path in model_files([made_models])] == ["electrons", "jets", "muons"]
+    for path in model_files([made_models]):
+        assert path.stat().st_size < 300_000
+        assert read_header(path)["format_version"] == FORMAT_VERSION, REMAKE
+        model, declared = ObjectModel.load(path), load_object(path.stem)
+        # A version of NanoAOD need not have every target.
+        targets = [target for target in declared.targets if target.exists_in(model.nanoaod_version)]
+        assert model.declaration == declared.with_targets([t.branch for t in targets]), REMAKE
+
+
+@pytest.mark.slow
+def test_models_of_the_tests_can_be_made_again(made_models, tmp_path):
+    script = runpy.run_path(str(made_models / "make_models.py"))
+    (path,) = script["make_models"](tmp_path, only=frozenset({"muons"}))
+    made, kept = (ObjectModel.load(folder / path.name) for folder in (tmp_path, made_models))
+    assert made.parameters() == kept.parameters()
+    assert made.declaration == kept.declaration
+    assert made.provenance["events"] == kept.provenance["events"]
