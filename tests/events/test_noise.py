@@ -96,6 +96,13 @@ def test_objects_of_an_event_and_events_are_independent():
     assert abs(np.corrcoef(first[1:], first[:-1])[0, 1]) < 0.04
 
 
+@pytest.mark.parametrize("bit", [*range(0, 64, 7), 31, 32, 33])
+def test_every_bit_of_the_hash_of_an_event_counts(bit):
+    stream, keys = Stream(1, "Jet", "flow"), events(200)
+    one, other = (stream.uniform(k, np.zeros(200, int), 4) for k in (keys, keys ^ np.uint64(1 << bit)))
+    assert not np.any(one == other)
+
+
 def test_no_objects_need_no_numbers():
     assert Stream(1, "Jet", "flow").normal(events(0), np.zeros(0, int), 3).shape == (0, 3)
 

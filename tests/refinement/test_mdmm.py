@@ -30,6 +30,29 @@ def test_finds_the_optimum_on_the_circle_and_its_multiplier(damping):
     assert float(state["infeasibility_norm"]) == pytest.approx(0.0, abs=1e-3)
 
 
+def test_the_lagrangian_is_that_of_the_formula():
+    constraint = Constraint("norm", 2.0, scale=3.0, damping=5.0)
+    multipliers = Multipliers([constraint])
+    multipliers.values.data[0] = 0.7
+    found = multipliers(torch.tensor(11.0), {"norm": torch.tensor(1.5)})
+    assert float(found.detach()) == pytest.approx(11.0 + 3.0 * (0.7 * 0.5 + 5.0 * 0.5**2 / 2.0))
+
+
+@pytest.mark.parametrize("loss", [0.5, 3.0])
+def test_a_step_pulls_the_loss_towards_its_target(loss):
+    """A multiplier rises by rate times scale times what is missing, and so pulls the loss there."""
+    multipliers = Multipliers([Constraint("norm", 2.0, scale=3.0)], learning_rate=0.1)
+    norm = torch.tensor(loss, requires_grad=True)
+    slopes = []
+    for _ in range(2):
+        norm.grad = None
+        multipliers(torch.tensor(0.0), {"norm": norm}).backward()
+        multipliers.ascend()
+        slopes.append(float(norm.grad))
+    assert float(multipliers.values.detach()[0]) == pytest.approx(2 * 0.1 * 3.0 * (2.0 - loss))
+    assert slopes[1] - slopes[0] == pytest.approx(-3.0 * 0.1 * 3.0 * (2.0 - loss))
+
+
 def test_a_scale_divides_the_multiplier():
     _, multipliers, _ = solve(Constraint("norm", 1.0, scale=2.0))
     assert float(multipliers.values.detach()[0]) == pytest.approx(-1.0, abs=1e-2)

@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 import torch
-from scipy.special import expit, softmax
+from scipy.special import expit, ndtr, softmax
+from scipy.stats import kstest
 
 from flashsim.errors import OutputFileError, RecipeError, TableError
 from flashsim.learning.perceptron import evaluate
@@ -13,7 +14,7 @@ from flashsim.models.object_model import ObjectModel, read_header
 from flashsim.runs.history import read_run
 from flashsim.training.figure import draw_losses
 from flashsim.training.tables import Tables
-from flashsim.training.train import train
+from flashsim.training.train import _flow_loss, train
 from flashsim.transforms.codec import allows
 
 
@@ -191,6 +192,29 @@ def test_tables_that_are_too_small_are_refused_before_training(
     with pytest.raises(TableError, match=fault):
         train(small, toy_recipe(), tmp_path / "a.safetensors", report=pytest.fail)
     assert not (tmp_path / "a.safetensors").exists()
+
+
+class Recorder(torch.nn.Module):
+    """Stands for a flow, and keeps what it is trained on."""
+
+    def log_prob(self, normal, context):
+        self.seen = normal
+        return torch.zeros(len(normal))
+
+
+def test_point_masses_are_spread_anew_at_every_step():
+    """A flow sees each value of a point mass at a new place of its probability, all places alike."""
+    rows, recorder = 4000, Recorder()
+    low, spread = (torch.tensor(values).repeat(rows, 1) for values in ([0.0, 0.3, 0.5], [0.3, 0.2, 0.0]))
+    shares = []
+    for seed in (1, 2):
+        _flow_loss(recorder, (low, spread, torch.zeros(rows, 1)), torch.Generator().manual_seed(seed))
+        shares.append(ndtr(recorder.seen.double().numpy()))
+    for share in shares:
+        assert kstest(share[:, 0] / 0.3, "uniform").pvalue > 1e-3
+        assert kstest((share[:, 1] - 0.3) / 0.2, "uniform").pvalue > 1e-3
+        assert share[:, 2] == pytest.approx(0.5, abs=1e-6)
+    assert not np.any(shares[0][:, 0] == shares[1][:, 0])
 
 
 def test_too_few_fakes_make_a_model_without(write_tables, toy_recipe, tmp_path, caplog):

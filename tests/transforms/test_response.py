@@ -42,6 +42,13 @@ def test_an_excess_never_falls_below_its_threshold(relative, gen):
     assert np.all(values >= 15.0)
 
 
+@given(relative=hnp.arrays(np.float64, 30, elements=st.floats(-4.0, 4.0)), gen=st.floats(-np.pi, np.pi))
+def test_an_angle_stays_in_its_range(relative, gen):
+    angles = Relation("angle").inverse(relative, np.full(30, gen))
+    assert np.all((angles >= -np.pi) & (angles < np.pi))
+    assert np.allclose(np.exp(1j * angles), np.exp(1j * (gen + relative)))
+
+
 def test_an_excess_is_the_log_response_far_above_the_threshold():
     gen, reco = np.array([1e4]), np.array([1.1e4])
     assert Relation("excess", threshold=15.0, width=10.0).forward(reco, gen) == pytest.approx(
