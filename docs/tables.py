@@ -1,7 +1,7 @@
 """Tables of the documentation, made from the recipes and from the descriptions of their fields.
 
 Writes them between the markers ``<!-- begin NAME -->`` and ``<!-- end NAME -->`` of the stages' READMEs
-and of the page of the models:
+and of some other pages:
 
     python docs/tables.py            # write
     python docs/tables.py --check    # only say what is out of date, with exit status 1
@@ -10,9 +10,11 @@ and of the page of the models:
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 import re
 import sys
+import tomllib
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,7 +42,7 @@ ROOT = Path(__file__).resolve().parents[1]
 OBJECTS = tuple(declaration.name for declaration in shipped_objects())
 PAGES = (
     *(ROOT / stage / "README.md" for stage in ("preprocessing", "training", "generation")),
-    *(ROOT / "docs" / page for page in ("models.md", "refinement.md", "validation.md")),
+    *(ROOT / "docs" / page for page in ("contributing.md", "models.md", "refinement.md", "validation.md")),
 )
 """Pages with tables."""
 
@@ -270,6 +272,20 @@ def _inner(entry: Any) -> str:
     return _kind(entry) if isinstance(entry, dict) and entry else "anything"
 
 
+def tasks() -> str:
+    """Show the sessions of noxfile.py."""
+    tree = ast.parse((ROOT / "noxfile.py").read_text(encoding="utf-8"))
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    return table(("task", "does"), ((f"`{f.name}`", ast.get_docstring(f) or "") for f in functions))
+
+
+def left_out_checks() -> str:
+    """Show which checks of sp-repo-review are not applied."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    reasons = project["tool"]["repo-review"]["ignore"]
+    return table(("check", "not applied, as"), ((f"`{name}`", reason) for name, reason in reasons.items()))
+
+
 def _blocks() -> dict[str, Callable[[], str]]:
     blocks: dict[str, Callable[[], str]] = {
         "gen view": gen_view,
@@ -283,6 +299,8 @@ def _blocks() -> dict[str, Callable[[], str]]:
         "models": models,
         "refinement keys": partial(fields, RefinerRecipe),
         "validation keys": partial(fields, ValidationRecipe),
+        "tasks": tasks,
+        "left-out checks": left_out_checks,
     }
     for name in OBJECTS:
         declaration = load_object(name)

@@ -33,7 +33,7 @@ def main() -> None:
     reference = reference_sample(options.folder, options.detector, options.events, options.seed)
     comparisons = compare(real, reference)
     text = page(comparisons, f"`{options.real.name}`", real.events, reference.events)
-    options.output.write_text(text, encoding="utf-8")
+    options.output.write_text(f"{text.rstrip()}\n", encoding="utf-8")
     if options.json:
         numbers = [asdict(comparison) | {"passes": comparison.passes} for comparison in comparisons]
         options.json.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
