@@ -27,7 +27,7 @@ from flashsim.events.gen_chunk import gen_branches, gen_chunk
 from flashsim.events.matching import match
 from flashsim.events.noise import EVENT_IDS
 from flashsim.generation.generate import Generator
-from flashsim.learning.tables import read_table
+from flashsim.learning.tables import TRAINING_TABLES
 from flashsim.models.object_model import ObjectModel
 from flashsim.models.shipped import model_files
 from flashsim.nanoaod.reading import NanoFile
@@ -113,7 +113,7 @@ def measure(path: str, declaration: ObjectDeclaration, chosen: NDArray[np.bool_]
 
 def test_events(source: str, tables: Path) -> NDArray[np.bool_]:
     """Which events of a file are in the test split of the tables."""
-    table = read_table(tables, "test", "events")
+    table = TRAINING_TABLES.read(tables, "test", "events")
     kept = set(map(tuple, table[list(EVENT_IDS)].to_numpy().tolist()))
     with NanoFile(source) as file:
         ids = file.read(list(EVENT_IDS))

@@ -21,7 +21,6 @@ from flashsim.declarations.training import load_training
 from flashsim.nanoaod.inputs import expand_inputs
 from flashsim.preprocessing.preprocess import preprocess
 from flashsim.training.figure import draw_losses
-from flashsim.training.tables import Tables
 from flashsim.training.train import train
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,7 +36,7 @@ def retrain(source: str, others: list[str], work: Path, seeds: int) -> dict[str,
         name = recipe.object
         preprocess(load_object(name), [source], work / name, force=True)
         runs = work / f"{name}.run"
-        _, results = train(Tables(work / name), recipe, models / f"{name}.safetensors", runs=runs, force=True)
+        _, results = train(work / name, recipe, models / f"{name}.safetensors", runs=runs, force=True)
         draw_losses(results, runs / "losses.png")
         for network, result in results.items():
             print(f"{name} {network}: train {result.train_loss:.3f}, validation {result.validation_loss:.3f}")

@@ -26,7 +26,6 @@ from flashsim.declarations.training import load_training
 from flashsim.interface.inspection import shipped_objects
 from flashsim.preprocessing.preprocess import preprocess
 from flashsim.training.figure import draw_losses
-from flashsim.training.tables import Tables
 from flashsim.training.train import train
 
 if TYPE_CHECKING:
@@ -61,15 +60,14 @@ def objects() -> list[str]:
     return sorted({declaration.name for declaration in shipped_objects()} & recipes)
 
 
-def make_tables(name: str, files: list[str], folder: Path) -> Tables:
-    """Training tables of an object, unless they are there."""
+def make_tables(name: str, files: list[str], folder: Path) -> None:
+    """Make the training tables of an object, unless they are there."""
     if not (folder / "tables.json").is_file():
         declaration = load_object(name).model_copy(update={"split": SPLIT})
         preprocess(declaration, files, folder, force=True)
-    return Tables(folder)
 
 
-def make_model(name: str, tables: Tables, work: Path, models: Path) -> None:
+def make_model(name: str, tables: Path, work: Path, models: Path) -> None:
     """Train an object, going on where an earlier run was stopped."""
     runs = work / f"{name}.run"
 
@@ -120,7 +118,8 @@ def main() -> None:
     for name in options.objects:
         with times.step(f"{name} tables"):
             files = full_files([*folders["train"], *folders.get(name, [])])
-            tables = make_tables(name, files, options.work / "tables" / name)
+            tables = options.work / "tables" / name
+            make_tables(name, files, tables)
         with times.step(f"{name} training"):
             make_model(name, tables, options.work, options.models)
     with times.step("fidelity"):

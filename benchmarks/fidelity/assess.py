@@ -22,7 +22,7 @@ from benchmarks.fidelity.judge import REFERENCE, Judge, generalisation_gap
 from benchmarks.fidelity.observables import load_observables
 from benchmarks.fidelity.samples import FLASH, Columns, Workplace
 from flashsim.declarations.training import load_training
-from flashsim.learning.tables import SPLITS, read_table
+from flashsim.learning.tables import SPLITS, TRAINING_TABLES
 from flashsim.models.object_model import ObjectModel
 from flashsim.models.shipped import model_files
 
@@ -169,8 +169,8 @@ def _generated(folders: Sequence[Path]) -> Columns:
     tables = []
     for folder in folders:
         for split in SPLITS:
-            objects = read_table(folder, split, "objects")
-            tables += [objects[objects["reconstructed"]], read_table(folder, split, "fakes")]
+            objects = TRAINING_TABLES.read(folder, split, "objects")
+            tables += [objects[objects["reconstructed"]], TRAINING_TABLES.read(folder, split, "fakes")]
     whole = pd.concat([table.filter(like="target.") for table in tables], ignore_index=True)
     return {name.removeprefix("target."): whole[name].to_numpy("float64") for name in whole.columns}
 

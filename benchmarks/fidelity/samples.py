@@ -16,7 +16,7 @@ from flashsim.declarations.output import load_output
 from flashsim.errors import InputFileError, TableError
 from flashsim.events.noise import EVENT_IDS, event_hash
 from flashsim.generation.generate import Generator
-from flashsim.learning.tables import SPLITS, read_description, read_table
+from flashsim.learning.tables import SPLITS, TRAINING_TABLES
 from flashsim.preprocessing.preprocess import preprocess
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ class Sample:
     def read(cls, folder: Path, splits: Sequence[str] = SPLITS) -> Sample:
         """Read a table folder, see `flashsim.learning.tables`."""
         objects, fakes, events = (
-            pd.concat([read_table(folder, split, kind) for split in splits], ignore_index=True)
+            pd.concat([TRAINING_TABLES.read(folder, split, kind) for split in splits], ignore_index=True)
             for kind in ("objects", "fakes", "events")
         )
         number = pd.MultiIndex.from_frame(events[list(EVENT_IDS)])
@@ -277,7 +277,7 @@ def _is_fresh(folder: Path, source: Path, declaration: ObjectDeclaration) -> boo
     description = folder / "tables.json"
     if not description.is_file() or description.stat().st_mtime < source.stat().st_mtime:
         return False
-    made = read_description(folder)
+    made = TRAINING_TABLES.read_description(folder)
     kept = [target.branch for target in made.declaration.targets]
     return made.files == [str(source)] and made.declaration == declaration.with_targets(kept)
 

@@ -272,7 +272,6 @@ def train(
     from flashsim.declarations.training import load_training
     from flashsim.learning.devices import prepare_device
     from flashsim.training.figure import draw_losses
-    from flashsim.training.tables import Tables
     from flashsim.training.train import train as fit_models
 
     if device != "auto":
@@ -287,7 +286,7 @@ def train(
             progress.update(bars[name], completed=epoch, note=f"best validation loss {best:.3f}")
 
         model, results = fit_models(
-            Tables(tables),
+            tables,
             load_training(recipe or what),
             output,
             runs=folder,

@@ -21,15 +21,12 @@ __all__ = ["Job", "Trainer", "train_point"]
 
 
 class Trainer(Protocol):
-    """Trains one model; travels to other processes by the name of its class.
+    """Trains one model; travels to other processes."""
 
-    Attributes
-    ----------
-    recipe
-        Class of the training recipe.
-    """
-
-    recipe: type[Recipe]
+    @property
+    def recipe(self) -> type[Recipe]:
+        """Class of the training recipe."""
+        ...
 
     def digest(self, data: Path) -> str:
         """Give a text that is equal where training data are.

@@ -2,63 +2,59 @@
 
 from __future__ import annotations
 
-import hashlib
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from flashsim.declarations.refinement import RefinerRecipe
 from flashsim.declarations.training import TrainingRecipe
-from flashsim.learning.tables import read_description
-from flashsim.refinement.pairs import read_pairs_description
+from flashsim.learning.tables import TRAINING_TABLES, TableFormat
+from flashsim.refinement.pairs import PAIRS
 from flashsim.refinement.train import train_refiner
-from flashsim.training.tables import Tables
 from flashsim.training.train import train
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from flashsim.declarations.recipes import Recipe
-    from flashsim.grid.point import Trainer
     from flashsim.grid.recipe import Kind
+    from flashsim.learning.tables import Description
 
-__all__ = ["TRAINERS", "ObjectTrainer", "RefinerTrainer"]
+__all__ = ["TRAINERS", "TableTrainer"]
 
 
-class ObjectTrainer:
-    """Trains the models of one object; see `flashsim.grid.point.Trainer`."""
+@dataclass(frozen=True)
+class TableTrainer:
+    """Trains from a folder of tables; see `flashsim.grid.point.Trainer`.
 
-    recipe: type[Recipe] = TrainingRecipe
+    Parameters
+    ----------
+    recipe
+        Class of the training recipe.
+    tables
+        Format of the tables.
+    function
+        Trains: called with tables, recipe and output.
+    """
+
+    recipe: type[Recipe]
+    tables: TableFormat[Any]
+    function: Callable[..., object]
 
     def digest(self, data: Path) -> str:
         """Give a digest of what the tables hold, their files' names apart."""
-        return _digest(read_description(data))
+        description: Description = self.tables.read_description(data)
+        return description.digest()
 
     def train(
-        self, recipe: TrainingRecipe, data: Path, output: Path, *, runs: Path, resume: bool, device: str
+        self, recipe: Any, data: Path, output: Path, *, runs: Path, resume: bool, device: str
     ) -> object:
-        """Train from a folder of tables."""
-        return train(Tables(data), recipe, output, runs=runs, resume=resume, force=True, accelerator=device)
+        """Train a model, in place of one that exists."""
+        return self.function(data, recipe, output, runs=runs, resume=resume, force=True, accelerator=device)
 
 
-class RefinerTrainer:
-    """Trains a refiner; see `flashsim.grid.point.Trainer`."""
-
-    recipe: type[Recipe] = RefinerRecipe
-
-    def digest(self, data: Path) -> str:
-        """Give a digest of what the pairs are, their files' names apart."""
-        return _digest(read_pairs_description(data))
-
-    def train(
-        self, recipe: RefinerRecipe, data: Path, output: Path, *, runs: Path, resume: bool, device: str
-    ) -> object:
-        """Train from a folder of pairs."""
-        return train_refiner(data, recipe, output, runs=runs, resume=resume, force=True, accelerator=device)
-
-
-def _digest(description: Recipe) -> str:
-    content = description.model_dump_json(exclude={"files"})
-    return hashlib.sha256(content.encode()).hexdigest()
-
-
-TRAINERS: dict[Kind, Trainer] = {"object": ObjectTrainer(), "refiner": RefinerTrainer()}
+TRAINERS: dict[Kind, TableTrainer] = {
+    "object": TableTrainer(TrainingRecipe, TRAINING_TABLES, train),
+    "refiner": TableTrainer(RefinerRecipe, PAIRS, train_refiner),
+}
 """By the kind of a grid."""

@@ -143,7 +143,6 @@ def train(
     from flashsim.declarations.training import load_training
     from flashsim.learning.devices import prepare_device
     from flashsim.training.figure import draw_losses
-    from flashsim.training.tables import Tables
     from flashsim.training.train import train as fit_models
 
     if device != "auto":
@@ -156,7 +155,7 @@ def train(
             progress(name, epoch, most, f"best validation loss {best:.3f}")
 
     model, results = fit_models(
-        Tables(Path(tables)),
+        Path(tables),
         load_training(what if recipe is None else str(recipe)),
         output,
         runs=folder,

@@ -1,6 +1,7 @@
-"""Training tables: Parquet files by split, with a JSON description.
+"""Tables that networks are trained on: Parquet files by split, with a JSON description.
 
-A table folder holds ``tables.json`` and, for each of the splits ``train``, ``validation`` and ``test``:
+A folder of training tables holds ``tables.json`` and, for each of the splits ``train``, ``validation`` and
+``test``:
 
 - ``objects.parquet``: a row a gen object, with whether it was reconstructed, and as what;
 - ``fakes.parquet``: a row a reconstructed object without a gen object;
@@ -13,12 +14,14 @@ that relations need) and ``target.*`` (values as NanoAOD has them, NaN where not
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import shutil
 import tempfile
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -39,11 +42,19 @@ if TYPE_CHECKING:
 
     from flashsim.declarations.objects import Split
 
-__all__ = ["KINDS", "SPLITS", "TableDescription", "TableWriter", "read_description", "read_table", "split_of"]
+__all__ = [
+    "KINDS",
+    "SPLITS",
+    "TRAINING_TABLES",
+    "Description",
+    "TableDescription",
+    "TableFormat",
+    "TableWriter",
+    "split_of",
+]
 
 SPLITS = ("train", "validation", "test")
 KINDS = ("objects", "fakes", "events")
-_DESCRIPTION = "tables.json"
 
 
 def split_of(ids: Sequence[NDArray[np.int64]], share: Split) -> NDArray[np.int64]:
@@ -57,8 +68,96 @@ def split_of(ids: Sequence[NDArray[np.int64]], share: Split) -> NDArray[np.int64
     return number.astype(np.int64)
 
 
-class TableDescription(Recipe):
-    """What a table folder holds, and what it was made from."""
+class Description(Recipe):
+    """What a folder of tables holds, and from which ``files`` it was made."""
+
+    def content(self) -> dict[str, Any]:
+        """JSON form of all but the files' names, of which two trainings on equal tables know nothing."""
+        return self.model_dump(mode="json", exclude={"files"})
+
+    def digest(self) -> str:
+        """Give a text that is equal where the content is."""
+        return hashlib.sha256(self.model_dump_json(exclude={"files"}).encode()).hexdigest()
+
+
+D = TypeVar("D", bound=Description)
+
+
+@dataclass(frozen=True)
+class TableFormat(Generic[D]):
+    """What folders of one kind of tables look like.
+
+    Parameters
+    ----------
+    what
+        What the tables are called.
+    command
+        Makes them.
+    file
+        Name of the description.
+    description
+        Its class.
+    """
+
+    what: str
+    command: str
+    file: str
+    description: type[D]
+
+    def read_description(self, folder: Path) -> D:
+        """Read the description of a folder.
+
+        Raises
+        ------
+        TableError
+            If the folder holds no such tables.
+        """
+        path = folder / self.file
+        if not path.is_file():
+            msg = f"{folder}: holds no {self.what} (no {self.file}); make them with '{self.command}'"
+            raise TableError(msg)
+        try:
+            return self.description.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        except ValueError as error:
+            msg = f"{path}: is damaged or of another version ({' '.join(str(error).split())[:200]})"
+            raise TableError(msg) from error
+
+    def read(self, folder: Path, split: str, kind: str = "") -> pd.DataFrame:
+        """Read one table.
+
+        Parameters
+        ----------
+        folder
+            The folder.
+        split
+            One of `SPLITS`.
+        kind
+            Of training tables one of `KINDS`, see the module's description.
+
+        Raises
+        ------
+        TableError
+            If it is missing or damaged.
+        """
+        path = folder / table_file(split, kind)
+        if not path.is_file():
+            msg = f"{path}: is missing; make the {self.what} again with '{self.command}'"
+            raise TableError(msg)
+        try:
+            return pd.read_parquet(path)
+        except (pa.ArrowException, OSError) as error:
+            reason = str(error).splitlines()[0]
+            msg = f"{path}: is damaged ({reason}); make the {self.what} again with '{self.command}'"
+            raise TableError(msg) from error
+
+
+def table_file(split: str, kind: str = "") -> Path:
+    """Path of a table in its folder."""
+    return Path(split, f"{kind}.parquet") if kind else Path(f"{split}.parquet")
+
+
+class TableDescription(Description):
+    """What a folder of training tables holds, and what it was made from."""
 
     schema_version: Literal[1] = Field(description="version of this format")
     declaration: ObjectDeclaration = Field(description="the object, with the targets that the inputs have")
@@ -71,16 +170,21 @@ class TableDescription(Recipe):
     non_finite: dict[str, int] = Field(description="values that are NaN or infinite, by column")
 
 
-class TableWriter:
-    """Writes the tables of one object chunk by chunk; the folder holds complete new tables, or is as it was.
+TRAINING_TABLES = TableFormat("training tables", "flashsim preprocess", "tables.json", TableDescription)
+
+
+class TableWriter(Generic[D]):
+    """Writes tables chunk by chunk; the folder holds complete new tables, or is as it was.
 
     A context manager: the tables are written into a hidden folder inside `folder`, and take their places when
     the block ends; when it raises, the hidden folder is removed, and tables that were there stay.
 
     Parameters
     ----------
+    tables
+        Their format.
     folder
-        Where the tables shall be; made if it is not there.
+        Where they shall be; made if it is not there.
     force
         Whether to replace tables that are there.
 
@@ -90,24 +194,22 @@ class TableWriter:
         If the folder holds tables already and `force` is not set, or cannot be written.
     """
 
-    def __init__(self, folder: Path, *, force: bool = False) -> None:
-        self.folder = folder
+    def __init__(self, tables: TableFormat[D], folder: Path, *, force: bool = False) -> None:
+        self.tables, self.folder = tables, folder
         self.rows: Counter[tuple[str, str]] = Counter()
         self.non_finite: Counter[str] = Counter()
         self._files: dict[Path, pq.ParquetWriter] = {}
-        self._description: TableDescription | None = None
+        self._description: D | None = None
         self._part = folder
         self._is_new = not folder.exists()
-        if (folder / _DESCRIPTION).exists() and not force:
-            msg = f"{folder}: holds tables already; name another folder or add --force"
+        if (folder / tables.file).exists() and not force:
+            msg = f"{folder}: holds {tables.what} already; name another folder or add --force"
             raise OutputFileError(msg)
 
     def __enter__(self) -> Self:
         with self._disk_errors():
             self.folder.mkdir(parents=True, exist_ok=True)
             self._part = Path(tempfile.mkdtemp(prefix=".", suffix=".part", dir=self.folder))
-            for split in SPLITS:
-                (self._part / split).mkdir()
         return self
 
     def __exit__(
@@ -128,7 +230,7 @@ class TableWriter:
                     self.folder.rmdir()
 
     def extend(self, kind: str, split: NDArray[np.int64], columns: Mapping[str, NDArray[Any]]) -> None:
-        """Append rows of one kind; `split`, shape (N,), numbers the split of each row.
+        """Append rows of one kind, as `TableFormat.read` takes it; `split`, shape (N,), numbers their splits.
 
         Raises
         ------
@@ -139,15 +241,16 @@ class TableWriter:
         for number, name in enumerate(SPLITS):
             chosen = split == number
             table = pa.table({column: values[chosen] for column, values in columns.items()})
-            path = self._part / name / f"{kind}.parquet"
+            path = self._part / table_file(name, kind)
             with self._disk_errors():
                 if path not in self._files:
+                    path.parent.mkdir(exist_ok=True)
                     self._files[path] = pq.ParquetWriter(path, table.schema, compression="zstd")
                 if len(table):
                     self._files[path].write_table(table)
             self.rows[kind, name] += len(table)
 
-    def describe(self, description: TableDescription) -> None:
+    def describe(self, description: D) -> None:
         """Give the description, without which there are no tables; call once, after the last rows."""
         self._description = description
 
@@ -156,9 +259,10 @@ class TableWriter:
         if self._description is None:
             msg = "the tables were not described"
             raise RuntimeError(msg)
-        (self._part / _DESCRIPTION).write_text(self._description.model_dump_json(indent=1), encoding="utf-8")
-        (self.folder / _DESCRIPTION).unlink(missing_ok=True)
-        for path in (*self._files, self._part / _DESCRIPTION):
+        described = self._part / self.tables.file
+        described.write_text(self._description.model_dump_json(indent=1), encoding="utf-8")
+        (self.folder / self.tables.file).unlink(missing_ok=True)
+        for path in (*self._files, described):
             final = self.folder / path.relative_to(self._part)
             final.parent.mkdir(exist_ok=True)
             path.replace(final)
@@ -179,52 +283,6 @@ class TableWriter:
         try:
             yield
         except OSError as error:
-            msg = f"{self.folder}: tables cannot be written there ({error.strerror or error})"
+            reason = error.strerror or error
+            msg = f"{self.folder}: {self.tables.what} cannot be written there ({reason})"
             raise OutputFileError(msg) from error
-
-
-def read_description(folder: Path) -> TableDescription:
-    """Read the description of a table folder.
-
-    Raises
-    ------
-    TableError
-        If the folder holds no tables.
-    """
-    path = folder / _DESCRIPTION
-    if not path.is_file():
-        msg = f"{folder}: holds no training tables (no {_DESCRIPTION}); make them with 'flashsim preprocess'"
-        raise TableError(msg)
-    try:
-        return TableDescription.model_validate(json.loads(path.read_text(encoding="utf-8")))
-    except ValueError as error:
-        msg = f"{path}: is damaged or of another version ({' '.join(str(error).split())[:200]})"
-        raise TableError(msg) from error
-
-
-def read_table(folder: Path, split: str, kind: str) -> pd.DataFrame:
-    """Read one table, see the module's description.
-
-    Parameters
-    ----------
-    folder
-        The table folder.
-    split
-        One of `SPLITS`.
-    kind
-        One of `KINDS`.
-
-    Raises
-    ------
-    TableError
-        If it is missing or damaged.
-    """
-    path = folder / split / f"{kind}.parquet"
-    if not path.is_file():
-        msg = f"{path}: is missing; make the tables again with 'flashsim preprocess'"
-        raise TableError(msg)
-    try:
-        return pd.read_parquet(path)
-    except (pa.ArrowException, OSError) as error:
-        msg = f"{path}: is damaged ({str(error).splitlines()[0]}); make the tables again"
-        raise TableError(msg) from error

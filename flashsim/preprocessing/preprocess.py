@@ -18,7 +18,7 @@ from flashsim.events.gen_chunk import gen_branches, gen_chunk
 from flashsim.events.matching import match
 from flashsim.events.noise import EVENT_IDS
 from flashsim.events.recoil import components
-from flashsim.learning.tables import SPLITS, TableDescription, TableWriter, split_of
+from flashsim.learning.tables import SPLITS, TRAINING_TABLES, TableDescription, TableWriter, split_of
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.nanoaod.requirements import require_branches
 from flashsim.nanoaod.schema import detect_version
@@ -81,7 +81,7 @@ def preprocess(
     load_output().refuse_clash(declaration)
     declaration, version, total = _survey(declaration, files)
     done = 0
-    with TableWriter(output, force=force) as writer:
+    with TableWriter(TRAINING_TABLES, output, force=force) as writer:
         tables = _ChunkTables(declaration, writer)
         for path in files:
             with NanoFile(path) as file:
@@ -149,7 +149,7 @@ class _ChunkTables:
     """Turns chunks of arrays into table rows."""
 
     declaration: ObjectDeclaration
-    writer: TableWriter
+    writer: TableWriter[TableDescription]
 
     def __post_init__(self) -> None:
         d = self.declaration
@@ -228,7 +228,7 @@ class _Events:
         self.ids = {name: np.asarray(arrays[name]).astype(np.int64) for name in EVENT_IDS}
         self.split = split_of([self.ids[name] for name in EVENT_IDS], share)
 
-    def write(self, writer: TableWriter, kind: str, rows: Rows, columns: Columns) -> None:
+    def write(self, writer: TableWriter[TableDescription], kind: str, rows: Rows, columns: Columns) -> None:
         """Append table rows that belong to the events of these rows."""
         named = {name: values[rows] for name, values in self.ids.items()}
         named |= {name: _compact(values) for name, values in columns.items()}

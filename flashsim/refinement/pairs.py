@@ -7,42 +7,31 @@ row a gen object that both simulations reconstructed: ``run``, ``luminosityBlock
 
 from __future__ import annotations
 
-import contextlib
-import json
-import shutil
-import tempfile
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import Field
 
-from flashsim.declarations.recipes import Recipe
 from flashsim.declarations.refinement import RefinerRecipe, load_gen_view
-from flashsim.errors import InputFileError, OutputFileError, TableError
+from flashsim.errors import InputFileError, TableError
 from flashsim.events.noise import EVENT_IDS, event_hash
-from flashsim.learning.tables import SPLITS, split_of
+from flashsim.learning.tables import SPLITS, Description, TableFormat, TableWriter, split_of
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.refinement.matching import SelectedPairs, pair_branches, select_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     import awkward as ak
     from numpy.typing import NDArray
 
-__all__ = ["PairDescription", "PairRows", "make_pairs", "read_pairs", "read_pairs_description"]
-
-_DESCRIPTION = "pairs.json"
-_MADE_BY = "make them with 'flashsim refine pairs'"
+__all__ = ["PAIRS", "PairDescription", "PairRows", "make_pairs", "read_pairs"]
 
 
-class PairDescription(Recipe):
+class PairDescription(Description):
     """What a folder of pairs holds, and what became of the gen objects."""
 
     schema_version: Literal[1] = Field(description="version of this format")
@@ -52,6 +41,9 @@ class PairDescription(Recipe):
     events_apart: int = Field(description="events of the fast simulation that the full one lacks")
     counts: dict[str, int] = Field(description="gen objects left after each cut")
     pairs: dict[str, int] = Field(description="pairs by split")
+
+
+PAIRS = TableFormat("pairs", "flashsim refine pairs", "pairs.json", PairDescription)
 
 
 @dataclass(frozen=True)
@@ -112,55 +104,30 @@ def make_pairs(
     OutputFileError
         If the folder holds pairs already and `force` is not set, or cannot be written.
     """
-    if (output / _DESCRIPTION).exists() and not force:
-        msg = f"{output}: holds pairs already; name another folder or add --force"
-        raise OutputFileError(msg)
-    parts: dict[str, list[pd.DataFrame]] = {split: [] for split in SPLITS}
     counts: Counter[str] = Counter()
     total = sum(_events(fast) for fast, _ in files)
     done = 0
-    for fast, full in files:
-        with NanoFile(fast) as source, NanoFile(full) as target:
-            for stop, selected in _chunks(recipe, source, target, chunk):
-                counts.update(selected.counts)
-                table = pd.DataFrame(selected.columns)
-                numbers = split_of([table[name].to_numpy() for name in EVENT_IDS], recipe.split)
-                for number, split in enumerate(SPLITS):
-                    parts[split].append(table[numbers == number])
-                if progress is not None:
-                    progress(done + stop, total)
-            done += source.num_entries
-    tables = {split: pd.concat(found, ignore_index=True) for split, found in parts.items()}
-    description = PairDescription(
-        schema_version=1,
-        recipe=recipe,
-        files=list(files),
-        events=counts.pop("events"),
-        events_apart=counts.pop("events apart"),
-        counts=dict(counts),
-        pairs={split: len(table) for split, table in tables.items()},
-    )
-    _write(output, tables, description)
+    with TableWriter(PAIRS, output, force=force) as writer:
+        for fast, full in files:
+            with NanoFile(fast) as source, NanoFile(full) as target:
+                for stop, selected in _chunks(recipe, source, target, chunk):
+                    counts.update(selected.counts)
+                    ids = [selected.columns[name] for name in EVENT_IDS]
+                    writer.extend("", split_of(ids, recipe.split), selected.columns)
+                    if progress is not None:
+                        progress(done + stop, total)
+                done += source.num_entries
+        description = PairDescription(
+            schema_version=1,
+            recipe=recipe,
+            files=list(files),
+            events=counts.pop("events"),
+            events_apart=counts.pop("events apart"),
+            counts=dict(counts),
+            pairs={split: writer.rows["", split] for split in SPLITS},
+        )
+        writer.describe(description)
     return description
-
-
-def read_pairs_description(folder: Path) -> PairDescription:
-    """Read what a folder of pairs holds.
-
-    Raises
-    ------
-    TableError
-        If it holds none, or is damaged.
-    """
-    path = folder / _DESCRIPTION
-    if not path.is_file():
-        msg = f"{folder}: holds no pairs (no {_DESCRIPTION}); {_MADE_BY}"
-        raise TableError(msg)
-    try:
-        return PairDescription.model_validate(json.loads(path.read_text(encoding="utf-8")))
-    except ValueError as error:
-        msg = f"{path}: is damaged or of another version ({' '.join(str(error).split())[:200]})"
-        raise TableError(msg) from error
 
 
 def read_pairs(folder: Path, split: str, recipe: RefinerRecipe) -> PairRows:
@@ -171,15 +138,7 @@ def read_pairs(folder: Path, split: str, recipe: RefinerRecipe) -> PairRows:
     TableError
         If the table is missing or damaged, or lacks a column that the recipe needs.
     """
-    path = folder / f"{split}.parquet"
-    if not path.is_file():
-        msg = f"{path}: is missing; {_MADE_BY}"
-        raise TableError(msg)
-    try:
-        table = pd.read_parquet(path)
-    except (pa.ArrowException, OSError) as error:
-        msg = f"{path}: is damaged ({str(error).splitlines()[0]}); {_MADE_BY}"
-        raise TableError(msg) from error
+    table = PAIRS.read(folder, split)
     names = {
         "gen": [f"gen.{field}" for field in recipe.gen_fields],
         "fast": [f"fast.{branch}" for branch in recipe.branches],
@@ -187,7 +146,8 @@ def read_pairs(folder: Path, split: str, recipe: RefinerRecipe) -> PairRows:
     }
     wanted = [*EVENT_IDS, *(name for part in names.values() for name in part)]
     if missing := [name for name in wanted if name not in table.columns]:
-        msg = f"{path}: lacks {', '.join(missing[:4])}, which the recipe needs; make the pairs again with it"
+        lacking = ", ".join(missing[:4])
+        msg = f"{folder}/{split}: lacks {lacking}, which the recipe needs; make the pairs again with it"
         raise TableError(msg)
     finite = np.isfinite(table[wanted].to_numpy(np.float64)).all(axis=1)
     # Copies, as torch wants memory that it may write to.
@@ -239,26 +199,3 @@ def _sorted_keys(arrays: Mapping[str, ak.Array]) -> tuple[NDArray[np.int64], NDA
     keys = _keys(arrays)
     order = np.argsort(keys, kind="stable")
     return order, keys[order]
-
-
-def _write(output: Path, tables: Mapping[str, pd.DataFrame], description: PairDescription) -> None:
-    """Write everything beside its place, and put it there when it is complete, the description last."""
-    part = None
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=".", suffix=".part", dir=output))
-        for split, table in tables.items():
-            arrow = pa.Table.from_pandas(table, preserve_index=False)
-            pq.write_table(arrow, part / f"{split}.parquet", compression="zstd")
-        (part / _DESCRIPTION).write_text(description.model_dump_json(indent=1), encoding="utf-8")
-        (output / _DESCRIPTION).unlink(missing_ok=True)
-        for split in tables:
-            (part / f"{split}.parquet").replace(output / f"{split}.parquet")
-        (part / _DESCRIPTION).replace(output / _DESCRIPTION)
-    except OSError as error:
-        msg = f"{output}: pairs cannot be written there ({error.strerror or error})"
-        raise OutputFileError(msg) from error
-    finally:
-        if part is not None:
-            with contextlib.suppress(OSError):
-                shutil.rmtree(part)

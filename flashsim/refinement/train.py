@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import json
 import logging
-import time
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-import pandas as pd
 import torch
 
 from flashsim.errors import TableError
-from flashsim.execution.whole_files import refuse_existing, write_whole
+from flashsim.execution.whole_files import write_whole
 from flashsim.learning.fitting import FitResult, fit
 from flashsim.refinement.evaluation import Agreement, evaluate, refine_rows
 from flashsim.refinement.losses import RefinementObjective
 from flashsim.refinement.mmd import FourierFeatures
 from flashsim.refinement.model import RefinerModel, kernel_form
 from flashsim.refinement.network import Refiner
-from flashsim.refinement.pairs import PairDescription, PairRows, read_pairs, read_pairs_description
-from flashsim.runs.folder import begin_run
-from flashsim.runs.log import RunLog
+from flashsim.refinement.pairs import PAIRS, PairDescription, PairRows, read_pairs
+from flashsim.runs.folder import TrainingRun
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,19 +95,13 @@ def train_refiner(
     OutputFileError
         If the output exists and `force` is not set, or cannot be written.
     """
-    refuse_existing(output, force=force)
-    started = time.monotonic()
-    description = read_pairs_description(folder)
+    run = TrainingRun(output, runs, resume=resume, force=force)
+    description = PAIRS.read_description(folder)
     _check_alike(folder, description, recipe)
     rows = {split: read_pairs(folder, split, recipe) for split in ("train", "validation", "test")}
     _check_size(folder, rows, recipe.min_rows)
-    runs = runs or output.with_name(f"{output.name}.run")
-    content = {
-        "recipe": recipe.model_dump(mode="json"),
-        "pairs": description.model_dump(mode="json", exclude={"files"}),
-    }
-    earlier = begin_run(runs, content, resume=resume)
-    with RunLog.of_recipe(runs, recipe, {"refiner": recipe.schedule.epochs}, resumed=resume) as log:
+    content = {"pairs": description.content()}
+    with run.log(recipe, content, {"refiner": recipe.schedule.epochs}) as log:
         tensors = {split: _tensors(pairs) for split, pairs in rows.items()}
         fast, full, gen = tensors["train"]
         with torch.random.fork_rng():
@@ -125,7 +115,7 @@ def train_refiner(
             tensors["train"],
             tensors["validation"],
             recipe.schedule,
-            folder=runs,
+            folder=run.folder,
             seed=recipe.seed,
             resume=resume,
             report=report,
@@ -135,7 +125,7 @@ def train_refiner(
         )
         _warn_of_infeasible(objective, result)
         agreement = evaluate(recipe, rows["test"], refine_rows(network, rows["test"], seed=recipe.seed))
-        write_whole(runs / "agreement.json", json.dumps(agreement.to_json(), indent=1))
+        write_whole(run.folder / "agreement.json", json.dumps(agreement.to_json(), indent=1))
         log.finish(agreement.numbers())
         kernel = (
             objective.kernel.kernel if isinstance(objective.kernel, FourierFeatures) else objective.kernel
@@ -148,9 +138,7 @@ def train_refiner(
             "best_epoch": result.best_epoch,
             "epochs": result.epochs,
             "agreement": agreement.to_json(),
-            "wall_time_s": round(earlier + time.monotonic() - started, 1),
-            "date": str(pd.Timestamp.now(tz="UTC").date()),
-            "packages": {name: version(name) for name in ("flashsim", "torch", "lightning", "numpy")},
+            **run.provenance(),
         }
         model = RefinerModel(recipe, network, kernel_form(kernel), provenance)
         model.save(output, force=force)

@@ -1,23 +1,96 @@
-"""The folder of a training: what its checkpoints are of, and how long it has been trained."""
+"""The folder of a training: what its checkpoints are of, its log, and how long it has been trained."""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import platform
+import time
+from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from flashsim.errors import OutputFileError, RecipeError
-from flashsim.execution.whole_files import write_whole
+from flashsim.execution.whole_files import refuse_existing, write_whole
 from flashsim.runs.history import read_run
-from flashsim.runs.log import RUN_FILE
+from flashsim.runs.log import RUN_FILE, RunLog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["NOTE_FILE", "begin_run"]
+    from flashsim.declarations.recipes import Recipe
+
+__all__ = ["NOTE_FILE", "TrainingRun", "begin_run"]
 
 NOTE_FILE = "training.json"
 """Says what the checkpoints in a folder are of."""
+
+_PACKAGES = ("flashsim", "torch", "nflows", "lightning", "numpy", "uproot")
+
+
+class TrainingRun:
+    """What every training does around its networks: refuses, notes, logs, and says how it was made.
+
+    Parameters
+    ----------
+    output
+        The model file.
+    folder
+        Of checkpoints and logs; the output's name with ``.run`` by default.
+    resume
+        Go on from the checkpoints in the folder.
+    force
+        Replace an existing model file.
+
+    Raises
+    ------
+    OutputFileError
+        If the output exists and `force` is not set.
+    """
+
+    def __init__(self, output: Path, folder: Path | None, *, resume: bool, force: bool) -> None:
+        refuse_existing(output, force=force)
+        self.folder, self.resume = folder or output.with_name(f"{output.name}.run"), resume
+        self._started = time.monotonic()
+
+    @contextlib.contextmanager
+    def log(
+        self,
+        recipe: Recipe,
+        tables: Mapping[str, Any],
+        epochs: Mapping[str, int],
+        *,
+        upgrade: Callable[[dict[str, Any]], dict[str, Any]] = lambda begun: begun,
+    ) -> Iterator[RunLog]:
+        """Begin the training, see `begin_run`, and log it until the block ends.
+
+        Parameters
+        ----------
+        recipe
+            How to train.
+        tables
+            What to train on, by name, as JSON has it.
+        epochs
+            Largest number of epochs of each network, in the order of their training.
+        upgrade
+            As `begin_run` takes it.
+        """
+        content = {"recipe": recipe.model_dump(mode="json"), **tables}
+        self._started -= begin_run(self.folder, content, resume=self.resume, upgrade=upgrade)
+        with RunLog.of_recipe(self.folder, recipe, epochs, resumed=self.resume) as log:
+            yield log
+
+    def provenance(self) -> dict[str, Any]:
+        """Wall time, date, machine and packages of the training, for its model file."""
+        import torch  # noqa: PLC0415  # whoever only reads logs needs none
+
+        return {
+            "wall_time_s": round(time.monotonic() - self._started, 1),
+            "date": datetime.now(UTC).date().isoformat(),
+            "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
+            "packages": {name: version(name) for name in _PACKAGES},
+        }
 
 
 def begin_run(

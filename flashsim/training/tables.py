@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flashsim.learning.tables import TableDescription, read_description, read_table
+from flashsim.learning.tables import TRAINING_TABLES, TableDescription
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +21,7 @@ __all__ = ["Rows", "Tables"]
 
 _log = logging.getLogger(__name__)
 
-Columns = dict[str, NDArray[np.float64]]
+Columns = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Rows:
     Parameters
     ----------
     conditioning, gen, targets
-        Columns by name without their prefix, shape (N,).
+        Columns by name without their prefix, shape (N,), in the precision of the table.
     reconstructed
         Shape (N,); all true where the table has no such column.
     fakes
@@ -53,14 +53,14 @@ class Rows:
 
         def columns(prefix: str) -> Columns:
             names = [name for name in table.columns if name.startswith(prefix)]
-            return {name.removeprefix(prefix): table[name].to_numpy(np.float64) for name in names}
+            return {name.removeprefix(prefix): table[name].to_numpy() for name in names}
 
         rows = len(table)
         return cls(
             conditioning=columns("conditioning."),
             gen=columns("gen."),
             targets=columns("target."),
-            reconstructed=table["reconstructed"].to_numpy(bool)
+            reconstructed=table["reconstructed"].to_numpy(bool, copy=True)
             if "reconstructed" in table
             else np.ones(rows, bool),
             fakes=table["fakes"].to_numpy(np.int64) if "fakes" in table else np.zeros(rows, np.int64),
@@ -86,12 +86,12 @@ class Rows:
                 count = np.count_nonzero(~good)
                 _log.warning("%s: %d rows set aside, not finite in %s '%s'", origin, count, kind, name)
             keep &= good
-        return self.select(keep)
+        return self if keep.all() else self.select(keep)
 
 
 @dataclass(frozen=True)
 class Tables:
-    """Table folder of one object, see `flashsim.learning.tables`.
+    """Table folder of one object, see `flashsim.learning.tables`; what was read is kept.
 
     Raises
     ------
@@ -100,11 +100,12 @@ class Tables:
     """
 
     folder: Path
+    _kept: dict[tuple[str, str], Rows] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
     def description(self) -> TableDescription:
         """What the folder holds."""
-        return read_description(self.folder)
+        return TRAINING_TABLES.read_description(self.folder)
 
     def objects(self, split: str) -> Rows:
         """Gen objects, reconstructed or not; targets are NaN where they are not."""
@@ -112,8 +113,11 @@ class Tables:
 
     def matched(self, split: str) -> Rows:
         """Gen objects that were reconstructed, with finite targets."""
-        rows = self._rows(split, "objects")
-        return self._with_targets(rows.select(rows.reconstructed), split, "objects")
+        if (split, "matched") not in self._kept:
+            rows = self.objects(split)
+            rows = self._with_targets(rows.select(rows.reconstructed), split, "objects")
+            self._kept[split, "matched"] = rows
+        return self._kept[split, "matched"]
 
     def fakes(self, split: str) -> Rows:
         """Reconstructed objects without a gen object, with finite targets."""
@@ -124,8 +128,10 @@ class Tables:
         return self._rows(split, "events")
 
     def _rows(self, split: str, kind: str) -> Rows:
-        rows = Rows.of(read_table(self.folder, split, kind))
-        return rows.finite("conditioning", f"{self.folder}/{split}/{kind}")
+        if (split, kind) not in self._kept:
+            rows = Rows.of(TRAINING_TABLES.read(self.folder, split, kind))
+            self._kept[split, kind] = rows.finite("conditioning", f"{self.folder}/{split}/{kind}")
+        return self._kept[split, kind]
 
     def _with_targets(self, rows: Rows, split: str, kind: str) -> Rows:
         origin = f"{self.folder}/{split}/{kind}"

@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 import logging
-import platform
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor, nn
 
 from flashsim.declarations.output import load_output
 from flashsim.declarations.training import TrainingRecipe
 from flashsim.errors import TableError
-from flashsim.execution.whole_files import refuse_existing
 from flashsim.flows import ConditionalMAF
 from flashsim.learning.fitting import FitResult, Loss, fit
 from flashsim.learning.perceptron import Perceptron
 from flashsim.learning.tables import TableDescription
 from flashsim.models.object_model import FakeModel, ObjectModel
-from flashsim.runs.folder import begin_run
-from flashsim.runs.log import RunLog
+from flashsim.runs.folder import TrainingRun
 from flashsim.training.calibration import calibrated
+from flashsim.training.tables import Tables
 from flashsim.transforms.codec import Columns, ConditioningCodec, TargetCodec, stored_bits
 from flashsim.transforms.phase_space import Domain
 
@@ -40,7 +35,8 @@ if TYPE_CHECKING:
     from flashsim.declarations.objects import FakeDeclaration, ObjectDeclaration, Target
     from flashsim.declarations.schedule import Schedule
     from flashsim.declarations.training import EfficiencyRecipe, FlowRecipe
-    from flashsim.training.tables import Rows, Tables
+    from flashsim.runs.log import RunLog
+    from flashsim.training.tables import Rows
 
 __all__ = ["train"]
 
@@ -51,7 +47,7 @@ Report = Callable[[str, int, int, float], None]
 
 
 def train(
-    tables: Tables,
+    folder: Path,
     recipe: TrainingRecipe,
     output: Path,
     *,
@@ -65,7 +61,7 @@ def train(
 
     Parameters
     ----------
-    tables
+    folder
         Tables of the object, see `flashsim preprocess`.
     recipe
         How to train.
@@ -92,22 +88,17 @@ def train(
     OutputFileError
         If the output exists and `force` is not set, or cannot be written.
     """
-    refuse_existing(output, force=force)
+    run = TrainingRun(output, runs, resume=resume, force=force)
+    tables = Tables(folder)
     declaration = tables.description.declaration
     if recipe.object != declaration.name:
         msg = f"{tables.folder}: holds tables of '{declaration.name}', the recipe is for '{recipe.object}'"
         raise TableError(msg)
     load_output().refuse_clash(declaration)
-    started = time.monotonic()
-    runs = runs or output.with_name(f"{output.name}.run")
     _check_size(tables, recipe.min_rows)
-    content = {
-        "recipe": recipe.model_dump(mode="json"),
-        "tables": tables.description.model_dump(mode="json", exclude={"files"}),
-    }
-    earlier = begin_run(runs, content, resume=resume, upgrade=_of_present_format)
-    with RunLog.of_recipe(runs, recipe, _planned(recipe, declaration), resumed=resume) as log:
-        trainer = _Trainer(tables, recipe, runs, resume, accelerator, report, log)
+    content = {"tables": tables.description.content()}
+    with run.log(recipe, content, _planned(recipe, declaration), upgrade=_of_present_format) as log:
+        trainer = _Trainer(tables, recipe, run.folder, resume, accelerator, report, log)
         conditioning = trainer.conditioning()
         efficiency = trainer.efficiency(conditioning) if declaration.per == "object" else None
         targets, flow = trainer.flow(conditioning)
@@ -122,7 +113,7 @@ def train(
             flow=flow,
             fakes=fakes,
             domain=trainer.domain(),
-            provenance=_provenance(tables, recipe, trainer.results, earlier + time.monotonic() - started),
+            provenance=_provenance(tables, recipe, trainer.results) | run.provenance(),
         )
         model.save(output, force=force)
         return model, trainer.results
@@ -160,7 +151,7 @@ def _of_present_format(begun: dict[str, Any]) -> dict[str, Any]:
     tables = TableDescription.model_validate({**begun.get("tables", {}), "files": []})
     recipe = TrainingRecipe.model_validate(begun.get("recipe", {}))
     return begun | {
-        "tables": tables.model_dump(mode="json", exclude={"files"}),
+        "tables": tables.content(),
         "recipe": recipe.model_dump(mode="json"),
     }
 
@@ -333,11 +324,8 @@ def _short_names(paths: Sequence[str]) -> list[str]:
     return ["/".join(Path(path).parts[-2:]) for path in paths]
 
 
-def _provenance(
-    tables: Tables, recipe: TrainingRecipe, results: dict[str, FitResult], seconds: float
-) -> dict[str, Any]:
+def _provenance(tables: Tables, recipe: TrainingRecipe, results: dict[str, FitResult]) -> dict[str, Any]:
     description = tables.description
-    packages = ("flashsim", "torch", "nflows", "lightning", "numpy", "uproot")
     return {
         "files": _short_names(description.files),
         "events": description.events,
@@ -355,8 +343,4 @@ def _provenance(
             }
             for name, result in results.items()
         },
-        "wall_time_s": round(seconds, 1),
-        "date": str(pd.Timestamp.now(tz="UTC").date()),
-        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
-        "packages": {name: version(name) for name in packages},
     }

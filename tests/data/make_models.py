@@ -21,7 +21,6 @@ def make_models(folder: Path, only: frozenset[str] = frozenset()) -> list[Path]:
     from flashsim.declarations.training import CountRecipe, EfficiencyRecipe, FlowRecipe, TrainingRecipe
     from flashsim.interface.inspection import shipped_objects
     from flashsim.preprocessing.preprocess import preprocess
-    from flashsim.training.tables import Tables
     from flashsim.training.train import train
 
     write_made_nanoaod = runpy.run_path(str(FOLDER.parent / "conftest.py"))["write_made_nanoaod"]
@@ -47,7 +46,7 @@ def make_models(folder: Path, only: frozenset[str] = frozenset()) -> list[Path]:
             )
             written.append(folder / f"{name}.safetensors")
             train(
-                Tables(work / name),
+                work / name,
                 recipe,
                 written[-1],
                 runs=work / f"{name}.run",

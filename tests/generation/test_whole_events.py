@@ -17,13 +17,12 @@ from flashsim.events.gen_chunk import gen_chunk
 from flashsim.events.gen_view import build_gen_view, gen_view_branches
 from flashsim.generation.generate import Generator
 from flashsim.interface.inspection import inspect
-from flashsim.learning.tables import read_table
+from flashsim.learning.tables import TRAINING_TABLES
 from flashsim.models.object_model import ObjectModel
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.nanoaod.schema import load_schema
 from flashsim.nanoaod.writing import NanoWriter
 from flashsim.preprocessing.preprocess import preprocess
-from flashsim.training.tables import Tables
 from flashsim.training.train import train
 
 SOFT = 8.0
@@ -79,7 +78,7 @@ def event_model(made_whole, tmp_path_factory):
         layers=1, width=16, depth=1, bins=4, schedule=Schedule(epochs=20, batch=64, min_steps=8)
     )
     recipe = TrainingRecipe(schema_version=1, object="event", min_rows=5, flow=flow)
-    train(Tables(work / "tables"), recipe, work / "event.safetensors", accelerator="cpu")
+    train(work / "tables", recipe, work / "event.safetensors", accelerator="cpu")
     return work / "event.safetensors"
 
 
@@ -97,7 +96,7 @@ def read(path):
 
 def test_tables_have_a_row_an_event(event_model, made_whole):
     folder = event_model.parent / "tables"
-    objects = [read_table(folder, split, "objects") for split in ("train", "validation", "test")]
+    objects = [TRAINING_TABLES.read(folder, split, "objects") for split in ("train", "validation", "test")]
     assert sum(map(len, objects)) == 240
     assert all(table["reconstructed"].all() for table in objects)
     columns = {name for name in objects[0].columns if name.startswith("target.")}

@@ -7,14 +7,7 @@ import pytest
 
 from flashsim.declarations.objects import load_object
 from flashsim.errors import OutputFileError, TableError
-from flashsim.learning.tables import (
-    KINDS,
-    SPLITS,
-    TableDescription,
-    TableWriter,
-    read_description,
-    read_table,
-)
+from flashsim.learning.tables import KINDS, SPLITS, TRAINING_TABLES, TableDescription, TableWriter
 
 
 def description(events=1):
@@ -37,7 +30,7 @@ def rows(first=0, count=6):
 
 
 def write(folder, *, events=1, force=False, chunks=2, fail=False):
-    with TableWriter(folder, force=force) as writer:
+    with TableWriter(TRAINING_TABLES, folder, force=force) as writer:
         for chunk in range(chunks):
             for kind in KINDS:
                 writer.extend(kind, *rows(first=100 * events + 10 * chunk))
@@ -55,27 +48,27 @@ def test_rows_go_to_their_splits(tmp_path):
     writer = write(tmp_path / "t")
     for number, split in enumerate(SPLITS):
         for kind in KINDS:
-            table = read_table(tmp_path / "t", split, kind)
+            table = TRAINING_TABLES.read(tmp_path / "t", split, kind)
             assert table["event"].tolist() == [100 + number, 103 + number, 110 + number, 113 + number]
             assert table["x"].dtype == np.float32
             assert writer.rows[kind, split] == 4
-    assert read_description(tmp_path / "t") == description()
+    assert TRAINING_TABLES.read_description(tmp_path / "t") == description()
     assert content(tmp_path / "t") == sorted(
         ["tables.json", *(f"{s}/{k}.parquet" for s in SPLITS for k in KINDS)]
     )
 
 
 def test_a_split_without_rows_has_a_table(tmp_path):
-    with TableWriter(tmp_path / "t") as writer:
+    with TableWriter(TRAINING_TABLES, tmp_path / "t") as writer:
         writer.extend("events", np.zeros(3, int), {"x": np.ones(3)})
         writer.describe(description())
-    assert len(read_table(tmp_path / "t", "test", "events")) == 0
-    assert list(read_table(tmp_path / "t", "test", "events").columns) == ["x"]
+    assert len(TRAINING_TABLES.read(tmp_path / "t", "test", "events")) == 0
+    assert list(TRAINING_TABLES.read(tmp_path / "t", "test", "events").columns) == ["x"]
 
 
 def test_values_that_are_not_finite_are_counted(tmp_path):
     bad = np.array([np.nan, 1.0, np.inf, np.nan])
-    with TableWriter(tmp_path / "t") as writer:
+    with TableWriter(TRAINING_TABLES, tmp_path / "t") as writer:
         reconstructed = np.array([True, True, True, False])
         columns = {"conditioning.x": bad, "target.pt": bad, "reconstructed": reconstructed}
         writer.extend("objects", np.zeros(4, int), columns)
@@ -102,33 +95,36 @@ def test_old_tables_stay_when_a_rerun_fails(tmp_path):
 def test_old_tables_are_replaced_when_asked(tmp_path):
     write(tmp_path / "t", events=1)
     (tmp_path / "t" / "notes.txt").write_text("mine")
-    with pytest.raises(OutputFileError, match="holds tables already"):
+    with pytest.raises(OutputFileError, match="holds training tables already"):
         write(tmp_path / "t", events=2)
     write(tmp_path / "t", events=2, force=True)
-    assert read_description(tmp_path / "t").events["train"] == 2
-    assert read_table(tmp_path / "t", "train", "events")["event"].min() == 200
+    assert TRAINING_TABLES.read_description(tmp_path / "t").events["train"] == 2
+    assert TRAINING_TABLES.read(tmp_path / "t", "train", "events")["event"].min() == 200
     assert (tmp_path / "t" / "notes.txt").read_text() == "mine"
 
 
 def test_tables_without_description_are_a_bug(tmp_path):
-    with pytest.raises(RuntimeError, match="not described"), TableWriter(tmp_path / "t") as writer:
+    with (
+        pytest.raises(RuntimeError, match="not described"),
+        TableWriter(TRAINING_TABLES, tmp_path / "t") as writer,
+    ):
         writer.extend("events", np.zeros(3, int), {"x": np.ones(3)})
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputFileError, match=r"file: tables cannot be written there"):
+    with pytest.raises(OutputFileError, match=r"file: training tables cannot be written there"):
         write(tmp_path / "file")
 
 
 def test_missing_tables_are_named(tmp_path):
     with pytest.raises(TableError, match=r"holds no training tables \(no tables\.json\)"):
-        read_description(tmp_path)
+        TRAINING_TABLES.read_description(tmp_path)
     write(tmp_path / "t")
     (tmp_path / "t" / "test" / "fakes.parquet").unlink()
     with pytest.raises(TableError, match=r"fakes\.parquet: is missing"):
-        read_table(tmp_path / "t", "test", "fakes")
+        TRAINING_TABLES.read(tmp_path / "t", "test", "fakes")
 
 
 def test_damaged_tables_are_named(tmp_path):
@@ -136,8 +132,8 @@ def test_damaged_tables_are_named(tmp_path):
     path = tmp_path / "t" / "train" / "objects.parquet"
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(TableError, match=r"objects\.parquet: is damaged"):
-        read_table(tmp_path / "t", "train", "objects")
+        TRAINING_TABLES.read(tmp_path / "t", "train", "objects")
     for text in ("{", json.dumps({"schema_version": 2})):
         (tmp_path / "t" / "tables.json").write_text(text)
         with pytest.raises(TableError, match=r"tables\.json: is damaged or of another version"):
-            read_description(tmp_path / "t")
+            TRAINING_TABLES.read_description(tmp_path / "t")

@@ -12,7 +12,7 @@ from flashsim.errors import InputFileError, OutputFileError
 from flashsim.events.conditioning import conditioning_columns
 from flashsim.events.gen_chunk import gen_branches, gen_chunk
 from flashsim.events.noise import EVENT_IDS
-from flashsim.learning.tables import KINDS, SPLITS, read_description, read_table
+from flashsim.learning.tables import KINDS, SPLITS, TRAINING_TABLES
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.preprocessing.preprocess import preprocess
 
@@ -34,7 +34,7 @@ def toy(tmp_path, toy_nanoaod):
 
 def whole(folder, kind):
     """All splits of a table, sorted by event; rows of one event keep their order."""
-    tables = [read_table(folder, split, kind).assign(split=split) for split in SPLITS]
+    tables = [TRAINING_TABLES.read(folder, split, kind).assign(split=split) for split in SPLITS]
     table = pd.concat([part for part in tables if len(part)], ignore_index=True)
     return table.sort_values("event", kind="stable", ignore_index=True)
 
@@ -74,7 +74,7 @@ def test_targets_that_the_file_lacks_are_left_out(toy, toy_declaration, tmp_path
     assert "left out: absent" in caplog.text
     assert "absent" not in [target.branch for target in description.declaration.targets]
     assert description.declaration.derived == []
-    assert read_description(tmp_path / "t") == description
+    assert TRAINING_TABLES.read_description(tmp_path / "t") == description
 
 
 def test_values_that_are_not_allowed_are_told(toy, toy_declaration, tmp_path, caplog):
@@ -117,7 +117,10 @@ def test_events_without_gen_objects_have_rows_of_their_own(toy_declaration, toy_
     truth = toy_nanoaod(tmp_path / "few.root", events=3, counts=counts)
     preprocess(toy_declaration, [tmp_path / "few.root"], tmp_path / "t")
     assert len(whole(tmp_path / "t", "events")) == 3
-    assert sum(len(read_table(tmp_path / "t", split, "objects")) for split in SPLITS) == truth.gen.sum()
+    assert (
+        sum(len(TRAINING_TABLES.read(tmp_path / "t", split, "objects")) for split in SPLITS)
+        == truth.gen.sum()
+    )
 
 
 def test_files_without_events_add_nothing(toy, toy_declaration, toy_nanoaod, tmp_path):
@@ -153,7 +156,7 @@ def test_progress_ends_with_all_events(toy, toy_declaration, tmp_path):
 
 def test_tables_are_not_replaced_unasked(toy, toy_declaration, tmp_path):
     preprocess(toy_declaration, [toy[0]], tmp_path / "t")
-    with pytest.raises(OutputFileError, match="holds tables already"):
+    with pytest.raises(OutputFileError, match="holds training tables already"):
         preprocess(toy_declaration, [toy[0]], tmp_path / "t")
     preprocess(toy_declaration, [toy[0]], tmp_path / "t", force=True)
 

@@ -9,7 +9,7 @@ from flashsim.declarations.refinement import load_gen_view, load_refiner
 from flashsim.errors import InputFileError, OutputFileError, TableError
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.refinement.matching import pair_branches, select_pairs
-from flashsim.refinement.pairs import make_pairs, read_pairs, read_pairs_description
+from flashsim.refinement.pairs import PAIRS, make_pairs, read_pairs
 
 RECIPE = load_refiner("pt")
 VIEW = load_gen_view(RECIPE)
@@ -120,7 +120,7 @@ def test_tables_hold_every_pair_once_divided_by_event(made_pairs):
     assert sum(description.pairs.values()) == description.counts["alone, full"] > 30
     numbers = {split: set(table["event"]) for split, table in tables.items()}
     assert not numbers["train"] & numbers["test"]
-    assert read_pairs_description(folder) == description
+    assert PAIRS.read_description(folder) == description
 
 
 def test_how_events_are_cut_changes_nothing(made_pairs, made_process, tmp_path, small):
@@ -174,8 +174,8 @@ def test_pairs_are_not_replaced_without_force(made_pairs, made_process, small):
 
 def test_folders_without_pairs_are_refused(tmp_path, made_pairs, small):
     with pytest.raises(TableError, match="holds no pairs"):
-        read_pairs_description(tmp_path)
-    with pytest.raises(TableError, match=r"is missing; make them with 'flashsim refine pairs'"):
+        PAIRS.read_description(tmp_path)
+    with pytest.raises(TableError, match=r"is missing; make the pairs again with 'flashsim refine pairs'"):
         read_pairs(tmp_path, "train", small("jets"))
     with pytest.raises(TableError, match=r"lacks gen.origin, fast.pfRelIso04_all"):
         read_pairs(made_pairs[0], "train", small("muons"))

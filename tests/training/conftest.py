@@ -8,7 +8,7 @@ import torch
 
 from flashsim.declarations.objects import ObjectDeclaration
 from flashsim.declarations.training import TrainingRecipe
-from flashsim.learning.tables import SPLITS, TableDescription, TableWriter
+from flashsim.learning.tables import SPLITS, TRAINING_TABLES, TableDescription, TableWriter
 
 DECLARATION = {
     "schema_version": 1,
@@ -117,7 +117,7 @@ def write_toy_tables(folder, *, objects=600, fakes=200, validation=0.25, seed=1,
         "target.id": rng.choice([0.0, 2.0], fakes),
     }
     events = {"fakes": rng.poisson(0.5, 400), "conditioning.nPU": rng.integers(10, 60, 400).astype(float)}
-    with TableWriter(folder) as writer:
+    with TableWriter(TRAINING_TABLES, folder) as writer:
         for kind, table in (("objects", columns), ("fakes", unmatched), ("events", events)):
             rows = len(next(iter(table.values())))
             split = (rng.random(rows) < validation).astype(np.int64)

@@ -64,7 +64,7 @@ def test_recipes_ask_for_it(write_tables, toy_recipe, tmp_path):
         fake_flow = recipe.fake_flow.model_copy(update={"calibration": calibration})
         path = tmp_path / f"{calibration}.safetensors"
         recipe = recipe.model_copy(update={"fake_flow": fake_flow})
-        train(tables, recipe, path, accelerator="cpu")
+        train(tables.folder, recipe, path, accelerator="cpu")
         models.append(ObjectModel.load(path))
     plain, mended = models
     assert knots(plain.targets) == knots(mended.targets)

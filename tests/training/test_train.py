@@ -31,7 +31,7 @@ def tables(write_tables, tmp_path_factory):
 def trained(tables, toy_recipe, tmp_path_factory):
     """Path, model and results of a quick training."""
     path = tmp_path_factory.mktemp("models") / "toys.safetensors"
-    return path, *train(tables, toy_recipe(), path, accelerator="cpu")
+    return path, *train(tables.folder, toy_recipe(), path, accelerator="cpu")
 
 
 def weights(model):
@@ -73,7 +73,7 @@ def test_a_finished_training_is_assembled_again_without_training(trained, tables
     path, model, _ = trained
     told = []
     again, _ = train(
-        tables,
+        tables.folder,
         toy_recipe(),
         path.with_name("again.safetensors"),
         runs=path.with_name(f"{path.name}.run"),
@@ -113,8 +113,8 @@ def test_what_is_generated_is_allowed(trained, tables):
 
 def test_a_seed_fixes_the_model(trained, tables, toy_recipe, tmp_path):
     _, model, _ = trained
-    again, _ = train(tables, toy_recipe(), tmp_path / "a.safetensors", accelerator="cpu")
-    other, _ = train(tables, toy_recipe(seed=2), tmp_path / "b.safetensors", accelerator="cpu")
+    again, _ = train(tables.folder, toy_recipe(), tmp_path / "a.safetensors", accelerator="cpu")
+    other, _ = train(tables.folder, toy_recipe(seed=2), tmp_path / "b.safetensors", accelerator="cpu")
     assert same(model, again)
     assert not same(model, other)
 
@@ -127,21 +127,21 @@ def test_a_resumed_training_gives_the_same_model(trained, tables, toy_recipe, tm
 
     path = tmp_path / "a.safetensors"
     with pytest.raises(InterruptedFitError):
-        train(tables, toy_recipe(), path, accelerator="cpu", report=report)
+        train(tables.folder, toy_recipe(), path, accelerator="cpu", report=report)
     assert not path.exists()
-    model, _ = train(tables, toy_recipe(), path, accelerator="cpu", resume=True)
+    model, _ = train(tables.folder, toy_recipe(), path, accelerator="cpu", resume=True)
     assert same(model, trained[1])
 
 
 def test_a_training_is_only_resumed_as_what_it_was(tables, toy_recipe, write_tables, tmp_path):
     path = tmp_path / "a.safetensors"
-    train(tables, toy_recipe(), path, accelerator="cpu")
+    train(tables.folder, toy_recipe(), path, accelerator="cpu")
     changed = toy_recipe(flow__epochs=3)
     with pytest.raises(RecipeError, match=r"was begun with another recipe; train without --resume"):
-        train(tables, changed, path, resume=True, force=True)
+        train(tables.folder, changed, path, resume=True, force=True)
     others = Tables(write_tables(tmp_path / "t", objects=500))
     with pytest.raises(RecipeError, match="was begun with another tables"):
-        train(others, toy_recipe(), path, resume=True, force=True)
+        train(others.folder, toy_recipe(), path, resume=True, force=True)
 
 
 def test_checkpoints_of_an_earlier_training_are_not_resumed(trained, tables, toy_recipe, tmp_path):
@@ -150,10 +150,10 @@ def test_checkpoints_of_an_earlier_training_are_not_resumed(trained, tables, toy
             raise InterruptedFitError
 
     path = tmp_path / "a.safetensors"
-    train(tables, toy_recipe(seed=9), path, accelerator="cpu")
+    train(tables.folder, toy_recipe(seed=9), path, accelerator="cpu")
     with pytest.raises(InterruptedFitError):
-        train(tables, toy_recipe(), path, force=True, accelerator="cpu", report=report)
-    model, _ = train(tables, toy_recipe(), path, force=True, accelerator="cpu", resume=True)
+        train(tables.folder, toy_recipe(), path, force=True, accelerator="cpu", report=report)
+    model, _ = train(tables.folder, toy_recipe(), path, force=True, accelerator="cpu", resume=True)
     assert same(model, trained[1])
 
 
@@ -161,19 +161,19 @@ def test_the_output_is_not_replaced_unasked(trained, tables, toy_recipe):
     path, _, _ = trained
     before = path.read_bytes()
     with pytest.raises(OutputFileError, match="exists already"):
-        train(tables, toy_recipe(), path)
+        train(tables.folder, toy_recipe(), path)
     assert path.read_bytes() == before
 
 
 def test_a_place_that_cannot_be_written_is_found_before_training(tables, toy_recipe, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputFileError, match="cannot keep checkpoints"):
-        train(tables, toy_recipe(), tmp_path / "file" / "a.safetensors", report=pytest.fail)
+        train(tables.folder, toy_recipe(), tmp_path / "file" / "a.safetensors", report=pytest.fail)
 
 
 def test_tables_of_another_object_are_refused(tables, toy_recipe, tmp_path):
     with pytest.raises(TableError, match="holds tables of 'toys', the recipe is for 'muons'"):
-        train(tables, toy_recipe(object="muons"), tmp_path / "a.safetensors")
+        train(tables.folder, toy_recipe(object="muons"), tmp_path / "a.safetensors")
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_tables_that_are_too_small_are_refused_before_training(
 ):
     small = Tables(write_tables(tmp_path / "t", **sizes))
     with pytest.raises(TableError, match=fault):
-        train(small, toy_recipe(), tmp_path / "a.safetensors", report=pytest.fail)
+        train(small.folder, toy_recipe(), tmp_path / "a.safetensors", report=pytest.fail)
     assert not (tmp_path / "a.safetensors").exists()
 
 
@@ -220,7 +220,7 @@ def test_point_masses_are_spread_anew_at_every_step():
 def test_too_few_fakes_make_a_model_without(write_tables, toy_recipe, tmp_path, caplog):
     tables = Tables(write_tables(tmp_path / "t", fakes=10))
     path = tmp_path / "a.safetensors"
-    train(tables, toy_recipe(), path, accelerator="cpu")
+    train(tables.folder, toy_recipe(), path, accelerator="cpu")
     model = ObjectModel.load(path)
     assert (model.fakes.flow, model.fakes.targets) == (None, None)
     counts = evaluate(model.fakes.count, model.fakes.conditioning.encode(tables.events("test").conditioning))
@@ -236,7 +236,7 @@ def test_a_column_without_scale_is_named(write_tables, toy_recipe, tmp_path):
 
     tables = Tables(write_tables(tmp_path / "t", spoil=spoil))
     with pytest.raises(TableError, match="conditioning variable 'pt'"):
-        train(tables, toy_recipe(), tmp_path / "a.safetensors", accelerator="cpu")
+        train(tables.folder, toy_recipe(), tmp_path / "a.safetensors", accelerator="cpu")
 
 
 def test_the_figure_shows_every_network(trained, tmp_path):
@@ -259,7 +259,7 @@ def test_a_trained_model_knows_the_truth(write_tables, toy_recipe, tmp_path):
         f"{network}__{key}": value for network in ("efficiency", "flow") for key, value in schedule.items()
     }
     recipe = toy_recipe(**changes)
-    model, _ = train(tables, recipe, tmp_path / "a.safetensors", accelerator="cpu")
+    model, _ = train(tables.folder, recipe, tmp_path / "a.safetensors", accelerator="cpu")
     objects = tables.objects("validation")
     probability = expit(evaluate(model.efficiency, model.conditioning.encode(objects.conditioning)))[:, 0]
     truth = np.clip(objects.conditioning["pt"] / 60.0, 0.2, 0.9)

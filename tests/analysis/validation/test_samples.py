@@ -13,7 +13,7 @@ from flashsim.analysis.validation.samples import (
 )
 from flashsim.errors import InputFileError
 from flashsim.interface.inspection import shipped_objects
-from flashsim.learning.tables import SPLITS, read_table
+from flashsim.learning.tables import SPLITS, TRAINING_TABLES
 from flashsim.preprocessing.preprocess import preprocess
 
 
@@ -33,7 +33,8 @@ def read(selected, made_process):
 def test_objects_are_those_of_the_training_tables(read, declaration, made_process, tmp_path):
     preprocess(declaration, [str(made_process / "full.root")], tmp_path / "tables")
     objects, fakes = (
-        [read_table(tmp_path / "tables", split, kind) for split in SPLITS] for kind in ("objects", "fakes")
+        [TRAINING_TABLES.read(tmp_path / "tables", split, kind) for split in SPLITS]
+        for kind in ("objects", "fakes")
     )
     full = read["full"]
     found = np.concatenate([table["reconstructed"] for table in objects])
