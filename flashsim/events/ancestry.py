@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from flashsim.declarations.gen_collections import STATUS_FLAGS
+from flashsim.execution.machine_code import compiled
 
 __all__ = ["lepton_origin", "photon_origin"]
 
 Integers = NDArray[np.int64]
 
 
-@numba.njit(cache=True)
 def _hadron_flavour(pdg_id: int) -> int:
     """Heaviest quark of a hadron: 5, 4 or 0, by the PDG numbering scheme (RPP, section 46)."""
     code = abs(pdg_id) % 10000
@@ -25,7 +24,6 @@ def _hadron_flavour(pdg_id: int) -> int:
     return 0
 
 
-@numba.njit(cache=True)
 def lepton_origin(offsets: Integers, pdg_id: Integers, status_flags: Integers, mother: Integers) -> Integers:
     """Origin of every gen particle as ``Muon_genPartFlav`` encodes it, shape (N,).
 
@@ -40,6 +38,15 @@ def lepton_origin(offsets: Integers, pdg_id: Integers, status_flags: Integers, m
         ``GenPart_genPartIdxMother``: index in the event, or -1.
     """
     origin = np.full(len(pdg_id), 3, dtype=np.int64)
+    columns = (offsets, pdg_id, status_flags, mother)
+    _walk(*(np.ascontiguousarray(column, dtype=np.int64) for column in columns), origin)
+    return origin
+
+
+@compiled(", ".join(5 * ["int64[::1]"]))
+def _walk(
+    offsets: Integers, pdg_id: Integers, status_flags: Integers, mother: Integers, origin: Integers
+) -> None:
     for event in range(len(offsets) - 1):
         first, last = offsets[event], offsets[event + 1]
         for i in range(first, last):
@@ -57,7 +64,6 @@ def lepton_origin(offsets: Integers, pdg_id: Integers, status_flags: Integers, m
                 if flavour == 5 or (flavour == 4 and origin[i] == 3):
                     origin[i] = flavour
                 above = mother[first + above]
-    return origin
 
 
 def photon_origin(pdg_id: Integers, status_flags: Integers) -> Integers:

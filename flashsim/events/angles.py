@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,7 +17,6 @@ def wrap_angle(phi: Floats) -> Floats:
     return (phi + np.pi) % (2.0 * np.pi) - np.pi
 
 
-@numba.njit(cache=True)
 def delta_phi(a: float, b: float) -> float:
     """Difference of two azimuths, in [-pi, pi)."""
     return (a - b + math.pi) % (2.0 * math.pi) - math.pi

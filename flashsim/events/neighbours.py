@@ -7,21 +7,24 @@ All take flat columns with offsets, see `flashsim.events.collection.Collection`;
 from __future__ import annotations
 
 import math
+from typing import Any
 
-import numba
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from flashsim.events.angles import delta_phi
+from flashsim.execution.machine_code import Kernel, compiled
 
 __all__ = ["closest", "jets_that_are_leptons", "ring_sum"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
+# Offsets, eta and phi.
+_OBJECTS = "int64[::1], float64[::1], float64[::1]"
 
-@numba.njit(cache=True)
-def closest(  # noqa: PLR0917  # numba has no keyword-only arguments
+
+def closest(  # noqa: PLR0917
     offsets: Integers,
     eta: Floats,
     phi: Floats,
@@ -56,6 +59,42 @@ def closest(  # noqa: PLR0917  # numba has no keyword-only arguments
     """
     found = np.full(len(eta), -1, dtype=np.int64)
     distance = np.full(len(eta), cone, dtype=np.float64)
+    directions = (eta, phi, other_eta, other_phi)
+    single = all(column.dtype == np.float32 for column in directions)
+    eta, phi, other_eta, other_phi = (_column(d, np.float32 if single else np.float64) for d in directions)
+    (_find_closest_single if single else _find_closest)(
+        _column(offsets, np.int64),
+        eta,
+        phi,
+        _column(other_offsets, np.int64),
+        other_eta,
+        other_phi,
+        rank,
+        cone,
+        int(same),
+        found,
+        distance,
+    )
+    return found, distance
+
+
+def _column(values: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
+    return np.ascontiguousarray(values, dtype=dtype)
+
+
+def _find(  # noqa: PLR0917
+    offsets: Integers,
+    eta: Floats,
+    phi: Floats,
+    other_offsets: Integers,
+    other_eta: Floats,
+    other_phi: Floats,
+    rank: int,
+    cone: float,
+    same: int,
+    found: Integers,
+    distance: Floats,
+) -> None:
     for event in range(len(offsets) - 1):
         for i in range(offsets[event], offsets[event + 1]):
             last_distance, last_row = -1.0, -1
@@ -73,10 +112,14 @@ def closest(  # noqa: PLR0917  # numba has no keyword-only arguments
                     break
             if last_row >= 0:
                 found[i], distance[i] = last_row, last_distance
-    return found, distance
 
 
-@numba.njit(cache=True)
+_ARGUMENTS = f"{_OBJECTS}, {_OBJECTS}, int64, float64, int64, int64[::1], float64[::1]"
+_find_closest = Kernel(_find, _ARGUMENTS)
+# Differences of stored numbers are taken in their own precision.
+_find_closest_single = Kernel(_find, _ARGUMENTS.replace("float64[::1]", "float32[::1]", 4))
+
+
 def ring_sum(  # noqa: PLR0917
     offsets: Integers,
     eta: Floats,
@@ -90,16 +133,34 @@ def ring_sum(  # noqa: PLR0917
 ) -> Floats:
     """Sum of a value, such as pT, of the other objects at distances in [inner, outer), shape (N,)."""
     total = np.zeros(len(eta), dtype=np.float64)
+    columns = (_column(c, np.float64) for c in (eta, phi, other_eta, other_phi, value))
+    eta, phi, other_eta, other_phi, value = columns
+    own, others = _column(offsets, np.int64), _column(other_offsets, np.int64)
+    _add_ring(own, eta, phi, others, other_eta, other_phi, value, inner, outer, total)
+    return total
+
+
+@compiled(f"{_OBJECTS}, {_OBJECTS}, float64[::1], float64, float64, float64[::1]")
+def _add_ring(  # noqa: PLR0917
+    offsets: Integers,
+    eta: Floats,
+    phi: Floats,
+    other_offsets: Integers,
+    other_eta: Floats,
+    other_phi: Floats,
+    value: Floats,
+    inner: float,
+    outer: float,
+    total: Floats,
+) -> None:
     for event in range(len(offsets) - 1):
         for i in range(offsets[event], offsets[event + 1]):
             for j in range(other_offsets[event], other_offsets[event + 1]):
                 d = math.hypot(eta[i] - other_eta[j], delta_phi(phi[i], other_phi[j]))
                 if inner <= d < outer:
                     total[i] += value[j]
-    return total
 
 
-@numba.njit(cache=True)
 def jets_that_are_leptons(  # noqa: PLR0917
     offsets: Integers,
     eta: Floats,
@@ -113,11 +174,31 @@ def jets_that_are_leptons(  # noqa: PLR0917
     min_share: float,
 ) -> NDArray[np.bool_]:
     """Tell which jets have a lepton in the cone with at least `min_share` of their pT, shape (N,)."""
-    is_lepton = np.zeros(len(eta), dtype=np.bool_)
+    is_lepton = np.zeros(len(eta), dtype=np.uint8)
+    columns = (eta, phi, pt, lepton_eta, lepton_phi, lepton_pt)
+    eta, phi, pt, lepton_eta, lepton_phi, lepton_pt = (_column(c, np.float64) for c in columns)
+    own, leptons = _column(offsets, np.int64), _column(lepton_offsets, np.int64)
+    _mark_leptons(own, eta, phi, pt, leptons, lepton_eta, lepton_phi, lepton_pt, cone, min_share, is_lepton)
+    return is_lepton.view(np.bool_)
+
+
+@compiled(f"{_OBJECTS}, float64[::1], {_OBJECTS}, float64[::1], float64, float64, uint8[::1]")
+def _mark_leptons(  # noqa: PLR0917
+    offsets: Integers,
+    eta: Floats,
+    phi: Floats,
+    pt: Floats,
+    lepton_offsets: Integers,
+    lepton_eta: Floats,
+    lepton_phi: Floats,
+    lepton_pt: Floats,
+    cone: float,
+    min_share: float,
+    is_lepton: NDArray[np.uint8],
+) -> None:
     for event in range(len(offsets) - 1):
         for i in range(offsets[event], offsets[event + 1]):
             for j in range(lepton_offsets[event], lepton_offsets[event + 1]):
                 d = math.hypot(eta[i] - lepton_eta[j], delta_phi(phi[i], lepton_phi[j]))
                 if d < cone and lepton_pt[j] >= min_share * pt[i]:
-                    is_lepton[i] = True
-    return is_lepton
+                    is_lepton[i] = 1

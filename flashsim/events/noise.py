@@ -16,8 +16,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numba
 import numpy as np
+
+from flashsim.execution.machine_code import compiled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,7 +37,6 @@ _HALF = np.uint64(32)
 _TO_UNIT = 1.0 / 4294967296.0
 
 
-@numba.njit(cache=True, inline="always")
 def _philox(  # noqa: PLR0917  # four words of the counter, two of the key
     c0: np.uint64, c1: np.uint64, c2: np.uint64, c3: np.uint64, k0: np.uint64, k1: np.uint64
 ) -> tuple[np.uint64, np.uint64, np.uint64, np.uint64]:
@@ -54,13 +54,13 @@ def _philox(  # noqa: PLR0917  # four words of the counter, two of the key
     return c0, c1, c2, c3
 
 
-@numba.njit(cache=True)
+@compiled("uint64, uint64[::1], uint64[::1], float64[:, ::1], int64")
 def _fill(
     key: np.uint64,
     events: NDArray[np.uint64],
     indices: NDArray[np.uint64],
     out: NDArray[np.float64],
-    normal: bool,  # numba has no keyword-only arguments
+    normal: int,
 ) -> None:
     k0, k1 = key & _LOW, key >> _HALF
     columns = out.shape[1]
@@ -165,7 +165,7 @@ class Stream:
         out = np.empty((len(events), columns), dtype=np.float64)
         events = np.ascontiguousarray(events, dtype=np.uint64)
         objects = np.ascontiguousarray(indices).astype(np.uint64)
-        _fill(self._key(), events, objects, out, normal)
+        _fill(self._key(), events, objects, out, int(normal))
         return out
 
     def _key(self) -> np.uint64:

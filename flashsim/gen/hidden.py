@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["hidden", "is_charged"]
 
+_delta_phi = numba.njit(cache=True)(delta_phi)
 
 _CONE = 0.4
 _MIN_NEUTRAL_PT = 0.5  # as in CMS muon isolation
@@ -190,7 +191,7 @@ def _transverse_impact(record: EventRecord) -> NDArray[np.float64]:
 
 @numba.njit(cache=True)
 def _distance(eta, phi, other_eta, other_phi):  # type: ignore[no-untyped-def]  # numba  # noqa: ANN001, ANN202
-    return math.sqrt((eta - other_eta) ** 2 + delta_phi(phi, other_phi) ** 2)
+    return math.sqrt((eta - other_eta) ** 2 + _delta_phi(phi, other_phi) ** 2)
 
 
 @numba.njit(cache=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numba
 import numpy as np
 
 from flashsim.events.collection import Collection
 from flashsim.events.neighbours import closest
+from flashsim.execution.machine_code import compiled
 from flashsim.nanoaod.mantissa import round_mantissa
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from flashsim.declarations.objects import Target
     from flashsim.declarations.output import Link
+
+    Integers = NDArray[np.int64]
 
 __all__ = ["link_collections", "ordered", "rounded"]
 
@@ -87,16 +89,25 @@ def link_collections(collections: Mapping[str, Collection], links: Iterable[Link
     return linked
 
 
-@numba.njit(cache=True)
-def _back_index(offsets, index, other_offsets, most):  # type: ignore[no-untyped-def]  # numba  # noqa: ANN001, ANN202
+def _back_index(
+    offsets: Integers, index: Integers, other_offsets: Integers, most: int
+) -> tuple[Integers, Integers]:
     """First `most` indices that point at each other object, or -1, and how many do."""
     back = np.full((other_offsets[-1], most), -1, dtype=np.int64)
     count = np.zeros(other_offsets[-1], dtype=np.int64)
+    columns = (np.ascontiguousarray(c, dtype=np.int64) for c in (offsets, index, other_offsets))
+    _point_back(*columns, back, count)
+    return back, count
+
+
+@compiled("int64[::1], int64[::1], int64[::1], int64[:, ::1], int64[::1]")
+def _point_back(
+    offsets: Integers, index: Integers, other_offsets: Integers, back: Integers, count: Integers
+) -> None:
     for event in range(len(offsets) - 1):
         for i in range(offsets[event], offsets[event + 1]):
             if index[i] >= 0:
                 j = other_offsets[event] + index[i]
-                if count[j] < most:
+                if count[j] < back.shape[1]:
                     back[j, count[j]] = i - offsets[event]
                 count[j] += 1
-    return back, count

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["JetResponse", "jets"]
 
+_delta_phi = numba.njit(cache=True)(delta_phi)
 _HIDDEN = ("shower", "leak", "nTracks")
 _FLAVOURS = ("partonFlavour", "hadronFlavour")
 _AFTER_MOMENTUM = (
@@ -123,7 +124,7 @@ def _neighbours(offsets, eta, phi, pt, width):  # type: ignore[no-untyped-def]  
     for event in range(len(offsets) - 1):
         for i in range(offsets[event], offsets[event + 1]):
             for j in range(offsets[event], i):
-                square = ((eta[i] - eta[j]) ** 2 + delta_phi(phi[i], phi[j]) ** 2) / width**2
+                square = ((eta[i] - eta[j]) ** 2 + _delta_phi(phi[i], phi[j]) ** 2) / width**2
                 if square < 25.0:
                     weight = math.exp(-0.5 * square)
                     result[i] += weight * pt[j]
