@@ -19,13 +19,15 @@ if TYPE_CHECKING:
     from flashsim.interface.analysis import validate
     from flashsim.interface.generation import generate
     from flashsim.interface.inspection import inspect
+    from flashsim.interface.simulator import Simulator
     from flashsim.interface.training import load_model, preprocess, train
 
-__all__ = ["__version__", "generate", "inspect", "load_model", "preprocess", "train", "validate"]
+__all__ = ["Simulator", "__version__", "generate", "inspect", "load_model", "preprocess", "train", "validate"]
 
 __version__ = version("flashsim")
 
 _MODULES = {
+    "Simulator": "simulator",
     "generate": "generation",
     "inspect": "inspection",
     "load_model": "training",

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from flashsim.generation.plan import CollectionPlan, OutputPlan
     from flashsim.generation.results import Pieces, Progress
     from flashsim.models.object_model import ObjectModel
+    from flashsim.nanoaod.branch import Branches
     from flashsim.transforms.phase_space import Domain
 
 __all__ = ["DEFAULT_CHUNK", "Generator"]
@@ -206,7 +207,7 @@ class Generator:
             reused=reused,
         )
 
-    def plan(self, file: NanoFile, *, keep: Sequence[str] = (), version: str | None = None) -> OutputPlan:
+    def plan(self, file: Branches, *, keep: Sequence[str] = (), version: str | None = None) -> OutputPlan:
         """Plan what is generated from a file, see `plan_output`."""
         declarations = [simulator.declaration for simulator in self.simulators]
         return plan_output(

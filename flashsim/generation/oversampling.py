@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from flashsim.declarations.output import OutputRecipe
-    from flashsim.nanoaod.reading import NanoFile
+    from flashsim.nanoaod.branch import Branches
 
 __all__ = ["FOLD", "GEN_EVENT", "MOST_FOLDS", "Oversampling", "plan_oversampling", "refuse_oversampled"]
 
@@ -104,7 +104,7 @@ class Oversampling:
 
 
 def plan_oversampling(
-    file: NanoFile, copied: Sequence[Branch], recipe: OutputRecipe, folds: int
+    file: Branches, copied: Sequence[Branch], recipe: OutputRecipe, folds: int
 ) -> Oversampling:
     """Find out which branches of an input are weights, which folds share.
 
@@ -142,7 +142,7 @@ def plan_oversampling(
     return Oversampling(folds, weights)
 
 
-def refuse_oversampled(file: NanoFile) -> None:
+def refuse_oversampled(file: Branches) -> None:
     """Refuse an input whose events stand in it several times: their copies would all get the same noise.
 
     Raises

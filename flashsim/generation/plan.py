@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from flashsim.declarations.objects import ObjectDeclaration
     from flashsim.declarations.output import Link, OutputRecipe
     from flashsim.generation.oversampling import Oversampling
-    from flashsim.nanoaod.reading import NanoFile
+    from flashsim.nanoaod.branch import Branches
 
 __all__ = ["OUTSIDE", "CollectionPlan", "OutputPlan", "plan_output"]
 
@@ -112,7 +112,7 @@ class OutputPlan:
 
 
 def plan_output(
-    file: NanoFile,
+    file: Branches,
     declarations: Sequence[ObjectDeclaration],
     recipe: OutputRecipe,
     *,
@@ -188,7 +188,7 @@ def _is_copied(branch: Branch, recipe: OutputRecipe, simulated: Sequence[str], s
 
 
 def _kept(
-    file: NanoFile, keep: Sequence[str], simulated: Sequence[str], single: set[str]
+    file: Branches, keep: Sequence[str], simulated: Sequence[str], single: set[str]
 ) -> tuple[set[str], list[str]]:
     """Names of branches that patterns keep, and of those that would point at objects that are gone."""
     kept: set[str] = set()

@@ -78,7 +78,7 @@ class Settings:
         }
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=4)
 def _generator(settings: Settings) -> Generator:
     named = None if settings.models is None else [Path(path) for path in settings.models]
     return Generator(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["Branch"]
+__all__ = ["Branch", "Branches"]
 
 
 @dataclass(frozen=True)
@@ -44,3 +44,17 @@ class Branch:
     def jagged(self) -> bool:
         """Whether the branch has a variable number of values per event."""
         return self.collection is not None
+
+
+class Branches(Protocol):
+    """Events that have branches, in a file or in memory."""
+
+    path: str
+    """What messages call them."""
+    branches: dict[str, Branch]
+    """Under their flat names, counters left out."""
+    counter_titles: dict[str, str]
+    """Description of each collection, where there is one."""
+
+    def has(self, name: str) -> bool:
+        """Whether they have a branch of this name."""

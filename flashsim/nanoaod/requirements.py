@@ -10,12 +10,12 @@ from flashsim.events.noise import EVENT_IDS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flashsim.nanoaod.reading import NanoFile
+    from flashsim.nanoaod.branch import Branches
 
 __all__ = ["require_branches"]
 
 
-def require_branches(file: NanoFile, wanted: Sequence[str], purpose: str) -> None:
+def require_branches(file: Branches, wanted: Sequence[str], purpose: str) -> None:
     """Check that a file has all branches.
 
     Parameters
@@ -41,7 +41,7 @@ def require_branches(file: NanoFile, wanted: Sequence[str], purpose: str) -> Non
     raise InputFileError(msg)
 
 
-def _mend(file: NanoFile, missing: Sequence[str]) -> str:
+def _mend(file: Branches, missing: Sequence[str]) -> str:
     """Advise what to do about missing branches, from what else the file has."""
     present = {name.partition("_")[0] for name in file.branches}
     if not present & {"GenPart", "GenJet", "Generator", "genWeight"}:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from flashsim.nanoaod.branch import Branch
 
-__all__ = ["VERSIONS", "detect_version"]
+__all__ = ["VERSIONS", "detect_version", "marked_version"]
 
 VERSIONS = ("v5", "v6", "v9", "v12", "v15")
 """NanoAOD versions that there are schemas of, oldest first."""
@@ -88,7 +88,16 @@ def detect_version(branches: Mapping[str, Branch]) -> str:
     The marks were found by comparing central NanoAOD files of each version. Versions in between are told
     as a neighbour: v8 as v9, Run 3 scouting as v12.
     """
-    for version in reversed(VERSIONS):
-        if any(mark.on(branches) for mark in _MARKS.get(version, ())):
-            return version
-    return VERSIONS[0]
+    return marked_version(branches) or VERSIONS[0]
+
+
+def marked_version(branches: Mapping[str, Branch]) -> str | None:
+    """Tell the newest of `VERSIONS` of which branches have any mark; none if they have none.
+
+    Parameters
+    ----------
+    branches
+        As for `detect_version`.
+    """
+    marked = (v for v in reversed(VERSIONS) if any(mark.on(branches) for mark in _MARKS.get(v, ())))
+    return next(marked, None)
