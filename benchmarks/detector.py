@@ -19,16 +19,16 @@ from typing import TYPE_CHECKING, Any
 import uproot
 
 from flashsim.reference.detect import DEFAULT_CHUNK
-from flashsim.reference.detector.events import reconstruct
 from flashsim.reference.detector.jets import jets
+from flashsim.reference.detector.parameters import load_detector
 from flashsim.reference.detector.pileup import energy_density
-from flashsim.reference.detector.recipe import load_detector
+from flashsim.reference.detector.reconstruction import reconstruct
 from flashsim.reference.detector.truth import GEN_BRANCHES, HIDDEN_BRANCHES, Noise, Truth, read_truth
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from flashsim.reference.detector.recipe import DetectorRecipe
+    from flashsim.reference.detector.parameters import DetectorRecipe
 
 __all__ = ["main", "measured"]
 

@@ -20,10 +20,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.analysis.cutflow_tail import cutflow_tail
 from benchmarks.analysis.goals import goals
 from benchmarks.analysis.measure import agreement, speed
 from benchmarks.analysis.page import render
-from benchmarks.analysis.rare import rare_steps
 from benchmarks.commandline import quoted
 from benchmarks.fidelity.assess import processor
 from flashsim.analysis.analyze import analyze
@@ -76,7 +76,7 @@ def _measured(samples: str, rare: dict[Path, int]) -> dict[str, Any]:
     many = {}
     for folder, times in rare.items():
         with tempfile.TemporaryDirectory() as work:
-            many[folder.name] = rare_steps(folder, Path(work), times)
+            many[folder.name] = cutflow_tail(folder, Path(work), times)
     return {
         "speed": {d.name: speed(d.files[0], found.selection) for d in reference},
         "agreement": agreement(results),

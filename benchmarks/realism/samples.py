@@ -9,8 +9,8 @@ import numpy as np
 import uproot
 
 from flashsim.events.collection import Collection, flat_column
-from flashsim.reference.detector.events import reconstruct
-from flashsim.reference.detector.recipe import load_detector
+from flashsim.reference.detector.parameters import load_detector
+from flashsim.reference.detector.reconstruction import reconstruct
 from flashsim.reference.detector.truth import GEN_BRANCHES, HIDDEN_BRANCHES, Noise, read_truth
 
 if TYPE_CHECKING:

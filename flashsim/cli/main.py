@@ -132,7 +132,7 @@ def generate(
         prepare(PRELOAD)
     from flashsim.generation.campaign import Order, run_campaign
     from flashsim.generation.jobs import plan_jobs
-    from flashsim.generation.report import domain_table, domain_warnings, table
+    from flashsim.generation.report import outside_table, outside_warnings, table
     from flashsim.generation.settings import Settings
     from flashsim.learning.devices import threads_of_process
 
@@ -149,7 +149,7 @@ def generate(
         compression=compression,
     )
     generator = settings.generator()  # now, so that mistakes show before any work
-    for name in generator.without_domain:
+    for name in generator.without_phase_space:
         note(f"the model of {name} does not know the domain of its training: what is outside is not counted")
     jobs = plan_jobs(named, output, force=force, resume=resume)
     notes: set[str] = set()
@@ -177,9 +177,9 @@ def generate(
     if len(jobs) > 1:
         typer.echo(table(outcomes))
     summaries = [outcome.summary for outcome in outcomes if outcome.summary is not None]
-    if outside := domain_table(summaries, generator.domains):
+    if outside := outside_table(summaries, generator.phase_spaces):
         typer.echo(outside)
-    for text in domain_warnings(summaries):
+    for text in outside_warnings(summaries):
         warn(text)
     if failed:
         msg = f"{len(failed)} of {len(jobs)} files failed, the others are done; mend it and add --resume"

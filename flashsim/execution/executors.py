@@ -1,4 +1,4 @@
-"""Where calls are made, and sharing them out: this process, several of this machine, a Dask cluster."""
+"""Executors of calls: this process, several of this machine, a Dask cluster."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from types import TracebackType
 
-__all__ = ["Cluster", "Ended", "Here", "Place", "Pools", "share_out"]
+__all__ = ["DaskExecutor", "EndedCall", "Executor", "ProcessExecutor", "SerialExecutor", "run_calls"]
 
 T = TypeVar("T")
 
@@ -25,11 +25,11 @@ _log = logging.getLogger(__name__)
 _SECONDS_TO_CONNECT = 30
 
 
-class Place(Protocol):
+class Executor(Protocol):
     """Calls functions somewhere; a context manager, which ends what runs when its block raises."""
 
     @property
-    def room(self) -> int:
+    def capacity(self) -> int:
         """How many calls it takes at a time."""
 
     def submit(self, function: Callable[..., T], *arguments: Any) -> Future[T]:
@@ -42,10 +42,10 @@ class Place(Protocol):
     ) -> None: ...
 
 
-class Here:
+class SerialExecutor:
     """The process itself, one call after the other."""
 
-    room = 1
+    capacity = 1
 
     def submit(self, function: Callable[..., T], *arguments: Any) -> Future[T]:
         """Call a function now."""
@@ -63,7 +63,7 @@ class Here:
         pass
 
 
-class Pools:
+class ProcessExecutor:
     """Processes of this machine, each a pool of its own: one that dies takes nothing but its call along.
 
     Parameters
@@ -75,7 +75,7 @@ class Pools:
     """
 
     def __init__(self, workers: int, *, preload: Sequence[str] = ()) -> None:
-        self.room, self._preload = workers, preload
+        self.capacity, self._preload = workers, preload
         self._idle: list[Processes] = []
         self._busy: dict[Future[Any], Processes] = {}
 
@@ -101,7 +101,7 @@ class Pools:
             pool.__exit__(kind, error, trace)
 
 
-class Cluster:
+class DaskExecutor:
     """A Dask cluster, whose scheduler listens at an address.
 
     Calls that a worker was at work on when it was lost are made again by others; Dask sees to it.
@@ -121,8 +121,8 @@ class Cluster:
         If there is no scheduler at the address.
     """
 
-    def __init__(self, address: str, *, room: int = 1 << 30) -> None:
-        self.room = room
+    def __init__(self, address: str, *, capacity: int = 1 << 30) -> None:
+        self.capacity = capacity
         try:
             from distributed import Client  # noqa: PLC0415  # optional
         except ImportError as error:
@@ -152,7 +152,7 @@ class Cluster:
 
 
 @dataclass(frozen=True)
-class Ended(Generic[T]):
+class EndedCall(Generic[T]):
     """What has become of a call.
 
     Parameters
@@ -173,19 +173,19 @@ class Ended(Generic[T]):
     error: Exception | None = None
 
 
-def share_out(
-    place: Place,
+def run_calls(
+    executor: Executor,
     function: Callable[..., T],
     calls: Iterable[Sequence[Any]],
     *,
     retries: int = 0,
     may_pass: Callable[[Exception], bool] = lambda _: True,
-) -> Iterator[Ended[T]]:
+) -> Iterator[EndedCall[T]]:
     """Make all calls of a function somewhere, no more at a time than there is room for.
 
     Parameters
     ----------
-    place
+    executor
         Where.
     function
         What is called.
@@ -198,14 +198,14 @@ def share_out(
 
     Yields
     ------
-    Ended
+    EndedCall
         As the calls end.
     """
     arguments: dict[int, Sequence[Any]] = {}
     fresh, again = enumerate(calls), deque[tuple[int, int]]()
     running: dict[Future[T], tuple[int, int]] = {}
     while True:
-        while len(running) < place.room:
+        while len(running) < executor.capacity:
             if (taken := next(fresh, None)) is not None:
                 number, attempt = taken[0], 1
                 arguments[number] = taken[1]
@@ -213,7 +213,7 @@ def share_out(
                 number, attempt = again.popleft()
             else:
                 break
-            running[place.submit(function, *arguments[number])] = (number, attempt)
+            running[executor.submit(function, *arguments[number])] = (number, attempt)
         if not running:
             return
         ended, _ = wait(running, return_when=FIRST_COMPLETED)
@@ -225,7 +225,7 @@ def share_out(
                 again.append((number, attempt + 1))
                 continue
             del arguments[number]
-            yield Ended(number, attempt, future.result() if error is None else None, error)
+            yield EndedCall(number, attempt, future.result() if error is None else None, error)
 
 
 def _error(future: Future[T]) -> Exception | None:

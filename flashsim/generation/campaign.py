@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from flashsim.errors import OutputFileError, reason_of
-from flashsim.execution.executors import Cluster, Here, Pools, share_out
+from flashsim.execution.executors import DaskExecutor, ProcessExecutor, SerialExecutor, run_calls
 from flashsim.execution.processes import Processes
 from flashsim.execution.whole_files import remove_unfinished
 from flashsim.generation import PRELOAD
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from flashsim.execution.executors import Place
+    from flashsim.execution.executors import Executor
     from flashsim.generation.results import Summary
     from flashsim.generation.settings import Settings
 
@@ -134,19 +134,21 @@ def run_campaign(
     order = replace(order, campaign=order.campaign or secrets.token_hex(8))
     if dask is not None:
         jobs = [(_absolute(source), output.absolute()) for source, output in jobs]
-        place: Place = Cluster(dask)
+        executor: Executor = DaskExecutor(dask)
     elif workers > 1 and len(jobs) >= workers:
-        place = Pools(workers, preload=PRELOAD)
+        executor = ProcessExecutor(workers, preload=PRELOAD)
     else:
         make = partial(_generate_here, progress=progress)
         if workers == 1:
-            return _share_out(jobs, Here(), partial(make, settings, None, order=order), retries, report)
+            return _run_jobs(
+                jobs, SerialExecutor(), partial(make, settings, None, order=order), retries, report
+            )
         with Processes(workers, preload=PRELOAD) as processes:
             work = partial(make, settings, processes, order=order)
-            return _share_out(jobs, Here(), work, retries, report)
+            return _run_jobs(jobs, SerialExecutor(), work, retries, report)
     try:
-        with place:
-            return _share_out(jobs, place, partial(generate_file, settings, order=order), retries, report)
+        with executor:
+            return _run_jobs(jobs, executor, partial(generate_file, settings, order=order), retries, report)
     finally:
         for _, output in jobs:
             remove_unfinished(output)
@@ -172,16 +174,16 @@ def _generate_here(
     return generator.run(source, output, pieces=pieces, progress=told, **options, **vars(order))
 
 
-def _share_out(
+def _run_jobs(
     jobs: Sequence[tuple[str, Path]],
-    place: Place,
+    executor: Executor,
     work: Callable[..., Summary],
     retries: int,
     report: Callable[[Outcome], None],
 ) -> list[Outcome]:
     """Have all jobs done, and tell of each when it has ended."""
     outcomes: dict[int, Outcome] = {}
-    for ended in share_out(place, work, jobs, retries=retries, may_pass=_may_pass):
+    for ended in run_calls(executor, work, jobs, retries=retries, may_pass=_may_pass):
         outcome = Outcome(*jobs[ended.number], ended.attempts, ended.result, ended.error)
         outcomes[ended.number] = outcome
         report(outcome)

@@ -25,7 +25,7 @@ from flashsim.generation.stream import read_ahead, write_behind
 from flashsim.nanoaod.assembly import link_collections, ordered, rounded
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.nanoaod.writing import NanoWriter
-from flashsim.transforms.phase_space import Tally
+from flashsim.transforms.phase_space import OutsideCount
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from flashsim.generation.results import Pieces, Progress
     from flashsim.models.object_model import ObjectModel
     from flashsim.nanoaod.branch import Branches
-    from flashsim.transforms.phase_space import Domain
+    from flashsim.transforms.phase_space import PhaseSpace
 
 __all__ = ["DEFAULT_CHUNK", "Generator"]
 
@@ -65,13 +65,13 @@ class Generator:
     oversample
         How often each gen event is simulated: the number of folds, each with an equal share of its weight.
     flag_domain
-        Whether objects say that what they come from was outside of the domain of the training.
+        Whether objects say that what they come from was outside of the phase space of the training.
 
     Raises
     ------
     ModelFileError
         If two models simulate one collection, or there is none, or `flag_domain` is set and one of them does
-        not know the domain of its training.
+        not know the phase space of its training.
     ValueError
         If the number of folds is not positive or above `MOST_FOLDS`.
     """
@@ -109,14 +109,14 @@ class Generator:
         self.chunk = max(1, chunk // oversample)
 
     @property
-    def domains(self) -> dict[str, Domain]:
+    def phase_spaces(self) -> dict[str, PhaseSpace]:
         """Domains of the trainings, by the names that summaries have for what is outside of them."""
-        return {name: domain for s in self.simulators for name, domain in s.domains.items()}
+        return {name: space for s in self.simulators for name, space in s.phase_spaces.items()}
 
     @property
-    def without_domain(self) -> list[str]:
-        """Names of the models that do not know the domain of their training."""
-        return [s.declaration.name for s in self.simulators if not s.domains]
+    def without_phase_space(self) -> list[str]:
+        """Names of the models that do not know the phase space of their training."""
+        return [s.declaration.name for s in self.simulators if not s.phase_spaces]
 
     def run(
         self,
@@ -199,7 +199,7 @@ class Generator:
             events=events,
             oversample=self.folds,
             objects=made["objects"],
-            tallies={name: Tally(**tally) for name, tally in made["outside"].items()},
+            outside_counts={name: OutsideCount(**count) for name, count in made["outside"].items()},
             left_out=plan.left_out,
             stale=plan.stale,
             trained_on={name: found for name, found in trained_on.items() if found != plan.version},
@@ -241,19 +241,19 @@ class Generator:
         """
         columns = plan.oversampling.repeated(arrays, plan.copied)
         objects = {}
-        simulated, tallies = self.simulate(arrays, plan, origin=origin)
+        simulated, outside_counts = self.simulate(arrays, plan, origin=origin)
         for name, collection in simulated.items():
             columns |= _columns(collection, plan.collections[name])
             if plan.collections[name].per == "object":
                 objects[name] = len(collection)
-        return Piece(stop, columns, objects, tallies)
+        return Piece(stop, columns, objects, outside_counts)
 
     def simulate(
         self, arrays: dict[str, ak.Array], plan: OutputPlan, *, origin: str = "input"
-    ) -> tuple[dict[str, Collection], dict[str, Tally]]:
+    ) -> tuple[dict[str, Collection], dict[str, OutsideCount]]:
         """Simulate all collections of a chunk of events, ordered by pT and linked; see `ObjectSimulator`.
 
-        Besides, count what was outside of the domains of the trainings.
+        Besides, count what was outside of the phase spaces of the trainings.
 
         Parameters
         ----------
@@ -273,20 +273,20 @@ class Generator:
         # Objects that share a gen view share its collections.
         views: dict[str, Mapping[str, Collection]] = {}
         simulated: dict[str, Collection] = {}
-        tallies: dict[str, Tally] = {}
+        outside_counts: dict[str, OutsideCount] = {}
         whole = [s for s in self.simulators if s.declaration.per == "event"]
         for simulator in self.simulators[: len(self.simulators) - len(whole)]:
             chunk = gen_chunk(simulator.declaration, arrays, views.get(simulator.gen_view))
             views[simulator.gen_view] = chunk.collections
             drawn = simulator.simulate(chunk, events, folds=range(self.folds), origin=origin)
             simulated[simulator.collection] = ordered(_rounded(drawn.collection, simulator, plan))
-            tallies |= drawn.tallies
+            outside_counts |= drawn.outside_counts
         simulated = link_collections(simulated, self.recipe.links)
         for simulator in whole:
             drawn = simulate_whole(simulator, arrays, events, simulated, folds=self.folds, origin=origin)
             simulated[simulator.collection] = _rounded(drawn.collection, simulator, plan)
-            tallies |= drawn.tallies
-        return simulated, tallies
+            outside_counts |= drawn.outside_counts
+        return simulated, outside_counts
 
     def _pieces(self, overlap: bool) -> Pieces:
         """Give what simulates a file in this process."""
@@ -308,16 +308,19 @@ class Generator:
         """Write all pieces; give what the provenance says about them."""
         progress(0)
         objects = dict.fromkeys(self.collections, 0)
-        tallies = dict.fromkeys(self.domains, Tally())
+        outside_counts = dict.fromkeys(self.phase_spaces, OutsideCount())
         with contextlib.closing(pieces), write_behind(writer.extend, overlap) as extend:
             for piece in pieces:
                 extend("Events", piece.columns)
                 for name, number in piece.objects.items():
                     objects[name] += number
-                for name, tally in piece.tallies.items():
-                    tallies[name] += tally
+                for name, count in piece.outside_counts.items():
+                    outside_counts[name] += count
                 progress(piece.stop)
-        return {"objects": objects, "outside": {name: asdict(tally) for name, tally in tallies.items()}}
+        return {
+            "objects": objects,
+            "outside": {name: asdict(count) for name, count in outside_counts.items()},
+        }
 
     def _write_trees(self, file: NanoFile, writer: NanoWriter, plan: OutputPlan) -> None:
         for name in file.trees:

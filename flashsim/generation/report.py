@@ -5,22 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flashsim.text import text_table
-from flashsim.transforms.phase_space import Tally
+from flashsim.transforms.phase_space import OutsideCount
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from flashsim.generation.campaign import Outcome
     from flashsim.generation.results import Summary
-    from flashsim.transforms.phase_space import Domain
+    from flashsim.transforms.phase_space import PhaseSpace
 
-__all__ = ["domain_table", "domain_warnings", "remarks", "sentence", "status", "table"]
+__all__ = ["outside_table", "outside_warnings", "remarks", "sentence", "status", "table"]
 
 MOST_OUTSIDE = 1e-3
-"""Share of gen objects outside of a training's domain from which on there is a warning."""
+"""Share of gen objects outside of a training's phase space from which on there is a warning."""
 
 _HEAD = ("output", "status", "attempts", "events", "seconds", "events/s")
-_DOMAIN_HEAD = ("outside of the training", "variable", "number", "share", "training from", "to")
+_OUTSIDE_HEAD = ("outside of the training", "variable", "number", "share", "training from", "to")
 
 
 def sentence(summary: Summary) -> str:
@@ -68,43 +68,43 @@ def table(outcomes: Sequence[Outcome]) -> str:
     return text_table(_HEAD, rows, texts=2)
 
 
-def domain_table(summaries: Iterable[Summary], domains: Mapping[str, Domain]) -> str:
+def outside_table(summaries: Iterable[Summary], phase_spaces: Mapping[str, PhaseSpace]) -> str:
     """Make a table of what was outside of the trainings by variable, over all files; empty if nothing was.
 
     Parameters
     ----------
     summaries
         What was generated.
-    domains
-        `Generator.domains`.
+    phase_spaces
+        `Generator.phase_spaces`.
     """
     rows: list[tuple[str, ...]] = []
-    for name, tally in _tallied(summaries).items():
-        axes = domains[name].axes if name in domains else {}
-        for variable, number in sorted(tally.variables.items(), key=lambda item: -item[1]):
+    for name, count in _summed(summaries).items():
+        axes = phase_spaces[name].axes if name in phase_spaces else {}
+        for variable, number in sorted(count.variables.items(), key=lambda item: -item[1]):
             limits = [f"{limit:.5g}" for limit in axes[variable].limits] if variable in axes else ["", ""]
-            rows.append((name, variable, f"{number:,}", f"{number / tally.rows:.2e}", *limits))
-        if tally.outside:
-            share = f"{tally.outside / tally.rows:.2e}"
-            rows.append((name, "any", f"{tally.outside:,} of {tally.rows:,}", share, "", ""))
-    return text_table(_DOMAIN_HEAD, rows, texts=2) if rows else ""
+            rows.append((name, variable, f"{number:,}", f"{number / count.rows:.2e}", *limits))
+        if count.outside:
+            share = f"{count.outside / count.rows:.2e}"
+            rows.append((name, "any", f"{count.outside:,} of {count.rows:,}", share, "", ""))
+    return text_table(_OUTSIDE_HEAD, rows, texts=2) if rows else ""
 
 
-def domain_warnings(summaries: Iterable[Summary]) -> list[str]:
+def outside_warnings(summaries: Iterable[Summary]) -> list[str]:
     """Warn of what was outside of the trainings more often than `MOST_OUTSIDE`."""
     return [
-        f"{tally.outside / tally.rows:.2%} of {name} are outside of the domain of the training, where a "
+        f"{count.outside / count.rows:.2%} of {name} are outside of the domain of the training, where a "
         "model only guesses: train it on such events, or tell its objects apart with --flag-domain"
-        for name, tally in _tallied(summaries).items()
-        if tally.outside > MOST_OUTSIDE * tally.rows
+        for name, count in _summed(summaries).items()
+        if count.outside > MOST_OUTSIDE * count.rows
     ]
 
 
-def _tallied(summaries: Iterable[Summary]) -> dict[str, Tally]:
-    total: dict[str, Tally] = {}
+def _summed(summaries: Iterable[Summary]) -> dict[str, OutsideCount]:
+    total: dict[str, OutsideCount] = {}
     for summary in summaries:
-        for name, tally in summary.tallies.items():
-            total[name] = total.get(name, Tally()) + tally
+        for name, count in summary.outside_counts.items():
+            total[name] = total.get(name, OutsideCount()) + count
     return total
 
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from flashsim.generation.plan import OutputPlan  # in a type alias
     from flashsim.nanoaod.buffer import CheckedEntries
     from flashsim.nanoaod.reading import NanoFile
-    from flashsim.transforms.phase_space import Tally
+    from flashsim.transforms.phase_space import OutsideCount
 
 __all__ = ["Piece", "Pieces", "Progress", "Summary"]
 
@@ -27,14 +27,14 @@ class Piece:
         All branches of the output; checked already where another process simulates them.
     objects
         Simulated objects by collection.
-    tallies
-        Gen objects and events outside of the domains of the trainings, see `ObjectSimulator.domains`.
+    outside_counts
+        Gen objects and events outside of the trainings, see `ObjectSimulator.phase_spaces`.
     """
 
     stop: int
     columns: Mapping[str, Any] | CheckedEntries
     objects: dict[str, int]
-    tallies: dict[str, Tally]
+    outside_counts: dict[str, OutsideCount]
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class Summary:
         How many of them come from one gen event.
     objects
         Simulated objects by collection.
-    tallies
-        Gen objects and events outside of the domains of the trainings, see `ObjectSimulator.domains`.
+    outside_counts
+        Gen objects and events outside of the trainings, see `ObjectSimulator.phase_spaces`.
     left_out
         Branches that the models have and this NanoAOD version has not.
     stale
@@ -73,7 +73,7 @@ class Summary:
     events: int
     oversample: int
     objects: dict[str, int]
-    tallies: dict[str, Tally]
+    outside_counts: dict[str, OutsideCount]
     left_out: list[str]
     stale: list[str]
     trained_on: dict[str, str]

@@ -18,7 +18,7 @@ from flashsim.events.recoil import momentum
 from flashsim.flows import Sampler
 from flashsim.generation.plan import OUTSIDE
 from flashsim.learning.perceptron import evaluate
-from flashsim.transforms.phase_space import Tally, any_of
+from flashsim.transforms.phase_space import OutsideCount, any_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from flashsim.events.gen_chunk import GenChunk
     from flashsim.models.object_model import FakeModel, ObjectModel
     from flashsim.transforms.codec import TargetCodec
-    from flashsim.transforms.phase_space import Domain
+    from flashsim.transforms.phase_space import PhaseSpace
 
     Columns = dict[str, NDArray[np.float64]]
 
@@ -42,7 +42,7 @@ class _Objects:
 
     event_rows: NDArray[np.int64]
     columns: Columns
-    tallies: dict[str, Tally]
+    outside_counts: dict[str, OutsideCount]
 
 
 @dataclass(frozen=True)
@@ -53,12 +53,12 @@ class Simulated:
     ----------
     collection
         The objects.
-    tallies
-        How many gen objects and events were outside of the domains that `ObjectSimulator.domains` names.
+    outside_counts
+        How many gen objects and events were outside of what `ObjectSimulator.phase_spaces` names.
     """
 
     collection: Collection
-    tallies: dict[str, Tally]
+    outside_counts: dict[str, OutsideCount]
 
 
 class ObjectSimulator:
@@ -78,13 +78,13 @@ class ObjectSimulator:
     Raises
     ------
     ModelFileError
-        If the field is asked for and the model does not know the domain of its training.
+        If the field is asked for and the model does not know the phase space of its training.
     """
 
     def __init__(
         self, model: ObjectModel, *, seed: int, device: str = "cpu", flag_domain: bool = False
     ) -> None:
-        if flag_domain and (model.domain is None or (model.fakes and model.fakes.domain is None)):
+        if flag_domain and (model.phase_space is None or (model.fakes and model.fakes.phase_space is None)):
             msg = (
                 f"the model of {model.declaration.name} does not know the domain of its training, which "
                 "--flag-domain needs; train it again"
@@ -107,12 +107,12 @@ class ObjectSimulator:
         self._fake_sampler = None if fake_flow is None else Sampler(fake_flow)
 
     @property
-    def domains(self) -> dict[str, Domain]:
+    def phase_spaces(self) -> dict[str, PhaseSpace]:
         """What is known of the training's gen objects and, for objects of none, of its events."""
-        known = {self._of_gen: self.model.domain}
+        known = {self._of_gen: self.model.phase_space}
         if self.model.fakes is not None:
-            known[self._of_events] = self.model.fakes.domain
-        return {name: domain for name, domain in known.items() if domain is not None}
+            known[self._of_events] = self.model.fakes.phase_space
+        return {name: space for name, space in known.items() if space is not None}
 
     def simulate(
         self,
@@ -157,7 +157,7 @@ class ObjectSimulator:
             for name, column in matched.columns.items()
         }
         counts = np.bincount(event_rows, minlength=chunk.events * len(folds))
-        return Simulated(Collection.of_counts(counts, columns), matched.tallies | fakes.tallies)
+        return Simulated(Collection.of_counts(counts, columns), matched.outside_counts | fakes.outside_counts)
 
     def _matched(
         self, chunk: GenChunk, events: NDArray[np.uint64], folds: Sequence[int], origin: str
@@ -168,7 +168,7 @@ class ObjectSimulator:
         gen_columns = conditioning_columns(declaration.conditioning, chunk, declaration.gen)
         self._check(gen_columns, origin, np.isnan)
         self._check({field: gen[field] for field in declaration.references()}, origin, _not_finite)
-        outside, tallies = self._outside(self._of_gen, gen_columns, len(gen))
+        outside, outside_counts = self._outside(self._of_gen, gen_columns, len(gen))
         conditioning = self.model.conditioning.encode(gen_columns)
         keys, number = events[gen.event_rows], gen.local_index
         kept = self._kept(conditioning, keys, number, folds)
@@ -187,7 +187,7 @@ class ObjectSimulator:
             columns[derived.branch] = _derive(derived, found, columns, len(rows))
         if self.flag_domain:
             columns[OUTSIDE.name] = outside[rows].astype(np.float64)
-        return _Objects(_output_rows([gen.event_rows[rows] for rows in kept]), columns, tallies)
+        return _Objects(_output_rows([gen.event_rows[rows] for rows in kept]), columns, outside_counts)
 
     def _kept(
         self,
@@ -215,7 +215,7 @@ class ObjectSimulator:
         declaration = self.declaration
         event_columns = conditioning_columns(declaration.fake_conditioning, chunk)
         self._check(event_columns, origin, np.isnan)
-        outside, tallies = self._outside(self._of_events, event_columns, chunk.events)
+        outside, outside_counts = self._outside(self._of_events, event_columns, chunk.events)
         conditioning = fakes.conditioning.encode(event_columns)
         if fakes.targets is None or self._fake_sampler is None:
             rows = event_rows = np.zeros(0, dtype=np.int64)
@@ -237,14 +237,16 @@ class ObjectSimulator:
             columns[derived.branch] = _derive(derived, None, columns, len(event_rows))
         if self.flag_domain:
             columns[OUTSIDE.name] = outside[rows].astype(np.float64)
-        return _Objects(event_rows, columns, tallies)
+        return _Objects(event_rows, columns, outside_counts)
 
-    def _outside(self, name: str, columns: Columns, rows: int) -> tuple[NDArray[np.bool_], dict[str, Tally]]:
+    def _outside(
+        self, name: str, columns: Columns, rows: int
+    ) -> tuple[NDArray[np.bool_], dict[str, OutsideCount]]:
         """Tell which rows are outside of the training, and how many by what."""
-        if (domain := self.domains.get(name)) is None:
+        if (space := self.phase_spaces.get(name)) is None:
             return np.zeros(rows, dtype=bool), {}
-        masks = domain.outside(columns)
-        return any_of(masks, rows), {name: Tally.of(masks, rows)}
+        masks = space.outside(columns)
+        return any_of(masks, rows), {name: OutsideCount.of(masks, rows)}
 
     def _noise(
         self,
@@ -336,8 +338,11 @@ def simulate_whole(
         for name in drawn[0].collection.columns
     }
     counts = np.ones(len(events) * folds, dtype=np.int64)
-    tallies = {name: sum((one.tallies[name] for one in drawn), Tally()) for name in drawn[0].tallies}
-    return Simulated(Collection.of_counts(counts, columns), tallies)
+    outside_counts = {
+        name: sum((one.outside_counts[name] for one in drawn), OutsideCount())
+        for name in drawn[0].outside_counts
+    }
+    return Simulated(Collection.of_counts(counts, columns), outside_counts)
 
 
 def _output_rows(by_fold: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flashsim.errors import OutputFileError, reason_of
-from flashsim.execution.executors import Cluster, Here, Pools, share_out
+from flashsim.execution.executors import DaskExecutor, ProcessExecutor, SerialExecutor, run_calls
 from flashsim.grid.point import Job, train_point
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from flashsim.execution.executors import Place
+    from flashsim.execution.executors import Executor
     from flashsim.grid.folder import GridFolder
     from flashsim.grid.point import Trainer
     from flashsim.grid.recipe import Grid, Values
@@ -45,13 +45,13 @@ class Resources:
     threads: int = 1
     retries: int = 1
 
-    def place(self, trainer: Trainer, *, limited: bool) -> Place:
-        """Give the place where calls are made; `limited` to so many at a time as there are workers."""
+    def executor(self, trainer: Trainer, *, limited: bool) -> Executor:
+        """Executor of the calls; `limited` to so many at a time as there are workers."""
         if self.dask is not None:
-            return Cluster(self.dask, room=self.workers) if limited else Cluster(self.dask)
-        return (
-            Pools(self.workers, preload=(type(trainer).__module__, __name__)) if self.workers > 1 else Here()
-        )
+            return DaskExecutor(self.dask, capacity=self.workers) if limited else DaskExecutor(self.dask)
+        if self.workers == 1:
+            return SerialExecutor()
+        return ProcessExecutor(self.workers, preload=(type(trainer).__module__, __name__))
 
 
 @dataclass(frozen=True)
@@ -163,8 +163,8 @@ class GridRun:
                 yield (self.job(number, values),)
 
         retries = self.resources.retries
-        with self.resources.place(self.trainer, limited=searched) as place:
-            for ended in share_out(place, train_point, jobs(), retries=retries, may_pass=_is_lost):
+        with self.resources.executor(self.trainer, limited=searched) as executor:
+            for ended in run_calls(executor, train_point, jobs(), retries=retries, may_pass=_is_lost):
                 yield Outcome(*taken[ended.number], bool(ended.result), ended.error)
 
     def job(self, number: int, values: Values) -> Job:

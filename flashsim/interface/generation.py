@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from flashsim.generation.campaign import Outcome
     from flashsim.generation.results import Summary
     from flashsim.interface.arguments import Names, PathLike, Progress
-    from flashsim.transforms.phase_space import Domain
+    from flashsim.transforms.phase_space import PhaseSpace
 
 __all__ = ["Generated", "generate"]
 
@@ -28,15 +28,15 @@ class Generated:
     ----------
     outcomes
         One for each input, in their order.
-    domains
+    phase_spaces
         Domains of the trainings, by what they are of: ``"GenJet for Jet"``.
-    without_domain
-        Names of the models that do not know the domain of their training.
+    without_phase_space
+        Names of the models that do not know the phase space of their training.
     """
 
     outcomes: Sequence[Outcome]
-    domains: Mapping[str, Domain]
-    without_domain: Sequence[str]
+    phase_spaces: Mapping[str, PhaseSpace]
+    without_phase_space: Sequence[str]
 
     @property
     def summaries(self) -> list[Summary]:
@@ -191,7 +191,7 @@ def generate(
         report=report or (lambda _: None),
         progress=None if progress is None else lambda name, done, total: progress(name, done, total, ""),
     )
-    made = Generated(outcomes, generator.domains, generator.without_domain)
+    made = Generated(outcomes, generator.phase_spaces, generator.without_phase_space)
     if check:
         made.check()
     return made

@@ -30,7 +30,7 @@ from flashsim.transforms.phase_space import PROBABILITIES
 
 if TYPE_CHECKING:
     from flashsim.declarations.objects import Target
-    from flashsim.transforms.phase_space import Domain
+    from flashsim.transforms.phase_space import PhaseSpace
 
 __all__ = ["inspect", "shipped_objects"]
 
@@ -116,8 +116,8 @@ def _describe_model(path: Path) -> dict[str, Any]:
         ],
         "conditioning": [_describe_conditioning(entry) for entry in declaration.conditioning],
         "fake_conditioning": [_describe_conditioning(entry) for entry in declaration.fake_conditioning],
-        "domain": _describe_domain(model.domain),
-        "fake_domain": None if model.fakes is None else _describe_domain(model.fakes.domain),
+        "domain": _describe_phase_space(model.phase_space),
+        "fake_domain": None if model.fakes is None else _describe_phase_space(model.fakes.phase_space),
         "refused": load_output().clash(declaration),
         "needs": sorted({*EVENT_IDS, *gen_branches(declaration)}),
         "networks": parameters,
@@ -162,14 +162,14 @@ def _describe_conditioning(entry: Any) -> dict[str, Any]:
     }
 
 
-def _describe_domain(domain: Domain | None) -> dict[str, Any] | None:
-    if domain is None:
+def _describe_phase_space(space: PhaseSpace | None) -> dict[str, Any] | None:
+    if space is None:
         return None
     return {
-        "rows": domain.rows,
+        "rows": space.rows,
         "probabilities": list(PROBABILITIES),
-        "quantiles": {name: list(axis.quantiles) for name, axis in domain.axes.items()},
-        "pairs": [list(pair) for pair in domain.density],
+        "quantiles": {name: list(axis.quantiles) for name, axis in space.axes.items()},
+        "pairs": [list(pair) for pair in space.density],
     }
 
 

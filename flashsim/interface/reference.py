@@ -13,7 +13,7 @@ from flashsim.gen.pythia_events import generate_gen
 from flashsim.interface.arguments import counted
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.reference.detect import Detection, detect, gen_provenance
-from flashsim.reference.detector.recipe import load_detector
+from flashsim.reference.detector.parameters import load_detector
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -21,7 +21,7 @@ from flashsim.flows import ConditionalMAF
 from flashsim.learning.perceptron import Perceptron
 from flashsim.transforms.codec import ConditioningCodec, TargetCodec
 from flashsim.transforms.columns import QuantileNormal
-from flashsim.transforms.phase_space import Domain
+from flashsim.transforms.phase_space import PhaseSpace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +35,7 @@ __all__ = ["FORMAT_VERSION", "FakeModel", "ObjectModel", "read_header"]
 
 FORMAT_VERSION = 2
 _READABLE = (1, FORMAT_VERSION)
-"""Models of version 1 do not know the domain of their training."""
+"""Models of version 1 do not know the phase space of their training."""
 
 _KEY = "flashsim"
 # What parts that are missing, of a wrong type or of a wrong shape raise, wherever in the file they are.
@@ -55,7 +55,7 @@ class FakeModel:
     targets, flow
         Codec and flow of the objects' properties; none where training had too few objects to learn from, and
         then the count is always zero.
-    domain
+    phase_space
         Where the conditioning of the training's events lay; none if that is not known.
     """
 
@@ -63,7 +63,7 @@ class FakeModel:
     count: Perceptron
     targets: TargetCodec | None
     flow: ConditionalMAF | None
-    domain: Domain | None = None
+    phase_space: PhaseSpace | None = None
 
     def header(self) -> dict[str, Any]:
         """Entries of the model file's header."""
@@ -71,7 +71,7 @@ class FakeModel:
         return {
             "fake_conditioning": self.conditioning.to_json(),
             "fake_targets": targets,
-            "fake_domain": None if self.domain is None else self.domain.to_json(),
+            "fake_domain": None if self.phase_space is None else self.phase_space.to_json(),
         }
 
 
@@ -93,7 +93,7 @@ class ObjectModel:
         Codec and flow of the reconstructed properties.
     fakes
         Reconstructed objects without a gen object; none where there are none.
-    domain
+    phase_space
         Where the conditioning of the training's gen objects lay; none if that is not known.
     provenance
         Inputs, recipe, seed, metrics, versions, wall time: JSON content.
@@ -108,7 +108,7 @@ class ObjectModel:
     targets: TargetCodec
     flow: ConditionalMAF
     fakes: FakeModel | None
-    domain: Domain | None = None
+    phase_space: PhaseSpace | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
     digest: str = ""
 
@@ -150,7 +150,7 @@ class ObjectModel:
             "declaration": self.declaration.model_dump(mode="json"),
             "conditioning": self.conditioning.to_json(),
             "targets": [t.to_json() for t in self.targets.transforms],
-            "domain": None if self.domain is None else self.domain.to_json(),
+            "domain": None if self.phase_space is None else self.phase_space.to_json(),
             **({} if self.fakes is None else self.fakes.header()),
             "architectures": {name: network.architecture() for name, network in self.networks().items()},
             "provenance": self.provenance,
@@ -201,7 +201,7 @@ class ObjectModel:
                 count=perceptron("fakes.count"),
                 targets=_target_codec(declaration.fake_targets(), header["fake_targets"]) if drawn else None,
                 flow=maf("fakes.flow") if drawn else None,
-                domain=_domain(header.get("fake_domain")),
+                phase_space=_phase_space(header.get("fake_domain")),
             )
         return cls(
             declaration=declaration,
@@ -211,7 +211,7 @@ class ObjectModel:
             targets=_target_codec(declaration.targets, header["targets"]),
             flow=maf("flow"),
             fakes=fakes,
-            domain=_domain(header.get("domain")),
+            phase_space=_phase_space(header.get("domain")),
             provenance=header["provenance"],
             digest=digest,
         )
@@ -221,8 +221,8 @@ def _target_codec(targets: list[Target], forms: list[QuantileForm]) -> TargetCod
     return TargetCodec(tuple(targets), tuple(QuantileNormal.from_json(form) for form in forms))
 
 
-def _domain(form: dict[str, Any] | None) -> Domain | None:
-    return None if form is None else Domain.from_json(form)
+def _phase_space(form: dict[str, Any] | None) -> PhaseSpace | None:
+    return None if form is None else PhaseSpace.from_json(form)
 
 
 def read_header(path: Path) -> dict[str, Any]:

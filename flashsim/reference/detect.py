@@ -18,8 +18,8 @@ from flashsim.events.noise import EVENT_IDS
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.nanoaod.schema import counter_titles, load_schema
 from flashsim.nanoaod.writing import NanoWriter
-from flashsim.reference.detector.events import VERSION, reconstruct, reconstructed_branches
-from flashsim.reference.detector.recipe import DetectorRecipe, load_detector
+from flashsim.reference.detector.parameters import DetectorRecipe, load_detector
+from flashsim.reference.detector.reconstruction import VERSION, reconstruct, reconstructed_branches
 from flashsim.reference.detector.truth import GEN_BRANCHES, HIDDEN_BRANCHES, Noise, read_truth
 
 if TYPE_CHECKING:

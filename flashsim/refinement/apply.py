@@ -14,7 +14,7 @@ from flashsim.nanoaod.reading import NanoFile
 from flashsim.nanoaod.requirements import require_branches
 from flashsim.nanoaod.schema import detect_version, load_schema, mantissa_bits
 from flashsim.nanoaod.writing import NanoWriter
-from flashsim.refinement.events import ChunkRefinement, RefinedChunk
+from flashsim.refinement.chunk import ChunkRefinement, RefinedChunk
 from flashsim.refinement.matching import pair_branches
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from flashsim.runs.folder import TrainingRun
 from flashsim.training.calibration import calibrated
 from flashsim.training.tables import Tables
 from flashsim.transforms.codec import Columns, ConditioningCodec, TargetCodec, stored_bits
-from flashsim.transforms.phase_space import Domain
+from flashsim.transforms.phase_space import PhaseSpace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -112,7 +112,7 @@ def train(
             targets=targets,
             flow=flow,
             fakes=fakes,
-            domain=trainer.domain(),
+            phase_space=trainer.phase_space(),
             provenance=_provenance(tables, recipe, trainer.results) | run.provenance(),
         )
         model.save(output, force=force)
@@ -200,20 +200,20 @@ class _Trainer:
         self._fit("flow", flow, _flow_loss, tensors, self.recipe.flow.schedule)
         return self._calibrated(codec, flow, tensors["train"], self.recipe.flow), flow
 
-    def domain(self) -> Domain:
+    def phase_space(self) -> PhaseSpace:
         conditioning = self.tables.description.declaration.conditioning
-        return Domain.fit(conditioning, self.tables.objects("train").conditioning)
+        return PhaseSpace.fit(conditioning, self.tables.objects("train").conditioning)
 
     def fakes(self, declared: FakeDeclaration) -> FakeModel:
         declaration = self.tables.description.declaration
         events = {split: self.tables.events(split) for split in ("train", "validation")}
         codec = ConditioningCodec.fit(declared.conditioning, events["train"].conditioning)
-        domain = Domain.fit(declared.conditioning, events["train"].conditioning)
+        phase_space = PhaseSpace.fit(declared.conditioning, events["train"].conditioning)
         fakes = {split: self.tables.fakes(split) for split in ("train", "validation")}
         if len(fakes["train"]) < self.recipe.min_rows or len(fakes["validation"]) == 0:
             found = len(fakes["train"])
             _log.warning("only %d unmatched %s to learn from: the model makes none", found, declaration.name)
-            return FakeModel(codec, self._no_fakes(codec, declared.max_count), None, None, domain)
+            return FakeModel(codec, self._no_fakes(codec, declared.max_count), None, None, phase_space)
         count = self._fake_count(codec, events, declared.max_count)
         wanted = declaration.fake_targets()
         targets = TargetCodec.fit(wanted, fakes["train"].targets, {}, self._bits(wanted))
@@ -224,7 +224,7 @@ class _Trainer:
         flow = self._maf(self.recipe.fake_flow, len(targets.targets), len(codec.transforms))
         self._fit("fake_flow", flow, _flow_loss, tensors, self.recipe.fake_flow.schedule)
         targets = self._calibrated(targets, flow, tensors["train"], self.recipe.fake_flow)
-        return FakeModel(codec, count, targets, flow, domain)
+        return FakeModel(codec, count, targets, flow, phase_space)
 
     def _calibrated(
         self, codec: TargetCodec, flow: ConditionalMAF, rows: tuple[Tensor, ...], recipe: FlowRecipe

@@ -1,4 +1,4 @@
-"""Where the conditioning of a training lay, and what lies outside of it.
+"""The phase space of a training: where its conditioning lay, and what lies outside of it.
 
 A network answers any question; outside of what it was trained on the answer is a guess. A model therefore
 keeps the range of each column that it is given and a coarse density of pairs of them.
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Columns = Mapping[str, NDArray[Any]]
     Masks = dict[str, NDArray[np.bool_]]
 
-__all__ = ["CELLS", "PROBABILITIES", "Axis", "Domain", "Tally", "any_of"]
+__all__ = ["CELLS", "PROBABILITIES", "Axis", "OutsideCount", "PhaseSpace", "any_of"]
 
 PROBABILITIES = (0.0, 0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 1.0)
 """Of the quantiles that are kept of each column; the outermost are its range."""
@@ -92,7 +92,7 @@ def _natural(column: NDArray[Any], scale: Scale) -> NDArray[np.float32]:
 
 
 @dataclass(frozen=True)
-class Domain:
+class PhaseSpace:
     """Where the conditioning of a training lay.
 
     Parameters
@@ -110,7 +110,7 @@ class Domain:
     density: dict[tuple[str, str], NDArray[np.int64]] = field(default_factory=dict)
 
     @classmethod
-    def fit(cls, conditioning: Sequence[Conditioning], columns: Columns) -> Domain:
+    def fit(cls, conditioning: Sequence[Conditioning], columns: Columns) -> PhaseSpace:
         """Fit to the columns of a training, finite, shape (N,) by name, as the declared list gives them."""
         scales = {name: scale for entry in conditioning for name, scale in entry.columns().items()}
         axes = {name: Axis.fit(columns[name], scale) for name, scale in scales.items()}
@@ -154,7 +154,7 @@ class Domain:
         return {pair: np.asarray(window.any(axis=(2, 3))) for pair, window in windows.items()}
 
     def to_json(self) -> dict[str, Any]:
-        """JSON form; `from_json` gives the same domain back."""
+        """JSON form; `from_json` gives the same phase space back."""
         return {
             "rows": self.rows,
             "axes": {n: {"scale": a.scale, "quantiles": list(a.quantiles)} for n, a in self.axes.items()},
@@ -165,8 +165,8 @@ class Domain:
         }
 
     @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> Domain:
-        """Domain of a JSON form.
+    def from_json(cls, content: Mapping[str, Any]) -> PhaseSpace:
+        """Phase space of a JSON form.
 
         Raises
         ------
@@ -182,8 +182,8 @@ class Domain:
 
 
 @dataclass(frozen=True)
-class Tally:
-    """How many rows were outside of a domain.
+class OutsideCount:
+    """How many rows were outside of a phase space.
 
     Parameters
     ----------
@@ -200,16 +200,16 @@ class Tally:
     variables: dict[str, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, masks: Mapping[str, NDArray[np.bool_]], rows: int) -> Tally:
-        """Count what `Domain.outside` found among a number of rows."""
+    def of(cls, masks: Mapping[str, NDArray[np.bool_]], rows: int) -> OutsideCount:
+        """Count what `PhaseSpace.outside` found among a number of rows."""
         counts = {name: int(np.count_nonzero(mask)) for name, mask in masks.items()}
         return cls(rows, int(np.count_nonzero(any_of(masks, rows))), counts)
 
-    def __add__(self, other: Tally) -> Tally:
+    def __add__(self, other: OutsideCount) -> OutsideCount:
         """Count both."""
         names = dict.fromkeys((*self.variables, *other.variables))
         counts = {name: self.variables.get(name, 0) + other.variables.get(name, 0) for name in names}
-        return Tally(self.rows + other.rows, self.outside + other.outside, counts)
+        return OutsideCount(self.rows + other.rows, self.outside + other.outside, counts)
 
 
 def any_of(masks: Mapping[str, NDArray[np.bool_]], rows: int) -> NDArray[np.bool_]:

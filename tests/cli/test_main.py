@@ -148,8 +148,8 @@ def test_generate_tells_what_is_unlike_the_training(generate, folder):
 
 
 def test_a_model_without_domain_is_named(generate, folder, made_models):
-    old = replace(ObjectModel.load(made_models / "jets.safetensors"), domain=None)
-    replace(old, fakes=replace(old.fakes, domain=None)).save(folder / "old.safetensors")
+    old = replace(ObjectModel.load(made_models / "jets.safetensors"), phase_space=None)
+    replace(old, fakes=replace(old.fakes, phase_space=None)).save(folder / "old.safetensors")
     status, out, err = generate("-i", MADE, "-m", "old.safetensors")
     assert (status, len(out.splitlines())) == (0, 1)
     assert err.startswith("flashsim: note: the model of jets does not know the domain of its training")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flashsim.execution.executors import Here, share_out
+from flashsim.execution.executors import SerialExecutor, run_calls
 
 
 class Work:
@@ -25,8 +25,8 @@ class Work:
 @given(failures=st.lists(st.integers(0, 4), max_size=6), retries=st.integers(0, 3))
 def test_every_call_ends_once(failures, retries):
     work = Work(failures)
-    with Here() as place:
-        ended = list(share_out(place, work, [(k,) for k in range(len(failures))], retries=retries))
+    with SerialExecutor() as executor:
+        ended = list(run_calls(executor, work, [(k,) for k in range(len(failures))], retries=retries))
     assert sorted(e.number for e in ended) == list(range(len(failures)))
     for e in ended:
         assert e.attempts == work.calls[e.number] == min(failures[e.number], retries) + 1
@@ -36,7 +36,10 @@ def test_every_call_ends_once(failures, retries):
 
 def test_failures_that_stay_are_not_tried_again():
     work = Work([5])
-    (ended,) = share_out(Here(), work, [(0,)], retries=3, may_pass=lambda e: not isinstance(e, ValueError))
+    calls = run_calls(
+        SerialExecutor(), work, [(0,)], retries=3, may_pass=lambda e: not isinstance(e, ValueError)
+    )
+    (ended,) = calls
     assert (ended.attempts, str(ended.error)) == (1, "0")
 
 
@@ -48,7 +51,7 @@ def test_calls_are_taken_when_earlier_ones_were_told():
             assert told == list(range(number))
             yield (number,)
 
-    for ended in share_out(Here(), Work([0] * 4), calls()):
+    for ended in run_calls(SerialExecutor(), Work([0] * 4), calls()):
         told.append(ended.number)
     assert told == [0, 1, 2, 3]
 
@@ -58,4 +61,4 @@ def test_an_interruption_is_not_taken_for_a_failure():
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        list(share_out(Here(), stop, [()], retries=1))
+        list(run_calls(SerialExecutor(), stop, [()], retries=1))

@@ -47,11 +47,11 @@ def test_what_is_outside_of_the_training_is_told_and_flagged(make_generator, mad
     summary = generator.run(made_nanoaod, path)
     again = generator.run(made_nanoaod, path, resume=True)
     assert again.reused
-    assert again.tallies == summary.tallies
-    assert set(summary.tallies) == set(generator.domains)
+    assert again.outside_counts == summary.outside_counts
+    assert set(summary.outside_counts) == set(generator.phase_spaces)
     with NanoFile(made_nanoaod) as file:
         jets = file.read(["GenJet_pt"])["GenJet_pt"]
-    assert summary.tallies["GenJet for Jet"].rows == ak.sum(ak.num(jets))
+    assert summary.outside_counts["GenJet for Jet"].rows == ak.sum(ak.num(jets))
     flags = {name: found for name, found in content(path).items() if name.endswith("outsideDomain")}
     assert {name: dtype for name, (dtype, _, _) in flags.items()} == dict.fromkeys(
         (f"{name}_outsideDomain" for name in COLLECTIONS), np.dtype("bool")

@@ -43,7 +43,7 @@ def simulate(simulator, arrays, **options):
 def tallied(simulator, arrays, **options):
     chunk = gen_chunk(simulator.declaration, arrays)
     events = event_hash(*(np.asarray(arrays[name]) for name in EVENT_IDS))
-    return simulator.simulate(chunk, events, **options).tallies
+    return simulator.simulate(chunk, events, **options).outside_counts
 
 
 def changed(arrays, **columns):
@@ -164,7 +164,7 @@ def test_a_fold_is_the_same_whichever_others_are_asked_for(simulator, arrays, co
 def test_what_is_outside_of_the_training_is_counted(simulator, arrays):
     simulated = simulator("Jet")
     before = tallied(simulated, arrays, folds=[0, 1])
-    assert list(before) == list(simulated.domains) == ["GenJet for Jet", "events for unmatched Jet"]
+    assert list(before) == list(simulated.phase_spaces) == ["GenJet for Jet", "events for unmatched Jet"]
     assert before["GenJet for Jet"].rows == ak.sum(ak.num(arrays["GenJet_pt"]))
     assert before["events for unmatched Jet"].rows == len(arrays["event"])
     pileup = np.array(arrays["Pileup_nPU"])
@@ -193,10 +193,10 @@ def test_objects_of_what_is_outside_are_flagged(simulator, arrays):
     assert flagged[~matched].mean() < 0.2
 
 
-def test_a_flag_needs_a_model_that_knows_its_domain(loaded_models):
+def test_a_flag_needs_a_model_that_knows_its_phase_space(loaded_models):
     (model,) = (m for m in loaded_models if m.declaration.collection == "Jet")
-    old = replace(model, domain=None, fakes=replace(model.fakes, domain=None))
-    assert ObjectSimulator(old, seed=1).domains == {}
+    old = replace(model, phase_space=None, fakes=replace(model.fakes, phase_space=None))
+    assert ObjectSimulator(old, seed=1).phase_spaces == {}
     with pytest.raises(ModelFileError, match=r"jets does not know the domain .* train it again"):
         ObjectSimulator(old, seed=1, flag_domain=True)
 

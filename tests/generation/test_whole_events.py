@@ -114,7 +114,7 @@ def test_a_model_has_one_network(event_model):
     model = ObjectModel.load(event_model)
     assert list(model.networks()) == ["flow"]
     assert (model.efficiency, model.fakes) == (None, None)
-    assert model.domain.rows == model.provenance["events"]["train"]
+    assert model.phase_space.rows == model.provenance["events"]["train"]
     text = render(inspect(str(event_model)))
     assert "PV_npvs" in text
     assert "unmatched" not in text.partition("Training")[0]

@@ -109,7 +109,7 @@ def test_model(of_model, made_models):
 
 
 def test_a_model_that_knows_no_domain(made_models, tmp_path):
-    old = replace(ObjectModel.load(made_models / "jets.safetensors"), domain=None)
+    old = replace(ObjectModel.load(made_models / "jets.safetensors"), phase_space=None)
     old.save(tmp_path / "old.safetensors")
     found = inspect(str(tmp_path / "old.safetensors"))
     assert found["domain"] is None

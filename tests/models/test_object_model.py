@@ -14,7 +14,7 @@ from flashsim.flows import ConditionalMAF
 from flashsim.learning.perceptron import Perceptron, evaluate
 from flashsim.models.object_model import FORMAT_VERSION, FakeModel, ObjectModel, read_header
 from flashsim.transforms.codec import ConditioningCodec, TargetCodec
-from flashsim.transforms.phase_space import Domain
+from flashsim.transforms.phase_space import PhaseSpace
 
 ROWS = 300
 
@@ -39,7 +39,7 @@ def model(request):
         count=Perceptron(context, declaration.fakes.max_count + 1, width=4, depth=1).eval(),
         targets=TargetCodec.fit(declaration.fake_targets(), columns, {}) if request.param else None,
         flow=ConditionalMAF(count, context, layers=1, width=8, bins=4).eval() if request.param else None,
-        domain=Domain.fit(declaration.fakes.conditioning, of_events),
+        phase_space=PhaseSpace.fit(declaration.fakes.conditioning, of_events),
     )
     return ObjectModel(
         declaration=declaration,
@@ -51,7 +51,7 @@ def model(request):
             count, len(conditioning.transforms), layers=2, width=8, bins=4, dropout=0.1
         ).eval(),
         fakes=fakes,
-        domain=Domain.fit(declaration.conditioning, of_gen),
+        phase_space=PhaseSpace.fit(declaration.conditioning, of_gen),
         provenance={"events": {"train": 5}, "note": "ä"},
     )
 
@@ -100,8 +100,8 @@ def test_a_file_keeps_everything_else(model, saved):
     assert loaded.conditioning == model.conditioning
     assert loaded.fakes.conditioning == model.fakes.conditioning
     assert loaded.parameters() == model.parameters()
-    assert loaded.domain.to_json() == model.domain.to_json()
-    assert loaded.fakes.domain.to_json() == model.fakes.domain.to_json()
+    assert loaded.phase_space.to_json() == model.phase_space.to_json()
+    assert loaded.fakes.phase_space.to_json() == model.fakes.phase_space.to_json()
     assert len(loaded.digest) == 64
     assert (loaded.fakes.flow is None) == (model.fakes.flow is None)
     assert not any(network.training for network in loaded.networks().values())
@@ -151,18 +151,18 @@ def test_a_place_that_cannot_be_written_is_named(model, tmp_path):
         model.save(tmp_path / "file" / "x.safetensors")
 
 
-def test_a_file_of_the_first_version_knows_no_domain(model, saved):
+def test_a_file_of_the_first_version_knows_no_phase_space(model, saved):
     def first(header):
         header.update(format_version=1)
         del header["domain"], header["fake_domain"]
 
     rewrite(saved, first)
     loaded = ObjectModel.load(saved)
-    assert loaded.domain is None
-    assert loaded.fakes.domain is None
+    assert loaded.phase_space is None
+    assert loaded.fakes.phase_space is None
     assert loaded.parameters() == model.parameters()
     loaded.save(saved, force=True)
-    assert ObjectModel.load(saved).domain is None
+    assert ObjectModel.load(saved).phase_space is None
 
 
 @pytest.mark.parametrize("version", [0, FORMAT_VERSION + 1, None, "1"])

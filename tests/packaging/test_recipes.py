@@ -12,7 +12,7 @@ from flashsim.declarations.recipes import STAGES, load_recipe, recipe_folder
 from flashsim.declarations.refinement import load_gen_view, load_refiner
 from flashsim.declarations.training import load_training
 from flashsim.grid.recipe import load_grid
-from flashsim.reference.detector.recipe import load_detector
+from flashsim.reference.detector.parameters import load_detector
 
 GEN_VIEWS = {"gen.yaml"}
 

@@ -13,7 +13,7 @@ from flashsim.nanoaod.branch import Branch
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.nanoaod.writing import NanoWriter
 from flashsim.refinement.apply import apply_refiner
-from flashsim.refinement.events import c_probability
+from flashsim.refinement.chunk import c_probability
 from flashsim.refinement.model import RefinerModel
 from flashsim.refinement.network import Refiner
 

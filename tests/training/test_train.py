@@ -60,13 +60,13 @@ def test_the_file_holds_the_trained_model(trained):
 def test_a_model_knows_where_its_training_was(trained, tables):
     path, _, _ = trained
     model, objects, events = ObjectModel.load(path), tables.objects("train"), tables.events("train")
-    assert (model.domain.rows, model.fakes.domain.rows) == (len(objects), len(events))
-    assert model.domain.axes["pt"].limits == pytest.approx(
+    assert (model.phase_space.rows, model.fakes.phase_space.rows) == (len(objects), len(events))
+    assert model.phase_space.axes["pt"].limits == pytest.approx(
         (objects.conditioning["pt"].min(), objects.conditioning["pt"].max())
     )
-    assert model.domain.outside(objects.conditioning) == {}
-    assert list(model.domain.outside({"pt": np.array([30.0, 5e4]), "eta": np.zeros(2)})) == ["pt"]
-    assert list(model.fakes.domain.outside({"nPU": np.array([500.0])})) == ["nPU"]
+    assert model.phase_space.outside(objects.conditioning) == {}
+    assert list(model.phase_space.outside({"pt": np.array([30.0, 5e4]), "eta": np.zeros(2)})) == ["pt"]
+    assert list(model.fakes.phase_space.outside({"nPU": np.array([500.0])})) == ["nPU"]
 
 
 def test_a_finished_training_is_assembled_again_without_training(trained, tables, toy_recipe):
@@ -82,7 +82,7 @@ def test_a_finished_training_is_assembled_again_without_training(trained, tables
         report=lambda *epoch: told.append(epoch),
     )
     assert same(again, model)
-    assert again.domain.to_json() == model.domain.to_json()
+    assert again.phase_space.to_json() == model.phase_space.to_json()
     assert told == []
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from flashsim.declarations.conditioning import Categories, Closest, EventValue, GenField
-from flashsim.transforms.phase_space import CELLS, PROBABILITIES, Axis, Domain, Tally
+from flashsim.transforms.phase_space import CELLS, PROBABILITIES, Axis, OutsideCount, PhaseSpace
 
 ROWS = 4000
 CONDITIONING = [
@@ -47,9 +47,9 @@ def columns():
 
 
 @pytest.fixture(scope="module")
-def domain(columns):
+def phase_space(columns):
     # Tables keep single precision.
-    return Domain.fit(CONDITIONING, {name: c.astype(np.float32) for name, c in columns.items()})
+    return PhaseSpace.fit(CONDITIONING, {name: c.astype(np.float32) for name, c in columns.items()})
 
 
 def one(columns, **changes):
@@ -57,16 +57,16 @@ def one(columns, **changes):
     return {name: np.array([changes.get(name, np.median(c))]) for name, c in columns.items()}
 
 
-def test_the_training_is_inside_of_its_domain(domain, columns):
-    assert domain.outside(columns) == {}
-    assert domain.rows == ROWS
+def test_the_training_is_inside_of_its_domain(phase_space, columns):
+    assert phase_space.outside(columns) == {}
+    assert phase_space.rows == ROWS
 
 
-def test_few_other_rows_of_the_same_kind_are_outside(domain):
+def test_few_other_rows_of_the_same_kind_are_outside(phase_space):
     rows = 20_000
-    masks = domain.outside(columns_of(np.random.default_rng(2), rows))
+    masks = phase_space.outside(columns_of(np.random.default_rng(2), rows))
     # One in as many as were trained on is beyond each of a dozen limits, give or take.
-    assert 0 < Tally.of(masks, rows).outside < 30 / ROWS * rows
+    assert 0 < OutsideCount.of(masks, rows).outside < 30 / ROWS * rows
 
 
 @pytest.mark.parametrize(
@@ -81,39 +81,41 @@ def test_few_other_rows_of_the_same_kind_are_outside(domain):
         ({"absEta": -5.1, "eta": -5.1}, {"eta", "absEta"}),
     ],
 )
-def test_rows_beyond_a_limit(domain, columns, changes, expected):
-    masks = domain.outside(one(columns, **changes))
+def test_rows_beyond_a_limit(phase_space, columns, changes, expected):
+    masks = phase_space.outside(one(columns, **changes))
     assert set(masks) == expected
     assert all(mask.tolist() == [True] for mask in masks.values())
 
 
-def test_a_row_between_the_limits_where_no_training_was(domain, columns):
+def test_a_row_between_the_limits_where_no_training_was(phase_space, columns):
     hard = float(columns["pt"].max())
-    assert set(domain.outside(one(columns, pt=hard, eta=4.9, absEta=4.9))) == {"pt, eta"}
-    assert domain.outside(one(columns, pt=hard, eta=float(columns["eta"][columns["pt"].argmax()]))) == {}
+    assert set(phase_space.outside(one(columns, pt=hard, eta=4.9, absEta=4.9))) == {"pt, eta"}
+    assert phase_space.outside(one(columns, pt=hard, eta=float(columns["eta"][columns["pt"].argmax()]))) == {}
 
 
 def test_labels_that_a_training_had_in_other_places_only(columns):
     soft = columns["pt"] < 40.0
     columns = columns | {"flavour_b": columns["flavour_b"] & soft}
-    domain = Domain.fit(CONDITIONING, columns)
-    assert set(domain.outside(one(columns, pt=100.0, flavour_b=1.0))) == {"pt, flavour_b"}
-    assert domain.outside(one(columns, pt=100.0, flavour_c=1.0)) == {}
-    none = Domain.fit(CONDITIONING, columns | {"flavour_b": np.zeros(ROWS)})
+    phase_space = PhaseSpace.fit(CONDITIONING, columns)
+    assert set(phase_space.outside(one(columns, pt=100.0, flavour_b=1.0))) == {"pt, flavour_b"}
+    assert phase_space.outside(one(columns, pt=100.0, flavour_c=1.0)) == {}
+    none = PhaseSpace.fit(CONDITIONING, columns | {"flavour_b": np.zeros(ROWS)})
     assert set(none.outside(one(columns, flavour_b=1.0))) == {"flavour_b"}
 
 
-def test_densities_count_every_row_once(domain):
-    assert {("pt", "eta"), ("pt", "nPU"), ("eta", "nPU"), ("pt", "flavour_b")} < set(domain.density)
-    assert not any("absEta" in pair or pair[0].startswith(("muon", "flavour")) for pair in domain.density)
-    assert all(counts.sum() == ROWS for counts in domain.density.values())
+def test_densities_count_every_row_once(phase_space):
+    assert {("pt", "eta"), ("pt", "nPU"), ("eta", "nPU"), ("pt", "flavour_b")} < set(phase_space.density)
+    assert not any(
+        "absEta" in pair or pair[0].startswith(("muon", "flavour")) for pair in phase_space.density
+    )
+    assert all(counts.sum() == ROWS for counts in phase_space.density.values())
 
 
-def test_json(domain):
-    again = Domain.from_json(json.loads(json.dumps(domain.to_json(), allow_nan=False)))
-    assert (again.rows, again.axes) == (domain.rows, domain.axes)
+def test_json(phase_space):
+    again = PhaseSpace.from_json(json.loads(json.dumps(phase_space.to_json(), allow_nan=False)))
+    assert (again.rows, again.axes) == (phase_space.rows, phase_space.axes)
     assert {pair: counts.tolist() for pair, counts in again.density.items()} == {
-        pair: counts.tolist() for pair, counts in domain.density.items()
+        pair: counts.tolist() for pair, counts in phase_space.density.items()
     }
 
 
@@ -144,10 +146,10 @@ def test_an_axis_knows_its_values(column, asked, scale):
 
 @given(hnp.arrays(bool, (3, 20)), hnp.arrays(bool, (3, 20)))
 def test_tallies_add_as_the_rows_do(first, second):
-    def tally(masks):
+    def count(masks):
         named = {name: mask for name, mask in zip("abc", masks, strict=True) if mask.any()}
-        return Tally.of(named, masks.shape[1])
+        return OutsideCount.of(named, masks.shape[1])
 
-    assert tally(first) + tally(second) == tally(np.concatenate((first, second), axis=1))
-    assert tally(first) + Tally() == tally(first)
-    assert tally(first).outside == np.count_nonzero(first.any(axis=0))
+    assert count(first) + count(second) == count(np.concatenate((first, second), axis=1))
+    assert count(first) + OutsideCount() == count(first)
+    assert count(first).outside == np.count_nonzero(first.any(axis=0))

@@ -15,7 +15,7 @@ from scipy import sparse
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Rate", "Tally", "rates"]
+__all__ = ["EventSums", "Rate", "rates"]
 
 REPLICAS = 60
 
@@ -24,14 +24,16 @@ Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Tally:
+class EventSums:
     """Numerators and denominators of B rates by event, sparse matrices of shape (E, B)."""
 
     above: Any
     below: Any
 
     @classmethod
-    def of_trials(cls, event: Ints, bins: Ints, passed: NDArray[np.bool_], shape: tuple[int, int]) -> Tally:
+    def of_trials(
+        cls, event: Ints, bins: Ints, passed: NDArray[np.bool_], shape: tuple[int, int]
+    ) -> EventSums:
         """Shares of trials that passed; event, bin (-1: in none) and outcome of each, shape (N,)."""
         inside = bins >= 0
         return cls(
@@ -40,7 +42,7 @@ class Tally:
         )
 
     @classmethod
-    def per_event(cls, event: Ints, bins: Ints, present: Ints, shape: tuple[int, int]) -> Tally:
+    def per_event(cls, event: Ints, bins: Ints, present: Ints, shape: tuple[int, int]) -> EventSums:
         """Mean numbers of things per event.
 
         Parameters
@@ -77,7 +79,7 @@ class Rate:
     difference_error: Floats
 
 
-def rates(samples: Mapping[str, Tally], against: str, seed: int = 0) -> dict[str, Rate]:
+def rates(samples: Mapping[str, EventSums], against: str, seed: int = 0) -> dict[str, Rate]:
     """Rates of samples, and their differences from those of one of them.
 
     Parameters
@@ -91,23 +93,23 @@ def rates(samples: Mapping[str, Tally], against: str, seed: int = 0) -> dict[str
     """
     events = samples[against].below.shape[0]
     weights = np.random.default_rng(seed).poisson(1.0, (REPLICAS, events)).astype(np.float64)
-    values = {name: _rate(tally, np.ones((1, events)))[0] for name, tally in samples.items()}
-    replicas = {name: _rate(tally, weights) for name, tally in samples.items()}
+    values = {name: _rate(sums, np.ones((1, events)))[0] for name, sums in samples.items()}
+    replicas = {name: _rate(sums, weights) for name, sums in samples.items()}
     return {
         name: Rate(
             value=values[name],
             error=_spread(replicas[name]),
-            trials=np.asarray(tally.below.sum(axis=0), dtype=np.float64).ravel(),
+            trials=np.asarray(sums.below.sum(axis=0), dtype=np.float64).ravel(),
             difference=values[name] - values[against],
             difference_error=_spread(replicas[name] - replicas[against]),
         )
-        for name, tally in samples.items()
+        for name, sums in samples.items()
     }
 
 
-def _rate(tally: Tally, weights: Floats) -> Floats:
+def _rate(sums: EventSums, weights: Floats) -> Floats:
     """Rates for sets of weights of events, shape (R, E), as (R, B)."""
-    above, below = (np.asarray((part.T @ weights.T).T) for part in (tally.above, tally.below))
+    above, below = (np.asarray((part.T @ weights.T).T) for part in (sums.above, sums.below))
     rate: Floats = np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0.0)
     return rate
 

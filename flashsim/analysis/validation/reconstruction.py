@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from flashsim.analysis.statistics.distances import Drawn
-from flashsim.analysis.statistics.rates import Tally, rates
+from flashsim.analysis.statistics.rates import EventSums, rates
 from flashsim.analysis.statistics.response import responses, slices
 from flashsim.analysis.validation.comparison import LEAST, REFERENCE, Section, Topic, bins_of, label_of_bin
 from flashsim.analysis.validation.distributions import histogram
@@ -113,7 +113,7 @@ def _shares(
         shape = (comparison.events, len(edges) - 1)
         found = rates(
             {
-                role: Tally.of_trials(event, bins_of(values, edges), passed, shape)
+                role: EventSums.of_trials(event, bins_of(values, edges), passed, shape)
                 for role, (event, values, passed) in samples.items()
             },
             REFERENCE,
@@ -140,13 +140,13 @@ def numbers(comparison: Comparison) -> Iterator[Section]:
         panels.append(histogram(what, drawn, discrete=True))
     names = list(counts[REFERENCE])
     shape = (comparison.events, len(names))
-    tallies = {}
+    sums = {}
     for role, sample in comparison.samples.items():
         present = np.bincount(sample.events, minlength=comparison.events)
         event = np.concatenate([np.repeat(sample.events, counts[role][name]) for name in names])
         bins = np.repeat(np.arange(len(names)), [int(counts[role][name].sum()) for name in names])
-        tallies[role] = Tally.per_event(event, bins, present, shape)
-    found, anchor = rates(tallies, REFERENCE), comparison.anchor(Topic.NUMBERS)
+        sums[role] = EventSums.per_event(event, bins, present, shape)
+    found, anchor = rates(sums, REFERENCE), comparison.anchor(Topic.NUMBERS)
     scale = found[REFERENCE].value
     differences = {
         role: [

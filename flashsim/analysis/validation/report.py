@@ -201,7 +201,7 @@ def _compare(
     tell: Callable[[str, int, int], None],
 ) -> ObjectReport:
     # Only here, so that a mistake in the files shows before scikit-learn and scipy are imported.
-    from flashsim.analysis.validation import distributions, reconstruction, together  # noqa: PLC0415
+    from flashsim.analysis.validation import distributions, multivariate, reconstruction  # noqa: PLC0415
 
     selected = common_columns(declaration, list(files.values()))
     if not selected.targets:
@@ -213,14 +213,14 @@ def _compare(
     }
     comparison = Comparison.of(selected, recipe, samples)
     parts = (
-        together.classifier,
+        multivariate.classifier,
         reconstruction.efficiencies,
         reconstruction.unmatched,
         reconstruction.numbers,
         reconstruction.response,
-        together.tagging,
-        together.correlations,
-        together.contours,
+        multivariate.tagging,
+        multivariate.correlations,
+        multivariate.contours,
         distributions.distributions,
     )
     sections: list[Section] = []

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flashsim.analysis.statistics.rates import Tally, rates
+from flashsim.analysis.statistics.rates import EventSums, rates
 
 EVENTS = 2000
 
@@ -13,7 +13,7 @@ EVENTS = 2000
 def trials(rng, efficiency, event=None):
     event = np.repeat(np.arange(EVENTS), 2) if event is None else event
     passed = rng.random(len(event)) < efficiency
-    return Tally.of_trials(event, np.zeros(len(event), dtype=np.int64), passed, (EVENTS, 1))
+    return EventSums.of_trials(event, np.zeros(len(event), dtype=np.int64), passed, (EVENTS, 1))
 
 
 @settings(deadline=None)
@@ -21,7 +21,7 @@ def trials(rng, efficiency, event=None):
 def test_rates_are_shares(seed):
     rng = np.random.default_rng(seed)
     event, bins, passed = rng.integers(0, 5, 40), rng.integers(-1, 3, 40), rng.random(40) < 0.5
-    found = rates({"it": Tally.of_trials(event, bins, passed, (5, 3))}, "it")["it"]
+    found = rates({"it": EventSums.of_trials(event, bins, passed, (5, 3))}, "it")["it"]
     for number in range(3):
         inside = bins == number
         assert found.trials[number] == inside.sum()
@@ -40,7 +40,7 @@ def test_errors_are_binomial_where_trials_are_independent():
 def test_trials_of_an_event_that_go_together_have_larger_errors():
     rng = np.random.default_rng(2)
     event, passed = np.repeat(np.arange(EVENTS), 4), np.repeat(rng.random(EVENTS) < 0.3, 4)
-    together = Tally.of_trials(event, np.zeros(len(event), dtype=np.int64), passed, (EVENTS, 1))
+    together = EventSums.of_trials(event, np.zeros(len(event), dtype=np.int64), passed, (EVENTS, 1))
     apart = trials(rng, 0.3, event)
     found = rates({"together": together, "apart": apart}, "apart")
     assert found["together"].error[0] == pytest.approx(2.0 * found["apart"].error[0], rel=0.4)
@@ -58,5 +58,5 @@ def test_what_samples_share_is_not_in_the_error_of_their_difference():
 
 def test_events_without_anything_count_in_means():
     present = np.array([1, 1, 1, 0])
-    tally = Tally.per_event(np.array([0, 0, 1]), np.array([0, 0, 1]), present, (4, 2))
-    assert rates({"it": tally}, "it")["it"].value.tolist() == pytest.approx([2.0 / 3.0, 1.0 / 3.0])
+    sums = EventSums.per_event(np.array([0, 0, 1]), np.array([0, 0, 1]), present, (4, 2))
+    assert rates({"it": sums}, "it")["it"].value.tolist() == pytest.approx([2.0 / 3.0, 1.0 / 3.0])

@@ -8,7 +8,7 @@ from itertools import chain
 import numpy as np
 import pytest
 
-from flashsim.analysis.validation import distributions, reconstruction, together
+from flashsim.analysis.validation import distributions, multivariate, reconstruction
 from flashsim.analysis.validation.comparison import CANDIDATE, bins_of
 
 PARTS = (
@@ -17,9 +17,9 @@ PARTS = (
     reconstruction.unmatched,
     reconstruction.numbers,
     reconstruction.response,
-    together.tagging,
-    together.correlations,
-    together.contours,
+    multivariate.tagging,
+    multivariate.correlations,
+    multivariate.contours,
 )
 
 
@@ -78,10 +78,10 @@ def test_lost_objects_are_found(compare, reference, make_sample):
 
 def test_a_worse_tag_is_found(compare, reference, make_sample):
     comparison = compare(reference, make_sample(1, tag=1.0))
-    found = rows(comparison, together.tagging)
+    found = rows(comparison, multivariate.tagging)
     assert {one.light for one in found.values()} == {"red"}
     areas = [
-        [s["area"] for s in section.data["samples"].values()] for section in together.tagging(comparison)
+        [s["area"] for s in section.data["samples"].values()] for section in multivariate.tagging(comparison)
     ]
     assert all(candidate < reference - 0.1 for reference, candidate in areas)
 
@@ -91,7 +91,7 @@ def test_a_correlation_is_found(compare, reference):
     reco = dict(reference.reco)
     order = np.argsort(np.argsort(reco["mass"] / np.repeat(1.0, len(reco["mass"]))))
     tied = replace(reference, reco=reco | {"nConstituents": np.sort(reco["nConstituents"])[order]})
-    found = rows(compare(reference, tied), together.correlations, distributions.distributions)
+    found = rows(compare(reference, tied), multivariate.correlations, distributions.distributions)
     one = found["Correlations", "largest difference of rank correlations"]
     assert one.light == "red"
     assert "nConstituents" in one.differences["correlation"].where
@@ -100,7 +100,7 @@ def test_a_correlation_is_found(compare, reference):
 
 def test_the_classifier_tells_by_which_target(compare, reference, make_sample):
     comparison = compare(reference, make_sample(1, width=0.3))
-    (section,) = together.classifier(comparison)
+    (section,) = multivariate.classifier(comparison)
     test = section.data["tests"]["candidate"]
     assert test["auc"] > 0.65
     assert max(test["importance"], key=test["importance"].get) == "pt"
@@ -121,7 +121,7 @@ def test_a_response_without_enough_objects_is_not_drawn(compare, make_sample):
 def test_values_that_are_no_numbers_are_set_aside(compare, reference, make_sample):
     broken = make_sample(1)
     broken.reco["mass"][::7] = np.nan
-    found = rows(compare(reference, broken), distributions.distributions, together.correlations)
+    found = rows(compare(reference, broken), distributions.distributions, multivariate.correlations)
     assert found["Distributions", "Jet_mass"].light == "green"
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from flashsim.events.collection import Collection
 from flashsim.events.noise import event_hash
-from flashsim.reference.detector.recipe import load_detector
+from flashsim.reference.detector.parameters import load_detector
 from flashsim.reference.detector.truth import Noise, Truth
 
 JET = {

@@ -142,7 +142,7 @@ def test_pileup_adds_particles_and_unmatched_jets(truth_of, noise, full, low, hi
 
 
 def test_fast_is_narrower_and_tags_better(truth_of, noise, full):
-    from flashsim.reference.detector.recipe import load_detector
+    from flashsim.reference.detector.parameters import load_detector
 
     fast = load_detector("fast")
     random = np.random.default_rng(3)

@@ -4,7 +4,7 @@ import awkward as ak
 import numpy as np
 import pytest
 
-from benchmarks.analysis.rare import pick, promising, rare_steps
+from benchmarks.analysis.cutflow_tail import cutflow_tail, pick, promising
 from flashsim.interface.reference import simulate
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.nanoaod.schema import load_schema
@@ -63,7 +63,7 @@ def test_rare_steps_are_compared(tmp_path):
     process = tmp_path / "vbf_hmumu"
     simulate("vbf_hmumu", process, events=80, seed=3, workers=1)
     (tmp_path / "work").mkdir()
-    found = rare_steps(process, tmp_path / "work", 3)
+    found = cutflow_tail(process, tmp_path / "work", 3)
     assert 20 < found["picked"] < 80
     assert set(found["picked_share"].values()) <= {*np.round(np.linspace(0, 1, 10_001), 4)}
     assert found["picked_share"]["mjj"] > 0.9

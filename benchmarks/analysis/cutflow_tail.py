@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from flashsim.analysis.results import Results
 
-__all__ = ["pick", "promising", "rare_steps"]
+__all__ = ["cutflow_tail", "pick", "promising"]
 
 MUON_PT, MUON_ETA = 10.0, 2.6
 JET_PT, JET_MASS = 12.0, 150.0
@@ -67,7 +67,7 @@ def pick(source: Path, output: Path, chosen: NDArray[np.bool_]) -> Path:
     return output
 
 
-def rare_steps(folder: Path, work: Path, times: int) -> dict[str, Any]:
+def cutflow_tail(folder: Path, work: Path, times: int) -> dict[str, Any]:
     """Pick, simulate, compare.
 
     Parameters

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from flashsim.declarations.objects import Target
     from flashsim.declarations.output import Link
     from flashsim.events.collection import Collection
-    from flashsim.reference.detector.recipe import DetectorRecipe
+    from flashsim.reference.detector.parameters import DetectorRecipe
     from flashsim.reference.detector.truth import Noise, Truth
 
 __all__ = ["VERSION", "reconstruct", "reconstructed_branches"]

@@ -10,7 +10,7 @@ import numpy as np
 from flashsim.analysis.statistics.classifier import two_sample_test
 from flashsim.analysis.statistics.contours import Regions, plane_edges
 from flashsim.analysis.statistics.correlations import difference, spearman
-from flashsim.analysis.statistics.rates import Tally, rates
+from flashsim.analysis.statistics.rates import EventSums, rates
 from flashsim.analysis.statistics.residuals import column_groups, columns_for_trees
 from flashsim.analysis.statistics.tagging import Scores, efficiency_at, roc, roc_area
 from flashsim.analysis.validation.comparison import CANDIDATE, LEAST, REFERENCE, Section, Topic
@@ -111,12 +111,12 @@ def _contour(comparison: Comparison, pair: list[Target], samples: dict[str, tupl
     regions = Regions.of(x[first], y[first], levels, *edges)
     judged = samples | {REFERENCE: (event[~first], x[~first], y[~first])}
     shape = (comparison.events, len(levels))
-    tallies = {}
+    sums = {}
     for role, (events, x_judged, y_judged) in judged.items():
         inside = regions.inside(x_judged, y_judged)
         bins = np.repeat(np.arange(len(levels)), inside.shape[1])
-        tallies[role] = Tally.of_trials(np.tile(events, len(levels)), bins, inside.ravel(), shape)
-    found = rates(tallies, REFERENCE)
+        sums[role] = EventSums.of_trials(np.tile(events, len(levels)), bins, inside.ravel(), shape)
+    found = rates(sums, REFERENCE)
     differences = {
         role: [
             Difference("contour", abs(float(d)), float(e), where=f"{level:g} contour")
