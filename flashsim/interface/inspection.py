@@ -62,7 +62,8 @@ def inspect(file: str | Path) -> dict[str, Any]:
 
     Returns
     -------
-    JSON content; ``kind`` is ``"model"`` or ``"nanoaod"``.
+    dict
+        JSON content; ``kind`` is ``"model"`` or ``"nanoaod"``.
 
     Raises
     ------

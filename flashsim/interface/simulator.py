@@ -125,9 +125,10 @@ class Simulator:
 
         Returns
         -------
-        Array of E records, or E times `oversample`, in the order of the events, with a field a collection
-        (``.Jet.pt``, ordered by falling pT) and the simulated values of events (``.MET.pt``,
-        ``.PV.npvs``): what `flashsim.generate` writes. NanoEvents if the input is such, see `events`.
+        ak.Array
+            E records, or E times `oversample`, in the order of the events, with a field a collection
+            (``.Jet.pt``, ordered by falling pT) and the simulated values of events (``.MET.pt``,
+            ``.PV.npvs``): what `flashsim.generate` writes. NanoEvents if the input is such, see `events`.
 
         Raises
         ------
@@ -151,9 +152,11 @@ class Simulator:
 
         Returns
         -------
-        NanoEvents with the gen-level content and the weights of the events and the simulated collections,
-        as coffea's ``NanoAODSchema`` makes them of a file: with behaviours and cross references
-        (``events.Jet.matched_gen``) and the metadata of the input. Gen-level content is read when it is used.
+        NanoEvents
+            With the gen-level content and the weights of the events and the simulated collections, as
+            coffea's ``NanoAODSchema`` makes them of a file: with behaviours and cross references
+            (``events.Jet.matched_gen``) and the metadata of the input. Gen-level content is read when it is
+            used.
 
         Raises
         ------
