@@ -33,8 +33,8 @@ os.environ.setdefault("UV_TORCH_BACKEND", "auto")
 def lint(session: nox.Session) -> None:
     """Run the hooks of .pre-commit-config.yaml on all files."""
     session.install("pre-commit>=4.3")
-    # What these two need is installed for the tasks "types" and "docs", which do the same.
-    session.env["SKIP"] = ",".join(filter(None, (os.environ.get("SKIP"), "mypy", "tables")))
+    # What these need is installed for the tasks "types" and "docs", which do the same.
+    session.env["SKIP"] = ",".join(filter(None, (os.environ.get("SKIP"), "mypy", "tables", "architecture")))
     session.run("pre-commit", "run", "--all-files", "--show-diff-on-failure", *session.posargs)
 
 
@@ -64,6 +64,7 @@ def docs(session: nox.Session) -> None:
     """Check what is made from the code, then build the site; warnings are errors."""
     session.install("-e", ".[docs]")
     session.run("python", "docs/tables.py", "--check")
+    session.run("python", "docs/figures/architecture.py", "--check")
     session.run("mkdocs", "build", "--strict", "--site-dir", f"{session.create_tmp()}/site")
 
 

@@ -23,6 +23,7 @@ __all__ = ["on_files", "on_page_markdown"]
 ROOT = Path(__file__).resolve().parents[1]
 OUTSIDE = (
     "README.md",
+    "ARCHITECTURE.md",
     "CHANGELOG.md",
     "CITATION.cff",
     "LICENSE",
