@@ -9,7 +9,6 @@ import numpy as np
 from scipy.special import expit
 
 from flashsim.declarations.conditioning import Categories
-from flashsim.learning.perceptron import evaluate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,8 +30,8 @@ def predicted(model: ObjectModel, sample: Sample) -> NDArray[np.float64]:
     """Probability of each gen object to be reconstructed, shape (N,), as generation computes it."""
     if model.efficiency is None:
         return np.ones(len(sample))
-    logit = evaluate(model.efficiency, model.conditioning.encode(sample.conditioning))
-    probability: NDArray[np.float64] = expit(logit.astype(np.float64))[:, 0]
+    logit = model.efficiency.logits(model.conditioning.encode(sample.conditioning))
+    probability: NDArray[np.float64] = expit(logit)[:, 0]
     return probability
 
 

@@ -21,7 +21,8 @@ from nflows import transforms
 from nflows.nn.nets import ResidualNet
 from torch import Tensor, nn
 
-from flashsim.flows import ConditionalMAF, Sampler
+from flashsim.flows import Flow
+from flashsim.flows.maf import ConditionalMAF
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -190,7 +191,11 @@ class FlashSimFlow(Competitor):
         return -self.flow.log_prob(x, context).mean()
 
     def draw(self, context: Tensor) -> Tensor:
-        return Sampler(self.flow).from_noise(torch.randn(len(context), self.flow.features), context)
+        sampler, noise = (
+            Flow.of("spline_maf", self.flow).sampler(),
+            torch.randn(len(context), self.flow.features),
+        )
+        return torch.from_numpy(sampler.from_noise(noise.numpy(), context.numpy()))
 
 
 def flashsim_competitor(recipe: FlowRecipe) -> Plan:

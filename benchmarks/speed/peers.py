@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from flashsim.flows.maf import Architecture
+    from flashsim.flows.protocol import Architecture
 
 __all__ = ["PEERS", "Peer", "StockMAF", "has_peers"]
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from benchmarks.speed.peers import PEERS, has_peers
 from benchmarks.speed.timing import in_turns, median_ratio
-from flashsim.flows import Sampler
+from flashsim.execution.threads import number_of_threads, set_threads
+from flashsim.flows import Flow
 from flashsim.flows._arrangement import arranged
 from flashsim.models.object_model import ObjectModel
 from flashsim.models.shipped import model_files
@@ -17,9 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from numpy.typing import NDArray
     from torch import Tensor, nn
-
-    from flashsim.flows import ConditionalMAF
 
 __all__ = ["sampling"]
 
@@ -41,14 +42,16 @@ def sampling(models: Sequence[Path] | None, repeats: int, share: float = 1.0) ->
     share
         Of the objects of a turn.
     """
-    threads = torch.get_num_threads()
+    threads = torch.get_num_threads(), number_of_threads()
     torch.set_num_threads(1)
+    set_threads(1)
     try:
         loaded = [ObjectModel.load(path) for path in model_files(models)]
         compared = [model for model in loaded if has_peers(model.declaration.name)]
         return {model.declaration.name: _object(model, repeats, share) for model in compared}
     finally:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(threads[0])
+        set_threads(threads[1])
 
 
 def _object(model: ObjectModel, repeats: int, share: float) -> dict[str, Any]:
@@ -60,18 +63,18 @@ def _object(model: ObjectModel, repeats: int, share: float) -> dict[str, Any]:
 
     objects = round(share * _ROWS)
     sampler, z, context = (
-        Sampler(flow),
-        normal(objects, flow.features),
-        normal(objects, flow.context_features),
+        flow.sampler(),
+        normal(objects, flow.architecture["features"]).numpy(),
+        normal(objects, flow.architecture["context"]).numpy(),
     )
     works: dict[str, tuple[int, Callable[[], object]]] = {
         "flashsim": (objects, lambda: sampler.from_noise(z, context)),
         "products": (_COLUMNS, _products(flow)),
         "large product": (1, _large_product()),
     }
-    parameters = {"flashsim": _count(flow)}
+    parameters = {"flashsim": flow.parameters}
     for peer in PEERS:
-        width, network = peer.make(name, flow.architecture())
+        width, network = peer.make(name, flow.architecture)
         network.eval()
         parameters[peer.name] = _count(network)
         rows = round(share * peer.rows)
@@ -87,9 +90,9 @@ def _object(model: ObjectModel, repeats: int, share: float) -> dict[str, Any]:
             | found[row].to_json()
         )
     reached, reached_spread = median_ratio(found["products"].per_item, ours)
-    operations = 2.0 * sum(weight.numel() for weight, _ in _shapes(flow))
+    operations = 2.0 * sum(weight.size for weight, _ in _shapes(flow))
     return {
-        "flow": flow.architecture(),
+        "flow": flow.architecture,
         "rows": table,
         "products": {
             "operations_per_object": operations,
@@ -107,18 +110,18 @@ def _drawing(network: Any, context: Tensor) -> Callable[[], object]:
     return lambda: network.draw(context)
 
 
-def _shapes(flow: ConditionalMAF) -> Iterator[tuple[Tensor, int]]:
+def _shapes(flow: Flow) -> Iterator[tuple[NDArray[np.floating], int]]:
     """All matrices that an object meets once, and the number of their columns."""
-    for layer in arranged(flow):
+    for layer in arranged(flow.architecture, flow.tensors):
         for weight in (layer.context, *(w for step in layer.steps for w in (*step.hidden, step.output))):
-            if weight.numel():
+            if weight.size:
                 yield weight, weight.shape[1]
 
 
-def _products(flow: ConditionalMAF) -> Callable[[], None]:
+def _products(flow: Flow) -> Callable[[], None]:
     """Products of the sampler's matrices with columns of objects, and nothing else."""
     calls = [
-        (weight, torch.randn(columns, _COLUMNS), torch.empty(len(weight), _COLUMNS))
+        (torch.from_numpy(weight), torch.randn(columns, _COLUMNS), torch.empty(len(weight), _COLUMNS))
         for weight, columns in _shapes(flow)
     ]
 
@@ -135,21 +138,24 @@ def _large_product() -> Callable[[], object]:
     return lambda: torch.mm(a, b, out=c)
 
 
-def _difference(flow: ConditionalMAF, z: Tensor, context: Tensor) -> dict[str, float]:
+def _difference(flow: Flow, z: NDArray[np.floating], context: NDArray[np.floating]) -> dict[str, float]:
     """Largest differences from inverting variable by variable in the same precision, and from double."""
+    double = Flow.of(flow.kind, flow.module().double())
+    plain, exact = _plain(flow, z, context), _plain(double, z.astype(np.float64), context.astype(np.float64))
+    fast = flow.sampler().from_noise(z, context)
+    found = {
+        "float32": fast - plain,
+        "float32_from_double": fast - exact,
+        "plain_from_double": plain - exact,
+        "float64": double.sampler().from_noise(z, context) - exact,
+    }
+    return {name: float(np.abs(difference).max()) for name, difference in found.items()}
+
+
+def _plain(flow: Flow, z: NDArray[np.floating], context: NDArray[np.floating]) -> NDArray[np.floating]:
     with torch.no_grad():
-        fast, plain = Sampler(flow).from_noise(z, context), flow.from_noise(z, context)
-        double = flow.double()
-        z, context = z.double(), context.double()
-        exact = double.from_noise(z, context)
-        found = {
-            "float32": fast - plain,
-            "float32_from_double": fast - exact,
-            "plain_from_double": plain - exact,
-            "float64": Sampler(double).from_noise(z, context) - exact,
-        }
-        flow.float()
-    return {name: difference.abs().max().item() for name, difference in found.items()}
+        drawn: NDArray[np.floating] = flow.module().from_noise(*map(torch.from_numpy, (z, context))).numpy()
+    return drawn
 
 
 def _count(network: nn.Module) -> int:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 from flashsim.events.noise import Stream
-from flashsim.flows import Sampler
+from flashsim.flows.sampler import Sampler
 from flashsim.generation import generate, simulate
 from flashsim.generation.generate import Generator
+from flashsim.learning.perceptron import Perceptron
 from flashsim.nanoaod.writing import NanoWriter
 from flashsim.transforms.codec import ConditioningCodec, TargetCodec
 
@@ -36,7 +37,7 @@ _FUNCTIONS: tuple[tuple[str, Any, str], ...] = (
     ("conditioning", generate, "gen_chunk"),
     ("conditioning", simulate, "conditioning_columns"),
     ("conditioning", ConditioningCodec, "encode"),
-    ("sampling", simulate, "evaluate"),
+    ("sampling", Perceptron, "logits"),
     ("sampling", Sampler, "from_noise"),
     ("sampling", Stream, "normal"),
     ("sampling", Stream, "uniform"),

@@ -9,7 +9,7 @@ import torch
 
 from benchmarks.speed.peers import StockMAF, has_peers
 from benchmarks.speed.timing import in_turns, median_ratio
-from flashsim.flows import ConditionalMAF
+from flashsim.flows.maf import ConditionalMAF
 from flashsim.models.object_model import ObjectModel
 from flashsim.models.shipped import model_files
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from flashsim.flows.maf import Architecture
+    from flashsim.flows.protocol import Architecture
 
 __all__ = ["training"]
 
@@ -40,7 +40,7 @@ def training(models: Sequence[Path] | None, repeats: int) -> dict[str, Any]:
     torch.set_num_threads(1)
     try:
         return {
-            model.declaration.name: _object(model.flow.architecture(), repeats)
+            model.declaration.name: _object(model.flow.architecture, repeats)
             for model in (ObjectModel.load(path) for path in model_files(models))
             if has_peers(model.declaration.name)
         }

@@ -130,11 +130,11 @@ def generate(
         from flashsim.generation import PRELOAD
 
         prepare(PRELOAD)
+    from flashsim.execution.threads import threads_of_process
     from flashsim.generation.campaign import Order, run_campaign
     from flashsim.generation.jobs import plan_jobs
     from flashsim.generation.report import outside_table, outside_warnings, table
     from flashsim.generation.settings import Settings
-    from flashsim.learning.devices import threads_of_process
 
     settings = Settings(
         models=None if models is None else tuple(str(path.absolute()) for path in models),

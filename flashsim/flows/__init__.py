@@ -1,8 +1,7 @@
-"""Conditional normalizing flows: the density model, and its exact fast sampler."""
+"""Conditional normalizing flows: kinds of density models, and their samplers."""
 
 from __future__ import annotations
 
-from flashsim.flows.maf import ConditionalMAF
-from flashsim.flows.sampler import Sampler
+from flashsim.flows.flow import Flow
 
-__all__ = ["ConditionalMAF", "Sampler"]
+__all__ = ["Flow"]

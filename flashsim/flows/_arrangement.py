@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-import torch
+import numpy as np
 
-from flashsim.flows._nflows import Permutation
-from flashsim.flows.maf import ConditionalMAF, SplineAutoregressive
+from flashsim.flows.degrees import hidden_degrees
+from flashsim.flows.tensors import check_names
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from collections.abc import Mapping
 
-    from flashsim.flows.made import MaskedConditioner
+    from numpy.typing import NDArray
 
-__all__ = ["Layer", "Step", "arranged"]
+    from flashsim.flows.protocol import Tensors
+
+__all__ = ["Layer", "Step", "arranged", "check_architecture", "shapes"]
+
+Array = TypeVar("Array")
+
+_LEAST = {"features": 1, "context": 0, "layers": 1, "width": 1, "depth": 1, "bins": 1}
 
 
 @dataclass(frozen=True)
-class Step:
+class Step(Generic[Array]):
     """Weights of one degree d: from what is known to its hidden units, and on to variable d + 1.
 
     Attributes
@@ -34,12 +40,12 @@ class Step:
 
     known: int
     new: int
-    hidden: tuple[Tensor, ...]
-    output: Tensor
+    hidden: tuple[Array, ...]
+    output: Array
 
 
 @dataclass(frozen=True)
-class Layer:
+class Layer(Generic[Array]):
     """An autoregressive layer with its units sorted by degree.
 
     Attributes
@@ -52,59 +58,122 @@ class Layer:
         Row of the layer's variables that each variable before the permutation is, shape (D,).
     """
 
-    context: Tensor
-    steps: tuple[Step, ...]
-    order: Tensor
+    context: Array
+    steps: tuple[Step[Array], ...]
+    order: Array
 
 
-@torch.no_grad()
-def arranged(flow: ConditionalMAF) -> list[Layer]:
+def check_architecture(architecture: Mapping[str, Any]) -> None:
+    """See that a flow can be built with these arguments of `ConditionalMAF`.
+
+    Raises
+    ------
+    ValueError
+        If one is missing, unknown or out of range.
+    """
+    check_names(architecture, {*_LEAST, "bound", "dropout", "leading", "seed"})
+    for name, minimum in _LEAST.items():
+        if (value := architecture[name]) < minimum:
+            msg = f"A flow needs {name} of at least {minimum}, found {value}."
+            raise ValueError(msg)
+    leading, features = architecture["leading"], architecture["features"]
+    if not 0 <= leading <= features:
+        msg = f"A flow needs leading of 0 to its {features} features, found {leading}."
+        raise ValueError(msg)
+    if architecture["bound"] <= 0.0:
+        msg = f"A flow needs a positive bound, found {architecture['bound']}."
+        raise ValueError(msg)
+    if not 0.0 <= architecture["dropout"] < 1.0:
+        msg = f"A flow needs a dropout in [0, 1), found {architecture['dropout']}."
+        raise ValueError(msg)
+
+
+def shapes(architecture: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    """Shapes of the tensors of a flow by their names, which are those of `ConditionalMAF`'s state."""
+    features, context, width = (architecture[name] for name in ("features", "context", "width"))
+    parameters, depth = features * (3 * architecture["bins"] - 1), architecture["depth"]
+    found: dict[str, tuple[int, ...]] = {}
+    for number in range(architecture["layers"]):
+        if number:
+            found[_permutation(number)] = (features,)
+        prefix = _conditioner(number)
+        for level in range(depth):
+            found[f"{prefix}.hidden.{level}.weight"] = (width, width if level else features)
+            found[f"{prefix}.hidden.{level}.bias"] = (width,)
+        if context:
+            found[f"{prefix}.context.weight"] = (depth * width, context)
+        found |= {f"{prefix}.output.weight": (parameters, width), f"{prefix}.output.bias": (parameters,)}
+    return found
+
+
+def arranged(
+    architecture: Mapping[str, Any], tensors: Tensors, degrees: NDArray[np.int64] | None = None
+) -> list[Layer[NDArray[Any]]]:
     """Rearrange a flow's weights by degree.
 
     Parameters
     ----------
-    flow
-        The flow; its weights are copied.
+    architecture
+        Sizes of the flow.
+    tensors
+        Its weights and permutations, see `shapes`; copied.
+    degrees
+        Of the units of every hidden layer, shape (width,); `hidden_degrees` by default.
 
     Returns
     -------
     list of Layer
         Autoregressive layers in the order from variables to noise.
     """
+    features = architecture["features"]
+    if degrees is None:
+        degrees = hidden_degrees(architecture["width"], features)
     layers = []
-    unpermuted = torch.arange(flow.features, device=next(flow.parameters()).device)
-    order = unpermuted
-    for transform in flow.transform.modules():
-        if isinstance(transform, Permutation):
-            order = transform.inverse(unpermuted[None])[0][0]
-        elif isinstance(transform, SplineAutoregressive):
-            layers.append(_layer(transform.autoregressive_net, order))
-            order = unpermuted
+    for number in range(architecture["layers"]):
+        order = np.argsort(tensors[_permutation(number)]) if number else np.arange(features)
+        prefix = f"{_conditioner(number)}."
+        conditioner = {k.removeprefix(prefix): t for k, t in tensors.items() if k.startswith(prefix)}
+        layers.append(_layer(architecture, conditioner, degrees, order))
     return layers
 
 
-def _layer(conditioner: MaskedConditioner, order: Tensor) -> Layer:
-    by_degree = torch.argsort(conditioner.degrees, stable=True)
-    degrees = conditioner.degrees[by_degree]
-    linears = conditioner.hidden_layers()
-    context = torch.cat([linear.bias[by_degree] for linear in linears])[:, None]
-    if conditioner.context is not None:
-        weights = conditioner.context.weight.reshape(len(linears), len(degrees), -1)
-        context = torch.cat((context, weights[:, by_degree].flatten(0, 1)), dim=1)
-    first, *others = (linear.masked_weight()[by_degree] for linear in linears)
+def _permutation(layer: int) -> str:
+    return f"transform._transforms.{2 * layer - 1}._permutation"
+
+
+def _conditioner(layer: int) -> str:
+    return f"transform._transforms.{2 * layer}.autoregressive_net"
+
+
+def _layer(
+    architecture: Mapping[str, Any],
+    tensors: Tensors,
+    degrees: NDArray[np.int64],
+    order: NDArray[np.int64],
+) -> Layer[NDArray[Any]]:
+    by_degree = np.argsort(degrees, kind="stable")
+    levels = range(architecture["depth"])
+    context = np.concatenate([tensors[f"hidden.{level}.bias"][by_degree] for level in levels])[:, None]
+    if "context.weight" in tensors:
+        weights = tensors["context.weight"].reshape(len(levels), len(degrees), -1)[:, by_degree]
+        context = np.concatenate((context, weights.reshape(len(context), -1)), axis=1)
+    first, *others = (tensors[f"hidden.{level}.weight"][by_degree] for level in levels)
     hidden = [first, *(weight[:, by_degree] for weight in others)]
-    bias, weight = conditioner.output.bias, conditioner.output.masked_weight()
-    outputs = torch.cat((bias[:, None], weight[:, by_degree]), dim=1).chunk(conditioner.features)
-    steps = tuple(_step(d, degrees, hidden, output) for d, output in enumerate(outputs))
+    output = np.concatenate((tensors["output.bias"][:, None], tensors["output.weight"][:, by_degree]), axis=1)
+    outputs = output.reshape(architecture["features"], -1, output.shape[1])
+    steps = tuple(_step(d, degrees[by_degree], hidden, own) for d, own in enumerate(outputs))
     return Layer(context, steps, order)
 
 
-def _step(d: int, degrees: Tensor, hidden: list[Tensor], output: Tensor) -> Step:
+def _step(
+    d: int, degrees: NDArray[np.int64], hidden: list[NDArray[Any]], output: NDArray[Any]
+) -> Step[NDArray[Any]]:
+    """Cut out what connects a degree with those known; of the weights in it no connection is absent."""
     known, end = int((degrees < d).sum()), int((degrees <= d).sum())
     first, *others = (weight[known:end] for weight in hidden)
     return Step(
         known,
         end - known,
-        (first[:, :d].contiguous(), *(weight[:, :end].contiguous() for weight in others)),
-        output[:, : 1 + end].contiguous(),
+        (first[:, :d].copy(), *(weight[:, :end].copy() for weight in others)),
+        output[:, : 1 + end].copy(),
     )

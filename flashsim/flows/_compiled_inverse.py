@@ -11,21 +11,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from flashsim.flows._kernels import LANES, activate, compiled, invert_spline
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+    from typing import Any
 
-    from torch import Tensor
+    from numpy.typing import NDArray
 
     from flashsim.flows._arrangement import Layer
-    from flashsim.flows.maf import Architecture
 
-__all__ = ["CompiledInverse", "add_products"]
+__all__ = ["BLOCK", "CompiledInverse", "add_products", "start_at"]
 
-_BLOCK = 2 * LANES
+BLOCK = 2 * LANES
 _ROWS = 4
 
 
@@ -40,22 +39,22 @@ class CompiledInverse:
         Its weights.
     """
 
-    def __init__(self, architecture: Architecture, layers: Sequence[Layer]) -> None:
+    def __init__(self, architecture: Mapping[str, Any], layers: Sequence[Layer[NDArray[Any]]]) -> None:
         self._depth, self._width = architecture["depth"], architecture["width"]
         self._bound = np.float32(architecture["bound"])
-        self._weights = torch.cat([w.flatten() for layer in layers[::-1] for w in _parts(layer)]).numpy()
+        parts = [weights.ravel() for layer in layers[::-1] for weights in _parts(layer)]
+        self._weights = np.concatenate(parts).astype(np.float32, copy=False)
         known = [[*(step.known for step in layer.steps), self._width] for layer in layers[::-1]]
         self._known = np.array(known, dtype=np.int64)
-        self._orders = torch.stack([layer.order for layer in layers[::-1]]).numpy()
+        self._orders = np.stack([layer.order for layer in layers[::-1]])
         self._parameters = 3 * architecture["bins"] - 1
 
-    def __call__(self, z: Tensor, context: Tensor | None, x: Tensor) -> None:
+    def __call__(self, z: NDArray[np.float32], context: NDArray[np.float32], x: NDArray[np.float32]) -> None:
         """Write to x, shape (N, D), the variables of noise z (N, D) and context (N, C)."""
-        given = z[:, :0] if context is None else context
         _invert(
-            z.detach().float().numpy(),
-            given.detach().float().numpy(),
-            x.numpy(),
+            z,
+            context,
+            x,
             self._weights,
             self._known,
             self._orders,
@@ -66,16 +65,16 @@ class CompiledInverse:
         )
 
 
-def _parts(layer: Layer) -> Iterator[Tensor]:
+def _parts(layer: Layer[NDArray[Any]]) -> Iterator[NDArray[Any]]:
     """Biases and weights in the order in which `_invert` reads them."""
-    by_level = layer.context.chunk(len(layer.steps[0].hidden))
+    by_level = np.split(layer.context, len(layer.steps[0].hidden))
     for step in layer.steps:
         for from_context, weights in zip(by_level, step.hidden, strict=True):
             new = from_context[step.known : step.known + step.new]
             yield new[:, 0]
-            yield torch.cat((new[:, 1:], weights), dim=1)
+            yield np.concatenate((new[:, 1:], weights), axis=1)
         # Whole fours of rows: what is added to fill them up is never looked at.
-        output = torch.nn.functional.pad(step.output, (0, 0, 0, -len(step.output) % _ROWS))
+        output = np.pad(step.output, ((0, -len(step.output) % _ROWS), (0, 0)))
         yield output[:, 0]
         yield output[:, 1:]
 
@@ -89,32 +88,32 @@ def _add_products_(
     """
     whole_rows, whole_inner = rows - rows % 4, inner - inner % 3
     for k in range(0, whole_inner, 3):
-        x = inputs[k * _BLOCK : (k + 3) * _BLOCK]
+        x = inputs[k * BLOCK : (k + 3) * BLOCK]
         for m in range(0, whole_rows, 4):
-            y = outputs[m * _BLOCK : (m + 4) * _BLOCK]
+            y = outputs[m * BLOCK : (m + 4) * BLOCK]
             a, b, c, d = m * inner + k, (m + 1) * inner + k, (m + 2) * inner + k, (m + 3) * inner + k
             a0, a1, a2 = weights[a], weights[a + 1], weights[a + 2]
             b0, b1, b2 = weights[b], weights[b + 1], weights[b + 2]
             c0, c1, c2 = weights[c], weights[c + 1], weights[c + 2]
             d0, d1, d2 = weights[d], weights[d + 1], weights[d + 2]
-            for t in range(_BLOCK):
-                x0, x1, x2 = x[t], x[t + _BLOCK], x[t + 2 * _BLOCK]
+            for t in range(BLOCK):
+                x0, x1, x2 = x[t], x[t + BLOCK], x[t + 2 * BLOCK]
                 y[t] = y[t] + a0 * x0 + a1 * x1 + a2 * x2
-                y[t + _BLOCK] = y[t + _BLOCK] + b0 * x0 + b1 * x1 + b2 * x2
-                y[t + 2 * _BLOCK] = y[t + 2 * _BLOCK] + c0 * x0 + c1 * x1 + c2 * x2
-                y[t + 3 * _BLOCK] = y[t + 3 * _BLOCK] + d0 * x0 + d1 * x1 + d2 * x2
+                y[t + BLOCK] = y[t + BLOCK] + b0 * x0 + b1 * x1 + b2 * x2
+                y[t + 2 * BLOCK] = y[t + 2 * BLOCK] + c0 * x0 + c1 * x1 + c2 * x2
+                y[t + 3 * BLOCK] = y[t + 3 * BLOCK] + d0 * x0 + d1 * x1 + d2 * x2
         for m in range(whole_rows, rows):
-            y = outputs[m * _BLOCK : (m + 1) * _BLOCK]
+            y = outputs[m * BLOCK : (m + 1) * BLOCK]
             a = m * inner + k
             a0, a1, a2 = weights[a], weights[a + 1], weights[a + 2]
-            for t in range(_BLOCK):
-                y[t] = y[t] + a0 * x[t] + a1 * x[t + _BLOCK] + a2 * x[t + 2 * _BLOCK]
+            for t in range(BLOCK):
+                y[t] = y[t] + a0 * x[t] + a1 * x[t + BLOCK] + a2 * x[t + 2 * BLOCK]
     for k in range(whole_inner, inner):
-        x = inputs[k * _BLOCK : (k + 1) * _BLOCK]
+        x = inputs[k * BLOCK : (k + 1) * BLOCK]
         for m in range(rows):
-            y = outputs[m * _BLOCK : (m + 1) * _BLOCK]
+            y = outputs[m * BLOCK : (m + 1) * BLOCK]
             a0 = weights[m * inner + k]
-            for t in range(_BLOCK):
+            for t in range(BLOCK):
                 y[t] += a0 * x[t]
 
 
@@ -156,20 +155,20 @@ def _invert_(  # noqa: PLR0917  # compiled functions take no keyword arguments
     rows, features = noise.shape
     given = context.shape[1]
     # What a hidden layer sees: the context, then the variables or the activations of the one before.
-    inputs = np.zeros((depth + 1, (given + max(width, features)) * _BLOCK), np.float32)
-    after = given * _BLOCK
-    units = np.empty(width * _BLOCK, np.float32)
+    inputs = np.zeros((depth + 1, (given + max(width, features)) * BLOCK), np.float32)
+    after = given * BLOCK
+    units = np.empty(width * BLOCK, np.float32)
     padded = parameters + -parameters % _ROWS
-    logits = np.empty(padded * _BLOCK, np.float32)
-    z, x = np.zeros(features * _BLOCK, np.float32), inputs[0, after:]
-    for start in range(0, rows, _BLOCK):
-        block = min(_BLOCK, rows - start)
+    logits = np.empty(padded * BLOCK, np.float32)
+    z, x = np.zeros(features * BLOCK, np.float32), inputs[0, after:]
+    for start in range(0, rows, BLOCK):
+        block = min(BLOCK, rows - start)
         # Places without an object keep those of the block before: no number depends on another place's.
         for t in range(block):
             for d in range(features):
-                z[d * _BLOCK + t] = noise[start + t, d]
+                z[d * BLOCK + t] = noise[start + t, d]
             for c in range(given):
-                inputs[0, c * _BLOCK + t] = context[start + t, c]
+                inputs[0, c * BLOCK + t] = context[start + t, c]
         for level in range(1, depth):
             inputs[level, :after] = inputs[0, :after]
         place = 0
@@ -177,29 +176,29 @@ def _invert_(  # noqa: PLR0917  # compiled functions take no keyword arguments
             for d in range(features):
                 first, end = known[layer, d], known[layer, d + 1]
                 new = end - first
-                units[: new * _BLOCK] = np.float32(0.0)
+                units[: new * BLOCK] = np.float32(0.0)
                 for level in range(depth if new else 0):
                     inner = given + (end if level else d)
                     _add_biases(weights[place : place + new], units)
                     place += new
                     add_products(weights[place : place + new * inner], new, inner, inputs[level], units)
                     place += new * inner
-                    low, high = after + first * _BLOCK, after + end * _BLOCK
-                    activate(units[: new * _BLOCK], inputs[level + 1, low:high])
-                _start_at(weights[place : place + padded], logits)
+                    low, high = after + first * BLOCK, after + end * BLOCK
+                    activate(units[: new * BLOCK], inputs[level + 1, low:high])
+                start_at(weights[place : place + padded], logits)
                 place += padded
                 known_units = inputs[depth, after:]
                 add_products(weights[place : place + padded * end], padded, end, known_units, logits)
                 place += padded * end
-                here = slice(d * _BLOCK, (d + 1) * _BLOCK)
-                of_spline = logits[: parameters * _BLOCK].reshape(parameters, _BLOCK)
+                here = slice(d * BLOCK, (d + 1) * BLOCK)
+                of_spline = logits[: parameters * BLOCK].reshape(parameters, BLOCK)
                 invert_spline(z[here], of_spline, x[here], bound)
             for d in range(features):
                 row = orders[layer, d]
-                z[d * _BLOCK : (d + 1) * _BLOCK] = x[row * _BLOCK : (row + 1) * _BLOCK]
+                z[d * BLOCK : (d + 1) * BLOCK] = x[row * BLOCK : (row + 1) * BLOCK]
         for t in range(block):
             for d in range(features):
-                variables[start + t, d] = z[d * _BLOCK + t]
+                variables[start + t, d] = z[d * BLOCK + t]
 
 
 _invert = compiled(_invert_)
@@ -208,16 +207,16 @@ _invert = compiled(_invert_)
 def _start_at_(biases: np.ndarray, outputs: np.ndarray) -> None:
     """Set each row of outputs, flat, to a number."""
     for m in range(len(biases)):
-        outputs[m * _BLOCK : (m + 1) * _BLOCK] = biases[m]
+        outputs[m * BLOCK : (m + 1) * BLOCK] = biases[m]
 
 
-_start_at = compiled(_start_at_)
+start_at = compiled(_start_at_)
 
 
 def _add_biases_(biases: np.ndarray, outputs: np.ndarray) -> None:
     """Add a number to each row of outputs, flat."""
     for m in range(len(biases)):
-        for t in range(m * _BLOCK, (m + 1) * _BLOCK):
+        for t in range(m * BLOCK, (m + 1) * BLOCK):
             outputs[t] += biases[m]
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from flashsim.flows import spline
+from flashsim.flows import spline_limits as limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,8 +49,8 @@ _EXP = tuple(
 )
 _ATANH = tuple(np.float32(2.0 / n) for n in range(1, 16, 2))
 
-_MIN_SHARE, _MIN_DERIVATIVE = spline.MIN_BIN_SHARE, spline.MIN_DERIVATIVE
-_MAX_LOGIT, _IDENTITY_LOGIT = spline.MAX_LOGIT, spline.identity_logit()
+_MIN_SHARE, _MIN_DERIVATIVE = limits.MIN_BIN_SHARE, limits.MIN_DERIVATIVE
+_MAX_LOGIT, _IDENTITY_LOGIT = limits.MAX_LOGIT, limits.identity_logit()
 
 
 def compiled(function: Callable[..., Any], *, inline: bool = False) -> Any:

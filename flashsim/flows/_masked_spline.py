@@ -17,8 +17,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from flashsim.execution.threads import run_shares
 from flashsim.flows._kernels import LANES
+from flashsim.flows._torch_threads import run_torch_shares
 from flashsim.flows._training_kernels import STATE, apply_spline, spline_gradients
 
 __all__ = ["SplineBlock", "is_compiled_for", "masked_spline", "spline_blocks"]
@@ -158,7 +158,7 @@ class _MaskedSpline(torch.autograd.Function):
                     if keep:
                         tiles[number] = _Tile(rows, x, logits, state)
 
-        run_shares(work, len(starts), ("splines", values.dtype))
+        run_torch_shares(work, len(starts), ("splines", values.dtype))
         ctx.save_for_backward(units, weight)
         ctx.tiles, ctx.blocks, ctx.bound, ctx.count = tiles, blocks, half_width, count
         return outputs[:count], logabsdet[:count]
@@ -204,7 +204,7 @@ class _MaskedSpline(torch.autograd.Function):
                     g_inputs[tile.rows] = g_x.T
                     g_units[tile.rows] = g_h.T
 
-        run_shares(work, len(tiles), ("spline gradients", units.dtype))
+        run_torch_shares(work, len(tiles), ("spline gradients", units.dtype))
         g_weight, g_bias = sums[0]
         for share in range(1, len(sums)):
             g_weight += sums[share][0]

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from flashsim.flows import spline
 from flashsim.flows._kernels import (
     LANES,
     bin_edges,
@@ -24,6 +23,7 @@ from flashsim.flows._kernels import (
     exponentials,
     find_bin,
 )
+from flashsim.flows.spline_limits import MAX_LOGIT, MIN_BIN_SHARE
 
 __all__ = ["STATE", "apply_spline", "spline_gradients"]
 
@@ -31,7 +31,7 @@ STATE = 7
 """Rows of what is kept of a value: bin, its left edge, width, scale of widths, the same for heights."""
 
 _ZERO, _HALF, _ONE, _TWO = (np.float32(value) for value in (0.0, 0.5, 1.0, 2.0))
-_MIN_SHARE, _MAX_LOGIT = spline.MIN_BIN_SHARE, spline.MAX_LOGIT
+_MIN_SHARE, _MAX_LOGIT = MIN_BIN_SHARE, MAX_LOGIT
 
 
 def _apply_spline(  # noqa: PLR0917

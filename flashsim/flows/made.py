@@ -15,33 +15,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from flashsim.flows._nflows import MaskedLinear
+from flashsim.flows.degrees import hidden_degrees
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["DegreeLinear", "MaskedConditioner", "hidden_degrees"]
-
-
-def hidden_degrees(width: int, features: int) -> Tensor:
-    """Degrees of a hidden layer's units: 0 to D - 1 in equal shares, sorted.
-
-    Parameters
-    ----------
-    width
-        Number of units. Giving degree 0 a larger share than the others did not lower the loss.
-    features
-        Number of variables D. With fewer units than variables the degrees are spread from 0 to D - 1,
-        so that the last parameters still see every variable before them.
-
-    Returns
-    -------
-    Tensor
-        Sorted integers, shape (width,); the first is 0.
-    """
-    units = torch.arange(width)
-    if width >= features:
-        return units * features // width
-    return units * (features - 1) // max(width - 1, 1)
+__all__ = ["DegreeLinear", "MaskedConditioner"]
 
 
 class DegreeLinear(MaskedLinear):  # type: ignore[misc]  # nflows has no types
@@ -107,7 +86,7 @@ class MaskedConditioner(nn.Module):
         super().__init__()
         self.features = features
         self.parameters_per_feature = parameters
-        degrees = hidden_degrees(width, features) if degrees is None else degrees
+        degrees = torch.from_numpy(hidden_degrees(width, features)) if degrees is None else degrees
         in_degrees = torch.arange(1, features + 1)
         out_degrees = torch.arange(features).repeat_interleave(parameters)
         self.hidden = nn.ModuleList(

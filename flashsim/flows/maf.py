@@ -3,35 +3,26 @@
 from __future__ import annotations
 
 import math
-from typing import TypedDict
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from flashsim.flows import spline
+from flashsim.flows._arrangement import check_architecture
 from flashsim.flows._masked_spline import is_compiled_for, masked_spline, spline_blocks
 from flashsim.flows._nflows import AutoregressiveTransform, CompositeTransform, Permutation
 from flashsim.flows.made import MaskedConditioner
+from flashsim.flows.module import FlowModule
+from flashsim.flows.spline_limits import identity_logit
 
-__all__ = ["Architecture", "ConditionalMAF", "SplineAutoregressive"]
+if TYPE_CHECKING:
+    from flashsim.flows.protocol import Architecture
+
+__all__ = ["ConditionalMAF", "SplineAutoregressive"]
 
 _INITIAL_OUTPUT_SCALE = 1e-3
 """Output weights start this much smaller than usual: near the identity, yet with gradients below."""
-
-
-class Architecture(TypedDict):
-    """Arguments of `ConditionalMAF`, as a JSON object."""
-
-    features: int
-    context: int
-    layers: int
-    width: int
-    depth: int
-    bins: int
-    bound: float
-    dropout: float
-    leading: int
-    seed: int
 
 
 class SplineAutoregressive(AutoregressiveTransform):  # type: ignore[misc]  # nflows has no types
@@ -82,7 +73,7 @@ class SplineAutoregressive(AutoregressiveTransform):  # type: ignore[misc]  # nf
         return outputs, logabsdet.sum(dim=-1)
 
 
-class ConditionalMAF(nn.Module):
+class ConditionalMAF(FlowModule):
     """Density p(x | context) of D variables given C context values.
 
     A chain of autoregressive spline layers, with the variables permuted in between, maps x to noise z
@@ -120,7 +111,7 @@ class ConditionalMAF(nn.Module):
     Examples
     --------
     >>> import torch
-    >>> from flashsim.flows import ConditionalMAF
+    >>> from flashsim.flows.maf import ConditionalMAF
     >>> flow = ConditionalMAF(features=2, context=3, layers=2, width=16)
     >>> flow.log_prob(torch.zeros(5, 2), torch.zeros(5, 3)).shape
     torch.Size([5])
@@ -141,19 +132,19 @@ class ConditionalMAF(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self._architecture = Architecture(
-            features=features,
-            context=context,
-            layers=layers,
-            width=width,
-            depth=depth,
-            bins=bins,
-            bound=bound,
-            dropout=dropout,
-            leading=leading,
-            seed=seed,
-        )
-        _check(self._architecture)
+        self._architecture: Architecture = {
+            "features": features,
+            "context": context,
+            "layers": layers,
+            "width": width,
+            "depth": depth,
+            "bins": bins,
+            "bound": bound,
+            "dropout": dropout,
+            "leading": leading,
+            "seed": seed,
+        }
+        check_architecture(self._architecture)
         self.features = features
         self.context_features = context
         with torch.random.fork_rng(devices=[]):
@@ -169,6 +160,11 @@ class ConditionalMAF(nn.Module):
             Plain numbers, fit for JSON.
         """
         return self._architecture.copy()
+
+    def loss(self, x: Tensor, context: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Negative log-likelihood in nats, the mean over x, shape (N, D), given context (N, C)."""
+        del generator  # exact
+        return -self.log_prob(x, context).mean()
 
     def to_noise(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Map variables to noise.
@@ -197,7 +193,7 @@ class ConditionalMAF(nn.Module):
         """Map noise to variables, the inverse of `to_noise`.
 
         This is the plain inverse, D passes a layer, differentiable. To generate, use
-        `flashsim.flows.Sampler`.
+        `flashsim.flows.sampler.Sampler`.
 
         Parameters
         ----------
@@ -304,25 +300,6 @@ class ConditionalMAF(nn.Module):
         raise ValueError(msg)
 
 
-def _check(architecture: Architecture) -> None:
-    least = {"features": 1, "context": 0, "layers": 1, "width": 1, "depth": 1, "bins": 1}
-    for name, minimum in least.items():
-        value = architecture[name]  # type: ignore[literal-required]
-        if value < minimum:
-            msg = f"A flow needs {name} of at least {minimum}, found {value}."
-            raise ValueError(msg)
-    leading, features = architecture["leading"], architecture["features"]
-    if not 0 <= leading <= features:
-        msg = f"A flow needs leading of 0 to its {features} features, found {leading}."
-        raise ValueError(msg)
-    if architecture["bound"] <= 0.0:
-        msg = f"A flow needs a positive bound, found {architecture['bound']}."
-        raise ValueError(msg)
-    if not 0.0 <= architecture["dropout"] < 1.0:
-        msg = f"A flow needs a dropout in [0, 1), found {architecture['dropout']}."
-        raise ValueError(msg)
-
-
 def _chain(architecture: Architecture) -> list[nn.Module]:
     chain: list[nn.Module] = []
     for layer in range(architecture["layers"]):
@@ -356,5 +333,5 @@ def _layer(architecture: Architecture) -> SplineAutoregressive:
         conditioner.output.weight.mul_(_INITIAL_OUTPUT_SCALE)
         conditioner.output.bias.zero_()
         bias = conditioner.output.bias.view(architecture["features"], 3 * bins - 1)
-        bias[:, 2 * bins :] = spline.identity_logit()
+        bias[:, 2 * bins :] = identity_logit()
     return SplineAutoregressive(conditioner, bins, architecture["bound"])

@@ -21,62 +21,54 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
+import numpy as np
 
 from flashsim.execution.threads import run_shares
 from flashsim.flows._arrangement import arranged
 from flashsim.flows._compiled_inverse import CompiledInverse
-from flashsim.flows._torch_inverse import TorchInverse
+from flashsim.flows._rows import checked_rows
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from numpy.typing import NDArray
 
-    from flashsim.flows.maf import ConditionalMAF
+    from flashsim.flows.protocol import Architecture, Tensors
 
 __all__ = ["Sampler"]
 
-_CPU_TILE = 512
-_CUDA_TILE = 65536
 _FEWEST_ROWS = 512
 """Objects that are worth a thread."""
 
 
 class Sampler:
-    """Fast map from noise to variables for a trained flow; gives what `ConditionalMAF.from_noise` gives.
+    """Fast map from noise to variables for a trained `ConditionalMAF`, on the CPU in single precision.
 
-    The weights are copied when the sampler is made: after more training, make a new one. It runs where
-    the flow's weights are and in their precision, without dropout and without gradients. On a CPU in
-    single precision it is a compiled function, otherwise torch operations.
-
-    A row's result depends on that row only, bit for bit, whatever rows come with it, in which order, and
-    on how many threads (as many as `torch.get_num_threads`, a range of rows each), on one machine.
+    It gives what `ConditionalMAF.from_noise` gives. A row's result depends on that row only, bit for bit,
+    whatever rows come with it, in which order, and on how many threads (`number_of_threads`, a range of rows
+    each), on one machine.
 
     Parameters
     ----------
-    flow
-        The flow to sample from.
+    architecture
+        Of the flow.
+    tensors
+        Its weights, which are copied.
 
     Examples
     --------
-    >>> import torch
-    >>> from flashsim.flows import ConditionalMAF, Sampler
-    >>> flow = ConditionalMAF(features=2, context=3, layers=2, width=16)
-    >>> Sampler(flow).from_noise(torch.randn(5, 2), torch.randn(5, 3)).shape
-    torch.Size([5, 2])
+    >>> import numpy as np
+    >>> from flashsim.flows import Flow
+    >>> from flashsim.flows.maf import ConditionalMAF
+    >>> from flashsim.flows.sampler import Sampler
+    >>> flow = Flow.of("spline_maf", ConditionalMAF(features=2, context=3, layers=2, width=16))
+    >>> Sampler(flow.architecture, flow.tensors).from_noise(np.zeros((5, 2)), np.zeros((5, 3))).shape
+    (5, 2)
     """
 
-    def __init__(self, flow: ConditionalMAF) -> None:
-        weight = next(flow.parameters())
-        self.device, self.dtype = weight.device, weight.dtype
-        self._checked_context = flow.checked_context
-        self._inverse: CompiledInverse | TorchInverse
-        if self.device.type == "cpu" and self.dtype == torch.float32:
-            self._inverse = CompiledInverse(flow.architecture(), arranged(flow))
-        else:
-            tile = _CPU_TILE if self.device.type == "cpu" else _CUDA_TILE
-            self._inverse = TorchInverse(flow.architecture(), arranged(flow), tile)
+    def __init__(self, architecture: Architecture, tensors: Tensors) -> None:
+        self._features, self._context = architecture["features"], architecture["context"]
+        self._inverse = CompiledInverse(architecture, arranged(architecture, tensors))
 
-    def from_noise(self, z: Tensor, context: Tensor | None = None) -> Tensor:
+    def from_noise(self, z: NDArray[np.floating], context: NDArray[np.floating]) -> NDArray[np.float32]:
         """Map noise to variables.
 
         Parameters
@@ -84,28 +76,23 @@ class Sampler:
         z
             Noise, N(0, 1) in every variable, shape (N, D).
         context
-            Context, shape (N, C); may be left out when C is 0.
+            Context, shape (N, C).
 
         Returns
         -------
-        Tensor
-            Variables, shape (N, D), on the flow's device and in its precision.
+        Variables, shape (N, D).
 
         Raises
         ------
         ValueError
             If a shape does not fit the flow.
         """
-        context = self._checked_context(z, context)
-        # Made outside inference mode, so that what is returned can be used anywhere.
-        x = torch.empty(z.shape, dtype=self.dtype, device=self.device)
+        noise, given = checked_rows(z, context, self._features, self._context, np.float32)
+        x = np.empty_like(noise)
 
         def invert_rows(share: int, shares: int) -> None:
-            rows = slice(share * len(z) // shares, (share + 1) * len(z) // shares)
-            self._inverse(z[rows], None if context is None else context[rows], x[rows])
+            rows = slice(share * len(noise) // shares, (share + 1) * len(noise) // shares)
+            self._inverse(noise[rows], given[rows], x[rows])
 
-        if self.device.type == "cpu":
-            run_shares(invert_rows, -(-len(z) // _FEWEST_ROWS), ("sampler", self.dtype))
-        else:
-            invert_rows(0, 1)
+        run_shares(invert_rows, -(-len(noise) // _FEWEST_ROWS), "sampler")
         return x

@@ -59,7 +59,7 @@ class Generator:
     seed
         The same seed gives the same events, however the input is cut into chunks or files.
     device
-        Torch's name of the device that the networks run on.
+        Torch's name of the device that the flows run on; ``cpu`` needs no torch.
     chunk
         Simulated events in memory at a time.
     oversample
@@ -104,7 +104,7 @@ class Generator:
         if not 1 <= oversample <= MOST_FOLDS:
             msg = f"an event is simulated 1 to {MOST_FOLDS} times, found {oversample}"
             raise ValueError(msg)
-        self.recipe, self.seed, self.folds = recipe, seed, oversample
+        self.recipe, self.seed, self.folds, self.device = recipe, seed, oversample, device
         self.flag_domain = flag_domain
         self.chunk = max(1, chunk // oversample)
 
@@ -331,7 +331,7 @@ class Generator:
     def _provenance(self, file: NanoFile, plan: OutputPlan, command: str) -> dict[str, Any]:
         return {
             "flashsim": package_version("flashsim"),
-            "torch": package_version("torch"),
+            **({} if self.device == "cpu" else {"torch": package_version("torch")}),
             "seed": self.seed,
             "oversample": self.folds,
             "command": command,

@@ -10,6 +10,7 @@ from typing import Any
 from flashsim import __version__
 from flashsim.declarations.output import load_output
 from flashsim.errors import FlashSimError
+from flashsim.execution.threads import set_threads
 from flashsim.generation.generate import DEFAULT_CHUNK, Generator
 from flashsim.learning.devices import prepare_device
 from flashsim.models.object_model import ObjectModel
@@ -31,7 +32,7 @@ class Settings:
     keep, version, compression
         As `Generator.run` takes them.
     threads
-        Threads of a process; none for torch's own number.
+        Threads of a process; none leaves their number as it is.
     flashsim
         Version of the package, which must be the same wherever one set of files is made.
     """
@@ -64,7 +65,10 @@ class Settings:
                 "run both in one environment"
             )
             raise FlashSimError(msg)
-        prepare_device(self.device, self.threads)
+        if self.device != "cpu":
+            prepare_device(self.device, self.threads)
+        elif self.threads is not None:
+            set_threads(self.threads)
         return _generator(self)
 
     def options(self) -> dict[str, Any]:

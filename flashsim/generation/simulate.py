@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from scipy.special import expit, softmax
 
 from flashsim.errors import InputFileError, ModelFileError
@@ -15,9 +14,7 @@ from flashsim.events.conditioning import conditioning_columns
 from flashsim.events.gen_chunk import gen_chunk
 from flashsim.events.noise import Stream
 from flashsim.events.recoil import momentum
-from flashsim.flows import Sampler
 from flashsim.generation.plan import OUTSIDE
-from flashsim.learning.perceptron import evaluate
 from flashsim.transforms.phase_space import OutsideCount, any_of
 
 if TYPE_CHECKING:
@@ -27,6 +24,7 @@ if TYPE_CHECKING:
 
     from flashsim.declarations.objects import Derived
     from flashsim.events.gen_chunk import GenChunk
+    from flashsim.flows.protocol import FlowSampler
     from flashsim.models.object_model import FakeModel, ObjectModel
     from flashsim.transforms.codec import TargetCodec
     from flashsim.transforms.phase_space import PhaseSpace
@@ -71,7 +69,7 @@ class ObjectSimulator:
     seed
         The user's seed.
     device
-        Torch's name of the device that the networks run on.
+        Torch's name of the device that the flows run on; ``cpu`` needs no torch.
     flag_domain
         Whether objects get the field `OUTSIDE`.
 
@@ -96,15 +94,12 @@ class ObjectSimulator:
         # Declarations are not hashable; two views that are alike are the same text.
         self.gen_view = model.declaration.gen_view.model_dump_json()
         self.seed = seed
-        self.device = device
         self.flag_domain = flag_domain
         self._of_gen = f"{model.declaration.gen} for {self.collection}"
         self._of_events = f"events for unmatched {self.collection}"
-        for network in model.networks().values():
-            network.to(device)
-        self._sampler = Sampler(model.flow)
+        self._sampler = model.flow.sampler(device)
         fake_flow = None if model.fakes is None else model.fakes.flow
-        self._fake_sampler = None if fake_flow is None else Sampler(fake_flow)
+        self._fake_sampler = None if fake_flow is None else fake_flow.sampler(device)
 
     @property
     def phase_spaces(self) -> dict[str, PhaseSpace]:
@@ -199,7 +194,7 @@ class ObjectSimulator:
         """Draw which gen objects are reconstructed, rows by fold."""
         if self.model.efficiency is None:
             return [np.arange(len(keys)) for _ in folds]
-        probability = expit(evaluate(self.model.efficiency, conditioning))[:, 0]
+        probability = expit(self.model.efficiency.logits(conditioning))[:, 0]
         drawn = (self._stream("efficiency", fold).uniform(keys, number, 1)[:, 0] for fold in folds)
         return [np.flatnonzero(uniform < probability) for uniform in drawn]
 
@@ -222,7 +217,7 @@ class ObjectSimulator:
             columns = {target.branch: np.zeros(0) for target in self.model.targets.targets}
         else:
             zero = np.zeros(chunk.events, dtype=np.int64)
-            most = np.cumsum(softmax(evaluate(fakes.count, conditioning), axis=1), axis=1)[:, :-1]
+            most = np.cumsum(softmax(fakes.count.logits(conditioning), axis=1), axis=1)[:, :-1]
             drawn = []
             for fold in folds:
                 uniform = self._stream("fake count", fold).uniform(events, zero, 1)
@@ -283,17 +278,13 @@ class ObjectSimulator:
 
     def _draw(
         self,
-        sampler: Sampler,
+        sampler: FlowSampler,
         codec: TargetCodec,
         noise: NDArray[np.float64],
         conditioning: NDArray[np.float32],
         reference: Mapping[str, NDArray[Any]],
     ) -> Columns:
-        normal = sampler.from_noise(
-            torch.from_numpy(noise.astype(np.float32)).to(self.device),
-            torch.from_numpy(np.ascontiguousarray(conditioning)).to(self.device),
-        )
-        return codec.decode(normal.cpu().numpy(), reference)
+        return codec.decode(sampler.from_noise(noise, conditioning), reference)
 
 
 def simulate_whole(

@@ -1,30 +1,32 @@
-"""Where networks run: the device, and the threads of a process."""
+"""Where torch runs networks: the device, and its threads on the CPU."""
 
 from __future__ import annotations
 
-import torch
-
 from flashsim.errors import FlashSimError
+from flashsim.execution.threads import set_threads
 
-__all__ = ["prepare_device", "threads_of_process"]
+__all__ = ["prepare_device"]
 
 
 def prepare_device(device: str, threads: int | None = None) -> None:
-    """Check that torch can compute on the device, and set its threads on the CPU.
+    """Check that torch can compute on the device, and set the threads of this process.
 
     Parameters
     ----------
     device
         Torch's name: ``cpu``, ``cuda``, ``cuda:1``.
     threads
-        Threads of the networks; none leaves torch's own number.
+        Threads on the CPU, of torch and of all else; none leaves them as they are.
 
     Raises
     ------
     FlashSimError
         If torch has no such device.
     """
+    import torch  # noqa: PLC0415  # generating on a CPU does without
+
     if threads is not None:
+        set_threads(threads)
         torch.set_num_threads(threads)
     try:
         torch.zeros(1, device=device).item()
@@ -32,15 +34,3 @@ def prepare_device(device: str, threads: int | None = None) -> None:
         reason = str(error).splitlines()[0].rstrip(".")
         msg = f"--device {device}: torch cannot compute on it here ({reason}); use cpu"
         raise FlashSimError(msg) from error
-
-
-def threads_of_process(threads: int | None, workers: int, dask: str | None) -> int | None:
-    """Threads of each process: those asked for, or else an equal share; none for all there are.
-
-    On a cluster it is one, as a batch slot most often has one core.
-    """
-    if threads is not None:
-        return threads
-    if dask is not None:
-        return 1
-    return None if workers == 1 else max(1, torch.get_num_threads() // workers)

@@ -1,23 +1,26 @@
-"""Small feed-forward networks: efficiencies and counts."""
+"""Small feed-forward networks, efficiencies and counts: as model files hold them, evaluated without torch."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
-import torch
-from torch import nn
 
-from flashsim.execution.threads import run_shares
+from flashsim.flows.dense import Dense
+from flashsim.flows.tensors import check_names, check_shapes, parameters_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Perceptron", "PerceptronArchitecture", "evaluate"]
+    from flashsim.flows.protocol import Tensors
+
+__all__ = ["Perceptron", "PerceptronArchitecture"]
 
 
 class PerceptronArchitecture(TypedDict):
-    """Arguments of `Perceptron`, as a JSON object."""
+    """Arguments of `flashsim.learning.perceptron_module.PerceptronModule`, as a JSON object."""
 
     inputs: int
     outputs: int
@@ -26,80 +29,71 @@ class PerceptronArchitecture(TypedDict):
     dropout: float
 
 
-class Perceptron(nn.Sequential):
-    """Multi-layer perceptron with SiLU activations and logits as output.
+@dataclass(frozen=True, eq=False)
+class Perceptron:
+    """A trained multi-layer perceptron with SiLU activations and logits as output.
 
     Parameters
     ----------
-    inputs, outputs
-        Number of columns in and out.
-    width
-        Units of each hidden layer.
-    depth
-        Number of hidden layers.
-    dropout
-        Probability of dropping a hidden unit in training.
+    architecture
+        Its sizes.
+    tensors
+        Weights and biases, by the names that they have in the module's state.
 
-    Examples
-    --------
-    >>> import torch
-    >>> Perceptron(inputs=3, outputs=1, width=8, depth=2)(torch.zeros(5, 3)).shape
-    torch.Size([5, 1])
+    Raises
+    ------
+    ValueError
+        If the tensors do not belong to the architecture.
     """
 
-    def __init__(
-        self, inputs: int, outputs: int, *, width: int = 64, depth: int = 2, dropout: float = 0.0
-    ) -> None:
-        layers: list[nn.Module] = []
-        size = inputs
-        for _ in range(depth):
-            layers += [nn.Linear(size, width), nn.SiLU()]
-            if dropout > 0.0:
-                layers.append(nn.Dropout(dropout))
-            size = width
-        super().__init__(*layers, nn.Linear(size, outputs))
-        self._architecture: PerceptronArchitecture = {
-            "inputs": inputs,
-            "outputs": outputs,
-            "width": width,
-            "depth": depth,
-            "dropout": dropout,
-        }
+    architecture: PerceptronArchitecture
+    tensors: Tensors
 
-    def architecture(self) -> PerceptronArchitecture:
-        """Arguments that build this network again."""
-        return self._architecture.copy()
+    def __post_init__(self) -> None:
+        check_names(self.architecture, PerceptronArchitecture.__annotations__)
+        check_shapes(self.tensors, _shapes(self.architecture))
 
-    def start_at(self, logits: torch.Tensor) -> None:
-        """Let the untrained network answer `logits`, shape (outputs,), whatever its input."""
-        weight, bias = self[-1].parameters()
-        with torch.no_grad():
-            weight.zero_()
-            bias.copy_(logits)
+    @property
+    def parameters(self) -> int:
+        """Number of trained parameters."""
+        return parameters_of(self.tensors)
+
+    def logits(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Evaluate the network: shape (N, outputs), for rows of shape (N, inputs).
+
+        A row's output does not depend on the rows that come with it or on the number of threads, down to the
+        last bit.
+
+        Raises
+        ------
+        ValueError
+            If the rows have another number of columns.
+        """
+        if rows.ndim != 2 or rows.shape[1] != self.architecture["inputs"]:
+            msg = f"The network expects rows of shape (N, {self.architecture['inputs']}), found {rows.shape}."
+            raise ValueError(msg)
+        return self._dense(rows).astype(np.float64)
+
+    @cached_property
+    def _dense(self) -> Dense:
+        layers = _layers(self.architecture)
+        return Dense(
+            [self.tensors[f"{layer}.weight"] for layer in layers],
+            [self.tensors[f"{layer}.bias"] for layer in layers],
+        )
 
 
-def evaluate(network: Perceptron, rows: NDArray[np.float32], *, tile: int = 4096) -> NDArray[np.float64]:
-    """Evaluate a network that is in evaluation mode: shape (N, outputs), for rows of shape (N, inputs).
+def _layers(architecture: PerceptronArchitecture) -> list[int]:
+    """Numbers of the linear layers; activations, and dropout if there is some, have numbers, too."""
+    step = 3 if architecture["dropout"] > 0.0 else 2
+    return [step * number for number in range(architecture["depth"] + 1)]
 
-    The network only ever sees whole tiles, the last one padded, and products run on one thread each: a row's
-    output then does not depend on how many rows come with it or on the number of threads, down to the last
-    bit.
-    """
-    device = next(network.parameters()).device
-    results = np.zeros((len(rows), network.architecture()["outputs"]))
-    starts = range(0, len(rows), tile)
 
-    def evaluate_tiles(share: int, shares: int) -> None:
-        with torch.inference_mode():
-            for start in starts[share::shares]:
-                part = rows[start : start + tile]
-                padded = np.zeros((tile, rows.shape[1]), dtype=np.float32)
-                padded[: len(part)] = part
-                output = network(torch.from_numpy(padded).to(device))[: len(part)]
-                results[start : start + tile] = output.double().cpu().numpy()
-
-    if device.type == "cpu":
-        run_shares(evaluate_tiles, len(starts), "perceptron")
-    else:
-        evaluate_tiles(0, 1)
-    return results
+def _shapes(architecture: PerceptronArchitecture) -> dict[str, tuple[int, ...]]:
+    shapes: dict[str, tuple[int, ...]] = {}
+    inputs, layers = architecture["inputs"], _layers(architecture)
+    for layer in layers:
+        outputs = architecture["outputs" if layer == layers[-1] else "width"]
+        shapes |= {f"{layer}.weight": (outputs, inputs), f"{layer}.bias": (outputs,)}
+        inputs = outputs
+    return shapes

@@ -6,19 +6,13 @@ comes from; nothing in the file is executed when it is read.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
-
 from flashsim.declarations.objects import ObjectDeclaration
-from flashsim.errors import ModelFileError
-from flashsim.execution.whole_files import refuse_existing, write_whole
-from flashsim.flows import ConditionalMAF
+from flashsim.flows import Flow
 from flashsim.learning.perceptron import Perceptron
+from flashsim.models.model_file import ModelFormat
 from flashsim.transforms.codec import ConditioningCodec, TargetCodec
 from flashsim.transforms.columns import QuantileNormal
 from flashsim.transforms.phase_space import PhaseSpace
@@ -26,20 +20,15 @@ from flashsim.transforms.phase_space import PhaseSpace
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import torch
-
     from flashsim.declarations.objects import Target
+    from flashsim.flows.protocol import Tensors
     from flashsim.transforms.columns import QuantileForm
 
 __all__ = ["FORMAT_VERSION", "FakeModel", "ObjectModel", "read_header"]
 
 FORMAT_VERSION = 2
-_READABLE = (1, FORMAT_VERSION)
+_FORMAT = ModelFormat("flashsim", (1, FORMAT_VERSION), "FlashSim model", "flashsim train")
 """Models of version 1 do not know the phase space of their training."""
-
-_KEY = "flashsim"
-# What parts that are missing, of a wrong type or of a wrong shape raise, wherever in the file they are.
-_DAMAGE = (SafetensorError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -62,7 +51,7 @@ class FakeModel:
     conditioning: ConditioningCodec
     count: Perceptron
     targets: TargetCodec | None
-    flow: ConditionalMAF | None
+    flow: Flow | None
     phase_space: PhaseSpace | None = None
 
     def header(self) -> dict[str, Any]:
@@ -106,15 +95,15 @@ class ObjectModel:
     conditioning: ConditioningCodec
     efficiency: Perceptron | None
     targets: TargetCodec
-    flow: ConditionalMAF
+    flow: Flow
     fakes: FakeModel | None
     phase_space: PhaseSpace | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
     digest: str = ""
 
-    def networks(self) -> dict[str, Perceptron | ConditionalMAF]:
+    def networks(self) -> dict[str, Perceptron | Flow]:
         """Networks by the prefix of their tensors."""
-        found: dict[str, Perceptron | ConditionalMAF | None] = {
+        found: dict[str, Perceptron | Flow | None] = {
             "efficiency": self.efficiency,
             "flow": self.flow,
         }
@@ -124,7 +113,7 @@ class ObjectModel:
 
     def parameters(self) -> dict[str, int]:
         """Count the trained parameters of each network."""
-        return {name: sum(p.numel() for p in net.parameters()) for name, net in self.networks().items()}
+        return {name: network.parameters for name, network in self.networks().items()}
 
     def save(self, path: Path, *, force: bool = False) -> None:
         """Write the model file; it appears complete or not at all.
@@ -134,64 +123,50 @@ class ObjectModel:
         OutputFileError
             If it exists and `force` is not set, or cannot be written.
         """
-        refuse_existing(path, force=force)
         tensors = {
-            f"{name}/{key}": tensor.detach().cpu().contiguous()
+            f"{name}/{key}": tensor
             for name, network in self.networks().items()
-            for key, tensor in network.state_dict().items()
+            for key, tensor in network.tensors.items()
         }
-        # Not safetensors' own writer: its files are readable by their owner only.
-        write_whole(path, save(tensors, metadata={_KEY: json.dumps(self._header(), allow_nan=False)}))
+        _FORMAT.write(path, self._header(), tensors, force=force)
 
     def _header(self) -> dict[str, Any]:
         return {
-            "format_version": FORMAT_VERSION,
             "nanoaod_version": self.nanoaod_version,
             "declaration": self.declaration.model_dump(mode="json"),
             "conditioning": self.conditioning.to_json(),
             "targets": [t.to_json() for t in self.targets.transforms],
             "domain": None if self.phase_space is None else self.phase_space.to_json(),
             **({} if self.fakes is None else self.fakes.header()),
-            "architectures": {name: network.architecture() for name, network in self.networks().items()},
+            "architectures": {name: dict(network.architecture) for name, network in self.networks().items()},
             "provenance": self.provenance,
         }
 
     @classmethod
     def load(cls, path: Path) -> ObjectModel:
-        """Read a model file, with networks on the CPU and in evaluation mode.
+        """Read a model file.
 
         Raises
         ------
         ModelFileError
             If it is no model file, of another format version, or damaged.
         """
-        header = read_header(path)
-        try:
-            with safe_open(path, framework="pt") as file:
-                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  # not a mapping
-            return cls._build(header, tensors, hashlib.sha256(path.read_bytes()).hexdigest())
-        except (*_DAMAGE, OSError) as error:
-            reason = " ".join(str(error).split())[:300]
-            msg = f"{path}: is damaged or was made by another version of flashsim ({reason})"
-            raise ModelFileError(msg) from error
+        return _FORMAT.load(path, cls._build)
 
     @classmethod
-    def _build(cls, header: dict[str, Any], tensors: dict[str, torch.Tensor], digest: str) -> ObjectModel:
+    def _build(cls, header: dict[str, Any], tensors: Tensors, digest: str) -> ObjectModel:
         declaration = ObjectDeclaration.model_validate(header["declaration"])
         architectures = header["architectures"]
 
-        def state(name: str) -> dict[str, torch.Tensor]:
+        def state(name: str) -> Tensors:
             return {k.removeprefix(f"{name}/"): v for k, v in tensors.items() if k.startswith(f"{name}/")}
 
         def perceptron(name: str) -> Perceptron:
-            network = Perceptron(**architectures[name])
-            network.load_state_dict(state(name))
-            return network.eval()
+            return Perceptron(architectures[name], state(name))
 
-        def maf(name: str) -> ConditionalMAF:
-            network = ConditionalMAF(**architectures[name])
-            network.load_state_dict(state(name))
-            return network.eval()
+        def flow(name: str) -> Flow:
+            # Before flows could have leading variables, files did not name them.
+            return Flow("spline_maf", {"leading": 0, **architectures[name]}, state(name))
 
         fakes = None
         if declaration.fakes is not None:
@@ -200,7 +175,7 @@ class ObjectModel:
                 conditioning=ConditioningCodec.from_json(header["fake_conditioning"]),
                 count=perceptron("fakes.count"),
                 targets=_target_codec(declaration.fake_targets(), header["fake_targets"]) if drawn else None,
-                flow=maf("fakes.flow") if drawn else None,
+                flow=flow("fakes.flow") if drawn else None,
                 phase_space=_phase_space(header.get("fake_domain")),
             )
         return cls(
@@ -209,7 +184,7 @@ class ObjectModel:
             conditioning=ConditioningCodec.from_json(header["conditioning"]),
             efficiency=perceptron("efficiency") if declaration.per == "object" else None,
             targets=_target_codec(declaration.targets, header["targets"]),
-            flow=maf("flow"),
+            flow=flow("flow"),
             fakes=fakes,
             phase_space=_phase_space(header.get("domain")),
             provenance=header["provenance"],
@@ -233,26 +208,4 @@ def read_header(path: Path) -> dict[str, Any]:
     ModelFileError
         If the file is missing, is no model file, or has another format version.
     """
-    if not path.is_file():
-        msg = f"{path}: there is no such model file"
-        raise ModelFileError(msg)
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        msg = f"{path}: is not a model file ({error})"
-        raise ModelFileError(msg) from error
-    if _KEY not in metadata:
-        msg = f"{path}: is a safetensors file, but not a FlashSim model; make one with 'flashsim train'"
-        raise ModelFileError(msg)
-    try:
-        header: dict[str, Any] = json.loads(metadata[_KEY])
-        found = header.get("format_version")
-    except (ValueError, AttributeError) as error:
-        msg = f"{path}: is damaged: its header is no JSON object ({error})"
-        raise ModelFileError(msg) from error
-    if found not in _READABLE:
-        known = " and ".join(map(str, _READABLE))
-        msg = f"{path}: has format version {found}, this flashsim reads {known}; train the model again"
-        raise ModelFileError(msg)
-    return header
+    return _FORMAT.header(path)

@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from flashsim.flows import Sampler
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from flashsim.flows import ConditionalMAF
+    from flashsim.flows import Flow
     from flashsim.transforms.codec import TargetCodec
 
 __all__ = ["calibrated"]
@@ -21,7 +19,7 @@ _TILE = 65536
 
 
 def calibrated(
-    codec: TargetCodec, flow: ConditionalMAF, context: NDArray[np.float32], *, draws: int, seed: int
+    codec: TargetCodec, flow: Flow, context: NDArray[np.float32], *, draws: int, seed: int
 ) -> TargetCodec:
     """Give the codec with which draws of a flow have the distributions that the codec was fitted to.
 
@@ -43,12 +41,10 @@ def calibrated(
     seed
         Of the draws.
     """
-    sampler, generator = Sampler(flow.eval()), torch.Generator().manual_seed(seed)
+    sampler, generator = flow.sampler(), torch.Generator().manual_seed(seed)
     drawn = np.empty((draws, flow.features), dtype=np.float32)
     for start in range(0, draws, _TILE):
         rows = np.arange(start, min(start + _TILE, draws)) % len(context)
-        noise = torch.randn((len(rows), flow.features), generator=generator, dtype=flow.dtype)
-        given = torch.from_numpy(context[rows])
-        x = sampler.from_noise(noise.to(sampler.device), given.to(sampler.device, flow.dtype))
-        drawn[start : start + len(rows)] = x.cpu().numpy()
+        noise = torch.randn((len(rows), flow.features), generator=generator).numpy()
+        drawn[start : start + len(rows)] = sampler.from_noise(noise, context[rows])
     return codec.calibrated(drawn)

@@ -16,9 +16,10 @@ from torch import Tensor, nn
 from flashsim.declarations.output import load_output
 from flashsim.declarations.training import TrainingRecipe
 from flashsim.errors import TableError
-from flashsim.flows import ConditionalMAF
+from flashsim.flows import Flow
+from flashsim.flows.maf import ConditionalMAF
 from flashsim.learning.fitting import FitResult, Loss, fit
-from flashsim.learning.perceptron import Perceptron
+from flashsim.learning.perceptron_module import PerceptronModule
 from flashsim.learning.tables import TableDescription
 from flashsim.models.object_model import FakeModel, ObjectModel
 from flashsim.runs.folder import TrainingRun
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from flashsim.declarations.objects import FakeDeclaration, ObjectDeclaration, Target
     from flashsim.declarations.schedule import Schedule
     from flashsim.declarations.training import EfficiencyRecipe, FlowRecipe
+    from flashsim.flows.module import FlowModule
+    from flashsim.learning.perceptron import Perceptron
     from flashsim.runs.log import RunLog
     from flashsim.training.tables import Rows
 
@@ -185,9 +188,9 @@ class _Trainer:
         share = float(np.clip(objects["train"].reconstructed.mean(), 1e-3, 1.0 - 1e-3))
         network.start_at(torch.tensor([np.log(share / (1.0 - share))]))
         self._fit("efficiency", network, _binary_loss, tensors, self.recipe.efficiency.schedule)
-        return network
+        return network.trained()
 
-    def flow(self, conditioning: ConditioningCodec) -> tuple[TargetCodec, ConditionalMAF]:
+    def flow(self, conditioning: ConditioningCodec) -> tuple[TargetCodec, Flow]:
         declaration = self.tables.description.declaration
         objects = {split: self.tables.matched(split) for split in ("train", "validation")}
         bits = self._bits(declaration.targets)
@@ -196,8 +199,7 @@ class _Trainer:
             split: _flow_tensors(codec, t.targets, t.gen, conditioning.encode(t.conditioning))
             for split, t in objects.items()
         }
-        flow = self._maf(self.recipe.flow, len(codec.targets), len(conditioning.transforms))
-        self._fit("flow", flow, _flow_loss, tensors, self.recipe.flow.schedule)
+        flow = self._flow("flow", self.recipe.flow, tensors)
         return self._calibrated(codec, flow, tensors["train"], self.recipe.flow), flow
 
     def phase_space(self) -> PhaseSpace:
@@ -221,13 +223,12 @@ class _Trainer:
             split: _flow_tensors(targets, t.targets, {}, codec.encode(t.conditioning))
             for split, t in fakes.items()
         }
-        flow = self._maf(self.recipe.fake_flow, len(targets.targets), len(codec.transforms))
-        self._fit("fake_flow", flow, _flow_loss, tensors, self.recipe.fake_flow.schedule)
+        flow = self._flow("fake_flow", self.recipe.fake_flow, tensors)
         targets = self._calibrated(targets, flow, tensors["train"], self.recipe.fake_flow)
         return FakeModel(codec, count, targets, flow, phase_space)
 
     def _calibrated(
-        self, codec: TargetCodec, flow: ConditionalMAF, rows: tuple[Tensor, ...], recipe: FlowRecipe
+        self, codec: TargetCodec, flow: Flow, rows: tuple[Tensor, ...], recipe: FlowRecipe
     ) -> TargetCodec:
         if not recipe.calibration:
             return codec
@@ -240,7 +241,7 @@ class _Trainer:
     def _no_fakes(self, codec: ConditioningCodec, largest: int) -> Perceptron:
         network = self._perceptron(self.recipe.fake_count, len(codec.transforms), largest + 1)
         network.start_at(torch.tensor([0.0] + [-100.0] * largest))
-        return network.eval()
+        return network.trained()
 
     def _fake_count(self, codec: ConditioningCodec, events: dict[str, Rows], largest: int) -> Perceptron:
         counted = {split: np.minimum(t.fakes, largest) for split, t in events.items()}
@@ -252,16 +253,23 @@ class _Trainer:
         frequency = np.bincount(counted["train"], minlength=largest + 1) + 0.01
         network.start_at(torch.from_numpy(np.log(frequency / frequency.sum())))
         self._fit("fake_count", network, _category_loss, tensors, self.recipe.fake_count.schedule)
-        return network
+        return network.trained()
 
-    def _perceptron(self, recipe: EfficiencyRecipe, inputs: int, outputs: int) -> Perceptron:
+    def _perceptron(self, recipe: EfficiencyRecipe, inputs: int, outputs: int) -> PerceptronModule:
         with torch.random.fork_rng():
             torch.manual_seed(self.recipe.seed)
-            return Perceptron(inputs, outputs, width=recipe.width, depth=recipe.depth, dropout=recipe.dropout)
+            return PerceptronModule(
+                inputs, outputs, width=recipe.width, depth=recipe.depth, dropout=recipe.dropout
+            )
 
-    def _maf(self, recipe: FlowRecipe, features: int, context: int) -> ConditionalMAF:
+    def _flow(self, name: str, recipe: FlowRecipe, tensors: dict[str, tuple[Tensor, ...]]) -> Flow:
+        low, _, conditioning = tensors["train"]
+        features, context = low.shape[1], conditioning.shape[1]
         leading = min(recipe.leading, features)
-        return ConditionalMAF(features, context, **recipe.sizes | {"leading": leading}, seed=self.recipe.seed)
+        sizes = recipe.sizes | {"leading": leading}
+        module = ConditionalMAF(features, context, **sizes, seed=self.recipe.seed)
+        self._fit(name, module, _flow_loss, tensors, recipe.schedule)
+        return Flow.of("spline_maf", module)
 
     def _fit(
         self,
@@ -299,11 +307,11 @@ def _flow_tensors(
 
 
 def _flow_loss(network: nn.Module, rows: tuple[Tensor, ...], generator: torch.Generator | None) -> Tensor:
-    """Negative log-likelihood, with the point masses spread anew at every call."""
+    """Loss of a flow, with the point masses spread anew at every call."""
     low, spread, conditioning = rows
     uniform = torch.rand(low.shape, generator=generator, device=low.device)
     normal = torch.special.ndtri((low + uniform * spread).clamp(1e-6, 1.0 - 1e-6))
-    return -cast("ConditionalMAF", network).log_prob(normal, conditioning).mean()
+    return cast("FlowModule", network).loss(normal, conditioning, generator)
 
 
 def _binary_loss(network: nn.Module, rows: tuple[Tensor, ...], _: torch.Generator | None) -> Tensor:

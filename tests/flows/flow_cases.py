@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from flashsim.flows import ConditionalMAF
+from flashsim.flows.maf import ConditionalMAF
 
 __all__ = ["SIZES", "batch", "trained"]
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from flow_cases import SIZES, batch, trained
 
-from flashsim.flows import ConditionalMAF
+from flashsim.flows.maf import ConditionalMAF
 
 
 @pytest.fixture(params=SIZES.values(), ids=SIZES.keys())

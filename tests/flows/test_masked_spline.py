@@ -9,9 +9,10 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from flashsim.flows import ConditionalMAF, _masked_spline, spline
+from flashsim.flows import _masked_spline, spline
 from flashsim.flows._masked_spline import is_compiled_for, masked_spline, spline_blocks
-from flashsim.flows.made import hidden_degrees
+from flashsim.flows.degrees import hidden_degrees
+from flashsim.flows.maf import ConditionalMAF
 
 BOUND = 6.0
 
@@ -19,7 +20,7 @@ BOUND = 6.0
 def drawn(seed, features, width, bins, rows, *, scale=0.3, dtype=torch.float64):
     """Inputs over the interval and beyond, hidden units, masked weights and biases, and the blocks."""
     generator = torch.Generator().manual_seed(seed)
-    degrees = hidden_degrees(width, features)
+    degrees = torch.from_numpy(hidden_degrees(width, features))
     of_outputs = torch.arange(features).repeat_interleave(3 * bins - 1)
 
     def normal(*shape):
@@ -118,7 +119,7 @@ def test_on_knots():
     weight = torch.zeros(3 * bins - 1, 4, dtype=torch.float64, requires_grad=True)
     bias = torch.cat((torch.zeros(2 * bins), torch.linspace(-1.0, 1.0, bins - 1))).double().requires_grad_()
     tensors = (inputs, hidden, weight, bias)
-    found = masked_spline(*tensors, spline_blocks(hidden_degrees(4, 1), 1), BOUND)
+    found = masked_spline(*tensors, spline_blocks(torch.from_numpy(hidden_degrees(4, 1)), 1), BOUND)
     for one, other in zip(found, by_torch(*tensors), strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-12)
 
@@ -190,7 +191,7 @@ def test_no_rows():
 
 
 def test_blocks_see_the_units_of_lower_degree_only():
-    degrees = hidden_degrees(32, 13)
+    degrees = torch.from_numpy(hidden_degrees(32, 13))
     blocks = spline_blocks(degrees, 13)
     assert [block.start for block in blocks] == list(range(0, 13, _masked_spline._BLOCK))
     assert blocks[-1].stop == 13

@@ -5,9 +5,9 @@ from __future__ import annotations
 import awkward as ak
 import numpy as np
 import pytest
-import torch
 
 from flashsim.declarations.output import load_output
+from flashsim.execution.threads import number_of_threads, set_threads
 from flashsim.generation.generate import Generator
 from flashsim.models.object_model import ObjectModel
 from flashsim.models.shipped import model_files
@@ -16,11 +16,11 @@ from flashsim.nanoaod.reading import NanoFile
 
 @pytest.fixture(autouse=True, scope="package")
 def _one_thread():
-    """Small tensors on a busy machine: threads that wait for each other cost more than they bring."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    """Few objects on a busy machine: threads that wait for each other cost more than they bring."""
+    threads = number_of_threads()
+    set_threads(1)
     yield
-    torch.set_num_threads(threads)
+    set_threads(threads)
 
 
 @pytest.fixture(scope="session")

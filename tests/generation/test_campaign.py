@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import torch
 
 from flashsim.errors import FlashSimError, InputFileError
+from flashsim.execution.threads import number_of_threads, set_threads
 from flashsim.generation import campaign
 from flashsim.generation.campaign import Order, run_campaign
 from flashsim.generation.report import table
@@ -23,9 +23,9 @@ def settings(made_models):
 
 @pytest.fixture
 def _threads_restored():
-    threads = torch.get_num_threads()
+    threads = number_of_threads()
     yield
-    torch.set_num_threads(threads)
+    set_threads(threads)
 
 
 @pytest.fixture

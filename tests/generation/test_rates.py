@@ -12,7 +12,6 @@ from flashsim.events.conditioning import conditioning_columns
 from flashsim.events.gen_chunk import gen_chunk
 from flashsim.events.noise import EVENT_IDS, Stream, event_hash
 from flashsim.generation.simulate import ObjectSimulator
-from flashsim.learning.perceptron import evaluate
 from flashsim.models.object_model import ObjectModel
 from flashsim.models.shipped import shipped_models
 from flashsim.nanoaod.reading import NanoFile
@@ -49,9 +48,9 @@ def rated(request, loaded_models, chunk_of):
     objects = ObjectSimulator(model, seed=3).simulate(chunk, events, folds=range(FOLDS)).collection
     gen = chunk.collections[declaration.gen]
     columns = conditioning_columns(declaration.conditioning, chunk, declaration.gen)
-    logits = evaluate(model.efficiency, model.conditioning.encode(columns))
+    logits = model.efficiency.logits(model.conditioning.encode(columns))
     event_columns = conditioning_columns(declaration.fake_conditioning, chunk)
-    counts = evaluate(model.fakes.count, model.fakes.conditioning.encode(event_columns))
+    counts = model.fakes.count.logits(model.fakes.conditioning.encode(event_columns))
     rows = {key: k for k, key in enumerate(zip(gen.event_rows, gen["index"], strict=True))}
     matched = objects[declaration.match] >= 0
     keys = zip(objects.event_rows[matched] // FOLDS, objects[declaration.match][matched], strict=True)

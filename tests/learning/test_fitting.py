@@ -7,7 +7,7 @@ import torch
 from flashsim.declarations.schedule import Schedule
 from flashsim.errors import RecipeError
 from flashsim.learning.fitting import Objective, fit
-from flashsim.learning.perceptron import Perceptron
+from flashsim.learning.perceptron_module import PerceptronModule
 
 ROWS = 300
 SCHEDULE = Schedule(epochs=5, batch=50, min_steps=1, patience=50, learning_rate=5e-3)
@@ -37,7 +37,7 @@ TRAIN, VALIDATION = data(ROWS, 1), data(100, 2)
 
 def network():
     torch.manual_seed(0)
-    return Perceptron(3, 1, width=8, depth=1, dropout=0.2)
+    return PerceptronModule(3, 1, width=8, depth=1, dropout=0.2)
 
 
 def loss(net, rows, generator):

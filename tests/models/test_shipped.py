@@ -8,7 +8,6 @@ import pytest
 from flashsim.declarations.objects import load_object
 from flashsim.errors import ModelFileError
 from flashsim.interface.inspection import shipped_objects
-from flashsim.models import shipped as models
 from flashsim.models.object_model import FORMAT_VERSION, ObjectModel, read_header
 from flashsim.models.shipped import model_files, shipped_models
 
@@ -25,7 +24,7 @@ def test_named_files_and_folders(made_models, tmp_path):
 
 
 def test_what_is_shipped_is_found(made_models, tmp_path, monkeypatch):
-    monkeypatch.setattr(models, "_FOLDER", tmp_path)
+    monkeypatch.setattr("flashsim.models.shipped._FOLDER", tmp_path)
     with pytest.raises(ModelFileError, match="no shipped models; name your own with --models"):
         model_files()
     shutil.copy(made_models / "jets.safetensors", tmp_path)

@@ -1,0 +1,65 @@
+"""A trained flow as model files hold it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from flashsim.flows.kinds import kind_of
+from flashsim.flows.tensors import arrays_of, check_shapes, fill, parameters_of
+
+if TYPE_CHECKING:
+    from flashsim.flows.module import FlowModule
+    from flashsim.flows.protocol import Architecture, FlowSampler, Tensors
+
+__all__ = ["Flow"]
+
+
+@dataclass(frozen=True, eq=False)
+class Flow:
+    """A trained flow: its kind, architecture and tensors.
+
+    Parameters
+    ----------
+    kind
+        A name in `flashsim.flows.kinds`.
+    architecture
+        See `flashsim.flows.protocol`.
+    tensors
+        Arrays by name.
+
+    Raises
+    ------
+    ValueError
+        If there is no such kind, or the tensors do not belong to the architecture.
+    """
+
+    kind: str
+    architecture: Architecture
+    tensors: Tensors
+
+    def __post_init__(self) -> None:
+        check_shapes(self.tensors, kind_of(self.kind).shapes(self.architecture))
+
+    @classmethod
+    def of(cls, kind: str, module: FlowModule) -> Flow:
+        """Copy a module of a kind."""
+        return cls(kind, dict(module.architecture()), arrays_of(module))
+
+    @property
+    def features(self) -> int:
+        """Number of variables D."""
+        return int(self.architecture["features"])
+
+    @property
+    def parameters(self) -> int:
+        """Number of trained parameters."""
+        return parameters_of(self.tensors)
+
+    def module(self) -> FlowModule:
+        """Give a torch module with these weights, on the CPU and in evaluation mode."""
+        return fill(kind_of(self.kind).module(self.architecture), self.tensors)
+
+    def sampler(self, device: str = "cpu") -> FlowSampler:
+        """Give what maps noise to variables; on the CPU without torch."""
+        return kind_of(self.kind).sampler(self.architecture, self.tensors, device)
