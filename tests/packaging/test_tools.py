@@ -1,4 +1,4 @@
-"""Hooks, tasks and workflows agree with pyproject.toml and with each other."""
+"""Hooks, tasks, workflows and versions agree with pyproject.toml and with each other."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import tomllib
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.version import Version
 
 
 @pytest.fixture(scope="module")
@@ -67,3 +68,13 @@ def test_hooks_use_a_ruff_that_the_project_allows(root, project):
     (pinned,) = (repo["rev"] for repo in hooks if repo["repo"].endswith("/ruff-pre-commit"))
     (bound,) = (r for r in map(Requirement, project["optional-dependencies"]["test"]) if r.name == "ruff")
     assert bound.specifier.contains(pinned.removeprefix("v"))
+
+
+def test_versions_agree(root, project):
+    citation = yaml.safe_load((root / "CITATION.cff").read_text(encoding="utf-8"))
+    changes = re.findall(
+        r"^## (\S+) \(", (root / "CHANGELOG.md").read_text(encoding="utf-8"), flags=re.MULTILINE
+    )
+    assert citation["version"] == project["version"]
+    assert Version(project["version"]).base_version == changes[0]
+    assert changes == sorted(changes, key=Version, reverse=True)
