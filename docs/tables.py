@@ -140,15 +140,15 @@ def derived(declaration: ObjectDeclaration) -> str:
     return table(("branch", "how", "meaning"), rows)
 
 
-def balances(declaration: ObjectDeclaration) -> str:
+def recoils(declaration: ObjectDeclaration) -> str:
     """Show the momenta that balance what is reconstructed."""
     rows = (
         (
-            ", ".join(f"`{branch}`" for branch in balance.branches),
-            ", ".join(f"`{branch}`" for branch in balance.gen_branches),
-            "; ".join(f"`{m.reco}` of `{m.gen}`{_where(m.where)}" for m in balance.minus),
+            ", ".join(f"`{branch}`" for branch in recoil.branches),
+            ", ".join(f"`{branch}`" for branch in recoil.gen_branches),
+            "; ".join(f"`{m.reco}` of `{m.gen}`{_where(m.where)}" for m in recoil.minus),
         )
-        for balance in declaration.balances
+        for recoil in declaration.recoils
     )
     return table(("branches", "from", "without what is measured wrong of"), rows)
 
@@ -309,7 +309,7 @@ def _blocks() -> dict[str, Callable[[], str]]:
             f"{name} targets": partial(targets, declaration),
             f"{name} derived": partial(derived, declaration),
             f"{name} fakes": partial(conditioning, declaration.fake_conditioning),
-            f"{name} balances": partial(balances, declaration),
+            f"{name} recoils": partial(recoils, declaration),
         }
     return blocks
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from flashsim.analysis.statistics.residuals import residual, residual_relation
 from flashsim.transforms.codec import TargetCodec
+from flashsim.transforms.columns import SMALLEST_PROBABILITY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -70,7 +71,8 @@ class Quantile:
     def smear(self, low: torch.Tensor, spread: torch.Tensor) -> torch.Tensor:
         """Draw normal quantiles."""
         uniform = low + torch.rand_like(low) * spread
-        normal: torch.Tensor = torch.special.ndtri(uniform.clamp(1e-6, 1.0 - 1e-6))
+        least = SMALLEST_PROBABILITY
+        normal: torch.Tensor = torch.special.ndtri(uniform.clamp(least, 1.0 - least))
         return normal
 
     def decode(self, encoded: NDArray[np.float32], gen: Columns) -> Columns:

@@ -10,7 +10,7 @@ import vector
 
 from flashsim.analysis.concepts import KINEMATICS
 from flashsim.analysis.selection import DropStep, FsrStep, any_box, within
-from flashsim.declarations.gen_collections import STATUS_FLAGS
+from flashsim.declarations.gen_collections import StatusFlag
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -113,7 +113,7 @@ def _sorted(objects: ak.Array) -> ak.Array:
 
 
 def _bits(flags: Iterable[str]) -> int:
-    return sum(1 << STATUS_FLAGS.index(flag) for flag in flags)
+    return sum(int(StatusFlag[flag]) for flag in flags)
 
 
 def _kinematic(box: dict[str, Any]) -> dict[str, Any]:

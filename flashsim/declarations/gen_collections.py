@@ -1,44 +1,47 @@
 """The gen-level collections of an event, as `preprocessing/gen.yaml` declares them."""
 
+# ruff: noqa: N815  # status flags are spelt as CMS spells them
 from __future__ import annotations
 
+from enum import IntFlag
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
 from flashsim.declarations.recipes import Recipe
 
-__all__ = ["STATUS_FLAGS", "Cleaning", "FlagName", "GenCollection", "GenView"]
+__all__ = ["Cleaning", "FlagName", "GenCollection", "GenView", "StatusFlag"]
 
-STATUS_FLAGS = (
-    "isPrompt",
-    "isDecayedLeptonHadron",
-    "isTauDecayProduct",
-    "isPromptTauDecayProduct",
-    "isDirectTauDecayProduct",
-    "isDirectPromptTauDecayProduct",
-    "isDirectHadronDecayProduct",
-    "isHardProcess",
-    "fromHardProcess",
-    "isHardProcessTauDecayProduct",
-    "isDirectHardProcessTauDecayProduct",
-    "fromHardProcessBeforeFSR",
-    "isFirstCopy",
-    "isLastCopy",
-    "isLastCopyBeforeFSR",
-)
-"""Bits of ``GenPart_statusFlags`` in order (CMSSW ``reco::GenStatusFlags``, title of the NanoAOD branch)."""
+
+class StatusFlag(IntFlag):
+    """Bits of ``GenPart_statusFlags`` (CMSSW ``reco::GenStatusFlags``, title of the NanoAOD branch)."""
+
+    isPrompt = 1 << 0
+    isDecayedLeptonHadron = 1 << 1
+    isTauDecayProduct = 1 << 2
+    isPromptTauDecayProduct = 1 << 3
+    isDirectTauDecayProduct = 1 << 4
+    isDirectPromptTauDecayProduct = 1 << 5
+    isDirectHadronDecayProduct = 1 << 6
+    isHardProcess = 1 << 7
+    fromHardProcess = 1 << 8
+    isHardProcessTauDecayProduct = 1 << 9
+    isDirectHardProcessTauDecayProduct = 1 << 10
+    fromHardProcessBeforeFSR = 1 << 11
+    isFirstCopy = 1 << 12
+    isLastCopy = 1 << 13
+    isLastCopyBeforeFSR = 1 << 14
 
 
 def _known_flag(flag: str) -> str:
-    if flag not in STATUS_FLAGS:
-        msg = f"unknown status flag '{flag}'; known are {list(STATUS_FLAGS)}"
+    if flag not in StatusFlag.__members__:
+        msg = f"unknown status flag '{flag}'; known are {list(StatusFlag.__members__)}"
         raise ValueError(msg)
     return flag
 
 
 FlagName = Annotated[str, AfterValidator(_known_flag)]
-"""One of `STATUS_FLAGS`."""
+"""Name of a `StatusFlag`."""
 
 
 class Cleaning(Recipe):

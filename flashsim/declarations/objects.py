@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, AliasChoices, Field, field_validator, model_validator
 
 from flashsim.declarations.conditioning import (
     Activity,
@@ -22,7 +22,7 @@ from flashsim.declarations.conditioning import (
 )
 from flashsim.declarations.gen_collections import GenCollection, GenView
 from flashsim.declarations.recipes import Recipe, parse_recipe, read_yaml, recipe_folder, recipe_path
-from flashsim.declarations.recoil import Balance
+from flashsim.declarations.recoil import Recoil
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -67,8 +67,9 @@ class Target(Recipe):
     values: list[float] | None = Field(default=None, description="the only values allowed")
     range: tuple[float, float] | None = Field(default=None, description="smallest and largest value")
     special: list[float] = Field(default=[], description="values allowed outside of the range, such as -1")
-    spread: bool = Field(
+    dequantise: bool = Field(
         default=False,
+        validation_alias=AliasChoices("dequantise", "spread"),  # as older models have it
         description="whether training spreads a value over all that NanoAOD rounds to it; for what is "
         "measured more finely than it is stored",
     )
@@ -182,8 +183,10 @@ class ObjectDeclaration(Recipe):
     conditioning: list[Conditioning] = Field(min_length=1, description="what the networks are given")
     targets: list[Target] = Field(description="what is simulated")
     derived: list[Derived] = Field(default=[], description="what follows from it")
-    balances: list[Balance] = Field(
-        default=[], description="per event: momenta that balance what is reconstructed"
+    recoils: list[Recoil] = Field(
+        default=[],
+        validation_alias=AliasChoices("recoils", "balances"),  # as older models have it
+        description="per event: momenta that balance what is reconstructed",
     )
     fakes: FakeDeclaration | None = Field(
         default=None, description="reconstructed objects without a gen object; none where there are none"
@@ -197,7 +200,7 @@ class ObjectDeclaration(Recipe):
         entries = (*self.conditioning, *self.fake_conditioning)
         wanted = {self.gen, *(e.of for e in entries if isinstance(e, Closest | Activity | Number))}
         wanted |= {e.without for e in entries if isinstance(e, Closest) and e.without is not None}
-        wanted |= {measured.gen for balance in self.balances for measured in balance.minus}
+        wanted |= {measured.gen for recoil in self.recoils for measured in recoil.minus}
         if unknown := sorted(wanted - known):
             msg = f"unknown gen collections {unknown}; the gen view has {sorted(self.gen_view.collections)}"
             raise ValueError(msg)
@@ -213,8 +216,8 @@ class ObjectDeclaration(Recipe):
         if is_event and (self.match or self.fakes is not None):
             msg = "an event is always there: match and fakes do not go with 'per: event'"
             raise ValueError(msg)
-        if not is_event and (not self.match or self.balances):
-            msg = "an object needs match, and balances go with 'per: event'"
+        if not is_event and (not self.match or self.recoils):
+            msg = "an object needs match, and recoils go with 'per: event'"
             raise ValueError(msg)
         return self
 
@@ -225,9 +228,9 @@ class ObjectDeclaration(Recipe):
         needed[self.gen] |= {entry.field for entry in self.conditioning if isinstance(entry, of_gen)}
         needed[self.gen] |= {str(d.field) for d in self.derived if d.source == "gen"}
         needed[self.gen] -= self.computed_fields()
-        for balance in self.balances:
-            needed[self.gen].update(balance.gen_branches)
-            for measured in balance.minus:
+        for recoil in self.recoils:
+            needed[self.gen].update(recoil.gen_branches)
+            for measured in recoil.minus:
                 needed.setdefault(measured.gen, set()).update(("pt", "phi", "index"))
         for entry in self.conditioning:
             if entry.kind == "closest":
@@ -244,7 +247,7 @@ class ObjectDeclaration(Recipe):
     @model_validator(mode="after")
     def _unique(self) -> ObjectDeclaration:
         branches = [t.branch for t in self.targets] + [d.branch for d in self.derived]
-        branches += [branch for balance in self.drawn_balances for branch in balance.branches]
+        branches += [branch for recoil in self.drawn_recoils for branch in recoil.branches]
         branches += [self.match] if self.match else []
         for what, found in (
             ("conditioning column", _columns(self.conditioning)),
@@ -262,11 +265,9 @@ class ObjectDeclaration(Recipe):
         if self.per == "object" and (missing := sorted({"pt", "eta", "phi"} - simulated)):
             msg = f"targets lack {missing}, by which objects are ordered and linked"
             raise ValueError(msg)
-        for balance in self.balances:
-            if len(simulated.intersection(balance.targets)) == 1:
-                msg = (
-                    f"of {balance.targets}, the components of a balance, targets has one and lacks the other"
-                )
+        for recoil in self.recoils:
+            if len(simulated.intersection(recoil.targets)) == 1:
+                msg = f"of {recoil.targets}, the components of a recoil, targets has one and lacks the other"
                 raise ValueError(msg)
         if unknown := sorted({str(d.field) for d in self.derived if d.source == "reco"} - simulated):
             msg = f"derived branches need {unknown}, which are no targets"
@@ -284,20 +285,20 @@ class ObjectDeclaration(Recipe):
 
     def fields(self) -> list[str]:
         """Fields that are written, the index of the gen object apart, in their order."""
-        components = {name for balance in self.drawn_balances for name in balance.targets}
-        names = [branch for balance in self.drawn_balances for branch in balance.branches]
+        components = {name for recoil in self.drawn_recoils for name in recoil.targets}
+        names = [branch for recoil in self.drawn_recoils for branch in recoil.branches]
         names += [target.branch for target in self.targets if target.branch not in components]
         return [*names, *(derived.branch for derived in self.derived)]
 
     def computed_fields(self) -> set[str]:
-        """Fields of the gen object that follow from other collections, see `Balance.expected`."""
-        return {name for balance in self.balances for name in balance.gen_fields}
+        """Fields of the gen object that follow from other collections, see `Recoil.expected`."""
+        return {name for recoil in self.recoils for name in recoil.gen_fields}
 
     def reconstructed(self) -> dict[str, list[str]]:
         """Reconstructed collections, with their fields, that must be simulated before."""
         found: dict[str, set[str]] = {}
-        for balance in self.balances:
-            for measured in balance.minus:
+        for recoil in self.recoils:
+            for measured in recoil.minus:
                 found.setdefault(measured.reco, set()).update(measured.fields)
         return {name: sorted(fields) for name, fields in found.items()}
 
@@ -313,16 +314,16 @@ class ObjectDeclaration(Recipe):
         return self.model_copy(update={"targets": targets, "derived": derived})
 
     @property
-    def drawn_balances(self) -> list[Balance]:
-        """Balances that are simulated; of others only what is expected is known, for the conditioning."""
+    def drawn_recoils(self) -> list[Recoil]:
+        """Recoils that are simulated; of others only what is expected is known, for the conditioning."""
         simulated = {target.branch for target in self.targets}
-        return [balance for balance in self.balances if simulated.issuperset(balance.targets)]
+        return [recoil for recoil in self.recoils if simulated.issuperset(recoil.targets)]
 
     def sources(self, target: Target) -> list[str]:
         """NanoAOD branches that hold a target."""
-        for balance in self.balances:
-            if target.branch in balance.targets:
-                return balance.branches
+        for recoil in self.recoils:
+            if target.branch in recoil.targets:
+                return recoil.branches
         return [self.branch(target.branch)]
 
     def fake_targets(self) -> list[Target]:

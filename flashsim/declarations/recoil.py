@@ -10,11 +10,11 @@ from pydantic import Field
 
 from flashsim.declarations.recipes import Recipe
 
-__all__ = ["Balance", "Measured"]
+__all__ = ["Measured", "Recoil"]
 
 
 class Measured(Recipe):
-    """Objects whose measurement moves a balance."""
+    """Objects whose measurement moves a recoil."""
 
     reco: str = Field(description="reconstructed collection, simulated before")
     gen: str = Field(description="gen collection that its objects come from")
@@ -27,7 +27,7 @@ class Measured(Recipe):
         return ["pt", "eta", "phi", self.match, *self.where]
 
 
-class Balance(Recipe):
+class Recoil(Recipe):
     """A momentum of the event, given by ``NAME_pt`` and ``NAME_phi``.
 
     Its targets are ``NAME_along`` and ``NAME_across``: its components along the expected momentum, whose

@@ -1,3 +1,3 @@
-"""Events as columns: collections, gen view, matching, conditioning, momentum balance, random numbers."""
+"""Events as columns: collections, gen view, matching, conditioning, MET recoil, random numbers."""
 
 from __future__ import annotations

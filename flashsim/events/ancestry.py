@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from flashsim.declarations.gen_collections import STATUS_FLAGS
+from flashsim.declarations.gen_collections import StatusFlag
 from flashsim.execution.machine_code import compiled
 
 __all__ = ["lepton_origin", "photon_origin"]
@@ -79,5 +79,5 @@ def photon_origin(pdg_id: Integers, status_flags: Integers) -> Integers:
 
 
 def _has(status_flags: Integers, flag: str) -> NDArray[np.bool_]:
-    has: NDArray[np.bool_] = (status_flags & (1 << STATUS_FLAGS.index(flag))) != 0
+    has: NDArray[np.bool_] = (status_flags & int(StatusFlag[flag])) != 0
     return has

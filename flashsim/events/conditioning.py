@@ -23,7 +23,7 @@ from flashsim.declarations.conditioning import (
     Number,
     TurnOn,
 )
-from flashsim.declarations.gen_collections import STATUS_FLAGS
+from flashsim.declarations.gen_collections import StatusFlag
 from flashsim.events.angles import wrap_angle
 from flashsim.events.neighbours import closest, ring_sum
 
@@ -104,7 +104,7 @@ def _columns_of_objects(entry: Conditioning, chunk: GenChunk, gen: str) -> Mappi
                 columns[f"{entry.name}_{category}"] = np.isin(label, labels)
         case Bits():
             flags = objects[entry.field].astype(np.int64)
-            columns = {flag: (flags >> STATUS_FLAGS.index(flag)) & 1 for flag in entry.flags}
+            columns = {flag: ((flags & StatusFlag[flag]) != 0).astype(np.int64) for flag in entry.flags}
         case Closest():
             columns = _closest(entry, objects, chunk, same=entry.of == gen)
         case Activity():

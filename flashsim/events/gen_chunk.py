@@ -76,21 +76,21 @@ def gen_chunk(
         for name, fields in declaration.reconstructed().items()
     } | dict(reconstructed or {})
     return GenChunk(
-        collections=_balanced(declaration, {**built, **given}),
+        collections=_with_recoils(declaration, {**built, **given}),
         event_values={name: np.asarray(arrays[name]) for name in event_values},
         events=len(arrays["event"]),
     )
 
 
-def _balanced(
+def _with_recoils(
     declaration: ObjectDeclaration, collections: Mapping[str, Collection]
 ) -> Mapping[str, Collection]:
-    """Add what is expected of the balances to the gen-level event."""
-    if not declaration.balances:
+    """Add what is expected of the recoils to the gen-level event."""
+    if not declaration.recoils:
         return collections
     event = collections[declaration.gen]
     columns = dict(event.columns)
-    for balance in declaration.balances:
-        pt, phi = (event[branch].astype(np.float64) for branch in balance.gen_branches)
-        columns |= expected_momentum(balance, pt, phi, collections)
+    for recoil in declaration.recoils:
+        pt, phi = (event[branch].astype(np.float64) for branch in recoil.gen_branches)
+        columns |= expected_momentum(recoil, pt, phi, collections)
     return {**collections, declaration.gen: Collection(event.offsets, columns)}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from flashsim.declarations.gen_collections import STATUS_FLAGS, GenCollection, GenView
+from flashsim.declarations.gen_collections import GenCollection, GenView, StatusFlag
 from flashsim.events.ancestry import lepton_origin, photon_origin
 from flashsim.events.collection import Collection, flat_column
 from flashsim.events.neighbours import jets_that_are_leptons
@@ -140,4 +140,4 @@ def _selected(
 
 
 def _bit(flag: str) -> int:
-    return 1 << STATUS_FLAGS.index(flag)
+    return int(StatusFlag[flag])

@@ -1,6 +1,6 @@
 """Momenta of the whole event put together and taken apart, the same way for training and for generation.
 
-See `flashsim.declarations.recoil.Balance`.
+See `flashsim.declarations.recoil.Recoil`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from flashsim.declarations.recoil import Balance, Measured
+    from flashsim.declarations.recoil import Measured, Recoil
     from flashsim.events.collection import Collection
 
     Floats = NDArray[np.float64]
@@ -25,13 +25,13 @@ __all__ = ["components", "expected_momentum", "momentum"]
 
 
 def expected_momentum(
-    balance: Balance, gen_pt: Floats, gen_phi: Floats, collections: Mapping[str, Collection]
+    recoil: Recoil, gen_pt: Floats, gen_phi: Floats, collections: Mapping[str, Collection]
 ) -> dict[str, Floats]:
     """Magnitude and azimuth of the expected momentum, shape (E,) each, named as `gen_fields`.
 
     Parameters
     ----------
-    balance
+    recoil
         The declaration.
     gen_pt, gen_phi
         The gen-level momentum, shape (E,).
@@ -39,23 +39,23 @@ def expected_momentum(
         Gen and reconstructed collections by name.
     """
     x, y = gen_pt * np.cos(gen_phi), gen_pt * np.sin(gen_phi)
-    for measured in balance.minus:
+    for measured in recoil.minus:
         moved = _moved(collections[measured.reco], collections[measured.gen], measured)
         x, y = x - moved[0], y - moved[1]
-    return dict(zip(balance.gen_fields, (np.hypot(x, y), np.arctan2(y, x)), strict=True))
+    return dict(zip(recoil.gen_fields, (np.hypot(x, y), np.arctan2(y, x)), strict=True))
 
 
-def components(balance: Balance, pt: Floats, phi: Floats, axis: Floats) -> dict[str, Floats]:
+def components(recoil: Recoil, pt: Floats, phi: Floats, axis: Floats) -> dict[str, Floats]:
     """Give the targets of a momentum, shape (N,), given the azimuth of what is expected."""
-    return dict(zip(balance.targets, (pt * np.cos(phi - axis), pt * np.sin(phi - axis)), strict=True))
+    return dict(zip(recoil.targets, (pt * np.cos(phi - axis), pt * np.sin(phi - axis)), strict=True))
 
 
-def momentum(balance: Balance, targets: Mapping[str, Floats], axis: Floats) -> dict[str, Floats]:
+def momentum(recoil: Recoil, targets: Mapping[str, Floats], axis: Floats) -> dict[str, Floats]:
     """Give the branches, shape (N,) each, of targets: what `components` does, undone."""
-    along, across = (targets[name] for name in balance.targets)
+    along, across = (targets[name] for name in recoil.targets)
     phi = np.arctan2(across, along) + axis
     phi = np.arctan2(np.sin(phi), np.cos(phi))
-    return dict(zip(balance.branches, (np.hypot(along, across), phi), strict=True))
+    return dict(zip(recoil.branches, (np.hypot(along, across), phi), strict=True))
 
 
 def _moved(reco: Collection, gen: Collection, measured: Measured) -> tuple[Floats, Floats]:

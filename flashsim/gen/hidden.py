@@ -15,9 +15,10 @@ import awkward as ak
 import numba
 import numpy as np
 
+from flashsim.declarations.gen_collections import StatusFlag
 from flashsim.events.angles import delta_phi
 from flashsim.gen.gen_jets import visible
-from flashsim.gen.status import StatusFlag, is_hadron
+from flashsim.gen.status import is_hadron
 from flashsim.nanoaod.hidden import HIDDEN_EVENT, HIDDEN_JET, HIDDEN_LEPTON
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def _leptons(record: EventRecord, particles: GenParticles, kind: NDArray[np.int8
     chosen = (
         ((code == 11) | (code == 13))
         & (branches["GenPart_status"] == 1)
-        & ((branches["GenPart_statusFlags"] & int(StatusFlag.IS_LAST_COPY)) > 0)
+        & ((branches["GenPart_statusFlags"] & int(StatusFlag.isLastCopy)) > 0)
     )
     index = ak.local_index(branches["GenPart_pdgId"])[chosen]
     place = particles.places[ak.to_numpy(ak.flatten(chosen))]

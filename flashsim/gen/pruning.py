@@ -16,8 +16,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from flashsim.declarations.gen_collections import StatusFlag
 from flashsim.gen.record import EventRecord, Genealogy
-from flashsim.gen.status import StatusFlag
 
 __all__ = ["MINIAOD_RULES", "NANOAOD_RULES", "Depth", "Rule", "prune", "relink"]
 
@@ -63,7 +63,7 @@ def _status(low: int, high: int) -> Selection:
 
 
 def _final_prompt(record: EventRecord, flags: Flags) -> Mask:
-    mask: Mask = (record.status == 1) & _has(flags, StatusFlag.IS_PROMPT)
+    mask: Mask = (record.status == 1) & _has(flags, StatusFlag.isPrompt)
     return mask
 
 
@@ -98,20 +98,20 @@ def _last_parton(*codes: int, pt: float) -> Selection:
 
 def _hard_process(record: EventRecord, flags: Flags) -> Mask:
     """In the hard process, or the final, decayed or last copy of what came from it."""
-    from_hard = _has(flags, StatusFlag.FROM_HARD_PROCESS)
+    from_hard = _has(flags, StatusFlag.fromHardProcess)
     end = record.status == 1
-    for bit in (StatusFlag.IS_DECAYED_LEPTON_HADRON, StatusFlag.IS_LAST_COPY):
+    for bit in (StatusFlag.isDecayedLeptonHadron, StatusFlag.isLastCopy):
         end |= _has(flags, bit)
-    mask: Mask = _has(flags, StatusFlag.IS_HARD_PROCESS) | (from_hard & end)
+    mask: Mask = _has(flags, StatusFlag.isHardProcess) | (from_hard & end)
     return mask
 
 
 def _hard_process_before_fsr(record: EventRecord, flags: Flags) -> Mask:
-    return _hard_process(record, flags) | _has(flags, StatusFlag.FROM_HARD_PROCESS_BEFORE_FSR)
+    return _hard_process(record, flags) | _has(flags, StatusFlag.fromHardProcessBeforeFSR)
 
 
 def _tau_to_follow(record: EventRecord, flags: Flags) -> Mask:
-    prompt_decayed = _has(flags, StatusFlag.IS_PROMPT | StatusFlag.IS_DECAYED_LEPTON_HADRON)
+    prompt_decayed = _has(flags, StatusFlag.isPrompt | StatusFlag.isDecayedLeptonHadron)
     mask: Mask = (record.abs_pdg_id == 15) & ((record.pt > 15) | prompt_decayed)
     return mask
 

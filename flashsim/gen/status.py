@@ -6,7 +6,6 @@ checked against the values that occur in real NanoAOD).
 
 from __future__ import annotations
 
-from enum import IntFlag
 from typing import TYPE_CHECKING
 
 import numba
@@ -17,27 +16,7 @@ if TYPE_CHECKING:
 
     from flashsim.gen.record import EventRecord
 
-__all__ = ["StatusFlag", "is_hadron", "status_flags"]
-
-
-class StatusFlag(IntFlag):
-    """Bits of ``GenPart_statusFlags``."""
-
-    IS_PROMPT = 1 << 0
-    IS_DECAYED_LEPTON_HADRON = 1 << 1
-    IS_TAU_DECAY_PRODUCT = 1 << 2
-    IS_PROMPT_TAU_DECAY_PRODUCT = 1 << 3
-    IS_DIRECT_TAU_DECAY_PRODUCT = 1 << 4
-    IS_DIRECT_PROMPT_TAU_DECAY_PRODUCT = 1 << 5
-    IS_DIRECT_HADRON_DECAY_PRODUCT = 1 << 6
-    IS_HARD_PROCESS = 1 << 7
-    FROM_HARD_PROCESS = 1 << 8
-    IS_HARD_PROCESS_TAU_DECAY_PRODUCT = 1 << 9
-    IS_DIRECT_HARD_PROCESS_TAU_DECAY_PRODUCT = 1 << 10
-    FROM_HARD_PROCESS_BEFORE_FSR = 1 << 11
-    IS_FIRST_COPY = 1 << 12
-    IS_LAST_COPY = 1 << 13
-    IS_LAST_COPY_BEFORE_FSR = 1 << 14
+__all__ = ["is_hadron", "status_flags"]
 
 
 def is_hadron(pdg_id: NDArray[np.int32]) -> NDArray[np.bool_]:
@@ -59,7 +38,7 @@ def status_flags(record: EventRecord) -> NDArray[np.int32]:
 
     Notes
     -----
-    ``IS_LAST_COPY_BEFORE_FSR`` and ``FROM_HARD_PROCESS_BEFORE_FSR`` keep a quirk of the CMS code: the walk
+    ``isLastCopyBeforeFSR`` and ``fromHardProcessBeforeFSR`` keep a quirk of the CMS code: the walk
     along copies ends with nothing when it reaches a last copy that radiates no gluon or photon, so prompt
     leptons without radiation do not carry these bits.
 

@@ -172,9 +172,9 @@ class ObjectSimulator:
         found = {field: column[rows] for field, column in gen.columns.items()}
         reference = {field: found[field] for field in declaration.references()}
         columns = self._draw(self._sampler, self.model.targets, noise, conditioning[rows], reference)
-        for balance in declaration.drawn_balances:
-            columns |= momentum(balance, columns, found[balance.gen_fields[1]])
-            for component in balance.targets:
+        for recoil in declaration.drawn_recoils:
+            columns |= momentum(recoil, columns, found[recoil.gen_fields[1]])
+            for component in recoil.targets:
                 del columns[component]
         if declaration.match:
             columns[declaration.match] = found["index"].astype(np.float64)

@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from flashsim.declarations.objects import NANOAOD_VERSIONS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from flashsim.nanoaod.branch import Branch
 
 __all__ = ["VERSIONS", "detect_version", "marked_version"]
-
-VERSIONS = ("v5", "v6", "v9", "v12", "v15")
-"""NanoAOD versions that there are schemas of, oldest first."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,11 @@ _MARKS: dict[str, tuple[_Mark, ...]] = {
         # RNTuple of gen branches without titles counts as v5, which makes no difference to reading it.
         _Mark("GenPart_mass", title="plus W/Z and BSM particles"),
     ),
+    "v5": (),
 }
+
+VERSIONS = tuple(version for version in NANOAOD_VERSIONS if version in _MARKS)
+"""NanoAOD versions that there are schemas of, oldest first."""
 
 
 def detect_version(branches: Mapping[str, Branch]) -> str:
@@ -99,5 +102,5 @@ def marked_version(branches: Mapping[str, Branch]) -> str | None:
     branches
         As for `detect_version`.
     """
-    marked = (v for v in reversed(VERSIONS) if any(mark.on(branches) for mark in _MARKS.get(v, ())))
+    marked = (v for v in reversed(VERSIONS) if any(mark.on(branches) for mark in _MARKS[v]))
     return next(marked, None)

@@ -187,9 +187,9 @@ class _ChunkTables:
         """Targets of whole events, one row each."""
         d = self.declaration
         columns: Columns = {}
-        for balance in d.drawn_balances:
-            pt, phi = (np.asarray(arrays[name]).astype(np.float64) for name in balance.branches)
-            columns |= components(balance, pt, phi, event[balance.gen_fields[1]])
+        for recoil in d.drawn_recoils:
+            pt, phi = (np.asarray(arrays[name]).astype(np.float64) for name in recoil.branches)
+            columns |= components(recoil, pt, phi, event[recoil.gen_fields[1]])
         for target in d.targets:
             if target.branch not in columns:
                 columns[target.branch] = np.asarray(arrays[target.branch])

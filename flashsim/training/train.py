@@ -26,6 +26,7 @@ from flashsim.runs.folder import TrainingRun
 from flashsim.training.calibration import calibrated
 from flashsim.training.tables import Tables
 from flashsim.transforms.codec import Columns, ConditioningCodec, TargetCodec, stored_bits
+from flashsim.transforms.columns import SMALLEST_PROBABILITY
 from flashsim.transforms.phase_space import PhaseSpace
 
 if TYPE_CHECKING:
@@ -310,7 +311,8 @@ def _flow_loss(network: nn.Module, rows: tuple[Tensor, ...], generator: torch.Ge
     """Loss of a flow, with the point masses spread anew at every call."""
     low, spread, conditioning = rows
     uniform = torch.rand(low.shape, generator=generator, device=low.device)
-    normal = torch.special.ndtri((low + uniform * spread).clamp(1e-6, 1.0 - 1e-6))
+    least = SMALLEST_PROBABILITY
+    normal = torch.special.ndtri((low + uniform * spread).clamp(least, 1.0 - least))
     return cast("FlowModule", network).loss(normal, conditioning, generator)
 
 

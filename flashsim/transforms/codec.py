@@ -102,7 +102,7 @@ class TargetCodec:
     bits
         Bits of the mantissa that each target is stored with, or none. A distribution is fitted to all values
         that are rounded to the stored ones: generation rounds its values again, and would shift a share of
-        those between two knots by half a step otherwise. Where a target is `spread`, a stored value stands
+        those between two knots by half a step otherwise. Where a target is dequantised, a stored value stands
         for all of these in training, too, and `bounds` gives their probabilities: what a flow learns has no
         trace of the rounding. Right for what is compared with an unrounded gen value; sums of stored values,
         such as energy fractions, would be blurred. Needed for fitting only; model files do not keep it.
@@ -149,7 +149,7 @@ class TargetCodec:
         known = self.bits or (None,) * len(self.targets)
         lows, highs = [], []
         for target, transform, kept in zip(self.targets, self.transforms, known, strict=True):
-            low, high = _cells(target, columns, gen, kept if target.spread else None)
+            low, high = _cells(target, columns, gen, kept if target.dequantise else None)
             lows.append(transform.bounds(low)[0])
             highs.append(transform.bounds(high)[1])
         return np.stack(lows, axis=1), np.stack(highs, axis=1)
@@ -209,11 +209,11 @@ def _spread(target: Target, columns: Columns, gen: Columns, bits: int | None) ->
     """Spread values evenly over all that is rounded to them, as the transform sees them, shape (N,).
 
     By a sequence of low discrepancy, the same every time. Point masses stay, but for those that the rounding
-    of a spread target makes.
+    of a dequantised target makes.
     """
     low, high = _cells(target, columns, gen, bits)
     spread = low + (high - low) * (np.arange(len(low)) * _GOLDEN % 1.0)
-    if target.spread or np.array_equal(low, high):
+    if target.dequantise or np.array_equal(low, high):
         return spread
     related = _related(target, columns, gen)
     return np.where(is_frequent(related), related, spread)

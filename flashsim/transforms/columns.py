@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MAX_KNOTS",
+    "SMALLEST_PROBABILITY",
     "QuantileForm",
     "QuantileNormal",
     "Standard",
@@ -38,7 +39,9 @@ Tails get some more. More would smooth what a flow smooths anyway, and make mode
 undoes exactly what the transform does, however many knots it has.
 """
 
-_SMALLEST_PROBABILITY = 1e-7
+SMALLEST_PROBABILITY = 1e-6
+"""Probabilities are kept so far from 0 and 1 that their normal quantiles are finite."""
+
 _ATOM_FRACTION = 0.005
 _ATOM_COUNT = 10
 _ROWS_PER_KNOT = 5
@@ -223,7 +226,7 @@ def is_frequent(column: Floats) -> NDArray[np.bool_]:
 
 def normal_quantile(u: Floats) -> Floats:
     """Quantile of the standard normal distribution, kept finite at 0 and 1."""
-    return ndtri(np.clip(u, _SMALLEST_PROBABILITY, 1.0 - _SMALLEST_PROBABILITY))
+    return ndtri(np.clip(u, SMALLEST_PROBABILITY, 1.0 - SMALLEST_PROBABILITY))
 
 
 def _are_many(counts: NDArray[np.int64], rows: int) -> NDArray[np.bool_]:

@@ -204,7 +204,17 @@ def test_real_values_are_allowed(nanoaod_dir, sample):
         assert set(values[~allows(targets[branch], values)]) <= NOT_ALLOWED.get(branch, set()), branch
 
 
-def test_an_event_without_its_balance_knows_what_is_expected():
+@pytest.mark.parametrize(("name", "older"), [("muons", "spread"), ("event", "balances")])
+def test_keys_of_older_models_are_read(name, older):
+    declaration = load_object(name)
+    text = declaration.model_dump_json()
+    renamed = text.replace('"dequantise":', '"spread":').replace('"recoils":', '"balances":')
+    assert older in renamed
+    assert older not in text
+    assert ObjectDeclaration.model_validate_json(renamed) == declaration
+
+
+def test_an_event_without_its_recoil_knows_what_is_expected():
     """As of files of a NanoAOD version that calls it otherwise: it conditions what is left."""
     event = load_object("event")
     left = event.with_targets({"PV_npvs"})

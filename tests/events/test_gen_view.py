@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from flashsim.declarations.gen_collections import STATUS_FLAGS, GenView
+from flashsim.declarations.gen_collections import GenView, StatusFlag
 from flashsim.declarations.objects import load_object
 from flashsim.events.gen_view import build_gen_view, gen_view_branches
 from flashsim.nanoaod.reading import NanoFile
 
-FLAG = {name: 1 << number for number, name in enumerate(STATUS_FLAGS)}
+FLAG = {flag.name: int(flag) for flag in StatusFlag}
 
 
 def view(**collections):

@@ -8,13 +8,13 @@ import vector
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flashsim.declarations.gen_collections import STATUS_FLAGS
+from flashsim.declarations.gen_collections import StatusFlag
 from flashsim.events.ancestry import lepton_origin
 from flashsim.events.collection import flat_column
 from flashsim.events.neighbours import closest, jets_that_are_leptons, ring_sum
 from flashsim.nanoaod.reading import NanoFile
 
-PROMPT, PROMPT_TAU = (1 << STATUS_FLAGS.index(name) for name in ("isPrompt", "isPromptTauDecayProduct"))
+PROMPT, PROMPT_TAU = (int(StatusFlag[name]) for name in ("isPrompt", "isPromptTauDecayProduct"))
 
 
 def distance(a, b):

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flashsim.declarations.recoil import Balance
+from flashsim.declarations.recoil import Recoil
 from flashsim.events.collection import Collection
 from flashsim.events.recoil import components, expected_momentum, momentum
 
-MET = Balance.model_validate(
+MET = Recoil.model_validate(
     {
         "name": "MET",
         "gen": "GenMET",

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flashsim.declarations.gen_collections import StatusFlag
 from flashsim.gen.gen_jets import _last_partons
 from flashsim.gen.hepmc_status import with_pythia_status
 from flashsim.gen.particles import gen_part
-from flashsim.gen.status import StatusFlag, status_flags
+from flashsim.gen.status import status_flags
 
 UNKNOWN = np.array([-1])
 
@@ -71,14 +72,14 @@ def test_flags_of_a_generator_without_hard_codes(translated):
         return bool(flags[place[name]] & flag)
 
     for name in ("mu+", "mu- last"):
-        assert has(name, StatusFlag.IS_PROMPT)
-        assert has(name, StatusFlag.FROM_HARD_PROCESS)
-        assert has(name, StatusFlag.IS_LAST_COPY)
-    assert has("mu+", StatusFlag.IS_HARD_PROCESS)
-    assert not has("mu from B", StatusFlag.IS_PROMPT)
-    assert not has("mu from B", StatusFlag.FROM_HARD_PROCESS)
-    assert has("mu from B", StatusFlag.IS_DIRECT_HADRON_DECAY_PRODUCT)
-    assert has("B", StatusFlag.IS_DECAYED_LEPTON_HADRON)
+        assert has(name, StatusFlag.isPrompt)
+        assert has(name, StatusFlag.fromHardProcess)
+        assert has(name, StatusFlag.isLastCopy)
+    assert has("mu+", StatusFlag.isHardProcess)
+    assert not has("mu from B", StatusFlag.isPrompt)
+    assert not has("mu from B", StatusFlag.fromHardProcess)
+    assert has("mu from B", StatusFlag.isDirectHadronDecayProduct)
+    assert has("B", StatusFlag.isDecayedLeptonHadron)
 
 
 def test_jets_get_the_flavour_of_the_partons_that_hadronize(translated):
@@ -100,10 +101,10 @@ def test_resonance_decays_are_hard_without_a_named_vertex(record_of, line):
     record = with_pythia_status(record_of(lines), UNKNOWN)
     flags = status_flags(record)
     assert record.status[place["Z"]] == 22
-    assert flags[place["mu-"]] & StatusFlag.IS_HARD_PROCESS
-    assert flags[place["mu- last"]] & StatusFlag.FROM_HARD_PROCESS
+    assert flags[place["mu-"]] & StatusFlag.isHardProcess
+    assert flags[place["mu- last"]] & StatusFlag.fromHardProcess
     # What the generator does not tell cannot be known.
-    assert not flags[place["b"]] & StatusFlag.IS_HARD_PROCESS
+    assert not flags[place["b"]] & StatusFlag.isHardProcess
 
 
 def test_sherpa_marks_leptons_without_a_resonance(record_of, line):

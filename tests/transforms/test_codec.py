@@ -162,9 +162,9 @@ def test_rounded_values_go_back_once_rounded_again(seed, bits):
     rng = np.random.default_rng(seed)
     gen = {"pt": rng.exponential(30.0, ROWS) + 5.0, "eta": rng.normal(0.0, 2.0, ROWS)}
     targets = [
-        Target(branch="pt", relation="ratio", gen_field="pt", spread=True),
-        Target(branch="eta", relation="difference", gen_field="eta", spread=True),
-        Target(branch="tag", range=(0, 1), special=[-1], spread=True),
+        Target(branch="pt", relation="ratio", gen_field="pt", dequantise=True),
+        Target(branch="eta", relation="difference", gen_field="eta", dequantise=True),
+        Target(branch="tag", range=(0, 1), special=[-1], dequantise=True),
     ]
     tag = np.where(rng.random(ROWS) < 0.1, -1.0, np.where(rng.random(ROWS) < 0.1, 0.0, rng.random(ROWS)))
     exact = {
@@ -186,7 +186,7 @@ def test_rounding_leaves_no_trace():
     rng = np.random.default_rng(4)
     gen = {"eta": rng.uniform(0.5, 1.0, ROWS)}
     columns = {"eta": round_mantissa((gen["eta"] + rng.normal(0.0, 1e-3, ROWS)).astype(np.float32), 6)}
-    target = Target(branch="eta", relation="difference", gen_field="eta", spread=True)
+    target = Target(branch="eta", relation="difference", gen_field="eta", dequantise=True)
     rounded = TargetCodec.fit([target], columns, gen, [6])
     plain = TargetCodec.fit([target], columns, gen)
     uniform = rng.random((ROWS, 1))
@@ -208,7 +208,7 @@ def test_values_that_are_rounded_again_have_the_shares_of_the_stored_ones(spread
     pt = (15.0 + np.random.default_rng(7).exponential(3.0, rows)).astype(np.float32)
     pt[::20] = 15.0
     stored = round_mantissa(pt, 10)
-    codec = TargetCodec.fit([Target(branch="pt", spread=spread)], {"pt": stored}, {}, [10])
+    codec = TargetCodec.fit([Target(branch="pt", dequantise=spread)], {"pt": stored}, {}, [10])
     normal = normal_quantile((np.arange(rows) + 0.5) / rows)[:, None]
     drawn = round_mantissa(codec.decode(normal, {})["pt"].astype(np.float32), 10)
     shares = [np.histogram(values, np.arange(15.0, 24.0, 0.25))[0] / rows for values in (drawn, stored)]
@@ -220,7 +220,7 @@ def test_values_that_are_rounded_again_have_the_shares_of_the_stored_ones(spread
 def test_only_what_says_so_is_spread_in_training():
     columns = {"pt": round_mantissa(np.linspace(15.0, 20.0, ROWS).astype(np.float32), 12)}
     for spread in (False, True):
-        codec = TargetCodec.fit([Target(branch="pt", spread=spread)], columns, {}, [12])
+        codec = TargetCodec.fit([Target(branch="pt", dequantise=spread)], columns, {}, [12])
         low, high = codec.bounds(columns, {})
         assert (high > low).all() == spread
         assert (high == low).all() != spread
