@@ -12,7 +12,8 @@ from coffea.nanoevents import NanoAODSchema, NanoEventsFactory
 
 from flashsim.errors import InputFileError, OutputFileError
 from flashsim.gen import convert_hepmc, generate_gen, is_hepmc
-from flashsim.gen.hepmc import HepMCReader, _weight_branches
+from flashsim.gen.hepmc.convert import _weight_branches
+from flashsim.gen.hepmc.reader import HepMCReader
 from flashsim.gen.pythia import PythiaGenerator
 from flashsim.gen.pythia_events import _block_seed
 
@@ -202,7 +203,7 @@ def test_number_of_events_can_be_limited(source, converted, tmp_path):
 
 
 def test_batches_change_nothing(source, converted, tmp_path, monkeypatch):
-    monkeypatch.setattr("flashsim.gen.hepmc._BATCH", 5)
+    monkeypatch.setattr("flashsim.gen.hepmc.reader._BATCH", 5)
     convert_hepmc(source, tmp_path / "a.root", seed=SEED)
     events, expected = read(tmp_path / "a.root"), read(converted[0])
     assert all(ak.array_equal(events[name], expected[name]) for name in expected.fields)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from flashsim.declarations.gen_collections import StatusFlag
 from flashsim.gen.gen_jets import _last_partons
-from flashsim.gen.hepmc_status import with_pythia_status
+from flashsim.gen.hepmc.status import with_pythia_status
 from flashsim.gen.particles import gen_part
 from flashsim.gen.status import status_flags
 

@@ -1,27 +1,152 @@
-"""HepMC events as event records."""
+"""HepMC files of any generator as a source of event records.
+
+HepMC3: Buckley et al., Comput. Phys. Commun. 260 (2021) 107310, arXiv:1912.08005. pyhepmc reads it, and the
+older HepMC2 text files (``IO_GenEvent``) as well, compressed or not.
+"""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Self
 
 import numba
 import numpy as np
 
-from flashsim.gen.hepmc_status import with_pythia_status
-from flashsim.gen.libraries import require
+from flashsim.errors import InputFileError
+from flashsim.gen.hepmc.status import with_pythia_status
+from flashsim.gen.hepmc.text import HepMCText
+from flashsim.gen.libraries import require, stdout_captured
 from flashsim.gen.pythia import CrossSection, GeneratedEvents
 from flashsim.gen.record import EventRecord
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+    from types import TracebackType
+
     from numpy.typing import NDArray
 
-__all__ = ["SingleEvent", "joined"]
+__all__ = ["HepMCReader", "SingleEvent", "joined"]
 
+# As many as of Pythia's: the same memory.
+_BATCH = 250
 # What CMS stores where a generator does not say.
 _UNKNOWN = -1.0
 _SIGNAL_VERTEX = "signal_process_vertex"
+
+
+class HepMCReader:
+    """A HepMC file, read once from its beginning to its end. Used as a context manager.
+
+    Parameters
+    ----------
+    path
+        HepMC3 or HepMC2 text, compressed or not.
+
+    Attributes
+    ----------
+    weight_names
+        Names of the event weights, the nominal one first; numbers where the file has no names.
+    generators
+        The generators that the file names, with their versions.
+    cross_section
+        In pb as the last event read has it; None if there is none.
+
+    Raises
+    ------
+    InputFileError
+        If the file is not there, is not HepMC, or holds no event.
+    MissingDependencyError
+        If pyhepmc is not installed.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        module = require("pyhepmc")
+        self._text = HepMCText(path)
+        self.path = self._text.path
+        self.cross_section: CrossSection | None = None
+        self._read = 0
+        # What it would print is told by an exception, once.
+        module.Setup.print_errors = module.Setup.print_warnings = False
+        try:
+            with stdout_captured():
+                self._file: Any = module.open(self._text, format=self._text.format)
+                first = self._required(self._next())
+        except BaseException:
+            self._text.close()
+            raise
+        self._first: SingleEvent | None = first
+        run = first.run_info
+        names = self._text.weight_names or (list(run.weight_names) if run is not None else [])
+        self.weight_names = names if len(names) == len(first.weights) else _numbered(len(first.weights))
+        tools = run.tools if run is not None else []
+        self.generators = [f"{tool.name} {tool.version}".strip() for tool in tools]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._text.close()
+
+    def batches(self, events: int | None = None) -> Iterator[tuple[GeneratedEvents, NDArray[np.float64]]]:
+        """Read events and their weights, shape (events, number of weights).
+
+        Parameters
+        ----------
+        events
+            How many at most; default all.
+
+        Raises
+        ------
+        InputFileError
+            If the file is cut off or damaged, or events differ in their number of weights.
+        """
+        rest = islice(self._events(), events)
+        while True:
+            # The library prints what it stumbles over.
+            with stdout_captured():
+                batch = list(islice(rest, _BATCH))
+            if not batch:
+                return
+            weights = np.array([event.weights for event in batch])
+            yield joined(batch, weights[:, 0]), weights
+
+    def _events(self) -> Iterator[SingleEvent]:
+        event = self._first
+        self._first = None
+        while event is not None:
+            if len(event.weights) != len(self.weight_names):
+                msg = (
+                    f"{self.path}: event {self._read} has {len(event.weights)} weights, expected "
+                    f"{len(self.weight_names)} as in the first one; give files of one run at a time"
+                )
+                raise InputFileError(msg)
+            yield event
+            event = self._next()
+
+    def _required(self, event: SingleEvent | None) -> SingleEvent:
+        if event is None:
+            msg = f"{self.path}: holds no event; give a file that the generator has filled"
+            raise InputFileError(msg)
+        return event
+
+    def _next(self) -> SingleEvent | None:
+        try:
+            found = self._file.read()
+        except RuntimeError as error:
+            msg = f"{self.path}: HepMC refuses event {self._read + 1} ({error}); correct the file"
+            raise InputFileError(msg) from error
+        if found is None:
+            self._text.check_end(self._read)
+            return None
+        self._read += 1
+        event = SingleEvent.of(found)
+        self.cross_section = event.cross_section or self.cross_section
+        return event
 
 
 @dataclass(frozen=True)
@@ -144,6 +269,10 @@ def joined(events: list[SingleEvent], weight: NDArray[np.float64]) -> GeneratedE
         xpdf1=xpdf1,
         xpdf2=xpdf2,
     )
+
+
+def _numbered(count: int) -> list[str]:
+    return [str(number) for number in range(count)]
 
 
 def _in_gev(particles: NDArray[Any], from_mev: bool) -> NDArray[Any]:
