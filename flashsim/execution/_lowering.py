@@ -144,16 +144,15 @@ def lowered(kernel: Kernel, llvm_types: Sequence[str], symbol: str) -> Any:
     RuntimeError
         If the function takes other arguments.
     """
-    options = _OPTIONS | ({"fastmath": {"contract"}} if kernel.contract else {})
-    known: dict[FunctionType, _Dispatcher] = {}
-    top = _dispatcher(kernel.function, options, known)
+    dispatchers = _dispatchers(kernel)
+    top = dispatchers[kernel.function]
     arguments, _ = sigutils.normalize_signature(f"void({kernel.signature})")
     with extension.target_override(_NAME):
         top.compile(arguments)
     (result,) = top.overloads.values()
     result.library.finalize()
     module = result.library.module
-    _mark(module, known.values())
+    _mark(module, dispatchers.values())
     function = module.get_function(result.fndesc.llvm_func_name)
     found = [str(argument.type) for argument in function.arguments]
     if found != list(llvm_types):
@@ -166,15 +165,21 @@ def lowered(kernel: Kernel, llvm_types: Sequence[str], symbol: str) -> Any:
     return module
 
 
-def _dispatcher(
-    function: Any, options: dict[str, Any], known: dict[FunctionType, _Dispatcher]
-) -> _Dispatcher:
-    """Wrap a function and those that it names."""
-    if function not in known:
-        names = {name: _dispatcher(f, options, known) for name, f in named_functions(function).items()}
-        bound = FunctionType(function.__code__, function.__globals__ | names, function.__name__)
-        known[function] = _Dispatcher(bound, targetoptions=options)
-    return known[function]
+def _dispatchers(kernel: Kernel) -> dict[Callable[..., Any], _Dispatcher]:
+    """Wrap the kernel's function and all that it names."""
+    options = _OPTIONS | ({"fastmath": {"contract"}} if kernel.contract else {})
+    known: dict[Callable[..., Any], _Dispatcher] = {}
+
+    def wrapped(function: Any) -> _Dispatcher:
+        if function not in known:
+            helpers = named_functions(function, kernel.replacing)
+            scope = function.__globals__ | {name: wrapped(helper) for name, helper in helpers.items()}
+            bound = FunctionType(function.__code__, scope, function.__name__)
+            known[function] = _Dispatcher(bound, targetoptions=options)
+        return known[function]
+
+    wrapped(kernel.function)
+    return known
 
 
 def _mark(module: Any, dispatchers: Any) -> None:

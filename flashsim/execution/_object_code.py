@@ -16,7 +16,9 @@ import llvmlite
 import llvmlite.binding as llvm
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
+
+    Replaced = Mapping[Callable[..., Any], Callable[..., Any]]
 
 __all__ = ["ObjectCode", "Processor", "digest_of", "named_functions"]
 
@@ -145,35 +147,35 @@ class ObjectCode:
         yield Path(of_user or f"{home}/.cache") / "flashsim"
 
 
-def digest_of(function: Callable[..., Any], *more: object) -> str:
+def digest_of(function: Callable[..., Any], replacing: Replaced, *more: object) -> str:
     """Give a digest of what decides a kernel: its code and constants, those of functions that it names."""
     digest = hashlib.blake2b(repr((sys.version_info[:2], more)).encode(), digest_size=12)
-    for part in _description(function, set()):
+    for part in _description(function, replacing, set()):
         digest.update(part.encode() + b"\0")
     return digest.hexdigest()
 
 
-def named_functions(function: Callable[..., Any]) -> dict[str, FunctionType]:
-    """Give the plain functions of its own package that a function names, by these names."""
+def named_functions(function: Callable[..., Any], replacing: Replaced) -> dict[str, Callable[..., Any]]:
+    """Give the plain functions of its own package that a function names, or what replaces them, by name."""
     named = {name: function.__globals__.get(name) for name in function.__code__.co_names}
     package = function.__module__.partition(".")[0]
     return {
-        name: value
+        name: replacing.get(value, value)
         for name, value in named.items()
         if isinstance(value, FunctionType) and value.__module__.partition(".")[0] == package
     }
 
 
-def _description(function: Callable[..., Any], seen: set[object]) -> Iterator[str]:
+def _description(function: Callable[..., Any], replacing: Replaced, seen: set[object]) -> Iterator[str]:
     if function in seen:
         return
     seen.add(function)
     yield from _of_code(function.__code__)
-    helpers = named_functions(function)
+    helpers = named_functions(function, replacing)
     for name in function.__code__.co_names:
         if name in helpers:
             yield name
-            yield from _description(helpers[name], seen)
+            yield from _description(helpers[name], replacing, seen)
         elif name in function.__globals__:
             value = function.__globals__[name]
             yield f"{name} {value.__name__ if isinstance(value, ModuleType) else repr(value)}"

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from types import FunctionType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numba
 
 from flashsim.execution._object_code import named_functions
 
+if TYPE_CHECKING:
+    from flashsim.execution.machine_code import Kernel
+
 __all__ = ["jitted"]
 
 
-def jitted(function: Any, signature: str | None = None, *, contract: bool = False) -> Any:
-    """Compile a function and those that it names; without a signature, for the types of each call."""
-    options: dict[str, Any] = {"error_model": "numpy", "nogil": True}
-    if contract:
-        options["fastmath"] = {"contract"}
-    names = {name: jitted(helper, contract=contract) for name, helper in named_functions(function).items()}
-    bound = FunctionType(function.__code__, function.__globals__ | names, function.__name__)
-    signatures = () if signature is None else (f"void({signature})",)
-    return numba.njit(*signatures, **options)(bound)
+def jitted(kernel: Kernel) -> Any:
+    """Compile a kernel's function and those that it names."""
+    njit: Any = numba.njit  # its types leave this use out
+    options: dict[str, Any] = {"error_model": "numpy", "nogil": True} | (
+        {"fastmath": {"contract"}} if kernel.contract else {}
+    )
+
+    def wrapped(function: Any, *signatures: str) -> Any:
+        helpers = named_functions(function, kernel.replacing)
+        scope = function.__globals__ | {name: wrapped(helper) for name, helper in helpers.items()}
+        return njit(*signatures, **options)(FunctionType(function.__code__, scope, function.__name__))
+
+    return wrapped(kernel.function, f"void({kernel.signature})")

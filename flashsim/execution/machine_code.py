@@ -24,6 +24,8 @@ from flashsim.execution._object_code import ObjectCode, Processor, digest_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from flashsim.execution._object_code import Replaced
+
 __all__ = ["Kernel", "aligned", "compiled"]
 
 _log = logging.getLogger(__name__)
@@ -83,10 +85,20 @@ class Kernel:
         Types of the arguments in numba's notation, arrays in C order, such as ``"float32[:, ::1], int64"``.
     contract
         Whether a product and a sum may be one instruction with one rounding.
+    replacing
+        Functions by those that are compiled in their place, for a kernel of another precision.
     """
 
-    def __init__(self, function: Callable[..., None], signature: str, *, contract: bool = False) -> None:
+    def __init__(
+        self,
+        function: Callable[..., None],
+        signature: str,
+        *,
+        contract: bool = False,
+        replacing: Replaced | None = None,
+    ) -> None:
         self.function, self.signature, self.contract = function, signature, contract
+        self.replacing = replacing or {}
         self.__doc__, self.__name__ = function.__doc__, function.__name__
         self._call: Callable[..., object] | None = None
 
@@ -134,11 +146,14 @@ class Kernel:
     def _llvm_types(self) -> list[str]:
         return ["ptr", "ptr", *(name for argument in self._arguments for name in argument.llvm_types())]
 
+    def _digest(self, processor: Processor) -> str:
+        return digest_of(self.function, self.replacing, self.signature, self.contract, processor.key)
+
     def _native(self) -> _Native | None:
         """Give the machine code, from disk or compiled; none if that is not possible here."""
         try:
             processor = Processor.this()
-            symbol = f"flashsim_{digest_of(self.function, self.signature, self.contract, processor.key)}"
+            symbol = f"flashsim_{self._digest(processor)}"
             code = ObjectCode(self.function, symbol)
             content = code.read()
             if content is None:
@@ -154,7 +169,7 @@ class Kernel:
     def _plain(self) -> Callable[..., object]:
         from flashsim.execution._plain_numba import jitted  # noqa: PLC0415
 
-        dispatcher: Callable[..., object] = jitted(self.function, self.signature, contract=self.contract)
+        dispatcher: Callable[..., object] = jitted(self)
         return dispatcher
 
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from flashsim.flows._kernels import LANES, activate, compiled, invert_spline
+from flashsim.execution.machine_code import aligned, compiled
+from flashsim.flows._kernels import LANES, ROOM, activate, invert_spline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from flashsim.flows._arrangement import Layer
 
-__all__ = ["BLOCK", "CompiledInverse", "add_products", "start_at"]
+__all__ = ["BLOCK", "CompiledInverse", "add_products", "copy", "start_at"]
 
 BLOCK = 2 * LANES
 _ROWS = 4
@@ -47,10 +48,11 @@ class CompiledInverse:
         known = [[*(step.known for step in layer.steps), self._width] for layer in layers[::-1]]
         self._known = np.array(known, dtype=np.int64)
         self._orders = np.stack([layer.order for layer in layers[::-1]])
-        self._parameters = 3 * architecture["bins"] - 1
+        self._bins = architecture["bins"]
 
     def __call__(self, z: NDArray[np.float32], context: NDArray[np.float32], x: NDArray[np.float32]) -> None:
         """Write to x, shape (N, D), the variables of noise z (N, D) and context (N, C)."""
+        given, features = context.shape[1], z.shape[1]
         _invert(
             z,
             context,
@@ -59,9 +61,15 @@ class CompiledInverse:
             self._known,
             self._orders,
             self._depth,
-            self._width,
-            self._parameters,
+            self._bins,
             self._bound,
+            # What a hidden layer sees: the context, then the variables or the activations of the one before.
+            aligned((self._depth + 1, (given + max(self._width, features)) * BLOCK)),
+            aligned(self._width * BLOCK),
+            aligned((3 * self._bins - 1 + _ROWS) * BLOCK),
+            aligned(features * BLOCK),
+            aligned(ROOM * LANES),
+            aligned(LANES, np.int32),
         )
 
 
@@ -79,9 +87,7 @@ def _parts(layer: Layer[NDArray[Any]]) -> Iterator[NDArray[Any]]:
         yield output[:, 1:]
 
 
-def _add_products_(
-    weights: np.ndarray, rows: int, inner: int, inputs: np.ndarray, outputs: np.ndarray
-) -> None:
+def add_products(weights: np.ndarray, rows: int, inner: int, inputs: np.ndarray, outputs: np.ndarray) -> None:
     """Add the product of weights (M, K) and inputs (K, B) to outputs (M, B), B the block; all arrays flat.
 
     With constant distances between the rows of a slice the compiler sees that they do not overlap.
@@ -117,10 +123,44 @@ def _add_products_(
                 y[t] += a0 * x[t]
 
 
-add_products = compiled(_add_products_)
+def start_at(biases: np.ndarray, outputs: np.ndarray) -> None:
+    """Set each row of outputs, flat, to a number."""
+    for m in range(len(biases)):
+        row = outputs[m * BLOCK : (m + 1) * BLOCK]
+        bias = biases[m]
+        for t in range(BLOCK):
+            row[t] = bias
 
 
-def _invert_(  # noqa: PLR0917  # compiled functions take no keyword arguments
+def copy(values: np.ndarray, outputs: np.ndarray) -> None:
+    """Copy values to the beginning of outputs."""
+    for t in range(len(values)):
+        outputs[t] = values[t]
+
+
+def _add_biases(biases: np.ndarray, outputs: np.ndarray) -> None:
+    """Add a number to each row of outputs, flat."""
+    for m in range(len(biases)):
+        row = outputs[m * BLOCK : (m + 1) * BLOCK]
+        bias = biases[m]
+        for t in range(BLOCK):
+            row[t] += bias
+
+
+def _clear(values: np.ndarray) -> None:
+    for t in range(len(values)):
+        values[t] = np.float32(0.0)
+
+
+_ROW, _MATRIX, _INTEGERS = "float32[::1]", "float32[:, ::1]", "int64[:, ::1]"
+
+
+@compiled(
+    f"{_MATRIX}, {_MATRIX}, {_MATRIX}, {_ROW}, {_INTEGERS}, {_INTEGERS}, int64, int64, float32, "
+    f"{_MATRIX}, {_ROW}, {_ROW}, {_ROW}, {_ROW}, int32[::1]",
+    contract=True,
+)
+def _invert(  # noqa: PLR0917  # compiled functions take no keyword arguments
     noise: np.ndarray,
     context: np.ndarray,
     variables: np.ndarray,
@@ -128,9 +168,14 @@ def _invert_(  # noqa: PLR0917  # compiled functions take no keyword arguments
     known: np.ndarray,
     orders: np.ndarray,
     depth: int,
-    width: int,
-    parameters: int,
+    bins: int,
     bound: np.float32,
+    inputs: np.ndarray,
+    units: np.ndarray,
+    logits: np.ndarray,
+    z: np.ndarray,
+    room: np.ndarray,
+    index: np.ndarray,
 ) -> None:
     """Invert a flow, layer by layer, variable by variable.
 
@@ -145,22 +190,21 @@ def _invert_(  # noqa: PLR0917  # compiled functions take no keyword arguments
         Units of lower degree by layer and variable, shape (L, D + 1).
     orders
         Row of the layer's variables that each variable before its permutation is, shape (L, D).
-    depth, width
-        Hidden layers, and units in each.
-    parameters
-        Spline parameters of a variable.
+    depth, bins
+        Hidden layers, and bins of a spline.
     bound
         Half width of the splines' interval.
+    inputs, units, logits, z, room, index
+        Room, zeros at first: what each hidden layer sees, shape (depth + 1, (C + most) * B), most being the
+        larger one of the layers' width and D; units; logits of a spline in whole fours of rows; noise; see
+        `invert_spline`.
     """
     rows, features = noise.shape
     given = context.shape[1]
-    # What a hidden layer sees: the context, then the variables or the activations of the one before.
-    inputs = np.zeros((depth + 1, (given + max(width, features)) * BLOCK), np.float32)
+    parameters = 3 * bins - 1
     after = given * BLOCK
-    units = np.empty(width * BLOCK, np.float32)
-    padded = parameters + -parameters % _ROWS
-    logits = np.empty(padded * BLOCK, np.float32)
-    z, x = np.zeros(features * BLOCK, np.float32), inputs[0, after:]
+    padded = parameters + (_ROWS - parameters % _ROWS) % _ROWS
+    x = inputs[0, after:]
     for start in range(0, rows, BLOCK):
         block = min(BLOCK, rows - start)
         # Places without an object keep those of the block before: no number depends on another place's.
@@ -170,54 +214,29 @@ def _invert_(  # noqa: PLR0917  # compiled functions take no keyword arguments
             for c in range(given):
                 inputs[0, c * BLOCK + t] = context[start + t, c]
         for level in range(1, depth):
-            inputs[level, :after] = inputs[0, :after]
+            copy(inputs[0, :after], inputs[level])
         place = 0
         for layer in range(len(orders)):
             for d in range(features):
                 first, end = known[layer, d], known[layer, d + 1]
                 new = end - first
-                units[: new * BLOCK] = np.float32(0.0)
+                _clear(units[: new * BLOCK])
                 for level in range(depth if new else 0):
                     inner = given + (end if level else d)
                     _add_biases(weights[place : place + new], units)
                     place += new
                     add_products(weights[place : place + new * inner], new, inner, inputs[level], units)
                     place += new * inner
-                    low, high = after + first * BLOCK, after + end * BLOCK
-                    activate(units[: new * BLOCK], inputs[level + 1, low:high])
+                    activate(units[: new * BLOCK], inputs[level + 1, after + first * BLOCK :])
                 start_at(weights[place : place + padded], logits)
                 place += padded
                 known_units = inputs[depth, after:]
                 add_products(weights[place : place + padded * end], padded, end, known_units, logits)
                 place += padded * end
-                here = slice(d * BLOCK, (d + 1) * BLOCK)
-                of_spline = logits[: parameters * BLOCK].reshape(parameters, BLOCK)
-                invert_spline(z[here], of_spline, x[here], bound)
+                invert_spline(z[d * BLOCK :], logits, bins, BLOCK, x[d * BLOCK :], bound, room, index)
             for d in range(features):
                 row = orders[layer, d]
-                z[d * BLOCK : (d + 1) * BLOCK] = x[row * BLOCK : (row + 1) * BLOCK]
+                copy(x[row * BLOCK : (row + 1) * BLOCK], z[d * BLOCK :])
         for t in range(block):
             for d in range(features):
                 variables[start + t, d] = z[d * BLOCK + t]
-
-
-_invert = compiled(_invert_)
-
-
-def _start_at_(biases: np.ndarray, outputs: np.ndarray) -> None:
-    """Set each row of outputs, flat, to a number."""
-    for m in range(len(biases)):
-        outputs[m * BLOCK : (m + 1) * BLOCK] = biases[m]
-
-
-start_at = compiled(_start_at_)
-
-
-def _add_biases_(biases: np.ndarray, outputs: np.ndarray) -> None:
-    """Add a number to each row of outputs, flat."""
-    for m in range(len(biases)):
-        for t in range(m * BLOCK, (m + 1) * BLOCK):
-            outputs[t] += biases[m]
-
-
-_add_biases = compiled(_add_biases_)

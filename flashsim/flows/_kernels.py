@@ -1,30 +1,24 @@
-"""Numba kernels of the sampler: single precision, feature-major, objects along the fast axis.
+"""Loops of the sampler, for compilation: feature-major, objects along the fast axis.
 
 The loops over objects are written so that the compiler turns them into vector instructions: the exponential
 is a polynomial, bins are found by comparison, and nothing branches on a value. The functions are those of
-`flashsim.flows.spline` and of SiLU.
+`flashsim.flows.spline` and of SiLU. Kernels (`flashsim.execution.machine_code`) are made of them.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
 
-import numba
 import numpy as np
-from numba import types
-from numba.extending import overload
 
 from flashsim.flows import spline_limits as limits
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 __all__ = [
+    "DOUBLE",
     "LANES",
+    "ROOM",
     "activate",
     "bin_edges",
-    "compiled",
     "edge_derivatives",
     "exp_of_negative",
     "exponentials",
@@ -34,6 +28,9 @@ __all__ = [
 
 LANES = 64
 """Objects handled together: their logits stay in the first-level cache. Tiles are multiples of it."""
+
+ROOM = 9
+"""Rows of LANES numbers that the inverse of splines needs for itself."""
 
 _ZERO, _HALF, _ONE, _TWO, _FOUR = (np.float32(value) for value in (0.0, 0.5, 1.0, 2.0, 4.0))
 _LOG2E = np.float32(math.log2(math.e))
@@ -53,19 +50,7 @@ _MIN_SHARE, _MIN_DERIVATIVE = limits.MIN_BIN_SHARE, limits.MIN_DERIVATIVE
 _MAX_LOGIT, _IDENTITY_LOGIT = limits.MAX_LOGIT, limits.identity_logit()
 
 
-def compiled(function: Callable[..., Any], *, inline: bool = False) -> Any:
-    """Compile; keep the machine code on disk where there is a place for it, which a batch node may lack."""
-    # Contraction to fused multiply-adds is the only liberty taken: it does not depend on the data's position.
-    options: dict[str, Any] = {"fastmath": {"contract"}, "error_model": "numpy", "nogil": True}
-    if inline:
-        return numba.njit(inline="always", **options)(function)
-    try:
-        return numba.njit(cache=True, **options)(function)
-    except RuntimeError:
-        return numba.njit(**options)(function)
-
-
-def _exp_of_negative_(x: np.float32) -> np.float32:
+def exp_of_negative(x: np.float32) -> np.float32:
     """exp(x) for x <= 0, to 2e-7 relative; not below exp(-87)."""
     x = max(x, _LOWEST)
     shifted = x * _LOG2E + _ROUNDING
@@ -82,24 +67,13 @@ def _exp_of_negative_(x: np.float32) -> np.float32:
     return p * scale
 
 
-_exp_single = compiled(_exp_of_negative_, inline=True)
+def _exp_in_double(x: float) -> float:
+    return math.exp(x)
 
 
-def exp_of_negative(x: np.floating) -> np.floating:
-    """Exponential of a number that is not positive, in compiled code; in double precision the library's."""
-    raise NotImplementedError
-
-
-@overload(exp_of_negative)
-def _exp_of_type(x):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202  # numba compares signatures
-    if x == types.float64:
-        return lambda x: math.exp(x)  # noqa: PLW0108  # numba takes Python functions only
-    return lambda x: _exp_single(x)  # noqa: PLW0108
-
-
-def _softplus_(x: np.float32) -> np.float32:
+def _softplus(x: np.float32) -> np.float32:
     """log(1 + exp(x)), with log(1 + e) = 2 artanh(e / (2 + e)), e in [0, 1]."""
-    e = _exp_single(-abs(x))
+    e = exp_of_negative(-abs(x))
     s = e / (_TWO + e)
     q = s * s
     p = _ATANH[7]
@@ -114,64 +88,72 @@ def _softplus_(x: np.float32) -> np.float32:
     return result
 
 
-_softplus_single = compiled(_softplus_, inline=True)
+def _softplus_in_double(x: float) -> float:
+    return max(x, 0.0) + math.log1p(math.exp(-abs(x)))
 
 
-def softplus(x: np.floating) -> np.floating:
-    """log(1 + exp(x)), in compiled code; in double precision the library's."""
-    raise NotImplementedError
+DOUBLE = {exp_of_negative: _exp_in_double, _softplus: _softplus_in_double}
+"""What kernels of double precision call in place of the polynomials."""
 
 
-@overload(softplus)
-def _softplus_of_type(x):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    if x == types.float64:
-        return lambda x: max(x, 0.0) + math.log1p(math.exp(-abs(x)))
-    return lambda x: _softplus_single(x)  # noqa: PLW0108
-
-
-def _activate(units: np.ndarray, activations: np.ndarray) -> None:
-    """Write SiLU(units) to activations, both of shape (N,)."""
+def activate(units: np.ndarray, activations: np.ndarray) -> None:
+    """Write SiLU(units) to activations, both of shape (N,) or longer."""
     for t in range(len(units)):
         x = units[t]
-        e = _exp_single(-abs(x))
+        e = exp_of_negative(-abs(x))
         activations[t] = x * (_ONE if x >= _ZERO else e) / (_ONE + e)
 
 
-activate = compiled(_activate)
+# The functions below work on rows first to first + K of logits, flat, with a distance between rows, and on
+# LANES columns from start on. They take each row as a contiguous slice: with computed offsets or strides the
+# compiler does not vectorise, nor does it where a loop writes so many arrays that it cannot check whether
+# they overlap.
 
 
-# The helpers below work on rows first to first + K and columns start to start + LANES of the logits. They
-# take each row as a contiguous slice: with computed offsets or strides the compiler does not vectorise, nor
-# does it where a loop writes so many arrays that it cannot check whether they overlap.
-
-
-def _exponentials_(  # noqa: PLR0917
-    logits: np.ndarray, first: int, bins: int, start: int, scale: np.ndarray, free: np.float32
+def exponentials(  # noqa: PLR0917
+    logits: np.ndarray,
+    first: int,
+    bins: int,
+    distance: int,
+    start: int,
+    top: np.ndarray,
+    scale: np.ndarray,
+    free: np.float32,
 ) -> None:
     """Replace logits by exp(logit - largest); scale becomes the free share over their sum."""
-    top = np.empty(LANES, logits.dtype)
-    here = slice(start, start + LANES)
     for t in range(LANES):
         top[t] = -np.inf
         scale[t] = _ZERO
     end = first + bins
     # Several rows at a time: a loop over 64 objects is so short that its beginning counts.
     for k in range(first, end - 3, 4):
-        a, b, c, d = logits[k, here], logits[k + 1, here], logits[k + 2, here], logits[k + 3, here]
+        i = k * distance + start
+        a = logits[i : i + LANES]
+        i += distance
+        b = logits[i : i + LANES]
+        i += distance
+        c = logits[i : i + LANES]
+        i += distance
+        d = logits[i : i + LANES]
         for t in range(LANES):
             top[t] = max(top[t], a[t], b[t], c[t], d[t])
     for k in range(end - bins % 4, end):
-        a = logits[k, here]
+        i = k * distance + start
+        a = logits[i : i + LANES]
         for t in range(LANES):
             top[t] = max(top[t], a[t])
     for k in range(first, end - 1, 2):
-        a, b = logits[k, here], logits[k + 1, here]
+        i = k * distance + start
+        a = logits[i : i + LANES]
+        i += distance
+        b = logits[i : i + LANES]
         for t in range(LANES):
             ea, eb = exp_of_negative(a[t] - top[t]), exp_of_negative(b[t] - top[t])
             a[t], b[t] = ea, eb
             scale[t] += ea + eb
     if bins % 2:
-        a = logits[end - 1, here]
+        i = (end - 1) * distance + start
+        a = logits[i : i + LANES]
         for t in range(LANES):
             e = exp_of_negative(a[t] - top[t])
             a[t] = e
@@ -180,38 +162,35 @@ def _exponentials_(  # noqa: PLR0917
         scale[t] = free / scale[t]
 
 
-exponentials = compiled(_exponentials_)
-
-
-def _find_bin_(  # noqa: PLR0917
+def find_bin(  # noqa: PLR0917
     weights: np.ndarray,
     first: int,
     bins: int,
+    distance: int,
     start: int,
     scale: np.ndarray,
     target: np.ndarray,
+    knot: np.ndarray,
     index: np.ndarray,
 ) -> None:
-    """Find the index of the bin that holds the target, in [0, K - 1]."""
-    knot = np.empty(LANES, weights.dtype)
+    """Find the index of the bin that holds the target, in [0, K - 1]; knot is room."""
     least = weights.dtype.type(_MIN_SHARE)
     for t in range(LANES):
         index[t] = 0
         knot[t] = _ZERO
     for k in range(first, first + bins - 1):
-        row = weights[k, start : start + LANES]
+        i = k * distance + start
+        row = weights[i : i + LANES]
         for t in range(LANES):
             knot[t] += least + row[t] * scale[t]
             index[t] += np.int32(1) if target[t] >= knot[t] else np.int32(0)
 
 
-find_bin = compiled(_find_bin_)
-
-
-def _bin_edges_(  # noqa: PLR0917
+def bin_edges(  # noqa: PLR0917
     weights: np.ndarray,
     first: int,
     bins: int,
+    distance: int,
     start: int,
     scale: np.ndarray,
     index: np.ndarray,
@@ -223,7 +202,8 @@ def _bin_edges_(  # noqa: PLR0917
     for t in range(LANES):
         low[t] = _ZERO
     for k in range(bins):
-        row = weights[first + k, start : start + LANES]
+        i = (first + k) * distance + start
+        row = weights[i : i + LANES]
         bin_index = np.int32(k)
         for t in range(LANES):
             share = least + row[t] * scale[t]
@@ -231,28 +211,28 @@ def _bin_edges_(  # noqa: PLR0917
             size[t] = share if bin_index == index[t] else size[t]
 
 
-bin_edges = compiled(_bin_edges_)
-
-
-def _edge_derivatives_(  # noqa: PLR0917
-    logits: np.ndarray, bins: int, start: int, index: np.ndarray, d0: np.ndarray, d1: np.ndarray
+def edge_derivatives(  # noqa: PLR0917
+    logits: np.ndarray,
+    bins: int,
+    distance: int,
+    start: int,
+    index: np.ndarray,
+    d0: np.ndarray,
+    d1: np.ndarray,
 ) -> None:
     """Find the derivatives at both ends of the bin of the given index."""
     least, most = logits.dtype.type(_MIN_DERIVATIVE), logits.dtype.type(_MAX_LOGIT)
     outermost = logits.dtype.type(_IDENTITY_LOGIT)
     for t in range(LANES):
         knot = 2 * bins + index[t]
-        d0[t] = logits[knot - 1, start + t] if index[t] > 0 else outermost
-        d1[t] = logits[knot, start + t] if index[t] < bins - 1 else outermost
+        d0[t] = logits[(knot - 1) * distance + start + t] if index[t] > 0 else outermost
+        d1[t] = logits[knot * distance + start + t] if index[t] < bins - 1 else outermost
     for t in range(LANES):
-        d0[t] = least + softplus(min(d0[t], most))
-        d1[t] = least + softplus(min(d1[t], most))
+        d0[t] = least + _softplus(min(d0[t], most))
+        d1[t] = least + _softplus(min(d1[t], most))
 
 
-edge_derivatives = compiled(_edge_derivatives_)
-
-
-def _position_(y: np.float32, slope: np.float32, d0: np.float32, d1: np.float32) -> np.float32:
+def _position(y: np.float32, slope: np.float32, d0: np.float32, d1: np.float32) -> np.float32:
     """Relative position of relative height y in a bin: see `flashsim.flows.spline`."""
     u = d0 * (_ONE - y) - d1 * y
     height = y if u >= _ZERO else _ONE - y
@@ -262,46 +242,52 @@ def _position_(y: np.float32, slope: np.float32, d0: np.float32, d1: np.float32)
     return position
 
 
-_position = compiled(_position_, inline=True)
-
-
-def _invert_spline(values: np.ndarray, logits: np.ndarray, outputs: np.ndarray, bound: np.float32) -> None:
+def invert_spline(  # noqa: PLR0917
+    values: np.ndarray,
+    logits: np.ndarray,
+    bins: int,
+    block: int,
+    outputs: np.ndarray,
+    bound: np.float32,
+    room: np.ndarray,
+    index: np.ndarray,
+) -> None:
     """Invert the splines of one variable.
 
     Parameters
     ----------
     values
-        Heights to find the positions of, shape (T,), T a multiple of LANES.
+        Heights to find the positions of, shape (B,) or longer.
     logits
-        Spline parameters, shape (3K - 1, T): widths, heights, inner derivatives. Overwritten.
+        Spline parameters, shape (3K - 1, B), flat: widths, heights, inner derivatives. Overwritten.
+    bins, block
+        K, and B, a multiple of LANES.
     outputs
-        Positions, shape (T,).
+        Positions, shape (B,) or longer.
     bound
         Half width of the spline's interval.
+    room, index
+        Room for intermediate results, shapes (ROOM * LANES,) and (LANES,).
     """
-    bins = (logits.shape[0] + 1) // 3
     free = _ONE - np.float32(bins) * np.float32(_MIN_SHARE)
-    index = np.empty(LANES, np.int32)
-    scale, target = np.empty(LANES, np.float32), np.empty(LANES, np.float32)
-    bottom, height = np.empty(LANES, np.float32), np.empty(LANES, np.float32)
-    left, width = np.empty(LANES, np.float32), np.empty(LANES, np.float32)
-    d0, d1 = np.empty(LANES, np.float32), np.empty(LANES, np.float32)
-    for start in range(0, values.shape[0], LANES):
+    # Constant distances again: none of these rows overlaps another.
+    top, scale, target = room[0:LANES], room[LANES : 2 * LANES], room[2 * LANES : 3 * LANES]
+    bottom, height = room[3 * LANES : 4 * LANES], room[4 * LANES : 5 * LANES]
+    left, width = room[5 * LANES : 6 * LANES], room[6 * LANES : 7 * LANES]
+    d0, d1 = room[7 * LANES : 8 * LANES], room[8 * LANES : 9 * LANES]
+    for start in range(0, block, LANES):
         z, x = values[start : start + LANES], outputs[start : start + LANES]
         for t in range(LANES):
             target[t] = min(max(_HALF + z[t] / (_TWO * bound), _ZERO), _ONE)
-        exponentials(logits, bins, bins, start, scale, free)
-        find_bin(logits, bins, bins, start, scale, target, index)
-        bin_edges(logits, bins, bins, start, scale, index, bottom, height)
-        exponentials(logits, 0, bins, start, scale, free)
-        bin_edges(logits, 0, bins, start, scale, index, left, width)
-        edge_derivatives(logits, bins, start, index, d0, d1)
+        exponentials(logits, bins, bins, block, start, top, scale, free)
+        find_bin(logits, bins, bins, block, start, scale, target, top, index)
+        bin_edges(logits, bins, bins, block, start, scale, index, bottom, height)
+        exponentials(logits, 0, bins, block, start, top, scale, free)
+        bin_edges(logits, 0, bins, block, start, scale, index, left, width)
+        edge_derivatives(logits, bins, block, start, index, d0, d1)
         for t in range(LANES):
             y = min(max((target[t] - bottom[t]) / height[t], _ZERO), _ONE)
             target[t] = _position(y, height[t] / width[t], d0[t], d1[t])
         for t in range(LANES):
             position = _TWO * bound * (left[t] + width[t] * target[t]) - bound
             x[t] = position if abs(z[t]) <= bound else z[t]
-
-
-invert_spline = compiled(_invert_spline)

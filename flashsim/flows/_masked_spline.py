@@ -130,8 +130,6 @@ class _MaskedSpline(torch.autograd.Function):
         outputs, logabsdet = torch.empty_like(values), values.new_empty(len(values))
         starts = range(0, len(values), _TILE)
         tiles: dict[int, _Tile] = {}
-        # Of the tensors' precision: a Python number would turn the kernels' arithmetic into double.
-        half_width = values.new_tensor(bound).numpy()[()]
 
         def work(share: int, shares: int) -> None:
             with torch.no_grad():
@@ -151,7 +149,7 @@ class _MaskedSpline(torch.autograd.Function):
                             z[start:stop].numpy(),
                             derivatives[start:stop].numpy(),
                             state[start:stop].numpy(),
-                            half_width,
+                            bound,
                         )
                     outputs[rows] = z.T
                     logabsdet[rows] = derivatives.log_().sum(dim=0)
@@ -160,7 +158,7 @@ class _MaskedSpline(torch.autograd.Function):
 
         run_torch_shares(work, len(starts), ("splines", values.dtype))
         ctx.save_for_backward(units, weight)
-        ctx.tiles, ctx.blocks, ctx.bound, ctx.count = tiles, blocks, half_width, count
+        ctx.tiles, ctx.blocks, ctx.bound, ctx.count = tiles, blocks, bound, count
         return outputs[:count], logabsdet[:count]
 
     @staticmethod

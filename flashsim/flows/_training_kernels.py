@@ -1,4 +1,4 @@
-"""Numba kernels of the training: the spline forward, and the gradients of its outputs, feature-major.
+"""Kernels of the training: the spline forward, and the gradients of its outputs, feature-major.
 
 Written like `flashsim.flows._kernels`, whose helpers they share. What the gradients need of the forward pass
 is kept: the exponentials of the width and height logits where the logits were, and seven numbers a value in
@@ -12,18 +12,24 @@ the height in the bin is y = (s t^2 + d0 t (1 - t)) / D and the derivative of th
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
+from flashsim.execution.machine_code import Kernel, aligned
 from flashsim.flows._kernels import (
+    DOUBLE,
     LANES,
     bin_edges,
-    compiled,
     edge_derivatives,
     exp_of_negative,
     exponentials,
     find_bin,
 )
 from flashsim.flows.spline_limits import MAX_LOGIT, MIN_BIN_SHARE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["STATE", "apply_spline", "spline_gradients"]
 
@@ -32,15 +38,19 @@ STATE = 7
 
 _ZERO, _HALF, _ONE, _TWO = (np.float32(value) for value in (0.0, 0.5, 1.0, 2.0))
 _MIN_SHARE, _MAX_LOGIT = MIN_BIN_SHARE, MAX_LOGIT
+_ROOM = 13
+"""Rows of LANES numbers that the gradients need for themselves."""
 
 
-def _apply_spline(  # noqa: PLR0917
+def _apply(  # noqa: PLR0917
     values: np.ndarray,
     logits: np.ndarray,
     outputs: np.ndarray,
     derivatives: np.ndarray,
     state: np.ndarray,
     bound: np.floating,
+    room: np.ndarray,
+    index: np.ndarray,
 ) -> None:
     """Map G variables through their splines; all arrays of one floating-point type.
 
@@ -49,24 +59,25 @@ def _apply_spline(  # noqa: PLR0917
     values
         Positions, shape (G, T), T a multiple of LANES.
     logits
-        Spline parameters, shape (G * (3K - 1), T): widths, heights, inner derivatives of the first variable,
-        then of the next. Widths and heights become exponentials.
+        Spline parameters, shape (G * (3K - 1), T), flat: widths, heights, inner derivatives of the first
+        variable, then of the next. Widths and heights become exponentials.
     outputs, derivatives
         Heights, and derivatives of the heights with respect to the positions, shape (G, T).
     state
         What `spline_gradients` needs, shape (G, STATE, T).
     bound
         Half width of the spline's interval.
+    room, index
+        Room for intermediate results, shapes (_ROOM, LANES) and (LANES,).
     """
-    variables, rows = values.shape[0], logits.shape[0] // values.shape[0]
+    variables, columns = values.shape
+    rows = logits.size // (variables * columns)
     bins = (rows + 1) // 3
     free = _ONE - np.float32(bins) * values.dtype.type(_MIN_SHARE)
-    index = np.empty(LANES, np.int32)
-    d0, d1 = np.empty(LANES, values.dtype), np.empty(LANES, values.dtype)
-    position, slope = np.empty(LANES, values.dtype), np.empty(LANES, values.dtype)
+    top, d0, d1, position, slope = room[0], room[1], room[2], room[3], room[4]
     for variable in range(variables):
-        own = logits[variable * rows : (variable + 1) * rows]
-        for start in range(0, values.shape[1], LANES):
+        own = logits[variable * rows * columns : (variable + 1) * rows * columns]
+        for start in range(0, columns, LANES):
             block = slice(start, start + LANES)
             x, z = values[variable, block], outputs[variable, block]
             kept = state[variable]
@@ -74,12 +85,12 @@ def _apply_spline(  # noqa: PLR0917
             derivative, kept_index = derivatives[variable, block], kept[0, block]
             for t in range(LANES):
                 position[t] = _HALF + (x[t] if abs(x[t]) <= bound else _ZERO) / (_TWO * bound)
-            exponentials(own, 0, bins, start, kept[3, block], free)
-            find_bin(own, 0, bins, start, kept[3, block], position, index)
-            bin_edges(own, 0, bins, start, kept[3, block], index, left, width)
-            exponentials(own, bins, bins, start, kept[6, block], free)
-            bin_edges(own, bins, bins, start, kept[6, block], index, low, height)
-            edge_derivatives(own, bins, start, index, d0, d1)
+            exponentials(own, 0, bins, columns, start, top, kept[3, block], free)
+            find_bin(own, 0, bins, columns, start, kept[3, block], position, top, index)
+            bin_edges(own, 0, bins, columns, start, kept[3, block], index, left, width)
+            exponentials(own, bins, bins, columns, start, top, kept[6, block], free)
+            bin_edges(own, bins, bins, columns, start, kept[6, block], index, low, height)
+            edge_derivatives(own, bins, columns, start, index, d0, d1)
             for t in range(LANES):
                 kept_index[t] = index[t]
                 slope[t] = height[t] / width[t]
@@ -95,7 +106,7 @@ def _apply_spline(  # noqa: PLR0917
                 derivative[t] = ratio * ratio * q if abs(x[t]) <= bound else _ONE
 
 
-def _terms_(
+def _terms(
     t: np.floating, s: np.floating, d0: np.floating, d1: np.floating
 ) -> tuple[np.floating, np.floating]:
     """Denominator D of the height and numerator Q of the derivative."""
@@ -103,24 +114,18 @@ def _terms_(
     return s * (t * t + r * r) + (d0 + d1) * t * r, d1 * t * t + _TWO * s * t * r + d0 * r * r
 
 
-_terms = compiled(_terms_, inline=True)
-
-
-def _height_(t: np.floating, s: np.floating, d0: np.floating, d1: np.floating) -> np.floating:
+def _height(t: np.floating, s: np.floating, d0: np.floating, d1: np.floating) -> np.floating:
     """Relative height y in the bin."""
     d, _ = _terms(t, s, d0, d1)
     height: np.floating = (s * t * t + d0 * t * (_ONE - t)) / d
     return height
 
 
-_height = compiled(_height_, inline=True)
-
-
 # The gradients below are of gz * height * y + gl * log(s^2 Q / D^2), gz for the scaled output of a value and
 # gl for its logarithm.
 
 
-def _position_gradient_(  # noqa: PLR0917
+def _position_gradient(  # noqa: PLR0917
     t: np.floating, s: np.floating, d0: np.floating, d1: np.floating, gy: np.floating, gl: np.floating
 ) -> np.floating:
     d, q = _terms(t, s, d0, d1)
@@ -131,7 +136,7 @@ def _position_gradient_(  # noqa: PLR0917
     return gradient
 
 
-def _slope_gradient_(  # noqa: PLR0917
+def _slope_gradient(  # noqa: PLR0917
     t: np.floating, s: np.floating, d0: np.floating, d1: np.floating, gy: np.floating, gl: np.floating
 ) -> np.floating:
     d, q = _terms(t, s, d0, d1)
@@ -141,7 +146,7 @@ def _slope_gradient_(  # noqa: PLR0917
     return gradient
 
 
-def _left_gradient_(  # noqa: PLR0917
+def _left_gradient(  # noqa: PLR0917
     t: np.floating, s: np.floating, d0: np.floating, d1: np.floating, gy: np.floating, gl: np.floating
 ) -> np.floating:
     d, q = _terms(t, s, d0, d1)
@@ -152,7 +157,7 @@ def _left_gradient_(  # noqa: PLR0917
     return gradient
 
 
-def _right_gradient_(  # noqa: PLR0917
+def _right_gradient(  # noqa: PLR0917
     t: np.floating, s: np.floating, d0: np.floating, d1: np.floating, gy: np.floating, gl: np.floating
 ) -> np.floating:
     d, q = _terms(t, s, d0, d1)
@@ -163,26 +168,18 @@ def _right_gradient_(  # noqa: PLR0917
     return gradient
 
 
-_position_gradient, _slope_gradient, _left_gradient, _right_gradient = (
-    compiled(function, inline=True)
-    for function in (_position_gradient_, _slope_gradient_, _left_gradient_, _right_gradient_)
-)
-
-
-def _sigmoid_(x: np.floating) -> np.floating:
+def _sigmoid(x: np.floating) -> np.floating:
     """1 / (1 + exp(-x))."""
     e = exp_of_negative(-abs(x))
     result: np.floating = (_ONE if x >= _ZERO else e) / (_ONE + e)
     return result
 
 
-_sigmoid = compiled(_sigmoid_, inline=True)
-
-
-def _derivative_gradients_(  # noqa: PLR0917
+def _derivative_gradients(  # noqa: PLR0917
     logits: np.ndarray,
     gradients: np.ndarray,
     bins: int,
+    distance: int,
     start: int,
     index: np.ndarray,
     g0: np.ndarray,
@@ -191,23 +188,23 @@ def _derivative_gradients_(  # noqa: PLR0917
     """Write the gradients of the derivatives' logits, given those of the derivatives at a bin's two ends."""
     most = logits.dtype.type(_MAX_LOGIT)
     for k in range(2 * bins, 3 * bins - 1):
-        gradients[k, start : start + LANES] = _ZERO
+        for t in range(LANES):
+            gradients[k * distance + start + t] = _ZERO
     for t in range(LANES):
-        knot = 2 * bins + index[t]
-        if index[t] > 0 and logits[knot - 1, start + t] <= most:
-            gradients[knot - 1, start + t] = g0[t] * _sigmoid(logits[knot - 1, start + t])
-        if index[t] < bins - 1 and logits[knot, start + t] <= most:
-            gradients[knot, start + t] = g1[t] * _sigmoid(logits[knot, start + t])
+        above = (2 * bins + index[t]) * distance + start + t
+        below = above - distance
+        if index[t] > 0 and logits[below] <= most:
+            gradients[below] = g0[t] * _sigmoid(logits[below])
+        if index[t] < bins - 1 and logits[above] <= most:
+            gradients[above] = g1[t] * _sigmoid(logits[above])
 
 
-_derivative_gradients = compiled(_derivative_gradients_)
-
-
-def _softmax_gradients_(  # noqa: PLR0917
+def _softmax_gradients(  # noqa: PLR0917
     weights: np.ndarray,
     gradients: np.ndarray,
     first: int,
     bins: int,
+    distance: int,
     start: int,
     scale: np.ndarray,
     index: np.ndarray,
@@ -215,31 +212,29 @@ def _softmax_gradients_(  # noqa: PLR0917
     size: np.ndarray,
     g_low: np.ndarray,
     g_size: np.ndarray,
+    mean: np.ndarray,
 ) -> None:
-    """Write the gradients of the logits of K shares, given those of a bin's lower edge and of its size."""
+    """Write gradients of the logits of K shares, given those of a bin's lower edge and size; mean is room."""
     if bins == 1:
         # The only share is 1 whatever its logit, which rounding would forget.
-        gradients[first, start : start + LANES] = _ZERO
+        for t in range(LANES):
+            gradients[first * distance + start + t] = _ZERO
         return
-    mean = np.empty(LANES, weights.dtype)
     least = weights.dtype.type(_MIN_SHARE)
     free = _ONE - np.float32(bins) * least
     for t in range(LANES):
         before = (low[t] - np.float32(index[t]) * least) * g_low[t]
         mean[t] = (before + (size[t] - least) * g_size[t]) / free
     for k in range(bins):
-        row = weights[first + k, start : start + LANES]
-        gradient = gradients[first + k, start : start + LANES]
+        i = (first + k) * distance + start
+        row, gradient = weights[i : i + LANES], gradients[i : i + LANES]
         bin_index = np.int32(k)
         for t in range(LANES):
             share = g_low[t] if bin_index < index[t] else (g_size[t] if bin_index == index[t] else _ZERO)
             gradient[t] = row[t] * scale[t] * (share - mean[t])
 
 
-_softmax_gradients = compiled(_softmax_gradients_)
-
-
-def _positions_(  # noqa: PLR0917
+def _positions(  # noqa: PLR0917
     x: np.ndarray,
     kept: np.ndarray,
     start: int,
@@ -260,10 +255,7 @@ def _positions_(  # noqa: PLR0917
         position[t] = min(max((_HALF + inside / (_TWO * bound) - left[t]) / width[t], _ZERO), _ONE)
 
 
-_positions = compiled(_positions_)
-
-
-def _bin_gradients_(  # noqa: PLR0917
+def _bin_gradients(  # noqa: PLR0917
     position: np.ndarray,
     slope: np.ndarray,
     kept: np.ndarray,
@@ -275,12 +267,16 @@ def _bin_gradients_(  # noqa: PLR0917
     g_left: np.ndarray,
     g_width: np.ndarray,
     g_height: np.ndarray,
+    gs: np.ndarray,
+    g0: np.ndarray,
+    gy: np.ndarray,
 ) -> None:
-    """Find the gradients of a bin's left edge, width and height; those of its derivatives replace them."""
+    """Find the gradients of a bin's left edge, width and height; those of its derivatives replace them.
+
+    The last three are room.
+    """
     block = slice(start, start + LANES)
     width, height = kept[2, block], kept[5, block]
-    gs, g0 = np.empty(LANES, slope.dtype), np.empty(LANES, slope.dtype)
-    gy = np.empty(LANES, slope.dtype)
     for t in range(LANES):
         gy[t] = gz[t] * height[t]
     for t in range(LANES):
@@ -299,10 +295,7 @@ def _bin_gradients_(  # noqa: PLR0917
         d0[t] = g0[t]
 
 
-_bin_gradients = compiled(_bin_gradients_)
-
-
-def _spline_gradients(  # noqa: PLR0917
+def _find_gradients(  # noqa: PLR0917
     values: np.ndarray,
     logits: np.ndarray,
     state: np.ndarray,
@@ -311,6 +304,8 @@ def _spline_gradients(  # noqa: PLR0917
     value_gradients: np.ndarray,
     logit_gradients: np.ndarray,
     bound: np.floating,
+    room: np.ndarray,
+    index: np.ndarray,
 ) -> None:
     """Find the gradients of positions and spline parameters.
 
@@ -325,23 +320,22 @@ def _spline_gradients(  # noqa: PLR0917
     value_gradients
         Of the positions, shape (G, T); written.
     logit_gradients
-        Of the spline parameters before `apply_spline`, shape (G * (3K - 1), T); written.
+        Of the spline parameters before `apply_spline`, as they are; written.
     bound
         Half width of the spline's interval.
+    room, index
+        Room for intermediate results, shapes (_ROOM, LANES) and (LANES,).
     """
-    variables, rows = values.shape[0], logits.shape[0] // values.shape[0]
+    variables, columns = values.shape
+    rows = logits.size // (variables * columns)
     bins = (rows + 1) // 3
-    kind = values.dtype
-    index = np.empty(LANES, np.int32)
-    position, slope = np.empty(LANES, kind), np.empty(LANES, kind)
-    gz, gl = np.empty(LANES, kind), np.empty(LANES, kind)
-    g0, g1 = np.empty(LANES, kind), np.empty(LANES, kind)
-    g_width, g_height = np.empty(LANES, kind), np.empty(LANES, kind)
-    g_left = np.empty(LANES, kind)
+    position, slope, gz, gl = room[0], room[1], room[2], room[3]
+    g0, g1, g_left, g_width, g_height = room[4], room[5], room[6], room[7], room[8]
+    gs, g_first, gy, mean = room[9], room[10], room[11], room[12]
     for variable in range(variables):
-        own = logits[variable * rows : (variable + 1) * rows]
-        written = logit_gradients[variable * rows : (variable + 1) * rows]
-        for start in range(0, values.shape[1], LANES):
+        here = slice(variable * rows * columns, (variable + 1) * rows * columns)
+        own, written = logits[here], logit_gradients[here]
+        for start in range(0, columns, LANES):
             block = slice(start, start + LANES)
             x, kept = values[variable, block], state[variable]
             g_out, gx = output_gradients[variable, block], value_gradients[variable, block]
@@ -350,8 +344,10 @@ def _spline_gradients(  # noqa: PLR0917
                 gz[t] = g_out[t] * _TWO * bound if abs(x[t]) <= bound else _ZERO
             for t in range(LANES):
                 gl[t] = log_gradients[start + t] if abs(x[t]) <= bound else _ZERO
-            edge_derivatives(own, bins, start, index, g0, g1)
-            _bin_gradients(position, slope, kept, start, gz, gl, g0, g1, g_left, g_width, g_height)
+            edge_derivatives(own, bins, columns, start, index, g0, g1)
+            _bin_gradients(
+                position, slope, kept, start, gz, gl, g0, g1, g_left, g_width, g_height, gs, g_first, gy
+            )
             for t in range(LANES):
                 gx[t] = -g_left[t] / (_TWO * bound) if abs(x[t]) <= bound else g_out[t]
             _softmax_gradients(
@@ -359,6 +355,7 @@ def _spline_gradients(  # noqa: PLR0917
                 written,
                 0,
                 bins,
+                columns,
                 start,
                 kept[3, block],
                 index,
@@ -366,12 +363,14 @@ def _spline_gradients(  # noqa: PLR0917
                 kept[2, block],
                 g_left,
                 g_width,
+                mean,
             )
             _softmax_gradients(
                 own,
                 written,
                 bins,
                 bins,
+                columns,
                 start,
                 kept[6, block],
                 index,
@@ -379,9 +378,55 @@ def _spline_gradients(  # noqa: PLR0917
                 kept[5, block],
                 gz,
                 g_height,
+                mean,
             )
-            _derivative_gradients(own, written, bins, start, index, g0, g1)
+            _derivative_gradients(own, written, bins, columns, start, index, g0, g1)
 
 
-apply_spline = compiled(_apply_spline)
-spline_gradients = compiled(_spline_gradients)
+def _kernels(function: Callable[..., None], signature: str) -> dict[Any, Kernel]:
+    """Give the kernel of each precision; F stands for it in the signature."""
+    return {
+        np.dtype(name): Kernel(function, signature.replace("F", name), contract=True, replacing=replacing)
+        for name, replacing in (("float32", {}), ("float64", DOUBLE))
+    }
+
+
+_APPLY = _kernels(_apply, "F[:, ::1], F[::1], F[:, ::1], F[:, ::1], F[:, :, ::1], F, F[:, ::1], int32[::1]")
+_GRADIENTS = _kernels(
+    _find_gradients,
+    "F[:, ::1], F[::1], F[:, :, ::1], F[:, ::1], F[::1], F[:, ::1], F[::1], F, F[:, ::1], int32[::1]",
+)
+
+
+def apply_spline(  # noqa: PLR0917
+    values: np.ndarray,
+    logits: np.ndarray,
+    outputs: np.ndarray,
+    derivatives: np.ndarray,
+    state: np.ndarray,
+    bound: float,
+) -> None:
+    """Map variables through their splines, see `_apply`; all arrays of one floating-point type."""
+    arrays = (values, logits.reshape(-1), outputs, derivatives, state)
+    _APPLY[values.dtype](*arrays, bound, *_room(values.dtype))
+
+
+def spline_gradients(  # noqa: PLR0917
+    values: np.ndarray,
+    logits: np.ndarray,
+    state: np.ndarray,
+    output_gradients: np.ndarray,
+    log_gradients: np.ndarray,
+    value_gradients: np.ndarray,
+    logit_gradients: np.ndarray,
+    bound: float,
+) -> None:
+    """Find the gradients of positions and spline parameters, see `_find_gradients`."""
+    given = (values, logits.reshape(-1), state, output_gradients, log_gradients)
+    _GRADIENTS[values.dtype](
+        *given, value_gradients, logit_gradients.reshape(-1), bound, *_room(values.dtype)
+    )
+
+
+def _room(dtype: np.dtype[Any]) -> tuple[Any, Any]:
+    return aligned((_ROOM, LANES), dtype), aligned(LANES, np.int32)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from flashsim.execution.machine_code import aligned, compiled
 from flashsim.execution.threads import run_shares
-from flashsim.flows._compiled_inverse import BLOCK, add_products, start_at
-from flashsim.flows._kernels import activate, compiled
+from flashsim.flows._compiled_inverse import BLOCK, add_products, copy, start_at
+from flashsim.flows._kernels import activate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,17 +44,18 @@ class Dense:
     def __call__(self, rows: NDArray[np.floating]) -> NDArray[np.float32]:
         """Give outputs, shape (N, outputs), of rows, shape (N, inputs)."""
         inputs = np.ascontiguousarray(rows, dtype=np.float32)
+        room = int(self.sizes.max()) * BLOCK
         outputs = np.empty((len(rows), self.sizes[-1]), np.float32)
 
         def evaluate_rows(share: int, shares: int) -> None:
             here = slice(share * len(rows) // shares, (share + 1) * len(rows) // shares)
-            _evaluate(inputs[here], outputs[here], self.weights, self.sizes)
+            _evaluate(inputs[here], outputs[here], self.weights, self.sizes, aligned(room), aligned(room))
 
         run_shares(evaluate_rows, -(-len(rows) // _FEWEST_ROWS), "dense")
         return outputs
 
 
-def _apply_dense_(weights: np.ndarray, sizes: np.ndarray, values: np.ndarray, spare: np.ndarray) -> None:
+def apply_dense(weights: np.ndarray, sizes: np.ndarray, values: np.ndarray, spare: np.ndarray) -> None:
     """Replace the values of a block, feature-major and flat, by the outputs of dense layers.
 
     Parameters
@@ -76,16 +78,21 @@ def _apply_dense_(weights: np.ndarray, sizes: np.ndarray, values: np.ndarray, sp
         if layer < layers - 1:
             activate(spare[:used], values[:used])
         else:
-            values[:used] = spare[:used]
+            copy(spare[:used], values)
 
 
-apply_dense = compiled(_apply_dense_)
-
-
-def _evaluate_(rows: np.ndarray, outputs: np.ndarray, weights: np.ndarray, sizes: np.ndarray) -> None:
+@compiled(
+    "float32[:, ::1], float32[:, ::1], float32[::1], int64[::1], float32[::1], float32[::1]", contract=True
+)
+def _evaluate(  # noqa: PLR0917
+    rows: np.ndarray,
+    outputs: np.ndarray,
+    weights: np.ndarray,
+    sizes: np.ndarray,
+    values: np.ndarray,
+    spare: np.ndarray,
+) -> None:
     """Apply dense layers to rows, shape (N, inputs); outputs, shape (N, outputs), are written."""
-    room = sizes.max() * BLOCK
-    values, spare = np.zeros(room, np.float32), np.empty(room, np.float32)
     for start in range(0, len(rows), BLOCK):
         block = min(BLOCK, len(rows) - start)
         for t in range(block):
@@ -95,6 +102,3 @@ def _evaluate_(rows: np.ndarray, outputs: np.ndarray, weights: np.ndarray, sizes
         for t in range(block):
             for k in range(outputs.shape[1]):
                 outputs[start + t, k] = values[k * BLOCK + t]
-
-
-_evaluate = compiled(_evaluate_)

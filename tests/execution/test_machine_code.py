@@ -16,6 +16,7 @@ from numba.core import registry
 from flashsim.events import ancestry, neighbours, noise
 from flashsim.execution import _object_code, machine_code
 from flashsim.execution.machine_code import Kernel, aligned
+from flashsim.flows import _compiled_inverse, _training_kernels, dense
 from flashsim.nanoaod import assembly
 
 FACTOR = 2.0
@@ -23,6 +24,10 @@ FACTOR = 2.0
 
 def scaled(value, factor):
     return FACTOR * value * factor
+
+
+def unscaled(value, factor):
+    return value
 
 
 def multiply(values, factor, matrix, result):
@@ -40,6 +45,10 @@ KERNELS = (
     ancestry._walk,
     noise._fill,
     assembly._point_back,
+    _compiled_inverse._invert,
+    dense._evaluate,
+    *_training_kernels._APPLY.values(),
+    *_training_kernels._GRADIENTS.values(),
 )
 LOADS = """
 import sys
@@ -120,7 +129,7 @@ def test_without_a_folder_named_it_is_kept_beside_the_module(monkeypatch):
 
 def test_code_constants_and_signature_decide_the_file(monkeypatch):
     def digest(*more):
-        return _object_code.digest_of(multiply, *more)
+        return _object_code.digest_of(multiply, {}, *more)
 
     before = digest("float64")
     assert digest("float64") == before != digest("float32")
@@ -130,6 +139,13 @@ def test_code_constants_and_signature_decide_the_file(monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(scaled, "__code__", (lambda value, factor: value * factor).__code__)
         assert digest("float64") != before
+
+
+def test_functions_may_be_replaced():
+    kernel = Kernel(multiply, SIGNATURE, replacing={scaled: unscaled})
+    values, _, matrix, _ = arguments()
+    np.testing.assert_array_equal(result_of(kernel), values[:, None] + matrix)
+    check(Kernel(multiply, SIGNATURE))
 
 
 def test_without_machine_code_it_is_a_function_of_numba(monkeypatch):
