@@ -25,7 +25,7 @@ README_JOB = ("--input", "examples/vbf_hmumu_gen.root", "--output")
 
 nox.needs_version = ">=2026.4"
 nox.options.default_venv_backend = "uv"
-# The CPU build of PyTorch where there is no GPU: Linux gets gigabytes of CUDA libraries else. Empty: as pip does.
+# The CPU build of PyTorch where there is no GPU: Linux gets gigabytes of CUDA libraries else. Empty: as pip.
 if not os.environ.setdefault("UV_TORCH_BACKEND", "auto"):
     del os.environ["UV_TORCH_BACKEND"]
 
