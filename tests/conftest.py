@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -26,6 +28,27 @@ def nanoaod_dir() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real NanoAOD files in {folder}; set FLASHSIM_NANOAOD to a folder that has them")
     return folder
+
+
+@pytest.fixture
+def flashsim(monkeypatch, capfd):
+    """Run the console script in this process; gives exit status, stdout and stderr."""
+    from flashsim.cli.main import main
+
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    level = logging.getLogger("flashsim").level
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["flashsim", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exited:
+            main()
+        out, err = capfd.readouterr()
+        return exited.value.code or 0, out, err
+
+    yield run
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+    logging.getLogger("flashsim").setLevel(level)
 
 
 VERSION = "v9"

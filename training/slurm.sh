@@ -8,4 +8,4 @@
 #SBATCH --time=04:00:00
 #SBATCH --output=grid.%A.%a.out
 set -euo pipefail
-flashsim grid grid_refine_jets --pairs pairs/jets --output grids/refine_jets --point "$SLURM_ARRAY_TASK_ID" --resume
+flashsim grid grid_refine_jets pairs/jets --output grids/refine_jets --point "$SLURM_ARRAY_TASK_ID" --resume

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from flashsim.analysis.concepts import ResolvedSelection
     from flashsim.analysis.samples import Dataset, SamplesRecipe
+    from flashsim.analysis.selection import SelectionRecipe
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -193,7 +194,7 @@ def add_scores(results: Results, *, seed: int = 1) -> dict[str, Any]:
 def analyze(
     samples: str | SamplesRecipe,
     *,
-    selection: str = "vbf_hmumu",
+    selection: str | SelectionRecipe = "vbf_hmumu",
     steps: Sequence[str] = (),
     without: Sequence[str] = (),
     chunk: int = 100_000,
@@ -208,7 +209,7 @@ def analyze(
     samples
         Path of a YAML file, or its content.
     selection
-        Name of a shipped selection, or path of the user's own.
+        Name of a shipped selection, path of the user's own, or its content.
     steps, without
         Optional steps that are on, and concepts that the files do not have.
     chunk, workers, dask
@@ -222,7 +223,7 @@ def analyze(
         If the samples or the selection are not valid, or a file cannot be used.
     """
     declared = load_samples(samples) if isinstance(samples, str) else samples
-    recipe = load_selection(selection)
+    recipe = load_selection(selection) if isinstance(selection, str) else selection
     datasets = open_datasets(declared)
     branches = {path: d.branches[path] for d in datasets if d.view == "reco" for path in d.files}
     resolved = resolve(recipe, branches, era=declared.era, without=without, steps=steps)
@@ -309,6 +310,7 @@ def _content(analysis: Analysis) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
         "era": analysis.selection.era,
+        "selection": results.recipe.model_dump(mode="json"),
         "concepts": analysis.selection.says(),
         "optional_steps": list(analysis.selection.steps),
         "reference": results.samples.reference,

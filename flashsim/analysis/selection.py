@@ -12,6 +12,8 @@ from flashsim.declarations.recipes import Recipe, load_recipe, recipe_path
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from flashsim.declarations.changes import Changes
+
 __all__ = [
     "Box",
     "Concept",
@@ -283,12 +285,14 @@ class SelectionRecipe(Recipe):
         return self
 
 
-def load_selection(name: str) -> SelectionRecipe:
+def load_selection(name: str, changes: Changes | None = None) -> SelectionRecipe:
     """Load a shipped selection by name (``vbf_hmumu``), or a user's own file by path.
+
+    `changes` as for `load_recipe`.
 
     Raises
     ------
     RecipeError
         If there is no such file, or it is not valid.
     """
-    return load_recipe(SelectionRecipe, recipe_path("analysis", name))
+    return load_recipe(SelectionRecipe, recipe_path("analysis", name), changes)

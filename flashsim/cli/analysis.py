@@ -2,75 +2,88 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
-from flashsim.cli.console import Force, Seed, note, progress_bars
+from flashsim.cli.completion import shipped
+from flashsim.cli.console import begin, note, progress_of
+from flashsim.cli.options import (
+    Changes,
+    Chunk,
+    Dask,
+    Force,
+    OutputFile,
+    OutputFolder,
+    Seed,
+    Workers,
+    changes_of,
+    one_kind_of_workers,
+)
+from flashsim.execution.whole_files import check_output, refuse_existing
 
 __all__ = ["COMMANDS"]
 
 
 def validate(
     *,
-    reference: Annotated[str, typer.Argument(help="NanoAOD that is taken for the truth.")],
-    candidate: Annotated[str, typer.Argument(help="NanoAOD that is judged.")],
-    third: Annotated[str | None, typer.Option(help="NanoAOD that is shown beside the candidate.")] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The page; a JSON file stands beside it.")],
+    reference: Annotated[
+        str, typer.Argument(metavar="REFERENCE", help="NanoAOD that is taken for the truth.")
+    ],
+    candidate: Annotated[str, typer.Argument(metavar="CANDIDATE", help="NanoAOD that is judged.")],
+    output: OutputFile,
+    third: Annotated[
+        str | None, typer.Option(metavar="INPUT", help="NanoAOD that is shown beside the candidate.")
+    ] = None,
     objects: Annotated[
         list[str] | None,
         typer.Option(
-            "--object", help="a shipped one, such as jets, or your own YAML file; default: all shipped ones."
+            "--object",
+            metavar="OBJECT",
+            help="A shipped one, such as jets, or the path of your own YAML file.",
+            show_default="all shipped ones",
+            autocompletion=shipped("preprocessing", "*.yaml", holds="targets:"),
         ),
     ] = None,
     recipe: Annotated[
-        str, typer.Option(help="Your own YAML file of what is looked at and where lights change.")
+        str,
+        typer.Option(metavar="RECIPE", help="What is compared and where lights change: your own YAML file."),
     ] = "validation",
+    changes: Changes = None,
     fail_above: Annotated[
         Literal["green", "amber"] | None,
         typer.Option(help="Exit with status 1 if a light of the candidate is worse."),
     ] = None,
     force: Force = False,
 ) -> None:
-    """Compare the objects of NanoAOD files with those of a reference (needs the extra 'analysis').
+    """Compare NanoAOD with a reference, object by object.
 
-    The files hold the same gen events, or events of the same process. Writes one HTML page with everything
-    in it, and a JSON file.
+    The files hold the same gen events, or events of the same process. Writes one HTML page that needs no
+    other file, and a JSON file beside it. Needs the extra 'analysis'.
 
-    Example: flashsim validate full.root flash.root --third fast.root --output report.html
+    Examples:
+      flashsim validate full.root flash.root --output report.html
+      flashsim validate full.root flash.root --third fast.root --output report.html
     """
-    from flashsim.analysis.validation import load_validation
-    from flashsim.analysis.validation import validate as compare
-    from flashsim.analysis.validation.samples import shared_objects
-    from flashsim.declarations.objects import load_object
-    from flashsim.interface.inspection import shipped_objects
+    changed = changes_of(changes)
+    check_output(output, force=force)
+    begin(f"comparing {candidate} with {reference} -> {output}")
+    from flashsim.interface import analysis
 
-    if objects:
-        declarations = [load_object(name) for name in objects]
-    else:
-        shipped = shipped_objects("object")
-        declarations = shared_objects(shipped, [reference, candidate, *([third] if third else [])])
-        for name in (one.name for one in shipped if one not in declarations):
-            note(f"{name} are not in all files, and left out")
-    with progress_bars("") as progress:
-        bars: dict[str, Any] = {}
-
-        def report(name: str, done: int, total: int) -> None:
-            if name not in bars:
-                bars[name] = progress.add_task(name, total=total, note="")
-            progress.update(bars[name], completed=done)
-
-        found = compare(
+    with progress_of("parts") as progress:
+        found = analysis.validate(
             reference,
             candidate,
-            declarations,
             output,
             third=third,
-            recipe=load_validation(recipe),
+            objects=objects,
+            recipe=recipe,
+            changes=changed,
             force=force,
-            progress=report,
+            progress=progress,
         )
+    for name in found.absent:
+        note(f"{name} are not in all files, and left out")
     counts = ", ".join(f"{number} {light}" for light, number in found.lights().items() if number)
     typer.echo(f"{output}: {counts} of {len(found.rows)} comparisons")
     for row in found.rows:
@@ -83,46 +96,61 @@ def validate(
 def analyze(
     *,
     samples: Annotated[
-        str, typer.Argument(help="YAML file of processes and simulations; an example is 'samples'.")
+        str,
+        typer.Argument(
+            metavar="SAMPLES", help="YAML file of processes and simulations; an example is 'samples'."
+        ),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of tables and figures.")],
-    selection: Annotated[str, typer.Option(help="Your own YAML file of the selection.")] = "vbf_hmumu",
+    output: OutputFolder,
+    selection: Annotated[
+        str, typer.Option(metavar="RECIPE", help="The selection: your own YAML file.")
+    ] = "vbf_hmumu",
+    changes: Changes = None,
     steps: Annotated[
-        list[str] | None, typer.Option("--with", help="Optional step of the selection, such as bVeto.")
+        list[str] | None,
+        typer.Option("--with", metavar="STEP", help="Optional step of the selection, such as bVeto."),
     ] = None,
     without: Annotated[
-        list[str] | None, typer.Option(help="Concept that the files do not have, such as puId.")
+        list[str] | None,
+        typer.Option(metavar="CONCEPT", help="Concept that the files do not have, such as puId."),
     ] = None,
     figures: Annotated[Literal["png", "svg", "pdf"], typer.Option(help="Format of the figures.")] = "png",
-    chunk: Annotated[int, typer.Option(help="Events in memory at a time.", min=1)] = 100_000,
-    workers: Annotated[int, typer.Option(help="Processes.", min=1)] = 1,
-    dask: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Run on the Dask cluster of this scheduler.")
-    ] = None,
     seed: Seed = 1,
+    chunk: Chunk = 100_000,
+    workers: Workers = 1,
+    dask: Dask = None,
     force: Force = False,
 ) -> None:
-    """Run the first steps of the VBF H to mumu analysis on simulations of the same processes.
+    """Run a VBF H to mumu analysis on several simulations.
 
-    Writes analysis.json, cutflow.csv and figures; prints the cutflow.
+    Writes analysis.json, cutflow.csv and figures; prints the cutflow. The simulations are of the same
+    processes.
 
-    Example: flashsim analyze samples.yaml --output vbf
+    Examples:
+      flashsim analyze samples.yaml --output vbf
+      flashsim analyze samples.yaml --output vbf --with trigger --with bVeto --workers 4
     """
-    from flashsim.analysis.analyze import analyze as run
-    from flashsim.analysis.analyze import check_output, cutflow_text, write
+    one_kind_of_workers(workers, dask)
+    changed = changes_of(changes)
+    refuse_existing(output, force=force)
+    begin(f"analysing {samples} -> {output}")
+    from flashsim.analysis.analyze import cutflow_text
+    from flashsim.interface import analysis
 
-    check_output(output, force=force)
-    done = run(
+    done = analysis.analyze(
         samples,
+        output,
         selection=selection,
+        changes=changed,
         steps=steps or (),
         without=without or (),
+        figures=figures,
         chunk=chunk,
         workers=workers,
         dask=dask,
         seed=seed,
+        force=force,
     )
-    write(done, output, figures=figures, force=force)
     typer.echo(cutflow_text(done.results))
     if not done.discriminant["trained"]:
         note(f"no discriminant: {done.discriminant['reason']}")

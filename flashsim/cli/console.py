@@ -1,32 +1,39 @@
-"""How commands talk to a terminal: options, progress bars, notes, errors, and being stopped.
+"""How commands talk to a terminal: progress, notes, errors, and being stopped.
 
 Results go to stdout; everything here goes to stderr.
 """
 
 from __future__ import annotations
 
+import inspect
 import logging
 import signal
 import sys
+import time
+from collections.abc import Callable
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from flashsim.errors import FlashSimError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterable, Iterator
     from types import FrameType
 
-    from rich.progress import Progress
+    from rich.console import Console
 
-__all__ = ["Force", "Seed", "note", "progress_bars", "run", "warn"]
+__all__ = ["add_commands", "begin", "note", "progress_of", "run", "warn"]
 
+Report = Callable[[str, int, int | None, str], None]
+"""Called with (what is worked on, how much is done, how much there is or none if not known, a remark)."""
 
-Force = Annotated[bool, typer.Option("--force", "-f", help="Replace an output that exists.")]
-Seed = Annotated[int, typer.Option(help="The same seed gives the same events.", min=0)]
-"""Options that several commands have."""
+_SILENCE = 30.0
+"""Seconds after which there is a line of progress, where there is no terminal."""
+
+_SHORT = 5.0
+"""Seconds in which there is none, so that what is quick is quiet."""
 
 
 class _Stopped(BaseException):
@@ -37,8 +44,15 @@ class _Stopped(BaseException):
         self.number = number
 
 
-def run(command: Callable[[], object]) -> None:
-    """Run a command line; what a user can mend ends with one sentence and exit status 2.
+def add_commands(app: typer.Typer, commands: Iterable[Callable[..., Any]]) -> None:
+    """Offer functions as commands; their docstrings are the help, and lines of examples stay whole."""
+    for command in commands:
+        text = inspect.cleandoc(command.__doc__ or "")
+        app.command(help=text.replace("\n\nExample", "\n\n\b\nExample"))(command)
+
+
+def run(app: typer.Typer) -> None:
+    """Run the command line and exit; what a user can mend ends with one sentence and exit status 2.
 
     SIGINT and SIGTERM end it with the exit status that shells give, 128 and the signal's number.
     """
@@ -46,27 +60,48 @@ def run(command: Callable[[], object]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
     try:
-        command()
+        status = app(prog_name="flashsim", standalone_mode=False)
     except FlashSimError as error:
         _say(f"error: {error}")
-        sys.exit(2)
+        status = 2
+    except typer.TyperException as error:
+        _say_usage(error)
+        status = 2
     except _Stopped as stopped:
         _say(f"stopped by {signal.Signals(stopped.number).name}; no unfinished output is left")
-        sys.exit(128 + stopped.number)
+        status = 128 + stopped.number
+    sys.exit(status)
+
+
+def begin(text: str) -> None:
+    """Print what is done now, before anything that takes time."""
+    _say(text)
 
 
 def note(text: str) -> None:
-    """Tell the user something that is no result."""
+    """Print something that is no result."""
     _say(f"note: {text}")
 
 
 def warn(text: str) -> None:
-    """Tell the user something that may make a result wrong."""
+    """Print something that may make a result wrong."""
     _say(f"warning: {text}")
 
 
 def _say(text: str) -> None:
     sys.stderr.write(f"flashsim: {text}\n")
+
+
+def _say_usage(error: typer.TyperException) -> None:
+    """Print what is wrong with the arguments in a line, and where their help is."""
+    text = error.format_message()
+    if text.startswith("Usage:"):  # no arguments at all: the text is the help
+        sys.stderr.write(f"{text}\n")
+        return
+    context = getattr(error, "ctx", None)
+    command = "flashsim" if context is None else context.command_path
+    text = text.replace("Value error, ", "").rstrip(".")
+    _say(f"error: {text}; see '{command} --help'")
 
 
 def _stop(number: int, _: FrameType | None) -> None:
@@ -77,12 +112,40 @@ def _stop(number: int, _: FrameType | None) -> None:
 
 
 @contextmanager
-def progress_bars(unit: str) -> Iterator[Progress]:
-    """Progress bars with a rate in `unit` a second; nothing where stderr is not a terminal.
-
-    Tasks need a field ``note``, a text at the end of the bar.
-    """
+def progress_of(unit: str) -> Iterator[Report]:
+    """Give what shows progress, counted in `unit`: bars in a terminal, else a line now and then."""
     from rich.console import Console  # `flashsim --help` must be quick
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _Lines(unit)
+        return
+    with _bars(unit, console) as report:
+        yield report
+
+
+class _Lines:
+    """Prints a line at each tenth of the work and at least twice a minute; none of what is quick."""
+
+    def __init__(self, unit: str) -> None:
+        self._unit = unit
+        self._started = self._last = time.monotonic()
+        self._tenths: dict[str, int] = {}
+
+    def __call__(self, name: str, done: int, total: int | None, remark: str) -> None:
+        now = time.monotonic()
+        tenth = 10 * done // total if total else 0
+        waited = now - self._last
+        if waited < _SHORT or (waited < _SILENCE and tenth <= self._tenths.get(name, 0)):
+            return
+        self._last, self._tenths[name] = now, tenth
+        share = f" of {total:,} {self._unit} ({100 * done // total} %)" if total else f" {self._unit}"
+        rest = f", {remark}" if remark else ""
+        _say(f"{name}: {done:,}{share} after {now - self._started:,.0f} s{rest}")
+
+
+@contextmanager
+def _bars(unit: str, console: Console) -> Iterator[Report]:
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -99,14 +162,20 @@ def progress_bars(unit: str) -> Iterator[Progress]:
             known = bool(seconds) and task.completed > 0
             return Text(f"{task.completed / seconds:,.0f} {unit}/s" if known else "")
 
-    console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         Rate(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[remark]}"),
     )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        yield progress
+    with Progress(*columns, console=console) as progress:
+        bars: dict[str, Any] = {}
+
+        def report(name: str, done: int, total: int | None, remark: str) -> None:
+            if name not in bars:
+                bars[name] = progress.add_task(name, total=total, remark="")
+            progress.update(bars[name], completed=done, total=total, remark=remark)
+
+        yield report

@@ -7,31 +7,48 @@ from typing import Annotated
 
 import typer
 
-from flashsim.cli.console import Force, note
+from flashsim.cli.console import note
+from flashsim.cli.options import Force
+from flashsim.execution.whole_files import check_output, refuse_existing
 
 __all__ = ["COMMANDS"]
 
 
 def monitor(
     *,
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with trainings somewhere below it.")],
-    port: Annotated[int, typer.Option(help="Port of the page; 0 takes a free one.", min=0, max=65535)] = 8010,
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Folder with trainings at any depth below it.")
+    ],
+    port: Annotated[
+        int, typer.Option(metavar="PORT", help="Port of the page; 0 takes a free one.", min=0, max=65535)
+    ] = 8010,
     host: Annotated[
-        str, typer.Option(help="Address to listen at; others than this machine's own let others read.")
+        str,
+        typer.Option(metavar="HOST", help="Address to listen at; 0.0.0.0 lets the whole network read."),
     ] = "127.0.0.1",
     export: Annotated[
-        Path | None, typer.Option(help="Write the page as it is now to this HTML file, and serve nothing.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the page as it is now to this HTML file; serve nothing."),
     ] = None,
     tensorboard: Annotated[
         Path | None,
-        typer.Option(help="Write the losses as TensorBoard's event files to a new folder; serve nothing."),
+        typer.Option(
+            metavar="DIR",
+            help="Write the losses as TensorBoard's event files to a new folder; serve nothing.",
+        ),
     ] = None,
     force: Force = False,
 ) -> None:
-    """Show trainings and grids in a web page while they run: losses, states, best models.
+    """Show trainings in a web page while they run.
 
-    Example: flashsim monitor runs/
+    Examples:
+      flashsim monitor runs/
+      flashsim monitor runs/ --export trainings.html
     """
+    if export is not None:
+        check_output(export, force=force)
+    if tensorboard is not None:
+        refuse_existing(tensorboard, mend="name another folder")
     from flashsim.monitor.catalogue import Catalogue
     from flashsim.monitor.page import save_page
 

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from flashsim.cli.console import Force, Seed, progress_bars
+from flashsim.cli.completion import shipped
+from flashsim.cli.console import begin, progress_of
+from flashsim.cli.options import (
+    Changes,
+    Force,
+    OutputFile,
+    OutputFolder,
+    Seed,
+    Workers,
+    changes_of,
+)
+from flashsim.execution.whole_files import check_output
 
 __all__ = ["COMMANDS"]
 
@@ -18,33 +29,37 @@ def gen(
         str,
         typer.Argument(metavar="INPUT", help="HepMC events (.hepmc, .hepmc.gz), or a Pythia 8 command file."),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The gen-level NanoAOD file.")],
+    output: OutputFile,
     events: Annotated[
         int | None,
-        typer.Option("--events", "-n", help="How many; default: all of HepMC, 1000 of Pythia.", min=1),
+        typer.Option(
+            "--events",
+            "-n",
+            metavar="N",
+            help="Number of events.",
+            min=1,
+            show_default="all of HepMC, 1000 of Pythia",
+        ),
     ] = None,
     seed: Seed = 1,
-    workers: Annotated[
-        int, typer.Option(help="Processes of Pythia; the result does not depend on it.", min=1)
-    ] = 1,
+    workers: Workers = 1,
     force: Force = False,
 ) -> None:
-    """Make gen-level NanoAOD from HepMC events or with Pythia 8 (needs the extra 'reference').
+    """Make gen-level NanoAOD from HepMC events or with Pythia 8.
 
-    Example: flashsim gen events.hepmc.gz --output gen.root
+    Needs the extra 'reference'.
+
+    Examples:
+      flashsim gen events.hepmc.gz --output gen.root
+      flashsim gen vbf_hmumu.cmnd --events 1000 --output gen.root
     """
-    from flashsim.gen import make_gen
+    check_output(output, force=force)
+    begin(f"making gen-level events of {source} -> {output}")
+    from flashsim.interface.gen import make_gen
 
-    with progress_bars("events") as progress:
-        bar = progress.add_task(Path(source).name, total=events, note="")
+    with progress_of("events") as progress:
         summary = make_gen(
-            source,
-            output,
-            events=events,
-            seed=seed,
-            workers=workers,
-            force=force,
-            progress=lambda done, total: progress.update(bar, completed=done, total=total),
+            source, output, events=events, seed=seed, workers=workers, force=force, progress=progress
         )
     typer.echo(f"{output}: {summary.events} events from {Path(source).name}, {summary.cross_section_text}")
 
@@ -53,44 +68,55 @@ def reference(
     *,
     process: Annotated[
         str,
-        typer.Argument(help="A shipped process, such as vbf_hmumu, or your own Pythia 8 command file."),
+        typer.Argument(
+            metavar="PROCESS",
+            help="A shipped one, such as vbf_hmumu, or your own Pythia 8 command file.",
+            autocompletion=shipped("reference", "*.cmnd", holds="include = cp5.cmnd"),
+        ),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the files.")],
-    events: Annotated[int, typer.Option("--events", "-n", help="Number of events.", min=1)] = 1000,
+    output: OutputFolder,
+    events: Annotated[
+        int, typer.Option("--events", "-n", metavar="N", help="Number of events.", min=1)
+    ] = 1000,
     seed: Seed = 1,
-    workers: Annotated[int, typer.Option(help="Processes; the result does not depend on it.", min=1)] = 1,
     detectors: Annotated[
-        str, typer.Option(help="Which detectors see the events, comma separated: full, fast.")
+        str, typer.Option(metavar="NAMES", help="Which detectors see the events, comma separated.")
     ] = "full,fast",
     draws: Annotated[
-        int, typer.Option(help="Independent draws of each detector of the same events.", min=1)
+        int, typer.Option(metavar="N", help="Independent draws of each detector of the same events.", min=1)
     ] = 1,
-    full: Annotated[Path | None, typer.Option(help="Your own parameters in place of full.yaml.")] = None,
-    fast: Annotated[Path | None, typer.Option(help="Your own parameters in place of fast.yaml.")] = None,
+    full: Annotated[
+        Path | None,
+        typer.Option(metavar="RECIPE", help="Your own parameters of 'full'.", show_default="full.yaml"),
+    ] = None,
+    fast: Annotated[
+        Path | None,
+        typer.Option(metavar="RECIPE", help="Your own parameters of 'fast'.", show_default="fast.yaml"),
+    ] = None,
+    changes: Changes = None,
+    workers: Workers = 1,
     force: Force = False,
 ) -> None:
-    """Simulate events with Pythia 8 and two parametrised detectors (needs the extra 'reference').
+    """Make events with Pythia 8 and two parametrised detectors.
 
     Writes gen.root, hidden.root, full.root and fast.root; gen-level files of the same process, seed and
-    number of events are used again. This is not CMS simulation.
+    number of events are used again. This is not CMS simulation. Needs the extra 'reference'.
 
-    Example: flashsim reference ttbar -n 1000 --output ttbar
+    Example:
+      flashsim reference ttbar --events 1000 --output ttbar
     """
     own: dict[str, Path | None] = {"full": full, "fast": fast}
     names = [name.strip() for name in detectors.split(",")]
     if unknown := [name for name in names if name not in own]:
         msg = f"'{unknown[0]}' is no detector; choose from full, fast"
         raise typer.BadParameter(msg)
-    from flashsim.interface.reference import simulate
+    changed = changes_of(changes)
+    from flashsim.interface.reference import detector_outputs, simulate
 
-    with progress_bars("events") as progress:
-        bars: dict[str, Any] = {}
-
-        def report(name: str, done: int, total: int | None, _: str) -> None:
-            if name not in bars:
-                bars[name] = progress.add_task(name, total=total, note="")
-            progress.update(bars[name], completed=done)
-
+    for path in detector_outputs(output, names, draws).values():
+        check_output(path, force=force)
+    begin(f"making {events} events of {process} in {' and '.join(names)} -> {output}")
+    with progress_of("events") as progress:
         made = simulate(
             process,
             output,
@@ -98,9 +124,10 @@ def reference(
             seed=seed,
             workers=workers,
             detectors={name: own[name] or name for name in names},
+            changes=changed,
             draws=draws,
             force=force,
-            progress=report,
+            progress=progress,
         )
     typer.echo(f"{made.gen}: {events} events" + (", made before" if made.reused else ""))
     for detection in made.detections:

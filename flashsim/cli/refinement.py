@@ -3,28 +3,43 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flashsim.cli.console import Force, Seed, progress_bars
+from flashsim.cli.completion import shipped
+from flashsim.cli.console import begin, progress_of
+from flashsim.cli.options import (
+    Changes,
+    Chunk,
+    Device,
+    Force,
+    Models,
+    OutputFile,
+    OutputFolder,
+    Resume,
+    Runs,
+    Seed,
+    Threads,
+    changes_of,
+)
+from flashsim.execution.whole_files import check_output, check_output_folder
 
 if TYPE_CHECKING:
     from flashsim.refinement.evaluation import Agreement
 
-__all__ = ["app"]
+__all__ = ["COMMANDS"]
 
-app = typer.Typer(
-    help="Refine a fast simulation: make its objects look like those of the full one.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+Recipe = Annotated[
+    str,
+    typer.Option(
+        metavar="RECIPE",
+        help="A shipped one: jets, muons, pt; or the path of your own YAML file.",
+        autocompletion=shipped("training", "*.yaml", prefix="refine_"),
+    ),
+]
 
-Recipe = Annotated[str, typer.Option(help="jets, muons, pt, or the path of your own recipe.")]
 
-
-@app.command()
 def pairs(
     *,
     files: Annotated[
@@ -33,30 +48,30 @@ def pairs(
             metavar="FAST FULL...", help="Fast and full simulation of the same gen events, in turn."
         ),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the pairs.")],
+    output: OutputFolder,
     recipe: Recipe = "jets",
-    chunk: Annotated[int, typer.Option(help="Events in memory at a time.", min=1)] = 20_000,
+    changes: Changes = None,
+    chunk: Chunk = 20_000,
     force: Force = False,
 ) -> None:
-    """Pair the objects of a fast and a full simulation of the same gen events.
+    """Pair the objects of a fast and a full simulation.
 
-    Example: flashsim refine pairs fast.root full.root --output pairs/jets
+    Both are simulations of the same gen events.
+
+    Example:
+      flashsim refine pairs fast.root full.root --output pairs/jets
     """
     if len(files) % 2:
         msg = "name a full simulation after each fast one, as in: flashsim refine pairs fast.root full.root"
         raise typer.BadParameter(msg)
-    from flashsim.declarations.refinement import load_refiner
-    from flashsim.refinement.pairs import make_pairs
+    changed = changes_of(changes)
+    check_output_folder(output, force=force)
+    begin(f"pairing {files[0] if len(files) == 2 else f'{len(files) // 2} pairs of files'} -> {output}")
+    from flashsim.interface import refinement
 
-    with progress_bars("events") as progress:
-        bar = progress.add_task("pairs", total=None, note="")
-        made = make_pairs(
-            load_refiner(recipe),
-            list(zip(files[::2], files[1::2], strict=True)),
-            output,
-            chunk=chunk,
-            force=force,
-            progress=lambda done, total: progress.update(bar, completed=done, total=total),
+    with progress_of("events") as progress:
+        made = refinement.make_pairs(
+            files, output, recipe=recipe, changes=changed, chunk=chunk, force=force, progress=progress
         )
     typer.echo(f"{output}: {', '.join(f'{n} {split}' for split, n in made.pairs.items())}")
     typer.echo(f"  {made.events} events, {made.events_apart} without the other simulation left out")
@@ -64,53 +79,52 @@ def pairs(
         typer.echo(f"  {cut}: {left}")
 
 
-@app.command()
 def train(
     *,
-    pairs: Annotated[Path, typer.Option("--pairs", "-p", help="Folder of the pairs.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The model file, NAME.safetensors.")],
+    pairs: Annotated[Path, typer.Argument(metavar="PAIRS", help="Folder that 'flashsim refine pairs' made.")],
+    output: OutputFile,
     recipe: Recipe = "jets",
-    runs: Annotated[
-        Path | None, typer.Option(help="Folder of checkpoints and logs; default: OUTPUT.run.")
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoints.")] = False,
-    device: Annotated[
-        Literal["auto", "cpu", "cuda"], typer.Option(help="Where to train; auto: a GPU if there is one.")
-    ] = "auto",
+    changes: Changes = None,
+    runs: Runs = None,
+    device: Device = "auto",
+    threads: Threads = None,
+    resume: Resume = False,
     force: Force = False,
 ) -> None:
-    """Train a refiner, and tell how near it comes to the full simulation on pairs that it has not seen.
+    """Train a refiner.
 
-    Example: flashsim refine train --pairs pairs/jets --output refine_jets.safetensors
+    Prints how close it comes to the full simulation on pairs that were not trained on.
+
+    Example:
+      flashsim refine train pairs/jets --output refine_jets.safetensors
     """
-    from flashsim.declarations.refinement import load_refiner
-    from flashsim.refinement.train import train_refiner
+    changed = changes_of(changes)
+    check_output(output, force=force)
+    begin(f"training a refiner of {recipe} from {pairs} -> {output}")
+    from flashsim.interface import refinement
 
-    with progress_bars("epochs") as progress:
-        bar = progress.add_task("refiner", total=None, note="")
-
-        def report(epoch: int, most: int, best: float) -> None:
-            progress.update(bar, completed=epoch, total=most, note=f"best validation discrepancy {best:.2e}")
-
-        trained = train_refiner(
+    with progress_of("epochs") as progress:
+        trained = refinement.train_refiner(
             pairs,
-            load_refiner(recipe),
             output,
+            recipe=recipe,
+            changes=changed,
             runs=runs,
             resume=resume,
+            device=device,
+            threads=threads,
             force=force,
-            accelerator=device,
-            report=report,
+            progress=progress,
         )
     result = trained.result
     typer.echo(
         f"{output}: {trained.model.parameters} parameters, discrepancy {result.validation_loss:.2e} "
         f"(epoch {result.best_epoch + 1} of {result.epochs})"
     )
-    _tell(trained.agreement)
+    _print_agreement(trained.agreement)
 
 
-def _tell(agreement: Agreement) -> None:
+def _print_agreement(agreement: Agreement) -> None:
     """Print distances to the full simulation."""
     typer.echo(f"  {'Wasserstein distance to full':32} {'pairs':>8} {'fast':>9} {'refined':>9} {'floor':>9}")
     for d in agreement.distances:
@@ -123,35 +137,50 @@ def _tell(agreement: Agreement) -> None:
         typer.echo(f"  mean sum of probabilities: {text}")
 
 
-@app.command()
 def apply(
     *,
-    source: Annotated[str, typer.Option("--input", "-i", help="NanoAOD of a fast simulation.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The refined file, NAME.root.")],
-    model: Annotated[Path, typer.Option("--model", "-m", help="The refiner.")],
+    source: Annotated[
+        str | None,
+        typer.Argument(metavar="INPUT", help="NanoAOD of a fast simulation.", show_default=False),
+    ] = None,
+    named: Annotated[
+        str | None, typer.Option("--input", "-i", metavar="INPUT", help="The same, as an option.")
+    ] = None,
+    output: OutputFile,
+    models: Models = None,
     seed: Seed = 1,
-    chunk: Annotated[int, typer.Option(help="Events in memory at a time.", min=1)] = 10_000,
+    chunk: Chunk = 10_000,
     force: Force = False,
 ) -> None:
-    """Refine the objects of a file; what they were stands in branches that end in _unrefined.
+    """Refine the objects of a file.
 
-    Example: flashsim refine apply --input fast.root --model refine_jets.safetensors --output refined.root
+    What they were before stands in branches that end in _unrefined.
+
+    Example:
+      flashsim refine apply fast.root --models refine_jets.safetensors --output refined.root
     """
-    from flashsim.refinement.apply import apply_refiner
-    from flashsim.refinement.model import RefinerModel
+    if (source is None) == (named is None):
+        msg = "name one input, as in 'flashsim refine apply fast.root'"
+        raise typer.BadParameter(msg)
+    source = source or named or ""
+    if not models:
+        msg = (
+            "name a refiner, as in '--models refine_jets.safetensors'; make one with 'flashsim refine train'"
+        )
+        raise typer.BadParameter(msg)
+    check_output(output, force=force)
+    begin(f"refining {source} -> {output}")
+    from flashsim.interface import refinement
 
-    with progress_bars("events") as progress:
-        bar = progress.add_task(Path(source).name, total=None, note="")
-        found = apply_refiner(
-            RefinerModel.load(model),
-            source,
-            output,
-            seed=seed,
-            chunk=chunk,
-            force=force,
-            progress=lambda done, total: progress.update(bar, completed=done, total=total),
+    with progress_of("events") as progress:
+        found = refinement.apply_refiner(
+            source, output, models=models, seed=seed, chunk=chunk, force=force, progress=progress
         )
     typer.echo(
         f"{output}: {found.events} events, {found.refined} of {found.objects} objects refined, "
         f"{found.unmatched} without a gen match as they were, order changed in {found.reordered} events"
     )
+
+
+COMMANDS = (pairs, train, apply)
+"""In the order of the help."""

@@ -70,7 +70,7 @@ def _print_model(console: Console, d: Mapping[str, Any]) -> None:
 def _print_domain(console: Console, title: str, domain: Mapping[str, Any] | None) -> None:
     if domain is None:
         _heading(console, title)
-        _print(console, "not known: generation cannot tell what is outside; train the model again", 2)
+        _print(console, "not known: generation cannot count what is outside; retrain the model", 2)
         return
     _heading(
         console, f"{title} ({domain['rows']:,} rows, density of {len(domain['pairs'])} pairs of columns)"
@@ -114,7 +114,7 @@ def _print_nanoaod(console: Console, d: Mapping[str, Any]) -> None:
         console, f"{d['file']}: {d['events']:,} events of NanoAOD {d['nanoaod_version']} ({d['container']})"
     )
     facts = {
-        "branches": f"{d['branches']:,}, {d['event_branches']:,} with one value an event",
+        "branches": f"{d['branches']:,}, {d['event_branches']:,} with one value per event",
         "other trees": ", ".join(d["trees"]) or "none that can be copied",
     }
     if unreadable := d["unreadable_branches"]:
@@ -126,7 +126,7 @@ def _print_nanoaod(console: Console, d: Mapping[str, Any]) -> None:
         _print_use(console, name, use)
     _heading(console, "flashsim generate")
     if (output := d["output"]) is None:
-        _print(console, "would refuse this file, see above what it lacks", 2)
+        _print(console, "refuses this file: see above what it lacks", 2)
     else:
         simulated = ", ".join(f"{count} of {name}" for name, count in output["simulated"].items())
         source = (

@@ -27,6 +27,8 @@ from flashsim.declarations.recoil import Recoil
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
+    from flashsim.declarations.changes import Changes
+
 __all__ = [
     "NANOAOD_VERSIONS",
     "Derived",
@@ -339,11 +341,11 @@ def _columns(conditioning: Iterable[Conditioning]) -> list[str]:
     return [column for entry in conditioning for column in entry.columns()]
 
 
-def load_object(name: str) -> ObjectDeclaration:
+def load_object(name: str, changes: Changes | None = None) -> ObjectDeclaration:
     """Load the declaration of an object: a shipped one by name, or a user's own file by path.
 
     The gen view may be written out or named; a named one is looked for beside the declaration first, then
-    among the shipped recipes.
+    among the shipped recipes. `changes` as for `load_recipe`.
 
     Raises
     ------
@@ -357,4 +359,4 @@ def load_object(name: str) -> ObjectDeclaration:
         beside = path.parent / view
         shipped = recipe_folder("preprocessing") / view
         content["gen_view"] = read_yaml(shipped if shipped.is_file() and not beside.is_file() else beside)
-    return parse_recipe(ObjectDeclaration, content, origin=str(path))
+    return parse_recipe(ObjectDeclaration, content, origin=str(path), changes=changes)

@@ -12,6 +12,9 @@ from flashsim.errors import RecipeError
 if TYPE_CHECKING:
     from flashsim.declarations.objects import ObjectDeclaration
 
+if TYPE_CHECKING:
+    from flashsim.declarations.changes import Changes
+
 __all__ = ["Link", "OutputRecipe", "OversamplingRecipe", "load_output"]
 
 
@@ -80,12 +83,12 @@ class OutputRecipe(Recipe):
             raise RecipeError(sentence)
 
 
-def load_output(name: str = "output.yaml") -> OutputRecipe:
-    """Output recipe: a shipped one by name, or a user's own file by path.
+def load_output(name: str = "output.yaml", changes: Changes | None = None) -> OutputRecipe:
+    """Output recipe: a shipped one by name, or a user's own file by path; `changes` as for `load_recipe`.
 
     Raises
     ------
     RecipeError
         If there is no such recipe or it is not valid.
     """
-    return load_recipe(OutputRecipe, recipe_path("generation", name))
+    return load_recipe(OutputRecipe, recipe_path("generation", name), changes)

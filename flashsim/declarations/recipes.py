@@ -13,10 +13,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from flashsim.declarations.changes import changed, nearest_keys
 from flashsim.errors import RecipeError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pydantic_core import ErrorDetails
+
+    from flashsim.declarations.changes import Changes
 
 __all__ = ["STAGES", "Recipe", "load_recipe", "parse_recipe", "read_yaml", "recipe_folder", "recipe_path"]
 
@@ -92,15 +97,24 @@ def recipe_path(stage: str, name: str | Path) -> Path:
     raise RecipeError(msg)
 
 
-def load_recipe(model: type[AnyRecipe], path: Path) -> AnyRecipe:
+def load_recipe(model: type[AnyRecipe], path: Path, changes: Changes | None = None) -> AnyRecipe:
     """Read and validate one YAML file.
+
+    Parameters
+    ----------
+    model
+        Class of the recipe.
+    path
+        The file.
+    changes
+        Values by dotted key that differ from the file's, see `flashsim.declarations.changes`.
 
     Raises
     ------
     RecipeError
         If the file is not YAML, or does not fit the model: names the file and every offending key.
     """
-    return parse_recipe(model, read_yaml(path), origin=str(path))
+    return parse_recipe(model, read_yaml(path), origin=str(path), changes=changes)
 
 
 def read_yaml(path: Path) -> dict[str, object]:
@@ -125,27 +139,42 @@ def read_yaml(path: Path) -> dict[str, object]:
     return content
 
 
-def parse_recipe(model: type[AnyRecipe], content: dict[str, object], *, origin: str) -> AnyRecipe:
+def parse_recipe(
+    model: type[AnyRecipe], content: Mapping[str, Any], *, origin: str, changes: Changes | None = None
+) -> AnyRecipe:
     """Validate content that was read from somewhere; `origin` names it in messages.
+
+    Parameters
+    ----------
+    model, changes
+        As for `load_recipe`.
+    content
+        What was read.
+    origin
+        Where from.
 
     Raises
     ------
     RecipeError
         If it does not fit the model: names every offending key.
     """
+    if changes:
+        content = changed(model, content, changes, origin=origin)
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        msg = f"{origin}: {'; '.join(_fault(details) for details in error.errors())}"
+        msg = f"{origin}: {'; '.join(_fault(model, details) for details in error.errors())}"
         raise RecipeError(msg) from error
 
 
-def _fault(details: ErrorDetails) -> str:
+def _fault(model: type[BaseModel], details: ErrorDetails) -> str:
     """One fault with its key, what is expected and what is found."""
     key = ".".join(str(part) for part in details["loc"]) or "recipe"
     match details["type"]:
         case "extra_forbidden":
-            return f"{key}: is no key of this recipe"
+            nearest = nearest_keys(model, key)
+            hint = f"; the nearest: {', '.join(nearest)}" if nearest else ""
+            return f"{key}: is no key of this recipe{hint}"
         case "missing":
             return f"{key}: is missing"
         case "value_error":  # from a validator of ours, which says what it found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
@@ -18,6 +18,9 @@ from flashsim.declarations.recipes import (
 )
 from flashsim.declarations.schedule import Schedule
 from flashsim.errors import RecipeError
+
+if TYPE_CHECKING:
+    from flashsim.declarations.changes import Changes
 
 __all__ = [
     "Application",
@@ -269,8 +272,10 @@ class RefinerRecipe(Recipe):
         return [variable.branch for variable in self.variables]
 
 
-def load_refiner(name: str) -> RefinerRecipe:
+def load_refiner(name: str, changes: Changes | None = None) -> RefinerRecipe:
     """Load a refinement recipe: a shipped one by name (``jets`` is ``refine_jets.yaml``), or any by path.
+
+    `changes` as for `load_recipe`.
 
     Raises
     ------
@@ -278,7 +283,8 @@ def load_refiner(name: str) -> RefinerRecipe:
         If there is no such recipe or it is not valid.
     """
     shipped = recipe_folder("training") / f"refine_{name}.yaml"
-    return load_recipe(RefinerRecipe, shipped if shipped.is_file() else recipe_path("training", name))
+    path = shipped if shipped.is_file() else recipe_path("training", name)
+    return load_recipe(RefinerRecipe, path, changes)
 
 
 def load_gen_view(recipe: RefinerRecipe) -> GenView:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
 from flashsim.declarations.recipes import Recipe, load_recipe, recipe_path
 from flashsim.declarations.schedule import Schedule
+
+if TYPE_CHECKING:
+    from flashsim.declarations.changes import Changes
 
 __all__ = ["CountRecipe", "EfficiencyRecipe", "FlowRecipe", "TrainingRecipe", "load_training"]
 
@@ -63,12 +66,12 @@ class TrainingRecipe(Recipe):
     fake_flow: FlowRecipe = Field(default=FlowRecipe(), description="properties of the fakes")
 
 
-def load_training(name: str) -> TrainingRecipe:
-    """Training recipe: a shipped one by name, or a user's own file by path.
+def load_training(name: str, changes: Changes | None = None) -> TrainingRecipe:
+    """Training recipe: a shipped one by name, or a user's own by path; `changes` as for `load_recipe`.
 
     Raises
     ------
     RecipeError
         If there is no such recipe or it is not valid.
     """
-    return load_recipe(TrainingRecipe, recipe_path("training", name))
+    return load_recipe(TrainingRecipe, recipe_path("training", name), changes)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
+    "check_output",
+    "check_output_folder",
     "disk_errors",
     "make_folder",
     "refuse_existing",
@@ -24,6 +26,8 @@ __all__ = [
     "unfinished",
     "write_whole",
 ]
+
+_MEND = "name another output or add --force"
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
@@ -79,9 +83,7 @@ def disk_errors(path: Path) -> Iterator[None]:
         raise OutputFileError(msg) from error
 
 
-def refuse_existing(
-    path: Path, *, force: bool = False, mend: str = "name another output or add --force"
-) -> None:
+def refuse_existing(path: Path, *, force: bool = False, mend: str = _MEND) -> None:
     """Refuse an output that exists already.
 
     Raises
@@ -91,6 +93,51 @@ def refuse_existing(
     """
     if not force and os.path.lexists(path):
         msg = f"{path}: exists already; {mend}"
+        raise OutputFileError(msg)
+
+
+def check_output(path: Path, *, force: bool = False, mend: str = _MEND) -> None:
+    """Refuse, before any work, an output file that exists already or cannot be written.
+
+    Raises
+    ------
+    OutputFileError
+        If it exists and `force` is not set, is a folder, or cannot be written; `mend` says what to do with
+        one that exists.
+    """
+    refuse_existing(path, force=force, mend=mend)
+    if path.is_dir():
+        msg = f"{path}: is a folder; name a file"
+        raise OutputFileError(msg)
+    _require_writable(path)
+
+
+def check_output_folder(path: Path, *, force: bool = False) -> None:
+    """Refuse, before any work, an output folder that holds something already or cannot be written to.
+
+    Raises
+    ------
+    OutputFileError
+        If it holds files that are not hidden and `force` is not set, is no folder, or cannot be written to.
+    """
+    if path.is_dir() and all(inside.name.startswith(".") for inside in path.iterdir()):
+        _require_writable(path / "a file")
+        return
+    refuse_existing(path, force=force)
+    if path.exists() and not path.is_dir():
+        msg = f"{path}: is no folder; name another output"
+        raise OutputFileError(msg)
+    _require_writable(path)
+
+
+def _require_writable(path: Path) -> None:
+    """Refuse a path at which nothing can be made, nor its folder if that is not there."""
+    above = next(folder for folder in path.parents if os.path.lexists(folder))
+    if not above.is_dir():
+        msg = f"{path}: cannot be written ({above} is no folder); name another output"
+        raise OutputFileError(msg)
+    if not os.access(above, os.W_OK | os.X_OK):
+        msg = f"{path}: cannot be written (no permission to write to {above}); name another output"
         raise OutputFileError(msg)
 
 

@@ -345,6 +345,7 @@ class Generator:
             },
             "simulated": {name: list(c.branches) for name, c in plan.collections.items()},
             "copied": sorted(branch.name for branch in plan.copied),
+            "recipe": self.recipe.model_dump(mode="json", by_alias=True),
         }
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from flashsim.errors import OutputFileError
-from flashsim.execution.whole_files import make_folder, refuse_existing
+from flashsim.execution.whole_files import check_output, require_parent
 from flashsim.nanoaod.inputs import expand_inputs
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ def plan_jobs(
     inputs
         Paths, globs, lists or URLs, see `expand_inputs`.
     output
-        ``NAME.root`` for one input; anything else is a folder, which is made if it is not there, for files
-        ``NAME_flash.root``; none for the current folder.
+        ``NAME.root`` for one input; anything else is a folder for files ``NAME_flash.root``; none for the
+        current folder.
     force
         Whether outputs that exist are replaced.
     resume
@@ -47,11 +47,11 @@ def plan_jobs(
         if len(sources) > 1:
             msg = f"{output}: {len(sources)} inputs give as many outputs; name a folder"
             raise OutputFileError(msg)
+        require_parent(output)
         jobs = [(sources[0], output)]
     else:
         folder = output or Path()
         jobs = [(source, folder / f"{_stem(source)}_flash.root") for source in sources]
-        make_folder(folder)
     _check_outputs(jobs, may_exist=force or resume)
     return jobs
 
@@ -71,5 +71,4 @@ def _check_outputs(jobs: Sequence[tuple[str, Path]], *, may_exist: bool) -> None
         if os.path.realpath(target) in inputs:
             msg = f"{target}: is an input; name another output"
             raise OutputFileError(msg)
-        mend = "name another output, or add --force or --resume"
-        refuse_existing(target, force=may_exist, mend=mend)
+        check_output(target, force=may_exist, mend="name another output or add --force or --resume")

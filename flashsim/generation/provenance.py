@@ -27,6 +27,7 @@ _DECISIVE = {
     "models": "models",
     "simulated": "simulated branches",
     "copied": "copied branches",
+    "recipe": "output recipe",
 }
 """What two outputs with the same content have in common, and what it is called."""
 

@@ -24,7 +24,7 @@ _OUTSIDE_HEAD = ("outside of the training", "variable", "number", "share", "trai
 
 
 def sentence(summary: Summary) -> str:
-    """Tell what was generated."""
+    """Say what was generated, in a line."""
     if summary.reused:
         return f"{summary.output}: {summary.events} events of NanoAOD {summary.version}, finished before"
     counts = ", ".join(f"{number} {name}" for name, number in summary.objects.items())
@@ -36,21 +36,21 @@ def sentence(summary: Summary) -> str:
 
 
 def remarks(summary: Summary) -> list[str]:
-    """Tell what a user may not expect of an output."""
+    """Say what a user may not expect of an output."""
     version = summary.version
     notes = [
         f"the model of {name} was trained on NanoAOD {trained}, the output is {version}: expect differences"
         for name, trained in summary.trained_on.items()
     ]
     if summary.left_out:
-        notes.append(f"NanoAOD {version} does not have, so left out: {', '.join(summary.left_out)}")
+        notes.append(f"left out, as NanoAOD {version} does not have them: {', '.join(summary.left_out)}")
     if summary.stale:
-        notes.append(f"not kept, as they index objects that are simulated anew: {', '.join(summary.stale)}")
+        notes.append(f"not kept, as they are indices into simulated collections: {', '.join(summary.stale)}")
     return notes
 
 
 def status(outcome: Outcome) -> str:
-    """Tell in a word or two what has become of a file."""
+    """Say in a word or two what has become of a file."""
     if outcome.summary is None:
         return "failed"
     return "finished before" if outcome.summary.reused else "done"
@@ -94,7 +94,7 @@ def outside_warnings(summaries: Iterable[Summary]) -> list[str]:
     """Warn of what was outside of the trainings more often than `MOST_OUTSIDE`."""
     return [
         f"{count.outside / count.rows:.2%} of {name} are outside of the domain of the training, where a "
-        "model only guesses: train it on such events, or tell its objects apart with --flag-domain"
+        "model only guesses: train it on such events, or mark their objects with --flag-domain"
         for name, count in _summed(summaries).items()
         if count.outside > MOST_OUTSIDE * count.rows
     ]

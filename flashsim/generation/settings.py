@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from flashsim.declarations.output import load_output
 from flashsim.errors import FlashSimError
 from flashsim.execution.threads import set_threads
 from flashsim.generation.generate import DEFAULT_CHUNK, Generator
-from flashsim.learning.devices import prepare_device
+from flashsim.learning.devices import chosen_device, prepare_device
 from flashsim.models.object_model import ObjectModel
 from flashsim.models.shipped import model_files
 
@@ -27,10 +28,14 @@ class Settings:
     ----------
     models
         Paths of model files and folders; none for the shipped models.
-    seed, oversample, chunk, device, flag_domain
+    seed, oversample, chunk, flag_domain
         As `Generator` takes them.
+    device
+        As `Generator` takes it, or ``auto``: a GPU where a process finds one.
     keep, version, compression
         As `Generator.run` takes them.
+    changes
+        Values of the output recipe that differ from the shipped one, by dotted key, as JSON.
     threads
         Threads of a process; none leaves their number as it is.
     flashsim
@@ -45,6 +50,7 @@ class Settings:
     chunk: int = DEFAULT_CHUNK
     device: str = "cpu"
     flag_domain: bool = False
+    changes: str = "{}"
     threads: int | None = None
     compression: str = "zstd"
     flashsim: str = __version__
@@ -65,11 +71,13 @@ class Settings:
                 "run both in one environment"
             )
             raise FlashSimError(msg)
-        if self.device != "cpu":
-            prepare_device(self.device, self.threads)
+        # Here and not where the command was given: the workers of a cluster may have no GPU.
+        settings = replace(self, device=chosen_device(self.device))
+        if settings.device != "cpu":
+            prepare_device(settings.device, self.threads)
         elif self.threads is not None:
             set_threads(self.threads)
-        return _generator(self)
+        return _generator(settings)
 
     def options(self) -> dict[str, Any]:
         """Give the arguments of `Generator.run` that are settled."""
@@ -87,7 +95,7 @@ def _generator(settings: Settings) -> Generator:
     named = None if settings.models is None else [Path(path) for path in settings.models]
     return Generator(
         [ObjectModel.load(path) for path in model_files(named)],
-        load_output(),
+        load_output(changes=json.loads(settings.changes)),
         seed=settings.seed,
         device=settings.device,
         chunk=settings.chunk,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 import json
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
+from flashsim.declarations.changes import changed
 from flashsim.declarations.recipes import Recipe, load_recipe, parse_recipe, read_yaml, recipe_path
 from flashsim.declarations.refinement import RefinerRecipe
 from flashsim.declarations.training import TrainingRecipe
@@ -17,6 +17,8 @@ from flashsim.errors import RecipeError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from flashsim.declarations.changes import Changes
 
 __all__ = ["MODELS", "Grid", "GridRecipe", "Kind", "Range", "Values", "in_words", "load_grid", "text_of"]
 
@@ -149,8 +151,9 @@ class Grid:
         RecipeError
             If a value does not fit the recipe: names its key.
         """
-        content = _changed(self.base, values, self.origin)
-        return parse_recipe(MODELS[self.recipe.kind], content, origin=f"{self.origin}: {in_words(values)}")
+        model = MODELS[self.recipe.kind]
+        content = changed(model, self.base, values, origin=self.origin)
+        return parse_recipe(model, content, origin=f"{self.origin}: {in_words(values)}")
 
     def check_space(self) -> None:
         """See that the values that a search may try fit the recipe, each by itself.
@@ -165,8 +168,15 @@ class Grid:
                 self.training({key: value})
 
 
-def load_grid(name: str) -> Grid:
+def load_grid(name: str, changes: Changes | None = None) -> Grid:
     """Load a grid recipe, a shipped one by name or a user's own by path, and the recipe that it varies.
+
+    Parameters
+    ----------
+    name
+        Name or path.
+    changes
+        Values of the recipe that is varied, by dotted key: they are among the grid's ``fixed`` ones.
 
     Raises
     ------
@@ -175,13 +185,13 @@ def load_grid(name: str) -> Grid:
     """
     path = recipe_path("training", name)
     recipe = load_recipe(GridRecipe, path)
+    recipe = recipe.model_copy(update={"fixed": recipe.fixed | dict(changes or {})})
     beside = path.parent / recipe.base
     base = beside if beside.suffix and beside.is_file() else recipe_path("training", recipe.base)
     model = MODELS[recipe.kind]
     content = parse_recipe(model, read_yaml(base), origin=str(base)).model_dump(mode="json")
-    content = _changed(content, recipe.fixed, f"{path}: fixed")
-    complete = parse_recipe(model, content, origin=f"{path}: fixed").model_dump(mode="json")
-    return Grid(recipe, str(path), complete)
+    complete = parse_recipe(model, content, origin=f"{path}: fixed", changes=recipe.fixed)
+    return Grid(recipe, str(path), complete.model_dump(mode="json"))
 
 
 def in_words(values: Mapping[str, Any]) -> str:
@@ -192,32 +202,3 @@ def in_words(values: Mapping[str, Any]) -> str:
 def text_of(value: Any) -> str:
     """Write a value as it stands in YAML, without quotes."""
     return value if isinstance(value, str) else json.dumps(value, default=str)
-
-
-def _changed(content: dict[str, Any], values: Values, origin: str) -> dict[str, Any]:
-    """Change values of a complete recipe, at keys that it has."""
-    changed = copy.deepcopy(content)
-    for key, value in values.items():
-        *above, last = key.split(".")
-        place: Any = changed
-        for depth, part in enumerate(above):
-            place = _entry(place, part, ".".join(above[:depth]), key, origin)
-        _entry(place, last, ".".join(above), key, origin)
-        place[int(last) if isinstance(place, list) else last] = value
-    return changed
-
-
-def _entry(place: Any, part: str, above: str, key: str, origin: str) -> Any:
-    where = f"'{above}'" if above else "the recipe"
-    if isinstance(place, list):
-        if part.isdecimal() and int(part) < len(place):
-            return place[int(part)]
-        found = f"{where} has the entries 0 to {len(place) - 1}" if place else f"{where} is empty"
-    elif isinstance(place, dict):
-        if part in place:
-            return place[part]
-        found = f"{where} has {', '.join(place)}"
-    else:
-        found = f"{where} is {text_of(place)}"
-    msg = f"{origin}: {key}: is no key of the recipe that is varied; {found}"
-    raise RecipeError(msg)

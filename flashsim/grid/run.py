@@ -151,7 +151,7 @@ class GridRun:
             folder.queue(values)
 
     def train(self, points: Iterable[tuple[int, Values]], *, searched: bool = False) -> Iterator[Outcome]:
-        """Train points, told by number and values; each is told of when it has ended.
+        """Train points, given by number and values; yields what has become of each when it has ended.
 
         Points of a search are taken when there is room for them.
         """

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from flashsim.analysis.analyze import Analysis
     from flashsim.analysis.validation import Report
+    from flashsim.declarations.changes import Changes
     from flashsim.interface.arguments import Names, PathLike, Progress
 
 __all__ = ["analyze", "validate"]
@@ -25,6 +26,7 @@ def validate(
     third: PathLike | None = None,
     objects: Names | None = None,
     recipe: PathLike = "validation",
+    changes: Changes | None = None,
     force: bool = False,
     progress: Progress | None = None,
 ) -> Report:
@@ -44,7 +46,9 @@ def validate(
         Shipped objects, such as ``"jets"``, or paths of your own YAML files; by default all shipped ones that
         the files have, the others are named in `Report.absent`.
     recipe
-        Your own YAML file of what is looked at and where lights change.
+        What is compared and where lights change: your own YAML file.
+    changes
+        Values of the recipe that differ from the file's, by dotted key: ``{"pt_edges": [20, 50, 100]}``.
     force
         Replace a report that exists.
     progress
@@ -82,7 +86,7 @@ def validate(
         declarations,
         Path(output),
         third=None if third is None else str(third),
-        recipe=validation.load_validation(str(recipe)),
+        recipe=validation.load_validation(str(recipe), changes),
         force=force,
         progress=None if progress is None else lambda name, done, total: progress(name, done, total, ""),
     )
@@ -94,6 +98,7 @@ def analyze(
     output: PathLike,
     *,
     selection: PathLike = "vbf_hmumu",
+    changes: Changes | None = None,
     steps: Sequence[str] = (),
     without: Sequence[str] = (),
     figures: Literal["png", "svg", "pdf"] = "png",
@@ -112,7 +117,9 @@ def analyze(
     output
         Folder of ``analysis.json``, ``cutflow.csv`` and figures, which appears when all is done.
     selection
-        Your own YAML file of the selection.
+        The selection: your own YAML file.
+    changes
+        Values of the selection that differ from the file's, by dotted key: ``{"jets.min_pt": 30}``.
     steps
         Optional steps of the selection, such as ``"bVeto"``.
     without
@@ -138,11 +145,12 @@ def analyze(
         If the samples or the selection are not valid, or a file cannot be used.
     """
     from flashsim.analysis import analyze as stage
+    from flashsim.analysis.selection import load_selection
 
     stage.check_output(Path(output), force=force)
     done = stage.analyze(
         str(samples),
-        selection=str(selection),
+        selection=load_selection(str(selection), changes),
         steps=steps,
         without=without,
         chunk=chunk,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from flashsim.interface.arguments import names_of, paths_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from flashsim.declarations.changes import Changes
     from flashsim.generation.campaign import Outcome
     from flashsim.generation.results import Summary
     from flashsim.interface.arguments import Names, PathLike, Progress
@@ -72,7 +74,8 @@ def generate(
     nano_version: str | None = None,
     oversample: int = 1,
     chunk: int = 5000,
-    device: str = "cpu",
+    changes: Changes | None = None,
+    device: str = "auto",
     workers: int = 1,
     threads: int | None = None,
     dask: str | None = None,
@@ -107,8 +110,10 @@ def generate(
         How often each gen event is simulated, 1 to 65536, each time for a share of its weight.
     chunk
         Simulated events in memory at a time.
+    changes
+        Values of the output recipe that differ from the shipped ones, by dotted key: ``{"links": []}``.
     device
-        Where the networks run: ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
+        Where the networks run: ``"auto"`` (a GPU if there is one), ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
     workers
         Processes; the result does not depend on it.
     threads
@@ -157,14 +162,18 @@ def generate(
     >>> made.summaries[0].events, sorted(made.summaries[0].objects)
     (1000, ['Electron', 'Jet', 'Muon'])
     """
+    from flashsim.generation.jobs import plan_jobs
+
+    # Before the imports, which take seconds.
+    jobs = plan_jobs(names_of(inputs), None if output is None else Path(output), force=force, resume=resume)
     if workers > 1:
         from flashsim.execution.processes import prepare
         from flashsim.generation import PRELOAD
 
         prepare(PRELOAD)
     from flashsim.execution.threads import threads_of_process
+    from flashsim.execution.whole_files import make_folder
     from flashsim.generation.campaign import Order, run_campaign
-    from flashsim.generation.jobs import plan_jobs
     from flashsim.generation.settings import Settings
 
     settings = Settings(
@@ -174,13 +183,15 @@ def generate(
         keep=tuple(keep),
         version=nano_version,
         chunk=chunk,
+        changes=json.dumps(dict(changes or {})),
         device=device,
         flag_domain=flag_domain,
         threads=threads_of_process(threads, workers, dask),
         compression=compression,
     )
     generator = settings.generator()  # now, so that mistakes show before any work
-    jobs = plan_jobs(names_of(inputs), None if output is None else Path(output), force=force, resume=resume)
+    for folder in dict.fromkeys(path.parent for _, path in jobs):
+        make_folder(folder)
     outcomes = run_campaign(
         jobs,
         settings,

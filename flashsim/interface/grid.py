@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from flashsim.errors import FlashSimError, RecipeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from flashsim.declarations.changes import Changes
     from flashsim.grid.recipe import Values
     from flashsim.grid.run import GridRun, Outcome
     from flashsim.grid.summary import Summary
@@ -56,14 +57,15 @@ def train_grid(
     data: PathLike,
     output: PathLike,
     *,
+    changes: Changes | None = None,
     workers: int = 1,
-    threads: int = 1,
+    threads: int | None = None,
     dask: str | None = None,
     point: int | None = None,
     trials: int | None = None,
     resume: bool = False,
     retries: int = 1,
-    device: Literal["auto", "cpu", "cuda"] = "auto",
+    device: str = "auto",
     check: bool = True,
     progress: Progress | None = None,
 ) -> TrainedGrid:
@@ -77,10 +79,12 @@ def train_grid(
         Folder of the tables, or of a refiner's pairs.
     output
         Folder of the grid; ``summary.csv`` and ``summary.json`` in it compare the points.
+    changes
+        Values of the recipe that is varied, in all points, by dotted key: ``{"flow.schedule.epochs": 2}``.
     workers
         Trainings at a time; none depends on it.
     threads
-        Threads of each training.
+        Threads of each training; by default 1, as a model may depend on it.
     dask
         Address of the scheduler of a Dask cluster that trains in place of this machine.
     point
@@ -92,7 +96,7 @@ def train_grid(
     retries
         How often a point whose process is lost is gone on with.
     device
-        ``"auto"`` takes a GPU if there is one.
+        Where the networks run: ``"auto"`` (a GPU if there is one), ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
     check
         Raise if a point fails, once all others are done; otherwise see `TrainedGrid.outcomes`.
     progress
@@ -111,7 +115,7 @@ def train_grid(
     FlashSimError
         If a point failed.
     """
-    run = _run(recipe, data, output, (workers, dask, device, threads, retries))
+    run = _run(recipe, data, output, changes, (workers, dask, device, threads or 1, retries))
     points = None if trials is not None else run.grid.points()
     if points is not None and point is not None and point >= len(points):
         msg = f"--point {point}: the grid has the points 0 to {len(points) - 1}"
@@ -132,12 +136,14 @@ def train_grid(
     return done
 
 
-def grid_summary(recipe: PathLike, data: PathLike, output: PathLike) -> Summary:
+def grid_summary(
+    recipe: PathLike, data: PathLike, output: PathLike, *, changes: Changes | None = None
+) -> Summary:
     """Read from the folder of a grid what has come of its points, and write it there as tables.
 
     Parameters
     ----------
-    recipe, data, output
+    recipe, data, output, changes
         As `train_grid` takes them.
 
     Raises
@@ -147,13 +153,14 @@ def grid_summary(recipe: PathLike, data: PathLike, output: PathLike) -> Summary:
     OutputFileError
         If the folder is of something else, or cannot be written.
     """
-    return _summary(_run(recipe, data, output))
+    return _summary(_run(recipe, data, output, changes))
 
 
 def _run(
     recipe: PathLike,
     data: PathLike,
     output: PathLike,
+    changes: Changes | None,
     resources: tuple[int, str | None, str, int, int] = (1, None, "auto", 1, 1),
 ) -> GridRun:
     from flashsim.grid.folder import GridFolder
@@ -161,7 +168,7 @@ def _run(
     from flashsim.grid.run import GridRun, Resources
     from flashsim.interface.trainers import TRAINERS
 
-    grid = load_grid(str(recipe))
+    grid = load_grid(str(recipe), changes)
     trainer = TRAINERS[grid.recipe.kind]
     return GridRun(grid, GridFolder(Path(output)), Path(data), trainer, Resources(*resources))
 

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from flashsim.declarations.recipes import recipe_path
-from flashsim.errors import FlashSimError, OutputFileError
+from flashsim.errors import FlashSimError, OutputFileError, RecipeError
 from flashsim.execution.whole_files import make_folder, refuse_existing
-from flashsim.gen.pythia_events import generate_gen
 from flashsim.interface.arguments import counted
-from flashsim.nanoaod.reading import NanoFile
-from flashsim.reference.detect import Detection, detect, gen_provenance
-from flashsim.reference.detector.parameters import load_detector
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
+    from flashsim.declarations.changes import Changes
     from flashsim.interface.arguments import Progress
+    from flashsim.reference.detect import Detection
 
-__all__ = ["DETECTORS", "Simulation", "simulate"]
+__all__ = ["DETECTORS", "Simulation", "detector_outputs", "simulate"]
 
 DETECTORS = ("full", "fast")
 """The detectors that the project ships."""
@@ -52,6 +49,7 @@ def simulate(
     events: int,
     seed: int = 1,
     detectors: Mapping[str, str | Path] | None = None,
+    changes: Changes | None = None,
     draws: int = 1,
     workers: int = 1,
     force: bool = False,
@@ -60,7 +58,7 @@ def simulate(
     """Write ``gen.root``, ``hidden.root`` and, for every detector, ``NAME.root`` of a process.
 
     Gen-level files that are there already, of the same process, seed and number of events, are used again, so
-    that detectors can be run anew. Neither chunks nor workers change any result.
+    that detectors can be run again. Neither chunks nor workers change any result.
 
     Parameters
     ----------
@@ -74,6 +72,9 @@ def simulate(
         Any integer.
     detectors
         Parameters of each detector by its name: a shipped file by name, or a path. By default `DETECTORS`.
+    changes
+        Parameters that differ from the files', by name of the detector and dotted key:
+        ``{"fast.jets.efficiency": 0.9}``.
     draws
         Independent draws of each detector, at least 1; those after the first are ``NAME_1.root`` and so on.
     workers
@@ -97,18 +98,19 @@ def simulate(
     if draws < 1:
         msg = f"draws must be at least 1, found {draws}"
         raise ValueError(msg)
-    settings = command_file(process)
     chosen = dict(detectors) if detectors is not None else {name: name for name in DETECTORS}
-    for parameters in chosen.values():
-        load_detector(parameters)
-    outputs = {
-        (name, draw): output / (f"{name}_{draw}.root" if draw else f"{name}.root")
-        for draw in range(draws)
-        for name in chosen
-    }
-    make_folder(output)
+    outputs = detector_outputs(output, chosen, draws)
     for path in outputs.values():
-        refuse_existing(path, force=force, mend="name another folder or add --force")
+        refuse_existing(path, force=force)
+    settings = command_file(process)
+    from flashsim.gen.pythia_events import generate_gen
+    from flashsim.reference.detect import detect
+    from flashsim.reference.detector.parameters import load_detector
+
+    differing = _by_detector(changes or {}, chosen)
+    for name, parameters in chosen.items():
+        load_detector(parameters, differing[name])
+    make_folder(output)
     gen, hidden = output / "gen.root", output / "hidden.root"
     reused = _made_before(gen, hidden, settings, seed, events)
     if not reused:
@@ -130,6 +132,7 @@ def simulate(
             path,
             detector=name,
             parameters=chosen[name],
+            changes=differing[name],
             seed=seed,
             draw=draw,
             force=force,
@@ -140,6 +143,15 @@ def simulate(
     return Simulation(str(gen), reused, detections)
 
 
+def detector_outputs(folder: Path, detectors: Iterable[str], draws: int) -> dict[tuple[str, int], Path]:
+    """Files of detectors in a folder, by the detector's name and the number of the draw."""
+    return {
+        (name, draw): folder / (f"{name}_{draw}.root" if draw else f"{name}.root")
+        for draw in range(draws)
+        for name in detectors
+    }
+
+
 def command_file(process: str | Path) -> Path:
     """Path of a process's Pythia command file: a shipped one by name, or the user's own by path.
 
@@ -148,12 +160,29 @@ def command_file(process: str | Path) -> Path:
     RecipeError
         If there is neither.
     """
+    from flashsim.declarations.recipes import recipe_path
+
     own = Path(process)
     return recipe_path("reference", own if own.suffix else f"{process}.cmnd")
 
 
+def _by_detector(changes: Changes, detectors: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Give the changes of each detector, whose name their keys begin with."""
+    found: dict[str, dict[str, Any]] = {name: {} for name in detectors}
+    for key, value in changes.items():
+        name, _, rest = key.partition(".")
+        if name not in found or not rest:
+            msg = f"{key}: names no parameter of a detector; begin with {' or '.join(f'{n}.' for n in found)}"
+            raise RecipeError(msg)
+        found[name][rest] = value
+    return found
+
+
 def _made_before(gen: Path, hidden: Path, settings: Path, seed: int, events: int) -> bool:
     """Whether both gen-level files are there and hold just what is asked for."""
+    from flashsim.nanoaod.reading import NanoFile
+    from flashsim.reference.detect import gen_provenance
+
     if not (gen.is_file() and hidden.is_file()):
         return False
     try:

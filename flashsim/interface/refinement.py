@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from flashsim.errors import InputFileError
-from flashsim.interface.arguments import counted, names_of
+from flashsim.errors import InputFileError, ModelFileError
+from flashsim.interface.arguments import counted, names_of, paths_of
 
 if TYPE_CHECKING:
+    from flashsim.declarations.changes import Changes
     from flashsim.interface.arguments import Names, PathLike, Progress
     from flashsim.refinement.apply import RefinementSummary
     from flashsim.refinement.pairs import PairDescription
@@ -22,6 +23,7 @@ def make_pairs(
     output: PathLike,
     *,
     recipe: PathLike = "jets",
+    changes: Changes | None = None,
     chunk: int = 20_000,
     force: bool = False,
     progress: Progress | None = None,
@@ -36,6 +38,8 @@ def make_pairs(
         Folder of the pairs.
     recipe
         ``"jets"``, ``"muons"``, ``"pt"``, or the path of your own recipe.
+    changes
+        Values of the recipe that differ from the file's, by dotted key: ``{"pairs.distance": 0.3}``.
     chunk
         Events in memory at a time.
     force
@@ -61,7 +65,7 @@ def make_pairs(
     from flashsim.refinement import pairs
 
     return pairs.make_pairs(
-        load_refiner(str(recipe)),
+        load_refiner(str(recipe), changes),
         list(zip(files[::2], files[1::2], strict=True)),
         Path(output),
         chunk=chunk,
@@ -75,9 +79,11 @@ def train_refiner(
     output: PathLike,
     *,
     recipe: PathLike = "jets",
+    changes: Changes | None = None,
     runs: PathLike | None = None,
     resume: bool = False,
-    device: Literal["auto", "cpu", "cuda"] = "auto",
+    device: str = "auto",
+    threads: int | None = None,
     force: bool = False,
     progress: Progress | None = None,
 ) -> TrainedRefiner:
@@ -91,12 +97,16 @@ def train_refiner(
         The model file, ``NAME.safetensors``.
     recipe
         ``"jets"``, ``"muons"``, ``"pt"``, or the path of your own recipe.
+    changes
+        Values of the recipe that differ from the file's, by dotted key: ``{"network.width": 64}``.
     runs
         Folder of checkpoints and logs; by default the output's name with ``.run``.
     resume
         Go on from the checkpoints; the model is that of a training without interruption.
     device
-        ``"auto"`` takes a GPU if there is one.
+        Where the network runs: ``"auto"`` (a GPU if there is one), ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
+    threads
+        Threads of the network; by default all cores.
     force
         Replace a model that exists.
     progress
@@ -113,7 +123,11 @@ def train_refiner(
         If the output exists and `force` is not set, or cannot be written.
     """
     from flashsim.declarations.refinement import load_refiner
+    from flashsim.learning.devices import chosen_device, prepare_device
     from flashsim.refinement import train
+
+    device = chosen_device(device)
+    prepare_device(device, threads)
 
     def report(epoch: int, most: int, best: float) -> None:
         if progress is not None:
@@ -121,7 +135,7 @@ def train_refiner(
 
     return train.train_refiner(
         Path(pairs),
-        load_refiner(str(recipe)),
+        load_refiner(str(recipe), changes),
         Path(output),
         runs=None if runs is None else Path(runs),
         resume=resume,
@@ -135,7 +149,7 @@ def apply_refiner(
     source: PathLike,
     output: PathLike,
     *,
-    model: PathLike,
+    models: Names,
     seed: int = 1,
     chunk: int = 10_000,
     force: bool = False,
@@ -149,8 +163,8 @@ def apply_refiner(
         Path or URL of NanoAOD of a fast simulation.
     output
         The refined file, ``NAME.root``; it appears complete or not at all.
-    model
-        The refiner.
+    models
+        The refiner: a model file, or a folder that holds one.
     seed
         The same seed gives the same objects, however the input is cut.
     chunk
@@ -163,17 +177,23 @@ def apply_refiner(
     Raises
     ------
     ModelFileError
-        If the model is no refiner, or damaged.
+        If there is no such file, more than one, or it is no refiner or damaged.
     InputFileError
         If the input cannot be read, lacks a branch, or was refined before.
     OutputFileError
         If the output exists without `force`, is the input, or cannot be written.
     """
+    from flashsim.models.shipped import model_files
+
+    files = model_files(paths_of(models))
+    if len(files) > 1:
+        msg = f"{len(files)} models where one is applied at a time ({', '.join(map(str, files))}); name one"
+        raise ModelFileError(msg)
     from flashsim.refinement import apply
     from flashsim.refinement.model import RefinerModel
 
     return apply.apply_refiner(
-        RefinerModel.load(Path(model)),
+        RefinerModel.load(files[0]),
         source,
         Path(output),
         seed=seed,

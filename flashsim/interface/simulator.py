@@ -46,7 +46,7 @@ class Simulator:
         The same seed gives the same events, bit by bit those of `flashsim.generate`, however they are cut
         into arrays.
     device
-        Where the networks run: ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
+        Where the networks run: ``"auto"`` (a GPU if there is one), ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
     nano_version
         NanoAOD version of the simulated collections, such as ``"v9"``. By default the input's; of an array
         that shows no mark of any, that of the models' training (versions 5 and 6 show theirs in NanoEvents
@@ -83,7 +83,7 @@ class Simulator:
         models: Names | None = None,
         *,
         seed: int = 1,
-        device: str = "cpu",
+        device: str = "auto",
         nano_version: str | None = None,
         oversample: int = 1,
         chunk: int = 5000,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from flashsim.interface.arguments import counted, names_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from flashsim.declarations.changes import Changes
     from flashsim.interface.arguments import Names, PathLike, Progress
     from flashsim.learning.fitting import FitResult
     from flashsim.learning.tables import TableDescription
@@ -43,6 +44,7 @@ def preprocess(
     inputs: Names,
     output: PathLike,
     *,
+    changes: Changes | None = None,
     chunk: int = 20_000,
     force: bool = False,
     progress: Progress | None = None,
@@ -57,6 +59,8 @@ def preprocess(
         NanoAOD files: one path, glob, ``root://`` URL or ``@FILE``, or several.
     output
         Folder of the tables.
+    changes
+        Values of the declaration that differ from the file's, by dotted key: ``{"fakes.max_count": 10}``.
     chunk
         Events in memory at a time.
     force
@@ -80,12 +84,14 @@ def preprocess(
     """
     from flashsim.declarations.objects import load_object
     from flashsim.nanoaod.inputs import expand_inputs
-    from flashsim.preprocessing.preprocess import preprocess as make_tables
 
-    declaration = load_object(str(what))
+    files = expand_inputs(names_of(inputs))
+    declaration = load_object(str(what), changes)
+    from flashsim.preprocessing.preprocess import preprocess as make_tables  # after what is quick to refuse
+
     return make_tables(
         declaration,
-        expand_inputs(names_of(inputs)),
+        files,
         Path(output),
         chunk=chunk,
         force=force,
@@ -99,9 +105,11 @@ def train(
     output: PathLike,
     *,
     recipe: PathLike | None = None,
+    changes: Changes | None = None,
     runs: PathLike | None = None,
     resume: bool = False,
-    device: Literal["auto", "cpu", "cuda"] = "auto",
+    device: str = "auto",
+    threads: int | None = None,
     force: bool = False,
     progress: Progress | None = None,
 ) -> Trained:
@@ -117,12 +125,16 @@ def train(
         The model file, ``NAME.safetensors``.
     recipe
         Your own training recipe; by default the shipped one of this object.
+    changes
+        Values of the recipe that differ from the file's, by dotted key: ``{"flow.layers": 4}``.
     runs
         Folder of checkpoints and logs; by default the output's name with ``.run``.
     resume
         Go on from the checkpoints; the model is that of a training without interruption.
     device
-        ``"auto"`` takes a GPU if there is one.
+        Where the networks run: ``"auto"`` (a GPU if there is one), ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
+    threads
+        Threads of the networks; by default all cores.
     force
         Replace a model that exists.
     progress
@@ -141,12 +153,12 @@ def train(
         If there is no such device.
     """
     from flashsim.declarations.training import load_training
-    from flashsim.learning.devices import prepare_device
+    from flashsim.learning.devices import chosen_device, prepare_device
     from flashsim.training.figure import draw_losses
     from flashsim.training.train import train as fit_models
 
-    if device != "auto":
-        prepare_device(device)
+    device = chosen_device(device)
+    prepare_device(device, threads)
     output = Path(output)
     folder = output.with_name(f"{output.name}.run") if runs is None else Path(runs)
 
@@ -156,7 +168,7 @@ def train(
 
     model, results = fit_models(
         Path(tables),
-        load_training(what if recipe is None else str(recipe)),
+        load_training(what if recipe is None else str(recipe), changes),
         output,
         runs=folder,
         resume=resume,

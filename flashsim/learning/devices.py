@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import ctypes
+
 from flashsim.errors import FlashSimError
 from flashsim.execution.threads import set_threads
 
-__all__ = ["prepare_device"]
+__all__ = ["chosen_device", "prepare_device"]
+
+
+def chosen_device(device: str) -> str:
+    """Torch's name of the device: of ``auto``, a GPU if there is one that torch can use, else the CPU."""
+    if device != "auto":
+        return device
+    try:
+        ctypes.CDLL("libcuda.so.1")  # the driver: where there is none, torch need not be imported
+        import torch  # noqa: PLC0415
+    except (OSError, ImportError):
+        return "cpu"
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def prepare_device(device: str, threads: int | None = None) -> None:

@@ -256,7 +256,7 @@ def fit(
     report, record
         Called after every epoch.
     accelerator
-        Lightning's name of the device: ``auto``, ``cpu``, ``cuda``.
+        ``cpu``, ``cuda``, ``cuda:1``, or what Lightning calls a device, such as ``auto``.
     evaluated_rows
         Rows of a batch in validation.
 
@@ -320,10 +320,11 @@ def _run(
         )
         for name, monitor in (("best", "validation"), ("last", None))
     )
+    kind, _, number = accelerator.partition(":")
     with torch.random.fork_rng(), _quiet_lightning():
         trainer = lightning.Trainer(
-            accelerator=accelerator,
-            devices=1,
+            accelerator=kind,
+            devices=[int(number)] if number else 1,
             max_epochs=schedule.epochs,
             callbacks=[log, EarlyStopping("validation", patience=schedule.patience), best, last],
             logger=False,

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     import awkward as ak
 
+    from flashsim.declarations.changes import Changes
     from flashsim.declarations.objects import Target
 
 __all__ = ["DEFAULT_CHUNK", "PROVENANCE", "Detection", "detect", "gen_provenance"]
@@ -67,6 +68,7 @@ def detect(
     *,
     detector: str = "full",
     parameters: str | Path | None = None,
+    changes: Changes | None = None,
     seed: int = 1,
     draw: int = 0,
     chunk: int = DEFAULT_CHUNK,
@@ -88,6 +90,8 @@ def detect(
         Name of the detector, which its random numbers depend on.
     parameters
         Its parameters: a shipped file by name, or the path of any; by default that of the detector's name.
+    changes
+        Values of the parameters that differ from the file's, by dotted key.
     seed
         Any integer.
     draw
@@ -108,7 +112,7 @@ def detect(
     OutputFileError
         If the output exists (without `force`) or cannot be written.
     """
-    recipe = load_detector(detector if parameters is None else parameters)
+    recipe = load_detector(detector if parameters is None else parameters, changes)
     noise = Noise(seed, detector, draw)
     with NanoFile(gen) as source, NanoFile(hidden) as beside, NanoWriter(output, force=force) as writer:
         objects = _write_events(source, beside, writer, recipe, noise, chunk=chunk, progress=progress)

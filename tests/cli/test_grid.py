@@ -53,17 +53,18 @@ def grid(pairs, tmp_path, monkeypatch):
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
 
-    def run(recipe, *arguments):
-        named = ["grid", recipe, "--pairs", pairs, "-o", "out", "--device", "cpu", *arguments]
+    def run(recipe, *arguments, data=None):
+        named = ["grid", recipe, data or pairs, "-o", "out", "--device", "cpu", *arguments]
         return CliRunner().invoke(app, [str(a) for a in named])
 
     return run
 
 
-def test_from_a_recipe_to_a_table(grid, recipe, tmp_path):
+def test_from_a_recipe_to_a_table(grid, recipe, pairs, tmp_path):
     path = recipe(seed=[1, 2])
     done = grid(path)
-    assert (done.exit_code, done.stderr) == (0, "")
+    assert done.exit_code == 0
+    assert done.stderr == f"flashsim: training {path} from {pairs} -> out\n"
     head, *lines = done.stdout.splitlines()
     assert head.split()[:3] == ["point", "state", "seed"]
     assert [line.split()[1:3] for line in lines] == [["finished", "1"], ["finished", "2"]]
@@ -80,7 +81,7 @@ def test_points_of_batch_jobs(grid, recipe):
     path = recipe(seed=[1, 2])
     for number in (1, 0):
         done = grid(path, "--point", number, "--resume")
-        assert (done.exit_code, done.stdout, done.stderr) == (0, "", "")
+        assert (done.exit_code, done.stdout) == (0, "")
     assert grid(path, "--summary").stdout.count("finished") == 2
 
 
@@ -89,6 +90,16 @@ def test_a_search(grid, recipe):
     done = grid(path, "--trials", 2)
     assert done.exit_code == 0
     assert done.stdout.count("finished") == 2
+
+
+def test_values_that_all_points_share(grid, recipe, tmp_path):
+    done = grid(recipe(seed=[1, 2]), "--set", "schedule.epochs=1", "--set", "network.width=4")
+    assert done.exit_code == 0
+    noted = json.loads((tmp_path / "here/out/grid.json").read_text())
+    assert noted["recipe"]["fixed"] == {"schedule.epochs": 1, "network.width": 4}
+    assert noted["base"]["network"]["width"] == 4
+    again = grid(recipe(seed=[1, 2]), "--set", "schedule.epochs=2", "--resume")
+    assert "holds a grid of another recipe" in str(again.exception)
 
 
 def test_a_failed_point_ends_in_a_sentence(grid, recipe):
@@ -102,17 +113,23 @@ def test_a_failed_point_ends_in_a_sentence(grid, recipe):
 @pytest.mark.parametrize(
     ("vary", "arguments", "fault"),
     [
-        ({"seeds": [1]}, (), "seeds: is no key of the recipe"),
+        ({"seeds": [1]}, (), "seeds: is no key of this recipe"),
         ({"seed": [1]}, ("--point", 1), "--point 1: the grid has the points 0 to 0"),
         ({"seed": {"low": 1, "high": 2}}, (), "seed: is a range"),
         ({"seed": [1]}, ("--summary",), "out: holds no grid"),
-        ({"seed": [1]}, ("--pairs", "none"), "none"),
     ],
 )
 def test_mistakes_are_errors_with_a_sentence_and_leave_nothing(grid, recipe, vary, arguments, fault):
     done = grid(recipe(**vary), *arguments)
     assert isinstance(done.exception, FlashSimError)
     assert fault in str(done.exception)
+    assert list(Path.cwd().iterdir()) == []
+
+
+def test_no_tables_are_an_error(grid, recipe):
+    done = grid(recipe(seed=[1]), data="none")
+    assert isinstance(done.exception, FlashSimError)
+    assert str(done.exception).startswith("none: ")
     assert list(Path.cwd().iterdir()) == []
 
 

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from flashsim.cli.refinement import app
+from flashsim.cli.main import app
 from flashsim.declarations.recipes import recipe_path
 from flashsim.errors import FlashSimError
 from flashsim.nanoaod.reading import NanoFile
@@ -25,7 +25,7 @@ def refine(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments):
-        return CliRunner().invoke(app, [str(a) for a in arguments])
+        return CliRunner().invoke(app, ["refine", *map(str, arguments)])
 
     return run
 
@@ -41,10 +41,10 @@ def recipe(tmp_path):
 def test_from_two_simulations_to_a_refined_file(refine, recipe, made_process):
     fast, full = made_process / "fast.root", made_process / "full.root"
     made = refine("pairs", fast, full, "-o", "pairs", "--recipe", recipe)
-    assert (made.exit_code, made.stderr) == (0, "")
+    assert (made.exit_code, made.stderr) == (0, f"flashsim: pairing {fast} -> pairs\n")
     assert "240 events" in made.stdout
     assert "alone, full" in made.stdout
-    trained = refine("train", "-p", "pairs", "-o", "pt.safetensors", "--recipe", recipe, "--device", "cpu")
+    trained = refine("train", "pairs", "-o", "pt.safetensors", "--recipe", recipe, "--device", "cpu")
     assert trained.exit_code == 0
     assert "(epoch " in trained.stdout
     assert "pt (all)" in trained.stdout
@@ -65,9 +65,9 @@ def test_pairs_need_two_files_each(refine):
     "arguments",
     [
         ("pairs", "none.root", "none.root", "-o", "pairs"),
-        ("train", "-p", "none", "-o", "out.safetensors"),
-        ("apply", "-i", "none.root", "-m", "none.safetensors", "-o", "out.root"),
-        ("train", "-p", "none", "-o", "out.safetensors", "--recipe", "none"),
+        ("train", "none", "-o", "out.safetensors"),
+        ("apply", "none.root", "-m", "none.safetensors", "-o", "out.root"),
+        ("train", "none", "-o", "out.safetensors", "--recipe", "none"),
     ],
 )
 def test_mistakes_are_errors_with_a_sentence_and_leave_nothing(refine, arguments, tmp_path):

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import os
 import stat
 
 import pytest
 
 from flashsim.errors import OutputFileError
 from flashsim.execution.whole_files import (
+    check_output,
+    check_output_folder,
     disk_errors,
     make_folder,
     refuse_existing,
@@ -112,3 +115,41 @@ def test_folders_are_made_or_required(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OutputFileError, match="file: cannot be made a folder"):
         make_folder(tmp_path / "file")
+
+
+def test_an_output_file_is_checked_before_any_work(tmp_path):
+    check_output(tmp_path / "new")
+    check_output(tmp_path / "deep" / "new")
+    (tmp_path / "there").touch()
+    check_output(tmp_path / "there", force=True)
+    for path, fault in (("there", "exists already"), ("there/x", "there is no folder")):
+        with pytest.raises(OutputFileError, match=fault):
+            check_output(tmp_path / path)
+    with pytest.raises(OutputFileError, match="is a folder; name a file"):
+        check_output(tmp_path, force=True)
+    assert names(tmp_path) == ["there"]
+
+
+def test_an_output_folder_is_checked_before_any_work(tmp_path):
+    check_output_folder(tmp_path)
+    check_output_folder(tmp_path / "deep" / "new")
+    (tmp_path / ".hidden").touch()
+    check_output_folder(tmp_path)
+    (tmp_path / "there").touch()
+    check_output_folder(tmp_path, force=True)
+    with pytest.raises(OutputFileError, match="exists already; name another output or add --force"):
+        check_output_folder(tmp_path)
+    for path in ("there", "there/x"):
+        with pytest.raises(OutputFileError, match="is no folder"):
+            check_output_folder(tmp_path / path, force=True)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_without_permission_is_found_before_any_work(tmp_path):
+    tmp_path.chmod(0o500)
+    try:
+        for check in (check_output, check_output_folder):
+            with pytest.raises(OutputFileError, match="no permission"):
+                check(tmp_path / "new")
+    finally:
+        tmp_path.chmod(0o700)

@@ -74,7 +74,7 @@ def test_what_is_missing_is_named(made_nanoaod, tmp_path):
     text = render(description)
     assert "no, lacks GenJet_mass" in text
     assert "no, lacks the same branches and Muon_genPartIdx" in text
-    assert "would refuse this file" in text
+    assert "refuses this file" in text
 
 
 def test_targets_that_training_would_leave_out(made_nanoaod, tmp_path):
@@ -113,7 +113,7 @@ def test_a_model_that_knows_no_domain(made_models, tmp_path):
     old.save(tmp_path / "old.safetensors")
     found = inspect(str(tmp_path / "old.safetensors"))
     assert found["domain"] is None
-    assert "not known: generation cannot tell what is outside; train the model again" in render(found)
+    assert "not known: generation cannot count what is outside; retrain the model" in render(found)
 
 
 def test_every_number_of_a_model_is_shown(of_model):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from flashsim.declarations.recipes import Recipe, load_recipe, recipe_path
+
+if TYPE_CHECKING:
+    from flashsim.declarations.changes import Changes
 
 __all__ = ["Lights", "Limits", "ObjectRecipe", "Tagging", "ValidationRecipe", "load_validation"]
 
@@ -95,12 +98,12 @@ class ValidationRecipe(Recipe):
         return self.objects.get(name, ObjectRecipe())
 
 
-def load_validation(name: str = "validation") -> ValidationRecipe:
-    """Load a recipe: the shipped one, or the user's own file by path.
+def load_validation(name: str = "validation", changes: Changes | None = None) -> ValidationRecipe:
+    """Load a recipe: the shipped one, or the user's own file by path; `changes` as for `load_recipe`.
 
     Raises
     ------
     RecipeError
         If there is no such recipe or it is not valid.
     """
-    return load_recipe(ValidationRecipe, recipe_path("analysis", name))
+    return load_recipe(ValidationRecipe, recipe_path("analysis", name), changes)

@@ -18,6 +18,8 @@ from flashsim.reference.detector.vertices import VertexResponse
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from flashsim.declarations.changes import Changes
+
 __all__ = ["DetectorRecipe", "load_detector"]
 
 
@@ -34,12 +36,14 @@ class DetectorRecipe(Recipe):
     met: MetResponse = Field(description="missing transverse momentum")
 
 
-def load_detector(name: str | Path) -> DetectorRecipe:
+def load_detector(name: str | Path, changes: Changes | None = None) -> DetectorRecipe:
     """Load the parameters of a detector: shipped ones (full, fast) by name, or a user's own file by path.
+
+    `changes` as for `load_recipe`.
 
     Raises
     ------
     RecipeError
         If there is no such file or it is not valid.
     """
-    return load_recipe(DetectorRecipe, recipe_path("reference", name))
+    return load_recipe(DetectorRecipe, recipe_path("reference", name), changes)
