@@ -120,12 +120,19 @@ class EventArrays:
 
     def _add_branch(self, name: str, place: tuple[str, ...], kind: Any, collection: str | None) -> None:
         element = kind.content if isinstance(kind, ak.types.ListType) else kind
-        if not isinstance(element, ak.types.NumpyType) or np.dtype(element.primitive).kind not in "biuf":
+        if not _is_number(element):
             self.unsupported[name] = str(kind)
             return
         title = element.parameters.get("__doc__", "")
         self.branches[name] = Branch(name, np.dtype(element.primitive), collection, title)
         self._places[name] = place
+
+
+def _is_number(kind: Any) -> bool:
+    """Whether a type is that of numbers or booleans; characters of a text are others."""
+    if not isinstance(kind, ak.types.NumpyType) or kind.parameters.get("__array__") in {"char", "byte"}:
+        return False
+    return np.dtype(kind.primitive).kind in "biuf"
 
 
 def _counted(name: str, fields: Mapping[str, Any]) -> str:
