@@ -55,7 +55,7 @@ class Simulator:
         How often each event is simulated, 1 to 65536, each time for a share of its weight. All copies of
         the first event come first.
     chunk
-        Simulated events at work at a time: memory beyond the input and the result does not grow with them.
+        Simulated events at work at a time: memory grows with the input and twice the result, not with more.
     threads
         Threads of the networks; by default all cores.
     flag_domain
@@ -188,7 +188,8 @@ class Simulator:
                 pieces.append(check_entries("Events", simulated.branches, piece.columns))
         columns: dict[str, Callable[[], Any]] = {}
         for branch in simulated.branches:
-            values = [piece.values[branch.name] for piece in pieces]
+            # Taken out one by one: what is put together need not be there twice.
+            values = [piece.values.pop(branch.name) for piece in pieces]
             flat = np.concatenate(values) if values else np.zeros(0, dtype=branch.dtype)
             if branch.collection is not None:
                 counts = [piece.counts[branch.collection] for piece in pieces]
