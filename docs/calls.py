@@ -125,8 +125,10 @@ class Calls:
             return
         above: list[Key] = []
         while caller is not None:
-            if caller.f_code.co_name == "<module>" and caller.f_code.co_filename.startswith(str(PACKAGE)):
-                return  # what an import calls
+            if caller.f_code.co_name == "<module>" and caller.f_code.co_filename.startswith(
+                (str(PACKAGE), "<")
+            ):
+                return  # what an import or an annotation calls
             above.append(_key(caller.f_code))
             caller = caller.f_back
         names = [one.name for one in map(self._described.get, above) if one is not None]

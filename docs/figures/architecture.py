@@ -25,7 +25,6 @@ from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
 import numpy as np
-import yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -287,12 +286,9 @@ def sequences() -> dict[str, str]:
         whole, file, chunk = _calls(folder, *lists, "generate", gen, "--output", "flash.root", *options)
         tables = ("--depth", "3", "preprocess", "muons", "full.root", "--output", "tables")
         (preprocess,) = _calls(folder, *tables)
-        recipe = yaml.safe_load((ROOT / "training" / "muons_small.yaml").read_text(encoding="utf-8"))
-        for entry in recipe.values():
-            if isinstance(entry, dict):
-                entry["schedule"]["epochs"] = 1
-        (folder / "muons.yaml").write_text(yaml.safe_dump(recipe), encoding="utf-8")
-        files = ("--recipe", "muons.yaml", "--tables", "tables", "--output", "muons.safetensors")
+        networks = ("efficiency", "flow", "fake_count", "fake_flow")
+        short = [word for name in networks for word in ("--set", f"{name}.schedule.epochs=1")]
+        files = ("tables", "--recipe", "muons_small", *short, "--output", "muons.safetensors")
         (train,) = _calls(folder, "--depth", "3", "train", "muons", *files)
     named = {
         "calls of generate": whole,
