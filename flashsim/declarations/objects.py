@@ -63,7 +63,7 @@ class Target(Recipe):
     )
     gen_field: str | None = Field(default=None, description="field of the gen object; none: of the same name")
     threshold: float | None = Field(default=None, description="smallest value, in the branch's unit")
-    width: float = Field(default=1.0, gt=0, description="softness of the threshold, see Relation")
+    width: float = Field(default=1.0, gt=0, description="softness of the threshold of an excess")
     floor: float = Field(default=1e-6, gt=0, description="smallest gen value of a ratio")
     discrete: bool = Field(default=False, description="whether every distinct value is a point mass")
     values: list[float] | None = Field(default=None, description="the only values allowed")

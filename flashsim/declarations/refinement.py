@@ -158,6 +158,10 @@ class KernelRecipe(Recipe):
         return self
 
 
+LOSSES = ("mmd", "mse", "huber", "boundary")
+"""Names of losses that every refiner has."""
+
+
 class ConstraintRecipe(Recipe):
     """A loss that is held at a value (MDMM)."""
 
@@ -243,8 +247,7 @@ class RefinerRecipe(Recipe):
 
     @model_validator(mode="after")
     def _known_losses(self) -> RefinerRecipe:
-        known = {"mmd", "mse", "huber", "boundary"}
-        known |= {"unitarity_mean", "unitarity_std"} if self.deepjet is not None else set()
+        known = {*LOSSES, *(("unitarity_mean", "unitarity_std") if self.deepjet is not None else ())}
         for number, stage in enumerate(self.stages):
             names = [stage.primary, *(c.loss for c in stage.constraints)]
             if unknown := [name for name in names if name not in known]:

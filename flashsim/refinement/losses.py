@@ -19,24 +19,64 @@ from flashsim.refinement.mdmm import Constraint, Multipliers
 from flashsim.refinement.mmd import FourierFeatures, MixtureKernel, grouped_mmd
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from flashsim.declarations.refinement import RefinerRecipe, Stage
     from flashsim.refinement.network import Latent, Refiner
 
-__all__ = ["RefinementObjective", "boundary", "deepjet_sum", "unitarity"]
+__all__ = ["LOSSES", "Batch", "RefinementObjective", "boundary", "deepjet_sum", "huber", "mse", "unitarity"]
 
 _HUBER = 0.1
 _LARGEST_SUM = 10.0
 """A sum of probabilities is cut here: where c against light tends to 0 it has no bound."""
 
 
-class _Batch(NamedTuple):
-    """A batch on latent scale."""
+class Batch(NamedTuple):
+    """A batch of N pairs with V variables on latent scale.
+
+    Parameters
+    ----------
+    refined
+        Refined values of the fast simulation, shape (N, V).
+    fast, full
+        The two simulations; ``values`` and ``undefined`` have shape (N, V).
+    condition
+        What the network is given, shape (N, C).
+    gen
+        Gen fields, on their own scale, shape (N, G).
+    """
 
     refined: Tensor
     fast: Latent
     full: Latent
     condition: Tensor
     gen: Tensor
+
+    @property
+    def differences(self) -> Tensor:
+        """Refined minus full values that both simulations define, shape (M,)."""
+        defined = ~(self.fast.undefined | self.full.undefined)
+        return (self.refined - self.full.values)[defined]
+
+
+def mse(batch: Batch) -> Tensor:
+    """Mean squared difference of pairs, shape ()."""
+    found = batch.differences
+    return found.square().sum() / max(1, found.numel())
+
+
+def huber(batch: Batch) -> Tensor:
+    """Mean Huber loss of the differences of pairs, shape ()."""
+    found = batch.differences
+    total = nn.functional.huber_loss(found, torch.zeros_like(found), delta=_HUBER, reduction="sum")
+    return total / max(1, found.numel())
+
+
+LOSSES: dict[str, Callable[[Batch], Tensor]] = {
+    "mse": mse,
+    "huber": huber,
+}
+"""Losses that a batch is all they need for, by name."""
 
 
 class RefinementObjective(Objective):
@@ -96,7 +136,7 @@ class RefinementObjective(Objective):
         full = refiner.encode(full_values, gen, uniform[1])
         condition = refiner.condition(gen)
         refined = fast.values + refiner.shift(fast, condition)
-        losses = self._losses(refiner, _Batch(refined, fast, full, condition, gen))
+        losses = self._losses(refiner, Batch(refined, fast, full, condition, gen))
         multipliers = self._current
         parts = {name: loss.detach() for name, loss in losses.items()} | multipliers.state(losses)
         primary = losses[self.recipe.stages[self.stage].primary]
@@ -132,23 +172,15 @@ class RefinementObjective(Objective):
     def _current(self) -> Multipliers:
         return cast("Multipliers", self.multipliers[self.stage])
 
-    def _losses(self, network: Refiner, batch: _Batch) -> dict[str, Tensor]:
-        losses = self._discrepancies(batch)
-        defined = ~(batch.fast.undefined | batch.full.undefined)
-        difference = (batch.refined - batch.full.values)[defined]
-        entries = max(1, difference.numel())
-        losses["mse"] = difference.square().sum() / entries
-        nothing = torch.zeros_like(difference)
-        losses["huber"] = (
-            nn.functional.huber_loss(difference, nothing, delta=_HUBER, reduction="sum") / entries
-        )
+    def _losses(self, network: Refiner, batch: Batch) -> dict[str, Tensor]:
+        losses = self._discrepancies(batch) | {name: loss(batch) for name, loss in LOSSES.items()}
         losses["boundary"] = boundary(batch.refined, self.low, self.high)
         sums = self._sums(network, batch.refined, batch.fast, batch.gen)
         if sums is not None:
             losses["unitarity_mean"], losses["unitarity_std"] = unitarity(sums)
         return losses
 
-    def _discrepancies(self, batch: _Batch) -> dict[str, Tensor]:
+    def _discrepancies(self, batch: Batch) -> dict[str, Tensor]:
         x = self.joint(batch.refined, batch.fast, batch.condition)
         y = self.joint(batch.full.values, batch.full, batch.condition)
         if self.recipe.groups is None:

@@ -1,15 +1,20 @@
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from flashsim.declarations.objects import Target
 from flashsim.events.angles import wrap_angle
-from flashsim.transforms.response import Relation
+from flashsim.transforms.response import RELATIONS, Angle, Excess, Ratio
 
-RELATIONS = ("none", "difference", "angle", "ratio", "product", "excess")
+
+def test_every_relation_can_be_declared():
+    assert set(get_args(Target.model_fields["relation"].annotation)) == RELATIONS.keys()
 
 
 @given(hnp.arrays(np.float64, 20, elements=st.floats(-1e3, 1e3)))
@@ -29,7 +34,7 @@ def test_relations_go_back(kind, data):
         gen, reco = wrap_angle(gen), wrap_angle(reco)
     if kind == "product":
         gen = np.where(gen > 10, 1.0, -1.0)
-    relation = Relation(kind, threshold=15.0, width=10.0, floor=0.1)
+    relation = RELATIONS[kind](threshold=15.0, width=10.0, floor=0.1)
     back = relation.inverse(relation.forward(reco, gen), gen)
     away = wrap_angle(back - reco) if kind == "angle" else back - reco
     assert np.all(np.abs(away) <= 1e-7 * np.maximum(np.abs(reco), 1.0))
@@ -37,26 +42,24 @@ def test_relations_go_back(kind, data):
 
 @given(relative=hnp.arrays(np.float64, 30, elements=st.floats(-50, 50)), gen=st.floats(0.0, 7000.0))
 def test_an_excess_never_falls_below_its_threshold(relative, gen):
-    values = Relation("excess", threshold=15.0, width=10.0).inverse(relative, np.full(30, gen))
+    values = Excess(threshold=15.0, width=10.0).inverse(relative, np.full(30, gen))
     assert np.isfinite(values).all()
     assert np.all(values >= 15.0)
 
 
 @given(relative=hnp.arrays(np.float64, 30, elements=st.floats(-4.0, 4.0)), gen=st.floats(-np.pi, np.pi))
 def test_an_angle_stays_in_its_range(relative, gen):
-    angles = Relation("angle").inverse(relative, np.full(30, gen))
+    angles = Angle().inverse(relative, np.full(30, gen))
     assert np.all((angles >= -np.pi) & (angles < np.pi))
     assert np.allclose(np.exp(1j * angles), np.exp(1j * (gen + relative)))
 
 
 def test_an_excess_is_the_log_response_far_above_the_threshold():
     gen, reco = np.array([1e4]), np.array([1.1e4])
-    assert Relation("excess", threshold=15.0, width=10.0).forward(reco, gen) == pytest.approx(
-        np.log(1.1), abs=1e-3
-    )
+    assert Excess(threshold=15.0, width=10.0).forward(reco, gen) == pytest.approx(np.log(1.1), abs=1e-3)
 
 
 def test_a_ratio_to_nothing_is_finite():
-    relation = Relation("ratio", floor=0.1)
+    relation = Ratio(floor=0.1)
     relative = relation.forward(np.array([5.0, 5.0]), np.array([0.0, -1.0]))
     assert relation.inverse(relative, np.array([0.0, -1.0])) == pytest.approx([5.0, 5.0])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from flashsim.transforms.response import Relation, response_of
+from flashsim.transforms.response import Ratio, Relation, response_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 
 def residual_relation(target: Target) -> Relation:
     """Relation of a target to gen, but a plain ratio where that is an excess over a threshold."""
-    return Relation("ratio", floor=target.floor) if target.relation == "excess" else response_of(target)
+    return Ratio(floor=target.floor) if target.relation == "excess" else response_of(target)
 
 
 def residual(target: Target, values: Floats, gen: Mapping[str, Floats]) -> Floats:
