@@ -15,9 +15,19 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+if (processes := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))) > 1:
+    # Threads of several processes that wait for each other cost more than they bring.
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
+
 # Kernels are compiled at their first call, and machines are shared: how long an example takes says nothing.
 settings.register_profile("flashsim", settings(), deadline=None)
 settings.load_profile("flashsim")
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Share the whole suite out among processes; what is named on the command line runs in one."""
+    whole = config.args_source == pytest.Config.ArgsSource.TESTPATHS
+    return min(4, os.cpu_count() or 1) if whole else 0
 
 
 @pytest.fixture(scope="session")

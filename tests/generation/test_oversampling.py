@@ -127,7 +127,7 @@ def test_chunks_and_splittings_change_nothing(data, oversampled, source, make_ge
         parts[number] = read(folder / f"out{number}.root")
     for name, array in read(oversampled).items():
         joined = ak.concatenate([parts[number][name] for number in sorted(parts)])
-        assert joined.tolist() == array.tolist(), name
+        assert ak.array_equal(joined, array), name
 
 
 def test_no_more_than_a_chunk_is_in_memory(source, make_generator, tmp_path, monkeypatch):
