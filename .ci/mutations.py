@@ -2,7 +2,7 @@
 
     python .ci/mutations.py                             # all of tests/mutations.yaml
     python .ci/mutations.py --only sampler --only noise # those whose name holds one of the texts
-    python .ci/mutations.py --table docs/mutations.md   # all, and write the page that lists them
+    python .ci/mutations.py --table docs/mutations.md   # and write the page that lists all
 
 Every mutation is applied to a copy of the checkout in a temporary folder, where only the named test runs. It
 has to pass in an unchanged copy and to fail, by an assertion or an error of its own, in the changed one.
@@ -40,6 +40,26 @@ _BROKEN = (
     "Typing",
 )
 """What a change that is no Python, or none that numba compiles, raises: it shows nothing about a test."""
+
+
+_PLUGIN = """
+from hypothesis import Phase, settings
+
+def pytest_configure():
+    settings.register_profile("first", settings(phases=[Phase.explicit, Phase.generate]))
+    settings.load_profile("first")
+"""
+"""One failure is enough: no simpler one is looked for, which takes minutes."""
+
+
+_PLUGIN = """
+from hypothesis import Phase, settings
+
+def pytest_configure():
+    settings.register_profile("first", settings(phases=[Phase.explicit, Phase.generate]))
+    settings.load_profile("first")
+"""
+# One failure is enough: a simpler one is not looked for, which would take minutes.
 
 
 class StaleMutationError(ValueError):
@@ -139,10 +159,13 @@ def run(tests: list[str], folder: Path, mutation: Mutation | None = None) -> Out
     if mutation is not None:
         _apply(mutation, folder)
     report = folder / "report.xml"
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", *tests]
+    options = f"-q -n0 -p no:cacheprovider -p first_failure --junitxml={report}".split()
+    command = [sys.executable, "-m", "pytest", *options, *tests]
     # The same examples each time, and the shared files where the checkout would have looked for them.
     data = os.environ.get("FLASHSIM_NANOAOD", str(ROOT.parent / "shared" / "nanoaod"))
     environment = os.environ | {"PYTHONPATH": str(folder), "CI": "true", "FLASHSIM_NANOAOD": data}
+    # Threads of runs side by side would wait for each other.
+    environment |= {"OMP_NUM_THREADS": "1"}
     started = time.monotonic()
     try:
         subprocess.run(
@@ -157,6 +180,7 @@ def _copy(folder: Path) -> None:
     """Copy with the times of files, by which compiled code knows its source."""
     for name in COPIED:
         shutil.copytree(ROOT / name, folder / name, ignore=_LEFT_OUT)
+    (folder / "first_failure.py").write_text(_PLUGIN, encoding="utf-8")
     for name in ("pyproject.toml", "README.md"):
         shutil.copy2(ROOT / name, folder / name)
 
@@ -167,7 +191,7 @@ def _apply(mutation: Mutation, folder: Path) -> None:
     path.write_text(mutation.applied(before), encoding="utf-8")
     if any(text in before for text in _COMPILED):
         # Numba looks at the file of the function that is called, not at those of what it inlines.
-        for kept in (folder / "flashsim").rglob("*.nb[ic]"):
+        for kept in path.parent.rglob("*.nb[ic]"):
             kept.unlink()
 
 
@@ -268,7 +292,7 @@ def main() -> int:
         print(f"not noticed: {', '.join(survived)}", file=sys.stderr)
         return 1
     if arguments.table:
-        arguments.table.write_text(page(mutations), encoding="utf-8")
+        arguments.table.write_text(page(load()), encoding="utf-8")
     return 0
 
 

@@ -198,6 +198,7 @@ def test_real_values_are_allowed(nanoaod_dir, sample):
         targets = {d.branch(t.branch): t for d, t in declared if d.sources(t) == [d.branch(t.branch)]}
         there = [branch for branch in targets if file.has(branch)]
         arrays = file.read(there)
+    assert {"Jet_pt", "Muon_pt"} <= set(there)
     for branch in there:
         assert targets[branch].exists_in(version), branch
         values = np.asarray(ak.flatten(arrays[branch], axis=None)).astype(np.float64)

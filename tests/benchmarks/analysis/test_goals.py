@@ -41,7 +41,7 @@ def test_steps_are_judged_where_they_are_known(ratio, error, passed):
 def test_what_numpy_has_counted_can_be_written():
     result = found(jets=[np.float64(1.01), np.float64(0.003)])
     result["agreement"]["vbf_hmumu"]["flash"]["mass_width"] = [np.float64(1.0), np.float64(0.01)]
-    json.dumps(goals(result))
+    assert json.loads(json.dumps(goals(result))) == goals(result)
 
 
 def test_steps_that_are_not_known_are_named_beside_those_that_are():
