@@ -18,9 +18,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from numba.core.target_extension import dispatcher_registry, target_registry
-
 import flashsim
+from flashsim.cli.main import app
+from flashsim.execution.machine_code import Kernel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -83,9 +83,6 @@ class Calls:
         FlashSimError
             If the command fails.
         """
-        self._watch_compiled()
-        from flashsim.cli.main import app  # noqa: PLC0415  # after compiled functions are watched
-
         sys.setprofile(self._seen)
         try:
             with redirect_stdout(sys.stderr):
@@ -93,24 +90,15 @@ class Calls:
         finally:
             sys.setprofile(None)
 
-    def _watch_compiled(self) -> None:
-        """Let functions that numba compiles from now on say that they are called."""
-        cpu, calls = target_registry["cpu"], self
-
-        class Watched(dispatcher_registry[cpu]):
-            def __call__(self, *values: Any, **named: Any) -> Any:
-                code = self.py_func.__code__
-                calls._describe(code, code.co_qualname)
-                calls._place(code, sys._getframe(1))  # noqa: SLF001
-                return super().__call__(*values, **named)
-
-        dict.__setitem__(dispatcher_registry, cpu, Watched)
-
     def _seen(self, frame: FrameType, event: str, _: Any) -> None:
-        """Take note of a call of Python; those of compiled functions come without a caller."""
+        """Take note of a call of Python, or of a kernel."""
         if event != "call" or frame.f_back is None:
             return
-        if _key(code := frame.f_code) not in self._described:
+        code = frame.f_code
+        if code is Kernel.__call__.__code__:
+            code = frame.f_locals["self"].function.__code__
+            self._describe(code, code.co_qualname)
+        elif _key(code) not in self._described:
             self._describe(code, None if _is_property(frame) else _public_name(code))
         self._place(code, frame.f_back)
 
@@ -151,7 +139,7 @@ class Calls:
 
 
 def _key(code: CodeType) -> Key:
-    """Name a function; numba calls what it compiles under a code of its own."""
+    """Name a function."""
     return code.co_filename, code.co_qualname
 
 
