@@ -113,10 +113,8 @@ class Calls:
             return
         above: list[Key] = []
         while caller is not None:
-            if caller.f_code.co_name == "<module>" and caller.f_code.co_filename.startswith(
-                (str(PACKAGE), "<")
-            ):
-                return  # what an import or an annotation calls
+            if caller.f_code.co_name == "<module>" and caller.f_code.co_filename.startswith(str(PACKAGE)):
+                return  # what an import calls
             above.append(_key(caller.f_code))
             caller = caller.f_back
         names = [one.name for one in map(self._described.get, above) if one is not None]
@@ -176,7 +174,8 @@ def main() -> None:
     depths = dict(text.partition("=")[::2] for text in options.inside)
     calls = Calls(depths)
     calls.run(options.command)
-    lists = (root.lines(int(depths.get(root.name) or options.depth)) for root in calls.roots)
+    roots = (root for root in calls.roots if root.calls)  # without what reads the command line
+    lists = (root.lines(int(depths.get(root.name) or options.depth)) for root in roots)
     print("\n\n".join(map("\n".join, lists)))
 
 

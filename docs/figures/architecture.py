@@ -281,21 +281,24 @@ def sequences() -> dict[str, str]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         made(folder / "full.root", 1500)
-        lists = ("--inside", "Generator.run", "--inside", "Generator.piece=4", "--depth", "3")
+        piece = "Generator.piece=4"
+        lists = ("--inside", "Generator.run", "--inside", piece, "--depth", "3")
         options = ("--chunk", "300", "--threads", "1")
         whole, file, chunk = _calls(folder, *lists, "generate", gen, "--output", "flash.root", *options)
         tables = ("--depth", "3", "preprocess", "muons", "full.root", "--output", "tables")
         (preprocess,) = _calls(folder, *tables)
-        networks = ("efficiency", "flow", "fake_count", "fake_flow")
-        short = [word for name in networks for word in ("--set", f"{name}.schedule.epochs=1")]
-        files = ("tables", "--recipe", "muons_small", *short, "--output", "muons.safetensors")
-        (train,) = _calls(folder, "--depth", "3", "train", "muons", *files)
+        short = [
+            f"--set={kind}.schedule.epochs=1" for kind in ("efficiency", "flow", "fake_count", "fake_flow")
+        ]
+        files = ("tables", "--recipe", "muons_small", "--output", "muons.safetensors")
+        train, fit = _calls(folder, "--inside", "fit=4", "--depth", "3", "train", "muons", *files, *short)
     named = {
         "calls of generate": whole,
         "calls for a file": file,
         "calls for a chunk": chunk,
         "calls of preprocess": preprocess,
         "calls of train": train,
+        "calls of a fit": fit,
     }
     return {name: f"```text\n{calls}\n```" for name, calls in named.items()}
 
