@@ -25,7 +25,8 @@ from flashsim.analysis.results import Results, edges_of
 from flashsim.analysis.samples import load_samples, open_datasets
 from flashsim.analysis.selection import load_selection
 from flashsim.analysis.vbf_hmumu import SCORE, AnalysisSchema, VbfHmumu
-from flashsim.errors import InputFileError, MissingDependencyError, OutputFileError, TableError
+from flashsim.errors import InputFileError, OutputFileError, TableError
+from flashsim.execution.extras import needs_extra
 from flashsim.execution.whole_files import disk_errors, refuse_existing, require_parent, unfinished
 
 if TYPE_CHECKING:
@@ -145,11 +146,8 @@ def _progress_on_stderr() -> Iterator[None]:
 @contextlib.contextmanager
 def _executor(workers: int, dask: str | None) -> Iterator[Any]:
     if dask is not None:
-        try:
-            from distributed import Client  # noqa: PLC0415  # optional
-        except ImportError as error:
-            msg = "--dask needs the package distributed; install flashsim[dask]"
-            raise MissingDependencyError(msg) from error
+        with needs_extra("dask", "--dask"):
+            from distributed import Client  # noqa: PLC0415
         with Client(dask) as client:  # type: ignore[no-untyped-call]
             yield processor.DaskExecutor(client=client, status=False)
     elif workers > 1:

@@ -9,7 +9,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
-from flashsim.errors import FlashSimError, MissingDependencyError
+from flashsim.errors import FlashSimError
+from flashsim.execution.extras import needs_extra
 from flashsim.execution.processes import Processes
 
 if TYPE_CHECKING:
@@ -123,11 +124,8 @@ class DaskExecutor:
 
     def __init__(self, address: str, *, capacity: int = 1 << 30) -> None:
         self.capacity = capacity
-        try:
-            from distributed import Client  # noqa: PLC0415  # optional
-        except ImportError as error:
-            msg = f"--dask needs the package {error.name}; pip install 'flashsim[dask]'"
-            raise MissingDependencyError(msg) from error
+        with needs_extra("dask", "--dask"):
+            from distributed import Client  # noqa: PLC0415
         try:
             connect: Any = Client
             self._client = connect(address, timeout=_SECONDS_TO_CONNECT, set_as_default=False)

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from typing import IO, TYPE_CHECKING, Any
 
-from flashsim.errors import MissingDependencyError
+from flashsim.execution.extras import needs_extra
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,11 +26,8 @@ def require(module: str) -> Any:
     MissingDependencyError
         If it is not installed: names the extra that has it.
     """
-    try:
+    with needs_extra("reference", "making gen-level events"):
         return importlib.import_module(module)
-    except ImportError as error:
-        msg = f"gen-level events need the package {module}: pip install 'flashsim[reference]'"
-        raise MissingDependencyError(msg) from error
 
 
 @contextlib.contextmanager

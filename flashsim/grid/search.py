@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from flashsim.errors import MissingDependencyError, OutputFileError, RecipeError
+from flashsim.errors import OutputFileError, RecipeError
+from flashsim.execution.extras import needs_extra
 from flashsim.grid.folder import held
 from flashsim.grid.recipe import Range
 from flashsim.grid.summary import losses_of
@@ -77,11 +78,8 @@ def search(run: GridRun, trials: int, *, resume: bool) -> Iterator[Outcome]:
 
 
 def _check_optuna() -> None:
-    try:
-        import optuna  # noqa: PLC0415  # optional
-    except ImportError as error:
-        msg = f"--trials needs the package {error.name}; pip install 'flashsim[search]'"
-        raise MissingDependencyError(msg) from error
+    with needs_extra("search", "--trials"):
+        import optuna  # noqa: PLC0415
     optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 

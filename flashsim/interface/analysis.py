@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from flashsim.execution.extras import needs_extra
 from flashsim.interface.arguments import names_of
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["analyze", "validate"]
 
 
+@needs_extra("analysis", "validation")
 def validate(
     reference: PathLike,
     candidate: PathLike,
@@ -93,6 +95,7 @@ def validate(
     return replace(found, absent=tuple(one.name for one in wanted if one not in declarations))
 
 
+@needs_extra("analysis", "an analysis")
 def analyze(
     samples: PathLike,
     output: PathLike,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flashsim.execution.extras import needs_extra
 from flashsim.interface.arguments import counted
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["make_gen"]
 
 
+@needs_extra("reference", "making gen-level events")
 def make_gen(
     source: PathLike,
     output: PathLike,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flashsim.errors import FlashSimError, RecipeError
+from flashsim.execution.extras import needs_extra
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -52,6 +53,7 @@ class TrainedGrid:
             raise FlashSimError(msg)
 
 
+@needs_extra("train", "a grid")
 def train_grid(
     recipe: PathLike,
     data: PathLike,
@@ -136,6 +138,7 @@ def train_grid(
     return done
 
 
+@needs_extra("train", "a grid")
 def grid_summary(
     recipe: PathLike, data: PathLike, output: PathLike, *, changes: Changes | None = None
 ) -> Summary:

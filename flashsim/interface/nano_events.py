@@ -8,15 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import awkward as ak
 
-from flashsim.errors import MissingDependencyError
+from flashsim.execution.extras import needs_extra
 
-try:
+with needs_extra("analysis", "what gives NanoEvents"):
     from coffea.nanoevents import NanoAODSchema, NanoEventsFactory
     from coffea.nanoevents.mapping.base import BaseSourceMapping
     from coffea.nanoevents.util import quote, tuple_to_key
-except ImportError as error:
-    msg = "NanoEvents need the package coffea; pip install 'flashsim[analysis]'"
-    raise MissingDependencyError(msg) from error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

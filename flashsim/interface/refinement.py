@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flashsim.errors import InputFileError, ModelFileError
+from flashsim.execution.extras import needs_extra
 from flashsim.interface.arguments import counted, names_of, paths_of
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["apply_refiner", "make_pairs", "train_refiner"]
 
 
+@needs_extra("refine", "refinement")
 def make_pairs(
     inputs: Names,
     output: PathLike,
@@ -74,6 +76,7 @@ def make_pairs(
     )
 
 
+@needs_extra("refine", "refinement")
 def train_refiner(
     pairs: PathLike,
     output: PathLike,
@@ -145,6 +148,7 @@ def train_refiner(
     )
 
 
+@needs_extra("refine", "refinement")
 def apply_refiner(
     source: PathLike,
     output: PathLike,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flashsim.execution.extras import needs_extra
 from flashsim.interface.arguments import counted, names_of
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Trained:
     figure: Path
 
 
+@needs_extra("train", "preprocessing")
 def preprocess(
     what: PathLike,
     inputs: Names,
@@ -99,6 +101,7 @@ def preprocess(
     )
 
 
+@needs_extra("train", "training")
 def train(
     what: str,
     tables: PathLike,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 
 from flashsim.errors import FlashSimError
+from flashsim.execution.extras import needs_extra
 from flashsim.execution.threads import set_threads
 
 __all__ = ["chosen_device", "prepare_device"]
@@ -36,8 +37,11 @@ def prepare_device(device: str, threads: int | None = None) -> None:
     ------
     FlashSimError
         If torch has no such device.
+    MissingDependencyError
+        If torch is not installed.
     """
-    import torch  # noqa: PLC0415  # generating on a CPU does without
+    with needs_extra("train", f"--device {device}"):  # generating on a CPU does without
+        import torch  # noqa: PLC0415
 
     if threads is not None:
         set_threads(threads)

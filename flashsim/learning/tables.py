@@ -24,9 +24,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar
 
 import numpy as np
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import Field
 
 from flashsim.declarations.objects import ObjectDeclaration
@@ -38,6 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from types import TracebackType
 
+    import pandas as pd
+    import pyarrow.parquet as pq
     from numpy.typing import NDArray
 
     from flashsim.declarations.objects import Split
@@ -139,6 +138,9 @@ class TableFormat(Generic[D]):
         TableError
             If it is missing or damaged.
         """
+        import pandas as pd  # noqa: PLC0415  # the description of tables is read without
+        import pyarrow as pa  # noqa: PLC0415
+
         path = folder / table_file(split, kind)
         if not path.is_file():
             msg = f"{path}: is missing; make the {self.what} again with '{self.command}'"
@@ -195,6 +197,8 @@ class TableWriter(Generic[D]):
     """
 
     def __init__(self, tables: TableFormat[D], folder: Path, *, force: bool = False) -> None:
+        import pyarrow.parquet  # noqa: F401, PLC0415  # what is missing shows before any work
+
         self.tables, self.folder = tables, folder
         self.rows: Counter[tuple[str, str]] = Counter()
         self.non_finite: Counter[str] = Counter()
@@ -237,6 +241,9 @@ class TableWriter(Generic[D]):
         OutputFileError
             If they cannot be written.
         """
+        import pyarrow as pa  # noqa: PLC0415
+        import pyarrow.parquet as pq  # noqa: PLC0415
+
         self._count_non_finite(columns)
         for number, name in enumerate(SPLITS):
             chosen = split == number

@@ -9,10 +9,12 @@ import json
 import socket
 from typing import TYPE_CHECKING
 
-from aiohttp import web
-
 from flashsim.errors import OutputFileError
+from flashsim.execution.extras import needs_extra
 from flashsim.monitor.page import SCRIPTS, live_page, read_static, saved_page
+
+with needs_extra("monitor", "the page of trainings"):
+    from aiohttp import web
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable

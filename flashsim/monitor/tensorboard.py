@@ -6,7 +6,7 @@ import json
 import math
 from typing import TYPE_CHECKING
 
-from flashsim.errors import MissingDependencyError
+from flashsim.execution.extras import needs_extra
 from flashsim.execution.whole_files import disk_errors, refuse_existing, unfinished
 from flashsim.monitor.discovery import find
 from flashsim.runs.history import read_run
@@ -55,11 +55,8 @@ def save_events(root: Path, output: Path) -> int:
 
 
 def _save(run: Run, folder: Path) -> None:
-    try:
-        from tensorboardX import SummaryWriter  # noqa: PLC0415  # an extra
-    except ImportError as error:
-        msg = "--tensorboard needs tensorboardX: pip install 'flashsim[tensorboard]'"
-        raise MissingDependencyError(msg) from error
+    with needs_extra("monitor", "--tensorboard"):
+        from tensorboardX import SummaryWriter  # noqa: PLC0415
     with SummaryWriter(str(folder)) as writer:
         recipe = json.dumps(run.parameters, indent=1)
         writer.add_text("recipe", f"```json\n{recipe}\n```", 0, run.started)

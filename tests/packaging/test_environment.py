@@ -36,7 +36,7 @@ def conda_bounds(lines):
 def test_environment_is_in_step_with_the_project(root, project):
     environment = yaml.safe_load((root / "environment.yml").read_text(encoding="utf-8"))
     extras = project["optional-dependencies"]
-    names = ("analysis", "benchmarks", "dask", "reference", "search", "test")
+    names = ("analysis", "benchmarks", "dask", "monitor", "reference", "search", "test", "train")
     groups = (project["dependencies"], *(extras[name] for name in names))
     expected = pip_bounds([line for lines in groups for line in lines])
     expected = {CONDA_NAMES.get(name, name): bounds for name, bounds in expected.items()}
@@ -51,4 +51,4 @@ def test_environment_is_in_step_with_the_project(root, project):
 
 def test_no_range_reaches_the_gpu_builds(project):
     """An open range of torch resolves to gigabytes of libraries for devices that most machines lack."""
-    assert pip_bounds(project["dependencies"])["torch"] == SpecifierSet("==2.13.*")
+    assert pip_bounds(project["optional-dependencies"]["train"])["torch"] == SpecifierSet("==2.13.*")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import logging
 import time
@@ -18,7 +17,8 @@ from flashsim.analysis.validation.comparison import CANDIDATE, REFERENCE, THIRD,
 from flashsim.analysis.validation.lights import LIGHTS
 from flashsim.analysis.validation.recipe import load_validation
 from flashsim.analysis.validation.samples import common_columns, read_sample
-from flashsim.errors import InputFileError, MissingDependencyError, OutputFileError
+from flashsim.errors import InputFileError, OutputFileError
+from flashsim.execution.extras import needs_extra
 from flashsim.execution.whole_files import disk_errors, refuse_existing, require_parent, unfinished
 
 if TYPE_CHECKING:
@@ -181,9 +181,8 @@ def validate(
     """
     started = time.monotonic()
     _check_output(output, force=force)
-    if importlib.util.find_spec("sklearn") is None:
-        msg = "the classifier test needs scikit-learn: install it with pip install 'flashsim[analysis]'"
-        raise MissingDependencyError(msg)
+    with needs_extra("analysis", "the classifier test"):  # before any work
+        import sklearn  # noqa: F401, PLC0415
     files = {REFERENCE: str(reference), CANDIDATE: str(candidate)}
     files |= {} if third is None else {THIRD: str(third)}
     recipe = recipe or load_validation()
