@@ -96,6 +96,7 @@ def build(session: nox.Session) -> None:
     session.install("--force-reinstall", str(wheel))
     output = str(folder / "flash.root")
     session.run("flashsim", "generate", *README_JOB, output, "--force")
+    session.install(f"{wheel}[analysis]")  # coffea
     session.run("python", ".ci/check_output.py", README_JOB[1], output)
 
 

@@ -134,7 +134,6 @@ def analyze(
     changed = changes_of(changes)
     refuse_existing(output, force=force)
     begin(f"analysing {samples} -> {output}")
-    from flashsim.analysis.analyze import cutflow_text
     from flashsim.interface import analysis
 
     done = analysis.analyze(
@@ -151,6 +150,8 @@ def analyze(
         seed=seed,
         force=force,
     )
+    from flashsim.analysis.analyze import cutflow_text
+
     typer.echo(cutflow_text(done.results))
     if not done.discriminant["trained"]:
         note(f"no discriminant: {done.discriminant['reason']}")

@@ -103,5 +103,5 @@ def test_there_must_be_a_scheduler(monkeypatch):
 
 def test_distributed_is_optional(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(FlashSimError, match=r"--dask needs the package distributed; .*flashsim\[dask\]"):
+    with pytest.raises(FlashSimError, match=r"--dask needs the package distributed, .*flashsim\[dask\]"):
         run_campaign([], Settings(), order=Order(), dask="tcp://x:1", report=lambda _: None)

@@ -95,6 +95,6 @@ def test_one_command_searches_at_a_time(searched):
 def test_optuna_is_optional(grid_run, write_grid, monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
     run = grid_run(write_grid(SPACE))
-    with pytest.raises(FlashSimError, match=r"--trials needs the package optuna; .*flashsim\[search\]"):
+    with pytest.raises(FlashSimError, match=r"--trials needs the package optuna, .*flashsim\[search\]"):
         list(search(run, 2, resume=False))
     assert not run.folder.path.exists()

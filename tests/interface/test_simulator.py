@@ -236,4 +236,7 @@ except flashsim.errors.MissingDependencyError as error:
     print(error)
 """
     run = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
-    assert run.stdout == "NanoEvents need the package coffea; pip install 'flashsim[analysis]'\n"
+    assert run.stdout == (
+        "what gives NanoEvents needs the package coffea, which is not installed: "
+        "pip install 'flashsim[analysis]'\n"
+    )

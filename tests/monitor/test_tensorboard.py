@@ -71,6 +71,6 @@ def test_a_folder_that_is_there_is_left_alone(half_grid, tmp_path):
 
 def test_without_the_library_nothing_is_left(half_grid, tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "tensorboardX", None)
-    with pytest.raises(MissingDependencyError, match=r"flashsim\[tensorboard\]"):
+    with pytest.raises(MissingDependencyError, match=r"flashsim\[monitor\]"):
         save_events(half_grid[0], tmp_path / "events")
     assert not (tmp_path / "events").exists()
