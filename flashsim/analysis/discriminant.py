@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import copy
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from torch import nn
 
 from flashsim.errors import TableError
+from flashsim.learning.fitting import fit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,7 +56,7 @@ class Discriminant:
     recipe: DiscriminantRecipe
     mean: NDArray[np.float64]
     scale: NDArray[np.float64]
-    networks: list[nn.Sequential]
+    networks: list[nn.Module]
     losses: list[float]
 
     def score(self, table: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
@@ -169,38 +171,31 @@ def _fit(
     validation: tuple[torch.Tensor, ...],
     recipe: DiscriminantRecipe,
     seed: int,
-) -> tuple[nn.Sequential, float]:
+) -> tuple[nn.Module, float]:
     """Train one network until its validation loss gets no better; give the best, and its loss."""
-    # Dropout and first weights draw from the global generator, which the caller may be using.
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), tempfile.TemporaryDirectory() as folder:
         torch.manual_seed(seed)
         network = _network(train[0].shape[1], recipe)
-        optimizer = torch.optim.Adam(network.parameters(), lr=recipe.learning_rate)
-        best, state, waited = float("inf"), copy.deepcopy(network.state_dict()), 0
-        for _ in range(recipe.epochs):
-            network.train()
-            for rows in torch.split(torch.randperm(len(train[0])), recipe.batch):
-                optimizer.zero_grad()
-                _loss(network, *(column[rows] for column in train)).backward()
-                optimizer.step()
-            network.eval()
-            with torch.inference_mode():
-                loss = float(_loss(network, *validation))
-            waited += 1
-            if loss < best:
-                best, state, waited = loss, copy.deepcopy(network.state_dict()), 0
-            if waited >= recipe.patience:
-                break
-        network.load_state_dict(state)
-        return network.eval(), best
+        result = fit(
+            network,
+            _loss,
+            train,
+            validation,
+            recipe.schedule,
+            folder=Path(folder),
+            seed=seed,
+            accelerator="cpu",
+        )
+    return network, result.validation_loss
 
 
-def _loss(network: nn.Sequential, inputs: torch.Tensor, truth: torch.Tensor, weights: torch.Tensor) -> Any:
+def _loss(network: nn.Module, rows: tuple[torch.Tensor, ...], _: torch.Generator | None) -> torch.Tensor:
+    inputs, truth, weights = rows
     losses = nn.functional.binary_cross_entropy_with_logits(network(inputs), truth, reduction="none")
     return (losses * weights).mean()
 
 
-def _apply(network: nn.Sequential, inputs: NDArray[np.float64]) -> NDArray[np.float64]:
+def _apply(network: nn.Module, inputs: NDArray[np.float64]) -> NDArray[np.float64]:
     with torch.inference_mode():
         tiles = torch.split(torch.as_tensor(inputs, dtype=torch.float32), TILE)
         logits = torch.cat([network(tile) for tile in tiles]) if len(inputs) else torch.empty(0)

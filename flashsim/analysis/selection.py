@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from flashsim.declarations.gen_collections import FlagName
 from flashsim.declarations.recipes import Recipe, load_recipe, recipe_path
+from flashsim.declarations.schedule import Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -235,10 +236,7 @@ class DiscriminantRecipe(Recipe):
     )
     hidden: list[int] = Field(min_length=1, description="units of each hidden layer")
     dropout: float = Field(ge=0, lt=1, description="share of units that are dropped in training")
-    learning_rate: float = Field(gt=0, description="of Adam")
-    batch: int = Field(gt=0, description="events of a step")
-    epochs: int = Field(gt=0, description="most passes through the events")
-    patience: int = Field(gt=0, description="epochs without a better validation loss until it stops")
+    schedule: Schedule = Field(description="its optimisation")
     folds: int = Field(ge=3, description="networks; none scores an event that it was trained on")
     min_events: int = Field(gt=0, description="smallest number of events of signal, and of background")
 

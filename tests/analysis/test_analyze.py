@@ -26,7 +26,8 @@ def quick(tmp_path_factory):
     content = yaml.safe_load(recipe_path("analysis", "vbf_hmumu").read_text(encoding="utf-8"))
     keep = {("mass", "PreSel"), ("r_pt", "PreSel"), ("score", "PreSel"), ("jet1_qg", "PreSel")}
     content["histograms"] = [h for h in content["histograms"] if (h["observable"], h["region"]) in keep]
-    content["discriminant"] |= {"hidden": [16], "folds": 3, "min_events": 20, "batch": 32}
+    content["discriminant"] |= {"hidden": [16], "folds": 3, "min_events": 20}
+    content["discriminant"]["schedule"] |= {"batch": 32, "epochs": 8}
     path = tmp_path_factory.mktemp("selection") / "quick.yaml"
     path.write_text(yaml.safe_dump(content), encoding="utf-8")
     return str(path)

@@ -14,8 +14,13 @@ from flashsim.errors import TableError
 @pytest.fixture(scope="module")
 def recipe(selection):
     changes = {"inputs": ["r_pt", "mjj", "year"], "hidden": [16], "folds": 3, "min_events": 50}
-    changes |= {"learning_rate": 0.01, "batch": 128}
-    return selection.discriminant.model_copy(update=changes)
+    return scheduled(
+        selection.discriminant.model_copy(update=changes), learning_rate=0.02, batch=512, min_steps=4
+    )
+
+
+def scheduled(recipe, **changes):
+    return recipe.model_copy(update={"schedule": recipe.schedule.model_copy(update=changes)})
 
 
 def events(rng, number, centre, start=0):
@@ -71,7 +76,7 @@ def test_a_network_sees_all_gen_events_but_those_that_it_scores(recipe, monkeypa
     tables = [events(rng, 150, 0.0), events(rng, 150, 0.0, 150)]
     for table in tables:
         table["r_pt"] = table["event"].astype(np.float64)
-    short = recipe.model_copy(update={"epochs": 1})
+    short = scheduled(recipe, epochs=1)
     found = train_discriminant(tables[:1], tables[1:], short)
     every = np.arange(300)
     for k, parts in enumerate(seen):
@@ -94,7 +99,8 @@ def test_simulations_of_a_gen_event_have_one_network(trained):
 
 def test_the_frozen_mass_is_not_seen(recipe):
     rng = np.random.default_rng(6)
-    inputs = recipe.model_copy(update={"inputs": ["mass", "mass_error", "r_pt"], "epochs": 2})
+    inputs = recipe.model_copy(update={"inputs": ["mass", "mass_error", "r_pt"]})
+    inputs = scheduled(inputs, epochs=2)
     found = train_discriminant([events(rng, 200, 1.0)], [events(rng, 200, -1.0, 900)], inputs)
     table = events(rng, 50, 0.0)
     moved = {**table, "mass": table["mass"] - 35.0, "mass_error": table["mass_error"] * 0.7}
@@ -119,7 +125,7 @@ def test_too_few_events(recipe):
 
 def test_seeds(recipe):
     rng = np.random.default_rng(9)
-    short = recipe.model_copy(update={"epochs": 1})
+    short = scheduled(recipe, epochs=1)
     sets = [events(rng, 100, 1.0)], [events(rng, 100, -1.0, 500)]
     first, second, third = (train_discriminant(*sets, short, seed=seed) for seed in (1, 1, 5))
     assert np.array_equal(first.score(sets[0][0]), second.score(sets[0][0]))
