@@ -1,19 +1,19 @@
-"""The networks that compete: FlashSim's flow, and those of its prototype and successors, by public libraries.
+"""The flows that compete: FlashSim's own kinds, and those of its prototype and its successors.
 
 Sizes and settings are those of the publications, made smaller where a training of minutes asks for it:
 
-- ``rq-nsf``: rational-quadratic coupling flow of the prototype (Durkan et al., arXiv:1906.04032; nflows).
-- ``affine-maf``: affine masked autoregressive flow of its successors (arXiv:1705.07057; zuko).
-- ``flow-matching``: small conditional flow matching network (arXiv:2402.13684; zuko), 20 evaluations.
-- ``flashsim``: `flashsim.flows.ConditionalMAF` as the object's training recipe has it.
+- ``rq_nsf``: rational-quadratic coupling flow of the prototype (Durkan et al., arXiv:1906.04032; nflows).
+- ``affine_maf``: affine masked autoregressive flow of its successors (arXiv:1705.07057; zuko).
+- ``flow_matching``: of the size of arXiv:2402.13684, 20 evaluations; FlashSim's own kind.
+
+FlashSim's kinds compete behind its own preprocessing, one of them as the object's training recipe has it.
 """
 
 from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import Literal, cast
 
 import torch
 import zuko
@@ -21,68 +21,43 @@ from nflows import transforms
 from nflows.nn.nets import ResidualNet
 from torch import Tensor, nn
 
-from flashsim.flows import Flow
-from flashsim.flows.maf import ConditionalMAF
+from flashsim.declarations.flows import FlowMatchingRecipe, FlowRecipe, SplineMAFRecipe
+from flashsim.declarations.schedule import Schedule
+from flashsim.flows.kinds import register
+from flashsim.flows.module import FlowModule
+from flashsim.flows.torch_kind import TorchKind
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from flashsim.declarations.training import FlowRecipe
-
-__all__ = ["COMPETITORS", "Competitor", "Plan", "flashsim_competitor"]
+__all__ = ["COMPETITORS", "AffineMAF", "AffineMAFRecipe", "CouplingRecipe", "CouplingSpline", "own_kinds"]
 
 
-class Competitor(nn.Module):
-    """A conditional density or generator of D variables, given C conditioning values."""
+class CouplingRecipe(FlowRecipe):
+    """The prototype's chain of rational-quadratic coupling layers."""
 
-    def loss(self, x: Tensor, context: Tensor) -> Tensor:
-        """Mean loss of a batch of shape (N, D) and (N, C)."""
-        raise NotImplementedError
-
-    def draw(self, context: Tensor) -> Tensor:
-        """One x of shape (N, D) for every row of context, without gradients."""
-        raise NotImplementedError
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How a competitor is made and trained.
-
-    Parameters
-    ----------
-    name
-        In tables.
-    make
-        From (D, C) to the network.
-    batch, learning_rate, weight_decay
-        Of the training.
-    draw_rows
-        Objects that are drawn at a time.
-    """
-
-    name: str
-    make: Callable[[int, int], Competitor]
-    batch: int = 2048
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.0
-    draw_rows: int = 8192
+    kind: Literal["rq_nsf"] = "rq_nsf"
+    steps: int = 6
+    width: int = 128
+    blocks: int = 2
+    bins: int = 16
+    bound: float = 5.0
 
 
-class CouplingSpline(Competitor):
-    """The prototype's chain: random permutation, LU, rational-quadratic coupling."""
+class CouplingSpline(FlowModule):
+    """Random permutation, LU, rational-quadratic coupling; and again."""
 
     def __init__(
         self,
         features: int,
         context: int,
         *,
-        steps: int = 6,
-        width: int = 128,
-        blocks: int = 2,
-        bins: int = 16,
-        bound: float = 5.0,
+        steps: int,
+        width: int,
+        blocks: int,
+        bins: int,
+        bound: float,
+        seed: int,  # noqa: ARG002  # `TorchKind` has set torch's
     ) -> None:
         super().__init__()
+        self.features, self.context_features = features, context
 
         def conditioner(inputs: int, outputs: int) -> nn.Module:
             return cast(
@@ -100,133 +75,81 @@ class CouplingSpline(Competitor):
             )
             chain += [*_mixing(features), coupling]
         self.chain = transforms.CompositeTransform([*chain, *_mixing(features)])
-        self.features = features
 
-    def loss(self, x: Tensor, context: Tensor) -> Tensor:
+    def loss(self, x: Tensor, context: Tensor, generator: torch.Generator | None = None) -> Tensor:  # noqa: ARG002
+        """Mean negative log-likelihood of x, shape (N, D), given context, (N, C)."""
         z, logabsdet = self.chain(x, context)
-        return _negative_log_likelihood(z, logabsdet)
+        constant = 0.5 * self.features * math.log(2.0 * math.pi)
+        loss: Tensor = constant + (0.5 * z.square().sum(dim=1) - logabsdet).mean()
+        return loss
 
-    @torch.no_grad()
-    def draw(self, context: Tensor) -> Tensor:
+    def from_noise(self, z: Tensor, context: Tensor) -> Tensor:
+        """Map noise z, shape (N, D), given context, (N, C), to variables, (N, D)."""
         try:
             with warnings.catch_warnings():
                 # nflows 0.14 calls functions that torch has given other names since.
                 warnings.simplefilter("ignore")
-                x, _ = self.chain.inverse(torch.randn(len(context), self.features), context)
+                x, _ = self.chain.inverse(z, context)
         except AssertionError:
             # nflows' spline fails on rare noise (bayesiains/nflows issue 87), and with one row the whole
-            # batch: halves find the row, which gets other noise, in the competitor's favour.
-            middle = (len(context) + 1) // 2
-            return torch.cat([self.draw(part) for part in torch.split(context, middle)])
+            # batch: halves find the row, whose noise comes nearer to zero, in the competitor's favour.
+            if len(z) == 1:
+                return self.from_noise(0.9 * z, context)
+            middle = (len(z) + 1) // 2
+            halves = zip(torch.split(z, middle), torch.split(context, middle), strict=True)
+            return torch.cat([self.from_noise(*half) for half in halves])
         return cast("Tensor", x)
 
 
-class AffineMAF(Competitor):
+class AffineMAFRecipe(FlowRecipe):
     """Zuko's affine masked autoregressive flow; half of the successors' steps, and 3 layers in place of 8."""
 
-    def __init__(
-        self, features: int, context: int, *, steps: int = 10, width: int = 128, depth: int = 3
-    ) -> None:
+    kind: Literal["affine_maf"] = "affine_maf"
+    steps: int = 10
+    width: int = 128
+    depth: int = 3
+
+
+class AffineMAF(FlowModule):
+    """Affine masked autoregressive layers, variables permuted at random in between."""
+
+    def __init__(self, features: int, context: int, *, steps: int, width: int, depth: int, seed: int) -> None:  # noqa: ARG002
         super().__init__()
+        self.features, self.context_features = features, context
         self.flow = zuko.flows.MAF(
             features, context, transforms=steps, randperm=True, hidden_features=[width] * depth
         )
 
-    def loss(self, x: Tensor, context: Tensor) -> Tensor:
+    def loss(self, x: Tensor, context: Tensor, generator: torch.Generator | None = None) -> Tensor:  # noqa: ARG002
+        """Mean negative log-likelihood of x, shape (N, D), given context, (N, C)."""
         return cast("Tensor", -self.flow(context).log_prob(x).mean())
 
-    @torch.no_grad()
-    def draw(self, context: Tensor) -> Tensor:
-        return cast("Tensor", self.flow(context).sample())
+    def from_noise(self, z: Tensor, context: Tensor) -> Tensor:
+        """Map noise z, shape (N, D), given context, (N, C), to variables, (N, D)."""
+        return cast("Tensor", self.flow(context).transform.inv(z))
 
 
-class FlowMatching(Competitor):
-    """Straight-path flow matching with a network of about 115,000 parameters.
-
-    Path and times are those of the publication: sigma(t) = 1 - (1 - 1e-4) t, late times favoured (t is the
-    root of a uniform number). Integrated by the midpoint rule.
-    """
-
-    def __init__(
-        self, features: int, context: int, *, parameters: int = 115_440, steps: int = 10, frequencies: int = 3
-    ) -> None:
-        super().__init__()
-        self.features, self.steps = features, steps
-        self.register_buffer("frequencies", math.pi * torch.arange(1, frequencies + 1))
-        inputs = features + context + 2 * frequencies
-        # Three hidden layers: 2 w^2 + w (inputs + features + 3) + features weights.
-        linear = inputs + features + 3
-        width = max(8, round((math.sqrt(linear**2 + 8.0 * (parameters - features)) - linear) / 4.0))
-        self.field = zuko.nn.MLP(inputs, features, hidden_features=[width] * 3, activation=nn.GELU)
-
-    def loss(self, x: Tensor, context: Tensor) -> Tensor:
-        noise, time = torch.randn_like(x), torch.rand(len(x), 1).sqrt()
-        least = 1e-4
-        path = (1.0 - (1.0 - least) * time) * noise + time * x
-        return (self._velocity(path, time, context) - (x - (1.0 - least) * noise)).square().mean()
-
-    @torch.no_grad()
-    def draw(self, context: Tensor) -> Tensor:
-        x = torch.randn(len(context), self.features)
-        step = 1.0 / self.steps
-        for number in range(self.steps):
-            time = torch.full((len(x), 1), number * step)
-            middle = x + 0.5 * step * self._velocity(x, time, context)
-            x = x + step * self._velocity(middle, time + 0.5 * step, context)
-        return x
-
-    def _velocity(self, x: Tensor, time: Tensor, context: Tensor) -> Tensor:
-        angle = cast("Tensor", self.frequencies) * time
-        return cast("Tensor", self.field(torch.cat((x, context, angle.cos(), angle.sin()), dim=1)))
+register(TorchKind(CouplingRecipe, CouplingSpline))
+register(TorchKind(AffineMAFRecipe, AffineMAF))
 
 
-class FlashSimFlow(Competitor):
-    """FlashSim's flow with its exact fast sampler."""
+# The batch of the publications is 6144; minutes of training need more and therefore smaller steps.
+_SCHEDULE = Schedule(batch=2048, learning_rate=1e-3, weight_decay=0.0)
 
-    def __init__(self, flow: ConditionalMAF) -> None:
-        super().__init__()
-        self.flow = flow
-
-    def loss(self, x: Tensor, context: Tensor) -> Tensor:
-        return -self.flow.log_prob(x, context).mean()
-
-    def draw(self, context: Tensor) -> Tensor:
-        sampler, noise = (
-            Flow.of("spline_maf", self.flow).sampler(),
-            torch.randn(len(context), self.flow.features),
-        )
-        return torch.from_numpy(sampler.from_noise(noise.numpy(), context.numpy()))
-
-
-def flashsim_competitor(recipe: FlowRecipe) -> Plan:
-    """FlashSim's own flow as a training recipe has it."""
-
-    def make(features: int, context: int) -> FlashSimFlow:
-        return FlashSimFlow(ConditionalMAF(features, context, **recipe.sizes))
-
-    return Plan(
-        "flashsim",
-        make,
-        batch=recipe.schedule.batch,
-        learning_rate=recipe.schedule.learning_rate,
-        weight_decay=recipe.schedule.weight_decay,
-        draw_rows=65_536,
-    )
-
+_FLOW_MATCHING = FlowMatchingRecipe(schedule=_SCHEDULE)
 
 COMPETITORS = (
-    Plan("rq-nsf", CouplingSpline),
-    # The publication's batch is 6144; minutes of training need more and therefore smaller steps.
-    Plan("affine-maf", AffineMAF),
-    Plan("flow-matching", FlowMatching, draw_rows=65_536),
+    CouplingRecipe(schedule=_SCHEDULE),
+    AffineMAFRecipe(schedule=_SCHEDULE),
+    _FLOW_MATCHING,
 )
 """The others, each with the largest learning rate of a one-cycle schedule."""
 
 
+def own_kinds(recipe: FlowRecipe) -> list[FlowRecipe]:
+    """Give the flow of a training recipe first, then FlashSim's other kinds."""
+    return [recipe, *(one for one in (SplineMAFRecipe(), _FLOW_MATCHING) if one.kind != recipe.kind)]
+
+
 def _mixing(features: int) -> list[nn.Module]:
     return [transforms.RandomPermutation(features), transforms.LULinear(features, identity_init=True)]
-
-
-def _negative_log_likelihood(z: Tensor, logabsdet: Tensor) -> Tensor:
-    constant = 0.5 * z.shape[1] * math.log(2.0 * math.pi)
-    return constant + (0.5 * z.square().sum(dim=1) - logabsdet).mean()

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from benchmarks.fidelity.competitors import COMPETITORS, Plan, flashsim_competitor
+from benchmarks.fidelity.competitors import COMPETITORS, own_kinds
 from benchmarks.fidelity.encodings import Quantile, Smeared
 from flashsim.analysis.statistics.classifier import two_sample_test
 from flashsim.analysis.statistics.distances import Drawn, Floor, distances, summary
 from flashsim.analysis.statistics.residuals import columns_for_trees
+from flashsim.flows import Flow
+from flashsim.flows.kinds import kind_of
 from flashsim.nanoaod.mantissa import round_mantissa
 from flashsim.nanoaod.schema import load_schema, mantissa_bits
 from flashsim.transforms.codec import ConditioningCodec, stored_bits
@@ -23,12 +25,13 @@ from flashsim.transforms.codec import ConditioningCodec, stored_bits
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from benchmarks.fidelity.competitors import Competitor
     from benchmarks.fidelity.encodings import Encoding
     from benchmarks.fidelity.observables import ByHand
     from benchmarks.fidelity.samples import Columns, Sample
+    from flashsim.declarations.flows import FlowRecipe
     from flashsim.declarations.objects import Target
-    from flashsim.declarations.training import FlowRecipe
+    from flashsim.declarations.schedule import Schedule
+    from flashsim.flows.module import FlowModule
     from flashsim.models.object_model import ObjectModel
 
 __all__ = ["COMPARED_ROWS", "Arena", "EncodedRows", "Trained", "train_for"]
@@ -73,8 +76,8 @@ class EncodedRows:
 
 
 def train_for(
-    network: Competitor,
-    plan: Plan,
+    network: FlowModule,
+    schedule: Schedule,
     encoding: Encoding,
     *,
     train: EncodedRows,
@@ -83,15 +86,17 @@ def train_for(
     clock: Callable[[], float] = time.monotonic,
 ) -> Trained:
     """Train with AdamW and a one-cycle learning rate over a time in seconds; the clock sets the rate."""
-    optimizer = torch.optim.AdamW(network.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay)
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay
+    )
     started, rows = clock(), 0
     network.train()
-    for index in _batches(len(train.low), plan.batch):
+    for index in _batches(len(train.low), schedule.batch):
         passed = (clock() - started) / seconds
         if passed >= 1.0:
             break
         for group in optimizer.param_groups:
-            group["lr"] = plan.learning_rate * _cycle(passed)
+            group["lr"] = schedule.learning_rate * _cycle(passed)
         optimizer.zero_grad()
         loss = network.loss(*train.batch(encoding, index))
         loss.backward()  # type: ignore[no-untyped-call]
@@ -137,12 +142,12 @@ class Arena:
     def contest(
         self, recipe: FlowRecipe, seconds: float, preprocessings: Sequence[str]
     ) -> Iterator[dict[str, Any]]:
-        """Train and measure everybody: the shipped flow as it is, FlashSim's anew, the others.
+        """Train and measure everybody: the shipped flow as it is, FlashSim's kinds, the others.
 
         Parameters
         ----------
         recipe
-            Of FlashSim's flow.
+            Of the flow of FlashSim that the others are compared with.
         seconds
             Wall time of each training.
         preprocessings
@@ -152,14 +157,17 @@ class Arena:
         bits = stored_bits(self.targets, self.model.declaration.collection, self.model.nanoaod_version)
         quantile = Quantile.fit(self.targets, values, gen, bits)
         yield self._shipped()
-        yield self._enter(flashsim_competitor(recipe), quantile, seconds)
+        ours = own_kinds(recipe)
+        for one in ours:
+            yield self._enter(f"flashsim {one.kind}", one, quantile, seconds)
         if "own" in preprocessings:
             smeared = Smeared.fit(self.targets, values, gen, self.by_hand)
-            for plan in COMPETITORS:
-                yield self._enter(plan, smeared, seconds)
+            for one in COMPETITORS:
+                yield self._enter(one.kind, one, smeared, seconds)
         if "flashsim" in preprocessings:
-            for plan in COMPETITORS:
-                yield self._enter(plan, quantile, seconds)
+            for one in COMPETITORS:
+                if one not in ours:
+                    yield self._enter(one.kind, one, quantile, seconds)
 
     def _shipped(self) -> dict[str, Any]:
         flow, codec = self.model.flow, self.model.targets
@@ -173,24 +181,32 @@ class Arena:
         row = {"name": "shipped model", "preprocessing": "flashsim", "parameters": flow.parameters}
         return row | self._measure(decoded) | {"objects_per_second": len(context) / took}
 
-    def _enter(self, plan: Plan, encoding: Encoding, seconds: float) -> dict[str, Any]:
+    def _enter(self, name: str, recipe: FlowRecipe, encoding: Encoding, seconds: float) -> dict[str, Any]:
         """Train one and measure it."""
-        _log.info("training %s behind %s preprocessing for %.0f s", plan.name, encoding.name, seconds)
+        _log.info("training %s behind %s preprocessing for %.0f s", name, encoding.name, seconds)
         codec = ConditioningCodec.fit(self.model.declaration.conditioning, self.train.matched("conditioning"))
         train, validation = (_encoded(encoding, codec, s) for s in (self.train, self.validation))
         torch.manual_seed(1)
-        network = plan.make(len(self.targets), train.conditioning.shape[1])
-        trained = train_for(network, plan, encoding, train=train, validation=validation, seconds=seconds)
-        context = torch.from_numpy(codec.encode(self.held_out.matched("conditioning")))
-        network.draw(context[:2])  # compiles kernels, where there are any
+        kind = kind_of(recipe.kind)
+        features, conditions = len(self.targets), train.conditioning.shape[1]
+        architecture = kind.architecture(recipe, features, conditions, seed=1)
+        network = kind.module(architecture)
+        trained = train_for(
+            network, recipe.schedule, encoding, train=train, validation=validation, seconds=seconds
+        )
+        flow = Flow.of(recipe.kind, architecture, network)
+        context = codec.encode(self.held_out.matched("conditioning"))
+        sampler, noise = flow.sampler(), torch.randn(len(context), features).numpy()
+        sampler.from_noise(noise[:2], context[:2])  # compiles kernels, where there are any
         started = time.monotonic()
-        drawn = torch.cat([network.draw(part) for part in torch.split(context, plan.draw_rows)])
+        drawn = sampler.from_noise(noise, context)
         took = time.monotonic() - started
         # A diverged flow must not end the benchmark; its few such values count as the middle.
-        finite = torch.nan_to_num(drawn, nan=0.0, posinf=0.0, neginf=0.0).clamp(-1e6, 1e6)
-        decoded = encoding.decode(finite.numpy(), self.held_out.matched("gen"))
-        row = {"name": plan.name, "preprocessing": encoding.name, "parameters": _count(network)}
-        row |= {"non_finite": int((~torch.isfinite(drawn)).sum())} | asdict(trained)
+        finite = np.nan_to_num(drawn, nan=0.0, posinf=0.0, neginf=0.0).clip(-1e6, 1e6)
+        decoded = encoding.decode(finite, self.held_out.matched("gen"))
+        trainable = sum(weight.numel() for weight in network.parameters())
+        row = {"name": name, "preprocessing": encoding.name, "parameters": trainable}
+        row |= {"non_finite": int((~np.isfinite(drawn)).sum())} | asdict(trained)
         return row | self._measure(decoded) | {"objects_per_second": len(context) / took}
 
     def _measure(self, decoded: Columns) -> dict[str, Any]:
@@ -247,7 +263,3 @@ def _cycle(passed: float) -> float:
     if passed < _WARM_UP:
         return 0.04 + 0.96 * passed / _WARM_UP
     return 0.5 + 0.5 * math.cos(math.pi * (passed - _WARM_UP) / (1.0 - _WARM_UP))
-
-
-def _count(network: torch.nn.Module) -> int:
-    return sum(weight.numel() for weight in network.parameters())

@@ -72,10 +72,9 @@ def _left_out(found: dict[str, Any]) -> Goal:
 
 
 def _competitors(rows: list[dict[str, Any]]) -> Goal:
-    ours = next(row for row in rows if row["name"] == "flashsim")
-    best = min(
-        (row for row in rows if row["name"] not in {"flashsim", "shipped model"}), key=lambda r: r["auc"]
-    )
+    ours = next(row for row in rows if row["name"].startswith("flashsim"))
+    others = (row for row in rows if not row["name"].startswith(("flashsim", "shipped")))
+    best = min(others, key=lambda row: float(row["auc"]))
     shown = (
         f"{ours['auc']:.3f} ± {ours['auc_error']:.3f}; best other {best['auc']:.3f} "
         f"({best['name']}, {best['preprocessing']})"

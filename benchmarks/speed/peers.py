@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-import torch
 import zuko
 from nflows import transforms
 
-from benchmarks.fidelity.competitors import AffineMAF, Competitor, CouplingSpline, FlowMatching
+from benchmarks.fidelity.competitors import AffineMAF, CouplingSpline
+from flashsim.flows.module import FlowModule
+from flashsim.flows.velocity_field import VelocityField
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import torch
     from torch import Tensor, nn
 
     from flashsim.flows.protocol import Architecture
@@ -26,12 +28,12 @@ _PROTOTYPE = {
 }
 
 
-class StockMAF(Competitor):
+class StockMAF(FlowModule):
     """Masked autoregressive flow with splines, all of it nflows' own."""
 
     def __init__(self, sizes: Architecture) -> None:
         super().__init__()
-        self.features = sizes["features"]
+        self.features, self.context_features = sizes["features"], sizes["context"]
         chain: list[nn.Module] = []
         for _ in range(sizes["layers"]):
             chain += [
@@ -49,23 +51,23 @@ class StockMAF(Competitor):
             ]
         self.chain = transforms.CompositeTransform(chain)
 
-    def loss(self, x: Tensor, context: Tensor) -> Tensor:
-        """Mean loss of a batch of shape (N, D) and (N, C)."""
+    def loss(self, x: Tensor, context: Tensor, generator: torch.Generator | None = None) -> Tensor:  # noqa: ARG002
+        """Mean loss of x, shape (N, D), given context, (N, C)."""
         z, logabsdet = self.chain(x, context)
         return cast("Tensor", (0.5 * z.square().sum(dim=-1) - logabsdet).mean())
 
-    @torch.no_grad()
-    def draw(self, context: Tensor) -> Tensor:
-        """One x of shape (N, D) for every row of context, without gradients."""
-        x, _ = self.chain.inverse(torch.randn(len(context), self.features), context)
+    def from_noise(self, z: Tensor, context: Tensor) -> Tensor:
+        """Map noise z, shape (N, D), given context, (N, C), to variables, (N, D)."""
+        x, _ = self.chain.inverse(z, context)
         return cast("Tensor", x)
 
 
-class ZukoNSF(Competitor):
+class ZukoNSF(FlowModule):
     """Zuko's neural spline flow, masked autoregressive as well."""
 
     def __init__(self, sizes: Architecture) -> None:
         super().__init__()
+        self.features, self.context_features = sizes["features"], sizes["context"]
         self.flow = zuko.flows.NSF(
             sizes["features"],
             sizes["context"],
@@ -74,12 +76,13 @@ class ZukoNSF(Competitor):
             hidden_features=[sizes["width"]] * sizes["depth"],
         )
 
-    def loss(self, x: Tensor, context: Tensor) -> Tensor:
+    def loss(self, x: Tensor, context: Tensor, generator: torch.Generator | None = None) -> Tensor:  # noqa: ARG002
+        """Mean loss of x, shape (N, D), given context, (N, C)."""
         return cast("Tensor", -self.flow(context).log_prob(x).mean())
 
-    @torch.no_grad()
-    def draw(self, context: Tensor) -> Tensor:
-        return cast("Tensor", self.flow(context).sample())
+    def from_noise(self, z: Tensor, context: Tensor) -> Tensor:
+        """Map noise z, shape (N, D), given context, (N, C), to variables, (N, D)."""
+        return cast("Tensor", self.flow(context).transform.inv(z))
 
 
 @dataclass(frozen=True)
@@ -99,13 +102,13 @@ class Peer:
 
     name: str
     what: str
-    make: Callable[[str, Architecture], tuple[int, Competitor]]
+    make: Callable[[str, Architecture], tuple[int, FlowModule]]
     rows: int
 
 
-def _prototype(name: str, _: Architecture) -> tuple[int, Competitor]:
+def _prototype(name: str, _: Architecture) -> tuple[int, FlowModule]:
     sizes: dict[str, Any] = _PROTOTYPE[name]
-    return sizes["context"], CouplingSpline(**sizes, blocks=10, bins=128, bound=1.0)
+    return sizes["context"], CouplingSpline(**sizes, blocks=10, bins=128, bound=1.0, seed=0)
 
 
 def has_peers(name: str) -> bool:
@@ -132,14 +135,14 @@ PEERS = (
         "the successors' affine flow: 20 steps of 8 layers of 128",
         lambda _, sizes: (
             sizes["context"],
-            AffineMAF(sizes["features"], sizes["context"], steps=20, depth=8),
+            AffineMAF(sizes["features"], sizes["context"], steps=20, width=128, depth=8, seed=0),
         ),
         256,
     ),
     Peer(
         "flow matching",
         "115,000 parameters, 20 evaluations",
-        lambda _, sizes: (sizes["context"], FlowMatching(sizes["features"], sizes["context"])),
+        lambda _, sizes: (sizes["context"], VelocityField(sizes["features"], sizes["context"])),
         2048,
     ),
 )

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
+    from flashsim.flows.module import FlowModule
+
 __all__ = ["sampling"]
 
 _ROWS = 8192
@@ -106,8 +108,12 @@ def _object(model: ObjectModel, repeats: int, share: float) -> dict[str, Any]:
     }
 
 
-def _drawing(network: Any, context: Tensor) -> Callable[[], object]:
-    return lambda: network.draw(context)
+def _drawing(network: FlowModule, context: Tensor) -> Callable[[], object]:
+    @torch.inference_mode()
+    def draw() -> object:
+        return network.from_noise(torch.randn(len(context), network.features), context)
+
+    return draw
 
 
 def _shapes(flow: Flow) -> Iterator[tuple[NDArray[np.floating], int]]:
@@ -140,7 +146,7 @@ def _large_product() -> Callable[[], object]:
 
 def _difference(flow: Flow, z: NDArray[np.floating], context: NDArray[np.floating]) -> dict[str, float]:
     """Largest differences from inverting variable by variable in the same precision, and from double."""
-    double = Flow.of(flow.kind, flow.module().double())
+    double = Flow.of(flow.kind, flow.architecture, flow.module().double())
     plain, exact = _plain(flow, z, context), _plain(double, z.astype(np.float64), context.astype(np.float64))
     fast = flow.sampler().from_noise(z, context)
     found = {

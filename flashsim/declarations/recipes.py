@@ -23,10 +23,20 @@ if TYPE_CHECKING:
 
     from flashsim.declarations.changes import Changes
 
-__all__ = ["STAGES", "Recipe", "load_recipe", "parse_recipe", "read_yaml", "recipe_folder", "recipe_path"]
+__all__ = [
+    "STAGES",
+    "Recipe",
+    "load_recipe",
+    "parse_recipe",
+    "read_yaml",
+    "recipe_folder",
+    "recipe_path",
+    "union_tag",
+]
 
 STAGES = ("preprocessing", "training", "generation", "analysis", "reference")
 
+_TAG = "kind "
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
@@ -167,9 +177,15 @@ def parse_recipe(
         raise RecipeError(msg) from error
 
 
+def union_tag(name: str) -> str:
+    """Tag of an alternative in a discriminated union that messages leave out: it is no key."""
+    return f"{_TAG}{name}"
+
+
 def _fault(model: type[BaseModel], details: ErrorDetails) -> str:
     """One fault with its key, what is expected and what is found."""
-    key = ".".join(str(part) for part in details["loc"]) or "recipe"
+    parts = (str(part) for part in details["loc"])
+    key = ".".join(part for part in parts if not part.startswith(_TAG)) or "recipe"
     match details["type"]:
         case "extra_forbidden":
             nearest = nearest_keys(model, key)

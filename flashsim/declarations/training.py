@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field
 
+from flashsim.declarations.changes import known_keys
+from flashsim.declarations.flows import (
+    FLOW_RECIPES,
+    FlowRecipe,
+    OfKind,
+    SplineMAFRecipe,
+    kind_of,
+    load_kinds_of_others,
+)
 from flashsim.declarations.recipes import Recipe, load_recipe, recipe_path
 from flashsim.declarations.schedule import Schedule
 
 if TYPE_CHECKING:
     from flashsim.declarations.changes import Changes
 
-__all__ = ["CountRecipe", "EfficiencyRecipe", "FlowRecipe", "TrainingRecipe", "load_training"]
+__all__ = ["CountRecipe", "EfficiencyRecipe", "TrainingRecipe", "add_flow_recipe", "load_training"]
 
 
 class EfficiencyRecipe(Recipe):
@@ -28,31 +37,6 @@ class CountRecipe(EfficiencyRecipe):
     """The network of the number of fakes."""
 
 
-class FlowRecipe(Recipe):
-    """A conditional masked autoregressive flow."""
-
-    layers: int = Field(default=5, ge=1, description="autoregressive layers")
-    width: int = Field(default=128, ge=1, description="units of a hidden layer")
-    depth: int = Field(default=2, ge=1, description="hidden layers of a conditioner")
-    bins: int = Field(default=24, ge=1, description="spline bins")
-    bound: float = Field(default=6.0, gt=0, description="half width of the splines' interval")
-    dropout: float = Field(default=0.0, ge=0, lt=1, description="dropout probability")
-    leading: int = Field(
-        default=0,
-        ge=0,
-        description="first targets that come first in every layer, each fitted given those before it",
-    )
-    calibration: int = Field(
-        default=0, ge=0, description="draws that each variable's distribution is calibrated by; 0: it is not"
-    )
-    schedule: Schedule = Field(default=Schedule(), description="optimisation")
-
-    @property
-    def sizes(self) -> dict[str, Any]:
-        """Arguments of `flashsim.flows.ConditionalMAF`, but for numbers of variables and the seed."""
-        return self.model_dump(exclude={"calibration", "schedule"})
-
-
 class TrainingRecipe(Recipe):
     """Everything that `flashsim train` needs besides the tables."""
 
@@ -61,9 +45,28 @@ class TrainingRecipe(Recipe):
     seed: int = Field(default=1, ge=0, description="seed of initial weights, batches and noise")
     min_rows: int = Field(default=50, ge=2, description="fewest rows that a flow is trained on")
     efficiency: EfficiencyRecipe = Field(default=EfficiencyRecipe(), description="is it reconstructed?")
-    flow: FlowRecipe = Field(default=FlowRecipe(), description="its reconstructed properties")
+    flow: Annotated[FlowRecipe, OfKind()] = Field(
+        default=SplineMAFRecipe(), description="its reconstructed properties"
+    )
     fake_count: CountRecipe = Field(default=CountRecipe(), description="how many fakes in this event?")
-    fake_flow: FlowRecipe = Field(default=FlowRecipe(), description="properties of the fakes")
+    fake_flow: Annotated[FlowRecipe, OfKind()] = Field(
+        default=SplineMAFRecipe(), description="properties of the fakes"
+    )
+
+    @classmethod
+    def model_validate(cls, obj: Any, **options: Any) -> Self:
+        """Validate content, whose flows may be of a kind that another package brings."""
+        flows = [obj.get(key, {}) for key in ("flow", "fake_flow")] if isinstance(obj, dict) else []
+        if any(kind_of(flow) not in {None, *FLOW_RECIPES} for flow in flows):
+            load_kinds_of_others()
+        return super().model_validate(obj, **options)
+
+
+def add_flow_recipe(recipe: type[FlowRecipe]) -> None:
+    """Let training recipes name a further kind of flow, that of the recipe's field ``kind``."""
+    FLOW_RECIPES[recipe.model_fields["kind"].default] = recipe
+    TrainingRecipe.model_rebuild(force=True)
+    known_keys.cache_clear()
 
 
 def load_training(name: str, changes: Changes | None = None) -> TrainingRecipe:

@@ -42,9 +42,9 @@ class Flow:
         check_shapes(self.tensors, kind_of(self.kind).shapes(self.architecture))
 
     @classmethod
-    def of(cls, kind: str, module: FlowModule) -> Flow:
-        """Copy a module of a kind."""
-        return cls(kind, dict(module.architecture()), arrays_of(module))
+    def of(cls, kind: str, architecture: Architecture, module: FlowModule) -> Flow:
+        """Copy a module of a kind as it is now; the module is one of the architecture."""
+        return cls(kind, dict(architecture), arrays_of(module))
 
     @property
     def features(self) -> int:

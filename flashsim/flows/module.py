@@ -10,8 +10,6 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from flashsim.flows.protocol import Architecture
-
 __all__ = ["FlowModule"]
 
 
@@ -26,10 +24,6 @@ class FlowModule(nn.Module):
 
     features: int
     context_features: int
-
-    def architecture(self) -> Architecture:
-        """Arguments that build this network again, before training."""
-        raise NotImplementedError
 
     def loss(self, x: Tensor, context: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Mean loss, a scalar.

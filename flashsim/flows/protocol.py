@@ -1,7 +1,9 @@
 """What a kind of flow offers: training with torch, a form for model files, and sampling without torch.
 
-A flow is a conditional density of D variables that a trained network draws from: it turns noise, N(0, 1) in
-each of D numbers, and C context values into D variables. `flashsim.flows.kinds` lists the kinds.
+A flow is a conditional density, or generator, of D variables: its network turns noise, N(0, 1) in each of D
+numbers, and C context values into D variables. `flashsim.flows.kinds` knows the kinds by name. The module
+that is trained is a `flashsim.flows.module.FlowModule`; `flashsim.flows.torch_kind.TorchKind` makes a kind of
+any such module, and needs torch to sample from it, too.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import numpy as np
 
+    from flashsim.declarations.flows import FlowRecipe
     from flashsim.flows.module import FlowModule
 
 __all__ = ["Architecture", "FlowKind", "FlowSampler", "Tensors"]
@@ -56,15 +59,29 @@ class FlowSampler(Protocol):
 class FlowKind(Protocol):
     """A kind of flow."""
 
+    @property
+    def recipe(self) -> type[FlowRecipe]:
+        """Its settings in a training recipe; the default of the field ``kind`` is the name of the kind."""
+        ...
+
+    def architecture(self, recipe: FlowRecipe, features: int, context: int, seed: int) -> Architecture:
+        """Give what a recipe asks for, given D, C and the seed of the initial weights."""
+        ...
+
     def module(self, architecture: Architecture) -> FlowModule:
         """Build an untrained network; only this method, and samplers on other devices, import torch.
 
         Its initial weights are fixed by the architecture, without a change of the global random state.
+
+        Raises
+        ------
+        ValueError
+            If the architecture lacks an entry, has one too many, or one out of range.
         """
         ...
 
     def shapes(self, architecture: Architecture) -> dict[str, tuple[int, ...]]:
-        """Shapes of the tensors that belong to an architecture, by name."""
+        """Shapes of the tensors that belong to an architecture, by name; raises as `module` does."""
         ...
 
     def sampler(self, architecture: Architecture, tensors: Tensors, device: str = "cpu") -> FlowSampler:

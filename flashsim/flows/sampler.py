@@ -59,7 +59,8 @@ class Sampler:
     >>> from flashsim.flows import Flow
     >>> from flashsim.flows.maf import ConditionalMAF
     >>> from flashsim.flows.sampler import Sampler
-    >>> flow = Flow.of("spline_maf", ConditionalMAF(features=2, context=3, layers=2, width=16))
+    >>> module = ConditionalMAF(features=2, context=3, layers=2, width=16)
+    >>> flow = Flow.of("spline_maf", module.architecture(), module)
     >>> Sampler(flow.architecture, flow.tensors).from_noise(np.zeros((5, 2)), np.zeros((5, 3))).shape
     (5, 2)
     """

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from flashsim.flows.protocol import Tensors
 
-__all__ = ["arrays_of", "check_names", "check_shapes", "fill", "parameters_of"]
+__all__ = ["arrays_of", "check_names", "check_shapes", "fill", "is_single", "parameters_of"]
 
 Module = TypeVar("Module", bound="nn.Module")
 
@@ -38,6 +38,11 @@ def fill(module: Module, tensors: Tensors) -> Module:
 def parameters_of(tensors: Tensors) -> int:
     """Count trained parameters: all but whole numbers, such as permutations."""
     return sum(array.size for array in tensors.values() if np.issubdtype(array.dtype, np.floating))
+
+
+def is_single(tensors: Tensors) -> bool:
+    """Whether all weights are in single precision."""
+    return all(array.dtype == np.float32 for array in tensors.values() if array.dtype.kind == "f")
 
 
 def check_names(architecture: Mapping[str, Any], names: Collection[str]) -> None:

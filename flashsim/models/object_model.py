@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMAT_VERSION", "FakeModel", "ObjectModel", "read_header"]
 
-FORMAT_VERSION = 2
-_FORMAT = ModelFormat("flashsim", (1, FORMAT_VERSION), "FlashSim model", "flashsim train")
-"""Models of version 1 do not know the phase space of their training."""
+FORMAT_VERSION = 3
+_FORMAT = ModelFormat("flashsim", (1, 2, FORMAT_VERSION), "FlashSim model", "flashsim train")
+"""Models of version 1 do not know the phase space of their training, those of 1 and 2 no kind of flow."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ class ObjectModel:
             "targets": [t.to_json() for t in self.targets.transforms],
             "domain": None if self.phase_space is None else self.phase_space.to_json(),
             **({} if self.fakes is None else self.fakes.header()),
-            "architectures": {name: dict(network.architecture) for name, network in self.networks().items()},
+            "architectures": {name: _architecture(network) for name, network in self.networks().items()},
             "provenance": self.provenance,
         }
 
@@ -165,8 +165,11 @@ class ObjectModel:
             return Perceptron(architectures[name], state(name))
 
         def flow(name: str) -> Flow:
-            # Before flows could have leading variables, files did not name them.
-            return Flow("spline_maf", {"leading": 0, **architectures[name]}, state(name))
+            architecture = dict(architectures[name])
+            if (kind := architecture.pop("kind", None)) is None:
+                # Before there were kinds; of these files the oldest do not name leading variables, either.
+                kind, architecture = "spline_maf", {"leading": 0, **architecture}
+            return Flow(kind, architecture, state(name))
 
         fakes = None
         if declaration.fakes is not None:
@@ -190,6 +193,10 @@ class ObjectModel:
             provenance=header["provenance"],
             digest=digest,
         )
+
+
+def _architecture(network: Perceptron | Flow) -> dict[str, Any]:
+    return {**({"kind": network.kind} if isinstance(network, Flow) else {}), **network.architecture}
 
 
 def _target_codec(targets: list[Target], forms: list[QuantileForm]) -> TargetCodec:

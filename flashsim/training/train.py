@@ -17,7 +17,7 @@ from flashsim.declarations.output import load_output
 from flashsim.declarations.training import TrainingRecipe
 from flashsim.errors import TableError
 from flashsim.flows import Flow
-from flashsim.flows.maf import ConditionalMAF
+from flashsim.flows.kinds import kind_of
 from flashsim.learning.fitting import FitResult, Loss, fit
 from flashsim.learning.perceptron_module import PerceptronModule
 from flashsim.learning.tables import TableDescription
@@ -34,9 +34,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from flashsim.declarations.flows import FlowRecipe
     from flashsim.declarations.objects import FakeDeclaration, ObjectDeclaration, Target
     from flashsim.declarations.schedule import Schedule
-    from flashsim.declarations.training import EfficiencyRecipe, FlowRecipe
+    from flashsim.declarations.training import EfficiencyRecipe
     from flashsim.flows.module import FlowModule
     from flashsim.learning.perceptron import Perceptron
     from flashsim.runs.log import RunLog
@@ -266,11 +267,11 @@ class _Trainer:
     def _flow(self, name: str, recipe: FlowRecipe, tensors: dict[str, tuple[Tensor, ...]]) -> Flow:
         low, _, conditioning = tensors["train"]
         features, context = low.shape[1], conditioning.shape[1]
-        leading = min(recipe.leading, features)
-        sizes = recipe.sizes | {"leading": leading}
-        module = ConditionalMAF(features, context, **sizes, seed=self.recipe.seed)
+        kind = kind_of(recipe.kind)
+        architecture = kind.architecture(recipe, features, context, self.recipe.seed)
+        module = kind.module(architecture)
         self._fit(name, module, _flow_loss, tensors, recipe.schedule)
-        return Flow.of("spline_maf", module)
+        return Flow.of(recipe.kind, architecture, module)
 
     def _fit(
         self,

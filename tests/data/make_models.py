@@ -17,15 +17,16 @@ FOLDER = Path(__file__).resolve().parent
 
 def make_models(folder: Path, only: frozenset[str] = frozenset()) -> list[Path]:
     """Write the models, or only those of some objects, into a folder, where they replace others."""
+    from flashsim.declarations.flows import SplineMAFRecipe
     from flashsim.declarations.schedule import Schedule
-    from flashsim.declarations.training import CountRecipe, EfficiencyRecipe, FlowRecipe, TrainingRecipe
+    from flashsim.declarations.training import CountRecipe, EfficiencyRecipe, TrainingRecipe
     from flashsim.interface.inspection import shipped_objects
     from flashsim.preprocessing.preprocess import preprocess
     from flashsim.training.train import train
 
     write_made_nanoaod = runpy.run_path(str(FOLDER.parent / "conftest.py"))["write_made_nanoaod"]
     schedule = Schedule(epochs=2, batch=64, min_steps=8)
-    flow = FlowRecipe(layers=1, width=16, depth=1, bins=4, schedule=schedule)
+    flow = SplineMAFRecipe(layers=1, width=16, depth=1, bins=4, schedule=schedule)
     written = []
     with tempfile.TemporaryDirectory() as scratch:
         work = Path(scratch)

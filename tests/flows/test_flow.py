@@ -16,7 +16,7 @@ def module(request):
 
 
 def test_a_module_comes_back(module):
-    flow = Flow.of("spline_maf", module)
+    flow = Flow.of("spline_maf", module.architecture(), module)
     again = Flow(flow.kind, json.loads(json.dumps(flow.architecture)), flow.tensors).module()
     z, context = batch(module)
     assert torch.equal(again.from_noise(z, context), module.from_noise(z, context))
@@ -24,13 +24,13 @@ def test_a_module_comes_back(module):
 
 
 def test_sizes(module):
-    flow = Flow.of("spline_maf", module)
+    flow = Flow.of("spline_maf", module.architecture(), module)
     assert flow.features == module.features
     assert flow.parameters == sum(weight.numel() for weight in module.parameters())
 
 
 def test_tensors_are_a_copy(module):
-    flow = Flow.of("spline_maf", module)
+    flow = Flow.of("spline_maf", module.architecture(), module)
     before = {name: array.copy() for name, array in flow.tensors.items()}
     with torch.no_grad():
         for weight in (*module.parameters(), *flow.module().parameters()):

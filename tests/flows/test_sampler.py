@@ -22,7 +22,7 @@ WIDE = {"features": 9, "context": 7, "layers": 3, "width": 40, "depth": 3, "bins
 
 
 def sampler_of(flow, device="cpu"):
-    return Flow.of("spline_maf", flow).sampler(device)
+    return Flow.of("spline_maf", flow.architecture(), flow).sampler(device)
 
 
 def sampled(flow, z, context):
@@ -53,7 +53,7 @@ def test_any_assignment_of_degrees(degrees):
                 5, 3, width=8, depth=3, parameters=11, degrees=torch.tensor(degrees)
             )
     z, context = batch(flow.eval())
-    of_file = Flow.of("spline_maf", flow)
+    of_file = Flow.of("spline_maf", flow.architecture(), flow)
     layers = arranged(of_file.architecture, of_file.tensors, np.array(degrees))
     x = np.empty_like(z.numpy())
     CompiledInverse(of_file.architecture, layers)(z.numpy(), context.numpy(), x)
@@ -138,7 +138,7 @@ def test_weights_are_a_copy_and_dropout_is_off():
 
 @pytest.mark.parametrize("precision", [np.float32, np.float64])
 def test_shapes_that_do_not_fit(precision):
-    flow = Flow.of("spline_maf", WIDE_FLOW)
+    flow = Flow.of("spline_maf", WIDE_FLOW.architecture(), WIDE_FLOW)
     sampler = Flow("spline_maf", flow.architecture, _cast(flow.tensors, precision)).sampler()
     with pytest.raises(ValueError, match="context of shape"):
         sampler.from_noise(WIDE_NOISE, WIDE_CONTEXT[:, :2])

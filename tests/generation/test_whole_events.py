@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from flashsim.cli.rendering import render
+from flashsim.declarations.flows import SplineMAFRecipe
 from flashsim.declarations.objects import load_object
 from flashsim.declarations.output import load_output
 from flashsim.declarations.schedule import Schedule
-from flashsim.declarations.training import FlowRecipe, TrainingRecipe
+from flashsim.declarations.training import TrainingRecipe
 from flashsim.errors import InputFileError
 from flashsim.events.collection import Collection, flat_column
 from flashsim.events.gen_chunk import gen_chunk
@@ -74,7 +75,7 @@ def event_model(made_whole, tmp_path_factory):
     """Path of a quickly trained model."""
     work = tmp_path_factory.mktemp("event")
     preprocess(load_object("event"), [str(made_whole)], work / "tables")
-    flow = FlowRecipe(
+    flow = SplineMAFRecipe(
         layers=1, width=16, depth=1, bins=4, schedule=Schedule(epochs=20, batch=64, min_steps=8)
     )
     recipe = TrainingRecipe(schema_version=1, object="event", min_rows=5, flow=flow)

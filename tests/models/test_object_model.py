@@ -21,7 +21,8 @@ ROWS = 300
 
 
 def maf(*sizes, **others):
-    return Flow.of("spline_maf", ConditionalMAF(*sizes, **others))
+    module = ConditionalMAF(*sizes, **others)
+    return Flow.of("spline_maf", module.architecture(), module)
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["fakes", "no fakes"])

@@ -26,7 +26,12 @@ def rippled():
     with torch.no_grad():
         for parameter in flow.parameters():
             parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator))
-    return columns, codec, Flow.of("spline_maf", flow), rng.normal(size=(300, 1)).astype(np.float32)
+    return (
+        columns,
+        codec,
+        Flow.of("spline_maf", flow.architecture(), flow),
+        rng.normal(size=(300, 1)).astype(np.float32),
+    )
 
 
 def knots(codec):

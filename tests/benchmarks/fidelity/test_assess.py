@@ -54,7 +54,8 @@ def test_everything_is_measured(found):
         assert set(measured["classifier"]) == {"full_1", "fast", "flash"}
         assert measured["violations"]["checked"] > 1000
         names = [row["name"] for row in measured["competitors"]]
-        assert names == ["shipped model", "flashsim", "rq-nsf", "affine-maf", "flow-matching"]
+        ours = ["shipped model", "flashsim spline_maf", "flashsim flow_matching"]
+        assert names == [*ours, "rq_nsf", "affine_maf", "flow_matching"]
 
 
 def test_barely_trained_models_are_found_out_and_the_floor_is_not(found):
