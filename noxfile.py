@@ -55,15 +55,16 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS[0], default=False)
 def lowest(session: nox.Session) -> None:
-    """Run the quick tests with the lowest versions that pyproject.toml allows of what it names."""
-    session.install("--resolution", "lowest-direct", "-e", ".[test]")
+    """Run the quick tests and build the site with the lowest versions that pyproject.toml allows."""
+    session.install("--resolution", "lowest-direct", "-e", ".[test,docs]")
+    session.run("mkdocs", "build", "--strict", "--site-dir", f"{session.create_tmp()}/site")
     session.run("pytest", *(session.posargs or ("-m", "not slow")))
 
 
 @nox.session
 def docs(session: nox.Session) -> None:
     """Check what is made from the code, then build the site; warnings are errors."""
-    session.install("-e", ".[docs]")
+    session.install("-e", ".[all,docs]")
     session.run("python", "docs/tables.py", "--check")
     session.run("python", "docs/figures/architecture.py", "--check")
     session.run("mkdocs", "build", "--strict", "--site-dir", f"{session.create_tmp()}/site")
