@@ -34,6 +34,7 @@ __all__ = [
     "Derived",
     "FakeDeclaration",
     "ObjectDeclaration",
+    "RelationName",
     "Split",
     "Target",
     "load_object",
@@ -54,13 +55,15 @@ Version = Annotated[str, AfterValidator(_known_version)]
 """One of `NANOAOD_VERSIONS`."""
 
 
+RelationName = Literal["none", "difference", "angle", "ratio", "product", "excess"]
+"""Names of the relations to the gen object, see `flashsim.transforms.response`."""
+
+
 class Target(Recipe):
     """A reconstructed quantity that is simulated."""
 
     branch: str = Field(description="field of the reconstructed collection")
-    relation: Literal["none", "difference", "angle", "ratio", "product", "excess"] = Field(
-        default="none", description="how it relates to the gen object"
-    )
+    relation: RelationName = Field(default="none", description="how it relates to the gen object")
     gen_field: str | None = Field(default=None, description="field of the gen object; none: of the same name")
     threshold: float | None = Field(default=None, description="smallest value, in the branch's unit")
     width: float = Field(default=1.0, gt=0, description="softness of the threshold of an excess")

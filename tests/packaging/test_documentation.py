@@ -7,7 +7,6 @@ import subprocess
 import sys
 
 import pytest
-import yaml
 
 MEASURED = re.compile(
     r"(?<![\w.-])\d[\d ,.]*\s?"
@@ -22,7 +21,7 @@ def read(root, path):
 
 def blocks(text, language="bash"):
     """Code blocks of a page."""
-    return re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
+    return re.findall(rf"```{language}[^\n]*\n(.*?)```", text, flags=re.DOTALL)
 
 
 def sections(text):
@@ -78,7 +77,7 @@ def test_commands_of_the_pages_exist(root):
 
     from flashsim.cli.main import app
 
-    pages = [*root.glob("*.md"), *root.glob("*/README.md"), *root.glob("docs/*.md")]
+    pages = [*root.glob("*.md"), *root.glob("*/README.md"), *root.glob("docs/**/*.md")]
     named = {
         name
         for page in pages
@@ -99,7 +98,7 @@ def test_options_of_the_pages_exist(root):
     commands = commands | {f"{name} {sub}": c for name, group in groups.items() for sub, c in group.items()}
     unknown = []
     pattern = rf"flashsim ((?:(?:{'|'.join(groups)}) )?\w+)([^\n#]*)"
-    for page in [*root.glob("*.md"), *root.glob("*/README.md"), *root.glob("docs/*.md")]:
+    for page in [*root.glob("*.md"), *root.glob("*/README.md"), *root.glob("docs/**/*.md")]:
         for block in blocks(page.read_text(encoding="utf-8")):
             for name, rest in re.findall(pattern, block.replace("\\\n", " ")):
                 known = {option for p in commands[name].params for option in p.opts} | {"--help"}
@@ -107,16 +106,3 @@ def test_options_of_the_pages_exist(root):
                     (page.name, name, o) for o in re.findall(r"(?<=\s)--[a-z-]+", rest) if o not in known
                 ]
     assert unknown == []
-
-
-def test_examples_of_declarations_are_valid(root, tmp_path):
-    from flashsim.declarations.objects import Target, load_object
-    from flashsim.declarations.recipes import load_recipe
-    from flashsim.declarations.training import TrainingRecipe
-
-    target, declaration, training = blocks(read(root, "preprocessing/README.md"), "yaml")
-    (tmp_path / "object.yaml").write_text(declaration, encoding="utf-8")
-    (tmp_path / "training.yaml").write_text(training, encoding="utf-8")
-    assert [Target.model_validate(entry) for entry in yaml.safe_load(target)["targets"]]
-    name = load_object(str(tmp_path / "object.yaml")).name
-    assert load_recipe(TrainingRecipe, tmp_path / "training.yaml").object == name
