@@ -7,13 +7,13 @@ import glob
 import os
 import secrets
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flashsim.errors import OutputFileError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 __all__ = [
     "check_output",
@@ -21,6 +21,7 @@ __all__ = [
     "disk_errors",
     "make_folder",
     "refuse_existing",
+    "refuse_input",
     "remove_unfinished",
     "require_parent",
     "unfinished",
@@ -138,6 +139,19 @@ def _require_writable(path: Path) -> None:
         raise OutputFileError(msg)
     if not os.access(above, os.W_OK | os.X_OK):
         msg = f"{path}: cannot be written (no permission to write to {above}); name another output"
+        raise OutputFileError(msg)
+
+
+def refuse_input(output: Path, source: str | Path) -> None:
+    """Refuse an output that is the file that is read.
+
+    Raises
+    ------
+    OutputFileError
+        If it is.
+    """
+    if "://" not in str(source) and output.exists() and Path(source).exists() and output.samefile(source):
+        msg = f"{output}: is the input; name another output"
         raise OutputFileError(msg)
 
 

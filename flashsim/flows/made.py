@@ -102,10 +102,6 @@ class MaskedConditioner(nn.Module):
         """Degrees of the units of every hidden layer, shape (width,)."""
         return self.output.in_degrees
 
-    def hidden_layers(self) -> list[DegreeLinear]:
-        """Return the masked linear maps of the hidden layers, the first from the variables."""
-        return [layer for layer in self.hidden if isinstance(layer, DegreeLinear)]
-
     def forward(self, inputs: Tensor, context: Tensor | None = None) -> Tensor:
         """Compute the transform parameters.
 

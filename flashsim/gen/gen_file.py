@@ -19,6 +19,7 @@ from flashsim.gen.pileup import gen_vertex, pileup
 from flashsim.nanoaod.branch import Branch
 from flashsim.nanoaod.hidden import HIDDEN_BRANCHES
 from flashsim.nanoaod.mantissa import round_mantissa
+from flashsim.nanoaod.provenance import GEN
 from flashsim.nanoaod.schema import counter_titles, load_schema, mantissa_bits
 from flashsim.nanoaod.writing import NanoWriter
 
@@ -166,9 +167,7 @@ class GenFile:
         self._writer.extend("LuminosityBlocks", _luminosity_blocks(self.events))
         # JSON has no nan.
         known = {name: None if math.isnan(number) else number for name, number in asdict(summary).items()}
-        self._writer.write_string(
-            "flashsim_gen", json.dumps({"flashsim": __version__, **provenance, **known})
-        )
+        self._writer.write_string(GEN, json.dumps({"flashsim": __version__, **provenance, **known}))
         return summary
 
     def _declare(self, columns: Columns) -> None:

@@ -16,13 +16,15 @@ from flashsim.errors import ModelFileError, OutputFileError
 from flashsim.events.collection import jagged_column
 from flashsim.events.gen_chunk import gen_chunk
 from flashsim.events.noise import EVENT_IDS, event_hash
+from flashsim.execution.whole_files import refuse_input
 from flashsim.generation.oversampling import MOST_FOLDS
 from flashsim.generation.plan import plan_output
-from flashsim.generation.provenance import PROVENANCE, check_finished, read_provenance
+from flashsim.generation.provenance import check_finished
 from flashsim.generation.results import Piece, Summary
 from flashsim.generation.simulate import ObjectSimulator, simulate_whole
 from flashsim.generation.stream import read_ahead, write_behind
 from flashsim.nanoaod.assembly import link_collections, ordered, rounded
+from flashsim.nanoaod.provenance import GENERATION, read_provenance
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.nanoaod.writing import NanoWriter
 from flashsim.transforms.phase_space import OutsideCount
@@ -174,7 +176,7 @@ class Generator:
             input.
         """
         started = time.monotonic()
-        _refuse_same(source, output)
+        refuse_input(output, source)
         with NanoFile(source) as file:
             plan = self.plan(file, keep=keep, version=version)
             record = self._provenance(file, plan, command) | {"campaign": campaign}
@@ -189,7 +191,7 @@ class Generator:
                         writer, simulated, lambda done: told(done, file.num_entries), overlap
                     )
                     self._write_trees(file, writer, plan)
-                    writer.write_string(PROVENANCE, json.dumps(record | made))
+                    writer.write_string(GENERATION, json.dumps(record | made))
             events = file.num_entries * self.folds
         trained_on = {s.collection: s.model.nanoaod_version for s in self.simulators}
         return Summary(
@@ -353,15 +355,9 @@ def _say_nothing(done: int, events: int) -> None:
     pass
 
 
-def _refuse_same(source: str | Path, output: Path) -> None:
-    if "://" not in str(source) and output.exists() and Path(source).exists() and output.samefile(source):
-        msg = f"{output}: is the input; name another output"
-        raise OutputFileError(msg)
-
-
 def _finished(output: Path, wanted: dict[str, Any], *, force: bool, resume: bool) -> dict[str, Any] | None:
     """Provenance of an output that exists and is what is wanted; none if it is to be made, or replaced."""
-    found = read_provenance(output)
+    found = read_provenance(output, GENERATION)
     again = found is not None and bool(wanted["campaign"]) and found.get("campaign") == wanted["campaign"]
     if not (resume or again):
         return None

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
-
-import uproot
 
 from flashsim.errors import OutputFileError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["PROVENANCE", "check_finished", "read_provenance"]
-
-PROVENANCE = "flashsim"
-"""Name of the text in an output, a TObjString of JSON, that says how it was made."""
+__all__ = ["check_finished"]
 
 _DECISIVE = {
     "flashsim": "version of flashsim",
@@ -32,18 +26,6 @@ _DECISIVE = {
 """What two outputs with the same content have in common, and what it is called."""
 
 
-def read_provenance(path: Path) -> dict[str, Any] | None:
-    """How a file was made; none where it is no complete output of a generation."""
-    try:
-        with uproot.open({str(path): None}) as file:
-            if file.classnames(recursive=False, cycle=False).get(PROVENANCE) != "TObjString":
-                return None
-            content = json.loads(str(file[PROVENANCE]))
-    except Exception:  # noqa: BLE001  # damaged bytes surface as almost any exception
-        return None
-    return content if isinstance(content, dict) else None
-
-
 def check_finished(path: Path, found: dict[str, Any] | None, wanted: dict[str, Any]) -> None:
     """Check that an output that exists is what would be generated now.
 
@@ -52,7 +34,7 @@ def check_finished(path: Path, found: dict[str, Any] | None, wanted: dict[str, A
     path
         The output, for the message.
     found
-        Its `read_provenance`.
+        Its provenance.
     wanted
         What would be written into it now.
 

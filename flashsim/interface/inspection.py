@@ -5,12 +5,10 @@ What a file lacks for generation and for preprocessing is asked of the stages th
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import uproot
 from pydantic import ValidationError
 
 from flashsim.declarations.objects import ObjectDeclaration, load_object
@@ -20,9 +18,10 @@ from flashsim.errors import InputFileError, RecipeError
 from flashsim.events.gen_chunk import gen_branches
 from flashsim.events.noise import EVENT_IDS
 from flashsim.generation.plan import plan_output
-from flashsim.generation.provenance import PROVENANCE
 from flashsim.models.object_model import ObjectModel, read_header
 from flashsim.models.shipped import shipped_models
+from flashsim.nanoaod.inputs import opening
+from flashsim.nanoaod.provenance import GENERATION, read_provenance
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.nanoaod.schema import detect_version
 from flashsim.preprocessing.preprocess import needed_branches
@@ -85,15 +84,8 @@ def inspect(file: str | Path) -> dict[str, Any]:
 
 
 def _start(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(9)
-    except FileNotFoundError as error:
-        msg = f"{path}: there is no such file"
-        raise InputFileError(msg) from error
-    except OSError as error:
-        msg = f"{path}: cannot be opened ({error.strerror or error})"
-        raise InputFileError(msg) from error
+    with opening(path), path.open("rb") as file:
+        return file.read(9)
 
 
 def _describe_model(path: Path) -> dict[str, Any]:
@@ -188,22 +180,10 @@ def _describe_nanoaod(path: str) -> dict[str, Any]:
             "event_branches": sum(branch.collection is None for branch in file.branches.values()),
             "unreadable_branches": list(file.unsupported),
             "trees": list(file.trees),
-            "flashsim": _provenance(path),
+            "flashsim": read_provenance(path, GENERATION),
             "objects": {d.name: _describe_use(file, d) for d in shipped_objects()},
             "output": _describe_output(file),
         }
-
-
-def _provenance(path: str) -> dict[str, Any] | None:
-    """How FlashSim made the file, where it did."""
-    with uproot.open({path: None}) as file:
-        if file.classnames(recursive=False, cycle=False).get(PROVENANCE) != "TObjString":
-            return None
-        try:
-            content = json.loads(str(file[PROVENANCE]))
-        except json.JSONDecodeError:
-            return None
-    return content if isinstance(content, dict) else None
 
 
 def _describe_use(file: NanoFile, declaration: ObjectDeclaration) -> dict[str, Any]:

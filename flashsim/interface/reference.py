@@ -180,15 +180,15 @@ def _by_detector(changes: Changes, detectors: Iterable[str]) -> dict[str, dict[s
 
 def _made_before(gen: Path, hidden: Path, settings: Path, seed: int, events: int) -> bool:
     """Whether both gen-level files are there and hold just what is asked for."""
+    from flashsim.nanoaod.provenance import GEN, read_provenance
     from flashsim.nanoaod.reading import NanoFile
-    from flashsim.reference.detect import gen_provenance
 
     if not (gen.is_file() and hidden.is_file()):
         return False
     try:
         with NanoFile(gen) as one, NanoFile(hidden) as other:
             complete = one.num_entries == other.num_entries == events
-        made = gen_provenance(gen)
+        made = read_provenance(gen, GEN)
     except (FlashSimError, ValueError):
         return False
     wanted = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,9 +10,9 @@ from typing import TYPE_CHECKING
 from flashsim.errors import InputFileError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
-__all__ = ["expand_inputs"]
+__all__ = ["expand_inputs", "opening"]
 
 
 def expand_inputs(named: Iterable[str]) -> list[str]:
@@ -38,6 +39,19 @@ def expand_inputs(named: Iterable[str]) -> list[str]:
         else:
             found += _matches(name)
     return list(dict.fromkeys(found))
+
+
+@contextlib.contextmanager
+def opening(path: Path) -> Iterator[None]:
+    """Raise errors of the system in the block as `InputFileError`: the path cannot be opened."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        msg = f"{path}: there is no such file"
+        raise InputFileError(msg) from error
+    except OSError as error:
+        msg = f"{path}: cannot be opened ({error.strerror or error})"
+        raise InputFileError(msg) from error
 
 
 def _matches(name: str) -> list[str]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import uproot
 
 from flashsim import __version__
 from flashsim.declarations.objects import load_object
@@ -15,6 +14,7 @@ from flashsim.declarations.output import Link
 from flashsim.declarations.recipes import parse_recipe, read_yaml, recipe_path
 from flashsim.errors import InputFileError
 from flashsim.events.noise import EVENT_IDS
+from flashsim.nanoaod.provenance import GEN, REFERENCE, read_provenance
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.nanoaod.schema import counter_titles, load_schema
 from flashsim.nanoaod.writing import NanoWriter
@@ -31,13 +31,10 @@ if TYPE_CHECKING:
     from flashsim.declarations.changes import Changes
     from flashsim.declarations.objects import Target
 
-__all__ = ["DEFAULT_CHUNK", "PROVENANCE", "Detection", "detect", "gen_provenance"]
+__all__ = ["DEFAULT_CHUNK", "Detection", "detect"]
 
 DEFAULT_CHUNK = 5_000
 """Events in memory at a time."""
-
-PROVENANCE = "flashsim_reference"
-"""Name of the text in an output, a TObjString of JSON, that says how it was made."""
 
 _OBJECTS = {"Jet": "jets", "Muon": "muons", "Electron": "electrons"}
 
@@ -120,17 +117,8 @@ def detect(
             branches, arrays = source.read_tree(name)
             writer.tree(name, list(branches.values()), title=name)
             writer.extend(name, arrays)
-        writer.write_string(PROVENANCE, json.dumps(_provenance(source.path, noise, recipe)))
+        writer.write_string(REFERENCE, json.dumps(_provenance(source.path, noise, recipe)))
         return Detection(str(output), source.num_entries, objects)
-
-
-def gen_provenance(path: str | Path) -> dict[str, Any] | None:
-    """How a gen-level file was made (``flashsim_gen``); none if it does not say."""
-    with uproot.open({str(path): None}) as file:
-        if file.classnames(recursive=False, cycle=False).get("flashsim_gen") != "TObjString":
-            return None
-        content: dict[str, Any] = json.loads(str(file["flashsim_gen"]))
-        return content
 
 
 def _provenance(gen: str, noise: Noise, recipe: DetectorRecipe) -> dict[str, Any]:
@@ -140,7 +128,7 @@ def _provenance(gen: str, noise: Noise, recipe: DetectorRecipe) -> dict[str, Any
         "seed": noise.seed,
         "draw": noise.draw,
         "parameters": recipe.model_dump(mode="json"),
-        "gen": gen_provenance(gen),
+        "gen": read_provenance(gen, GEN),
     }
 
 

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flashsim.declarations.refinement import load_gen_view
-from flashsim.errors import InputFileError, OutputFileError
+from flashsim.errors import InputFileError
+from flashsim.execution.whole_files import refuse_input
+from flashsim.nanoaod.provenance import REFINEMENT
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.nanoaod.requirements import require_branches
 from flashsim.nanoaod.schema import detect_version, load_schema, mantissa_bits
@@ -25,13 +27,11 @@ if TYPE_CHECKING:
     from flashsim.nanoaod.branch import Branch
     from flashsim.refinement.model import RefinerModel
 
-__all__ = ["DEFAULT_CHUNK", "PROVENANCE", "SUFFIX", "RefinementSummary", "apply_refiner"]
+__all__ = ["DEFAULT_CHUNK", "SUFFIX", "RefinementSummary", "apply_refiner"]
 
 DEFAULT_CHUNK = 10_000
 """Events in memory at a time."""
 
-PROVENANCE = "flashsim_refinement"
-"""Name of the text in an output, a TObjString of JSON, that says how it was made."""
 
 SUFFIX = "_unrefined"
 """Ends the names of branches with what the fast simulation had."""
@@ -106,9 +106,7 @@ def apply_refiner(
     OutputFileError
         If the output exists without `force`, is the input, or cannot be written.
     """
-    if "://" not in str(source) and output.exists() and Path(source).exists() and output.samefile(source):
-        msg = f"{output}: is the input; name another output"
-        raise OutputFileError(msg)
+    refuse_input(output, source)
     recipe = model.recipe
     with NanoFile(source) as file:
         needed = pair_branches(recipe, load_gen_view(recipe))
@@ -129,7 +127,7 @@ def apply_refiner(
                 tree_branches, arrays = file.read_tree(name)
                 writer.tree(name, list(tree_branches.values()))
                 writer.extend(name, arrays)
-            writer.write_string(PROVENANCE, json.dumps(_provenance(model, file, total, seed)))
+            writer.write_string(REFINEMENT, json.dumps(_provenance(model, file, total, seed)))
     return total
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from flashsim.errors import TableError
 from flashsim.nanoaod.mantissa import rounding_cell
 from flashsim.nanoaod.schema import load_schema, mantissa_bits
-from flashsim.transforms.columns import QuantileNormal, Standard, StandardForm, is_frequent, normal_quantile
+from flashsim.transforms.columns import QuantileNormal, Standard, StandardForm, is_frequent
 from flashsim.transforms.response import response_of
 
 if TYPE_CHECKING:
@@ -153,11 +153,6 @@ class TargetCodec:
             lows.append(transform.bounds(low)[0])
             highs.append(transform.bounds(high)[1])
         return np.stack(lows, axis=1), np.stack(highs, axis=1)
-
-    def encode(self, columns: Columns, gen: Columns, uniform: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Map to standard normal values, shape (N, D); `uniform` of that shape spreads point masses."""
-        low, high = self.bounds(columns, gen)
-        return normal_quantile(low + uniform * (high - low))
 
     def calibrated(self, normal: NDArray[np.floating]) -> TargetCodec:
         """Give the codec that decodes `normal`, shape (N, D), to what this one was fitted to, by column.

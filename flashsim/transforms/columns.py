@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,6 @@ __all__ = [
     "Standard",
     "StandardForm",
     "is_frequent",
-    "normal_quantile",
 ]
 
 Floats = NDArray[np.float64]
@@ -181,11 +180,6 @@ class QuantileNormal:
         high = np.where(hit, self.probabilities[np.maximum(right - 1, 0)], between)
         return low, high
 
-    def forward(self, column: NDArray[np.floating], uniform: Floats) -> Floats:
-        """Map a column to standard normal values, shape (N,); `uniform` in [0, 1] spreads the atoms."""
-        low, high = self.bounds(column)
-        return normal_quantile(low + uniform * (high - low))
-
     def inverse(self, normal: NDArray[np.floating]) -> Floats:
         """Values of the fitted column's kind, shape (N,), for any finite `normal`."""
         u = ndtr(np.asarray(normal, dtype=np.float64))
@@ -222,11 +216,6 @@ def is_frequent(column: Floats) -> NDArray[np.bool_]:
     """Tell which values of a column are so frequent that they are point masses, shape (N,)."""
     _, where, counts = np.unique(column, return_inverse=True, return_counts=True)
     return _are_many(counts, len(column))[where]
-
-
-def normal_quantile(u: Floats) -> Floats:
-    """Quantile of the standard normal distribution, kept finite at 0 and 1."""
-    return ndtri(np.clip(u, SMALLEST_PROBABILITY, 1.0 - SMALLEST_PROBABILITY))
 
 
 def _are_many(counts: NDArray[np.int64], rows: int) -> NDArray[np.bool_]:

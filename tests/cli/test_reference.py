@@ -7,7 +7,7 @@ import json
 import pytest
 import uproot
 
-from flashsim.reference.detect import PROVENANCE
+from flashsim.nanoaod.provenance import REFERENCE
 
 
 def test_gen(flashsim, folder, refused):
@@ -39,4 +39,4 @@ def test_reference(flashsim, folder, refused):
     refused(result, "muons.track.qualty: is no key of this recipe; the nearest: muons.track.quality")
     assert flashsim(*arguments, "--force", "--set", "full.muons.track.quality=0.5")[0] == 0
     with uproot.open("vbf/full.root") as file:
-        assert json.loads(str(file[PROVENANCE]))["parameters"]["muons"]["track"]["quality"] == 0.5
+        assert json.loads(str(file[REFERENCE]))["parameters"]["muons"]["track"]["quality"] == 0.5

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-__all__ = ["Regions", "density", "plane_edges"]
+__all__ = ["Regions", "plane_edges"]
 
 Floats = NDArray[np.float64]
 
@@ -25,13 +25,6 @@ def plane_edges(values: Floats) -> Floats:
     return edges
 
 
-def density(x: Floats, y: Floats, x_edges: Floats, y_edges: Floats) -> Floats:
-    """Smoothed share of a sample, values of shape (N,), in each bin of the plane."""
-    counts = np.histogram2d(x, y, (x_edges, y_edges))[0]
-    smooth: Floats = gaussian_filter(counts / max(len(x), 1), 1.0, mode="constant")
-    return smooth
-
-
 @dataclass(frozen=True)
 class Regions:
     """Where the density is above a cut.
@@ -41,7 +34,7 @@ class Regions:
     x_edges, y_edges
         Bins of the plane.
     density
-        As of `density`.
+        Smoothed share of the sample in each bin.
     cuts
         Smallest densities inside, shape (L,).
     """
@@ -54,8 +47,8 @@ class Regions:
     @classmethod
     def of(cls, x: Floats, y: Floats, levels: list[float], x_edges: Floats, y_edges: Floats) -> Regions:
         """Regions with shares of a sample of at least `levels`; the whole plane if too much is outside."""
-        dense = density(x, y, x_edges, y_edges)
         counts = np.histogram2d(x, y, (x_edges, y_edges))[0]
+        dense = gaussian_filter(counts / max(len(x), 1), 1.0, mode="constant")
         order = np.argsort(-dense, axis=None)
         inside = np.cumsum(counts.ravel()[order]) / max(len(x), 1)
         place = np.minimum(np.searchsorted(inside, levels), len(order) - 1)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from flashsim.errors import InputFileError
+from flashsim.nanoaod.inputs import opening
 
 __all__ = ["HepMCText"]
 
@@ -55,14 +56,8 @@ class HepMCText:
         self._damage: Exception | None = None
         self._events = 0
         self._tail = b""
-        try:
+        with opening(self.path):
             self._file = _opened(self.path)
-        except FileNotFoundError as error:
-            msg = f"{path}: there is no such file"
-            raise InputFileError(msg) from error
-        except OSError as error:
-            msg = f"{path}: cannot be opened ({error.strerror or error})"
-            raise InputFileError(msg) from error
         try:
             self._header = _upto_first_event(self._file)
         except (*_DAMAGED, ImportError) as error:
