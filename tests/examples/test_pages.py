@@ -11,8 +11,8 @@ import uproot
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-HOW_TO = {"target", "object", "conditioning", "relation", "loss"}
-"""Pages that `test_declarations.py` and `test_package.py` follow to the last block."""
+HOW_TO = {"target", "object", "conditioning", "relation", "generator", "loss"}
+"""Pages that `test_declarations.py`, `test_package.py` and `test_add_generator.py` follow to the last block."""
 FOLLOWED = {
     ("README.md", "Simulate your own events", "bash"),
     ("analysis/README.md", "Analysis", "python"),
