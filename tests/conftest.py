@@ -19,6 +19,9 @@ if (processes := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))) > 1:
     # Threads of several processes that wait for each other cost more than they bring.
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
 
+# Lines are as wide as the terminal, and break elsewhere in each: tests read them at one width.
+os.environ["COLUMNS"] = "140"
+
 # Kernels are compiled at their first call, and machines are shared: how long an example takes says nothing.
 settings.register_profile("flashsim", settings(), deadline=None)
 settings.load_profile("flashsim")
