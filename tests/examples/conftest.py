@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -102,6 +103,8 @@ class Reader:
                 change(self.folder / block.title, block.text)
             case "yaml" if block.title:
                 write_yaml(self.folder / block.title, block.text)
+            case _ if block.title:
+                (self.folder / block.title).write_text(block.text, encoding="utf-8")
             case "python":
                 exec(compile(block.text, f"{page}, {block.heading}", "exec"), self.names)
 
@@ -113,6 +116,8 @@ class Reader:
                     continue
                 case ["cp", source, target]:
                     shutil.copy(self.folder / source, self.folder / target)
+                case ["pip", "install", "."]:
+                    install(self.folder)
                 case ["flashsim", *arguments]:
                     status, self.output, errors = self.flashsim(*arguments)
                     assert status == 0, f"{line}\n{self.output}{errors}"
@@ -155,6 +160,20 @@ def change(path: Path, text: str) -> None:
     assert content.count(f"{old}\n") == 1, f"{path.name} does not have once:\n{old}"
     path.unlink()  # a link to the original
     path.write_text(content.replace(f"{old}\n", f"{new}\n"), encoding="utf-8")
+
+
+def install(folder: Path) -> None:
+    """Do as ``pip install --editable .`` for a package whose modules lie in a folder that Python searches."""
+    project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    place = folder / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+    place.mkdir()
+    head = f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
+    (place / "METADATA").write_text(head, encoding="utf-8")
+    groups = [
+        f"[{group}]\n" + "".join(f"{name} = {target}\n" for name, target in points.items())
+        for group, points in project["entry-points"].items()
+    ]
+    (place / "entry_points.txt").write_text("\n".join(groups), encoding="utf-8")
 
 
 @pytest.fixture(name="all_blocks", scope="session")

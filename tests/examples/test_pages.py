@@ -12,7 +12,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 HOW_TO = {"target", "object", "conditioning", "relation", "generator", "loss"}
-"""Pages that `test_declarations.py`, `test_package.py` and `test_add_generator.py` follow to the last block."""
+"""Pages that the other modules of this folder follow to the last block."""
 FOLLOWED = {
     ("README.md", "Simulate your own events", "bash"),
     ("analysis/README.md", "Analysis", "python"),
