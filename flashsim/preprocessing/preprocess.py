@@ -50,33 +50,16 @@ def preprocess(
     force: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> TableDescription:
-    """Make the training tables of one object.
+    """Make the training tables of one object, see `flashsim.interface.training.preprocess`.
 
     Targets that not all inputs have are left out, with a log line; every other missing branch is an error.
 
     Parameters
     ----------
-    declaration
-        The object.
-    files
-        Paths or URLs of NanoAOD files.
-    output
-        Folder of the tables.
-    chunk
-        Events in memory at a time.
-    force
-        Replace tables that are there.
+    declaration, files, output, chunk, force
+        As there.
     progress
         Called with (events done, events in all).
-
-    Raises
-    ------
-    InputFileError
-        If a file cannot be read, lacks a needed branch, or is of another NanoAOD version than the first.
-    OutputFileError
-        If the folder holds tables already and `force` is not set, or cannot be written.
-    RecipeError
-        If generation would overwrite a target with a cross reference.
     """
     load_output().refuse_clash(declaration)
     declaration, version, total = _survey(declaration, files)

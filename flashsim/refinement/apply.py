@@ -70,11 +70,10 @@ def apply_refiner(
     *,
     seed: int = 1,
     chunk: int = DEFAULT_CHUNK,
-    compression: str = "zstd",
     force: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> RefinementSummary:
-    """Refine the objects of one file.
+    """Refine the objects of one file, see `flashsim.interface.refinement.apply_refiner`.
 
     Refined branches have the names that they had, and what was there before stands in ``*_unrefined``.
     Objects are in order of pT again, with all of their branches; indices into them follow; missing momenta
@@ -82,29 +81,10 @@ def apply_refiner(
 
     Parameters
     ----------
-    model
-        The refiner.
-    source
-        Path or URL of NanoAOD of a fast simulation.
-    output
-        The refined file; it appears complete or not at all.
-    seed
-        Of the numbers that spread atoms; the same seed gives the same objects however the input is cut.
-    chunk
-        Events in memory at a time.
-    compression
-        One of `flashsim.nanoaod.writing.COMPRESSIONS`.
-    force
-        Replace an existing output.
+    model, source, output, seed, chunk, force
+        As there.
     progress
         Called with (events done, events in all) after each chunk.
-
-    Raises
-    ------
-    InputFileError
-        If the input cannot be read, lacks a branch, or was refined before.
-    OutputFileError
-        If the output exists without `force`, is the input, or cannot be written.
     """
     refuse_input(output, source)
     recipe = model.recipe
@@ -114,7 +94,7 @@ def apply_refiner(
         work = ChunkRefinement(model, file.branches, _bits(file, model), seed=seed)
         kept = _kept(file, work.changed, recipe.collection)
         total = RefinementSummary(0, 0, 0, 0, 0, sorted(work.references))
-        with NanoWriter(output, compression=compression, force=force) as writer:
+        with NanoWriter(output, force=force) as writer:
             branches = [*file.branches.values(), *kept.values()]
             writer.tree("Events", branches, "Events", counter_titles=file.counter_titles)
             for _, stop, arrays in file.chunks(list(file.branches), chunk):

@@ -78,31 +78,20 @@ def make_pairs(
     force: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> PairDescription:
-    """Pair the objects of fast and full simulations of the same gen events.
+    """Pair the objects of simulations of the same gen events, see `flashsim.interface.refinement.make_pairs`.
 
     Events are found by their numbers, in whatever order the files have them; gen objects by their momenta.
 
     Parameters
     ----------
-    recipe
-        What is paired, with the cuts.
+    recipe, output, force
+        As there.
     files
         Fast and full simulation of each sample: paths or URLs of NanoAOD.
-    output
-        Folder of the tables.
     chunk
         Events in memory at a time, of the fast simulation; needed branches of the full one are read whole.
-    force
-        Replace pairs that are there.
     progress
         Called with (events done, events in all).
-
-    Raises
-    ------
-    InputFileError
-        If a file cannot be read or lacks a branch, or two files have no event in common.
-    OutputFileError
-        If the folder holds pairs already and `force` is not set, or cannot be written.
     """
     counts: Counter[str] = Counter()
     total = sum(_events(fast) for fast, _ in files)

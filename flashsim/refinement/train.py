@@ -65,35 +65,16 @@ def train_refiner(
     accelerator: str = "auto",
     report: Callable[[int, int, float], None] | None = None,
 ) -> TrainedRefiner:
-    """Train a refiner and write its model file.
+    """Train a refiner and write its model file, see `flashsim.interface.refinement.train_refiner`.
 
     Parameters
     ----------
-    folder
-        Pairs, see `make_pairs`.
-    recipe
-        What is refined and how it is trained.
-    output
-        The model file.
-    runs
-        Folder of checkpoints and logs; the output's name with ``.run`` by default.
-    resume
-        Go on from the checkpoints in `runs`; the model is that of a training without interruption.
-    force
-        Replace an existing model file.
+    folder, recipe, output, runs, resume, force
+        Pairs, recipe and paths as there.
     accelerator
         Lightning's name of the device.
     report
         Called after every epoch with (epoch, largest number of epochs, best validation discrepancy).
-
-    Raises
-    ------
-    TableError
-        If there are no or too few pairs, or they are of another object or selection than the recipe's.
-    RecipeError
-        If a loss is not finite, or `resume` finds checkpoints of something else.
-    OutputFileError
-        If the output exists and `force` is not set, or cannot be written.
     """
     run = TrainingRun(output, runs, resume=resume, force=force)
     description = PAIRS.read_description(folder)

@@ -62,36 +62,16 @@ def train(
     accelerator: str = "auto",
     report: Report | None = None,
 ) -> tuple[ObjectModel, dict[str, FitResult]]:
-    """Train the networks of one object and write its model file.
+    """Train the networks of one object and write its model file, see `flashsim.interface.training.train`.
 
     Parameters
     ----------
-    folder
-        Tables of the object, see `flashsim preprocess`.
-    recipe
-        How to train.
-    output
-        The model file.
-    runs
-        Folder of checkpoints and logs; the output's name with ``.run`` by default.
-    resume
-        Go on from the checkpoints in `runs`; the model is that of a training without interruption.
-    force
-        Replace an existing model file.
+    folder, recipe, output, runs, resume, force
+        Tables, recipe and paths as there.
     accelerator
         Lightning's name of the device.
     report
         Called after every epoch.
-
-    Raises
-    ------
-    TableError
-        If the tables are of another object than the recipe, or too small.
-    RecipeError
-        If a loss is not finite, `resume` finds checkpoints of another recipe or of other tables, or
-        generation would overwrite a target with a cross reference.
-    OutputFileError
-        If the output exists and `force` is not set, or cannot be written.
     """
     run = TrainingRun(output, runs, resume=resume, force=force)
     tables = Tables(folder)

@@ -151,33 +151,14 @@ def validate(
     force: bool = False,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Report:
-    """Compare the objects of NanoAOD files and write the report.
+    """Compare the objects of files and write the report, see `flashsim.interface.analysis.validate`.
 
     Parameters
     ----------
-    reference, candidate
-        Paths or URLs of files of the same gen events, or of the same process.
-    declarations
-        The objects.
-    output
-        The HTML page; the JSON has its name with another suffix.
-    third
-        A third file, which is shown beside the candidate.
-    recipe
-        What is looked at; the shipped recipe if there is none.
-    force
-        Replace a report that is there.
+    reference, candidate, declarations, output, third, recipe, force
+        As there.
     progress
         Called with what is done, and how much of how much.
-
-    Raises
-    ------
-    InputFileError
-        If a file cannot be read, or lacks what an object needs.
-    OutputFileError
-        If the output exists and is not to be replaced, is no HTML file, or cannot be written.
-    MissingDependencyError
-        If scikit-learn is not installed.
     """
     started = time.monotonic()
     _check_output(output, force=force)
