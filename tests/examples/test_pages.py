@@ -65,7 +65,7 @@ NOT_RUN = {
     "pip install 'flashsim[reference]'": PYTHIA,
     "flashsim gen ": PYTHIA,
 }
-"""How blocks begin that no test here runs, with the reason."""
+"""How a line begins of each block that no test here runs, with the reason."""
 
 
 def pages():
@@ -88,7 +88,8 @@ def test_every_block_is_followed_or_has_a_reason(all_blocks):
             if (where, heading) == (page, block.heading)
             and (kind == block.language if kind in CODE else block.text.startswith(kind))
         }
-        reasons = {start for start in NOT_RUN if block.text.startswith(start)} if not followed else set()
+        lines = () if followed else block.text.splitlines()
+        reasons = {start for start in NOT_RUN if any(line.startswith(start) for line in lines)}
         unused -= followed | reasons
         if not followed and not reasons:
             bare.append((page, block.heading, block.text.splitlines()[0]))
