@@ -323,8 +323,10 @@ def renewed(page: str, blocks: dict[str, str]) -> str:
     return page
 
 
-def unknown_calls(page: str) -> Iterable[str]:
-    """Give what the sequences of the page name and the package does not have."""
+def unknown_names(page: str) -> Iterable[str]:
+    """Give what the page names and the repository does not have."""
+    named = re.findall(r"`((?:flashsim|docs|tests|generation)/[^`*]*)`", page)
+    yield from (path for path in named if not (ROOT / path).exists())
     for path, functions in re.findall(r"^ *(\S+\.py) +(\S.*)$", page, flags=re.MULTILINE):
         source = LAW["PACKAGE"] / path
         defined = (
@@ -355,7 +357,7 @@ def main() -> None:
             )
         if new != page:
             stale.append(f"{PAGE.name} is out of date: run python docs/figures/architecture.py")
-        if gone := list(unknown_calls(page)):
+        if gone := list(unknown_names(page)):
             stale.append(f"{PAGE.name} names {gone[0]}: run python docs/figures/architecture.py --trace")
         sys.exit("\n".join(stale) or 0)
     if options.trace:
