@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -123,17 +123,23 @@ class Layout:
         behind = (
             (np.abs(x - np.array(list(self.centre.values()))) < half) & (y > top - 5) & (y < top + BOX + 5)
         )
-        own = np.array([[part in pair for part in parts] for pair in self.arrows])
+        own, apart = _shared(tuple(self.arrows), tuple(parts))
         crossing = _crossing(starts, ends)
-        apart = np.array([[not set(one) & set(two) for two in self.arrows] for one in self.arrows])
         return float(
-            20 * np.sum(behind & ~own[:, None]) + np.sum(crossing & apart) / 2 + 0.12 * np.sum(across / down)
+            10 * np.sum(behind & ~own[:, None]) + np.sum(crossing & apart) / 2 + 0.12 * np.sum(across / down)
         )
+
+
+@cache
+def _shared(arrows: tuple[tuple[str, str], ...], parts: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Say which parts are an arrow's ends, and which arrows have no end in common."""
+    own = np.array([[part in pair for part in parts] for pair in arrows])
+    return own, own.astype(int) @ own.T.astype(int) == 0
 
 
 def _on_curves(starts: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Give points of arrows, which leave and arrive upright: shape (arrows, points) each."""
-    t = np.arange(1, 16) / 16
+    t = np.arange(1, 32) / 32
     first, last = (1 - t) ** 2 * (1 + 2 * t), t**2 * (3 - 2 * t)
     x = starts[:, :1] * first + ends[:, :1] * last
     middle = 1.5 * t * (1 - t) ** 2 + 1.5 * t**2 * (1 - t) + t**3
@@ -151,7 +157,7 @@ def _crossing(starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
     return parted & parted.T
 
 
-def arranged(arrows: list[tuple[str, str]], tries: int = 8) -> Layout:
+def arranged(arrows: list[tuple[str, str]], tries: int = 40) -> Layout:
     """Look for places of the parts in their layers that are easy to read."""
     draw = random.Random(1)  # a picture
     rest = [part for row in LAYERS if row != STAGES for part in row]
@@ -171,7 +177,7 @@ def _layout(stages: list[str], slots: dict[str, int], arrows: list[tuple[str, st
     layout = Layout({p: room * (k + 0.5) for k, p in enumerate(stages)} | slots, arrows)
     for part, slot in slots.items():
         half = layout.width(part) / 2 + 4
-        layout.centre[part] = min(max(slot, half), WIDTH - half)
+        layout.centre[part] = min(max(slot, 54 + half), WIDTH - half)
     return layout
 
 
