@@ -72,6 +72,13 @@ def test_tables_are_up_to_date(root):
     assert (done.stdout, done.returncode) == ("", 0)
 
 
+def test_picture_of_the_architecture_is_up_to_date(root):
+    """Run `python docs/figures/architecture.py`, with `--trace` if it names calls, when this fails."""
+    script = root / "docs" / "figures" / "architecture.py"
+    done = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True, check=False)
+    assert (done.stderr, done.returncode) == ("", 0)
+
+
 def test_commands_of_the_pages_exist(root):
     from typer.main import get_command
 
