@@ -83,7 +83,7 @@ display(pd.DataFrame({name: results.shared(name) for name in samples.processes})
 # Efficiency of each step with all before it, in percent, and its ratio to the reference. Errors are
 # statistical; where simulations share gen events they fluctuate together, so weights are summed by gen event
 # first, over all its folds and passes, and the error of the ratio is that of what is left
-# (`flashsim.analysis.comparison`). `SignalRegion`, `SideBand` and `ZRegion` are windows of the dimuon mass
+# (`flashsim.analysis.ratios`). `SignalRegion`, `SideBand` and `ZRegion` are windows of the dimuon mass
 # after all steps.
 
 # %%

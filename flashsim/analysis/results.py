@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import hist
 import numpy as np
 
-from flashsim.analysis.comparison import (
+from flashsim.analysis.figures import Curve
+from flashsim.analysis.oversampled import OversampledHistogram
+from flashsim.analysis.ratios import (
     Binned,
     Totals,
     binned,
@@ -20,8 +22,6 @@ from flashsim.analysis.comparison import (
     step_counts,
     variation_ratio,
 )
-from flashsim.analysis.figures import Curve
-from flashsim.analysis.oversampled import OversampledHistogram
 from flashsim.analysis.vbf_hmumu import in_windows
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import numpy as np
 import uproot
 
 from flashsim.errors import OutputFileError
-from flashsim.execution.whole_files import disk_errors, refuse_existing, require_parent, unfinished
+from flashsim.execution.whole_files import check_output, disk_errors, require_parent, unfinished
 from flashsim.nanoaod.buffer import TreeBuffer, check_entries
 
 if TYPE_CHECKING:
@@ -216,10 +216,7 @@ class NanoWriter:
 
     def _check_target(self) -> None:
         require_parent(self.path)
-        if self.path.is_dir():
-            msg = f"{self.path}: is a folder; give the name of a file"
-            raise OutputFileError(msg)
-        refuse_existing(self.path, force=self._force)
+        check_output(self.path, force=self._force)
 
     def _close(self) -> None:
         if self._file is not None:

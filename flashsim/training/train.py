@@ -24,7 +24,7 @@ from flashsim.learning.tables import TableDescription
 from flashsim.models.object_model import FakeModel, ObjectModel
 from flashsim.runs.folder import TrainingRun
 from flashsim.training.calibration import calibrated
-from flashsim.training.tables import Tables
+from flashsim.training.rows import Tables
 from flashsim.transforms.codec import Columns, ConditioningCodec, TargetCodec, stored_bits
 from flashsim.transforms.columns import SMALLEST_PROBABILITY
 from flashsim.transforms.phase_space import PhaseSpace
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from flashsim.flows.module import FlowModule
     from flashsim.learning.perceptron import Perceptron
     from flashsim.runs.log import RunLog
-    from flashsim.training.tables import Rows
+    from flashsim.training.rows import Rows
 
 __all__ = ["train"]
 

@@ -10,7 +10,7 @@ from flashsim.flows import Flow
 from flashsim.flows.maf import ConditionalMAF
 from flashsim.models.object_model import ObjectModel
 from flashsim.training.calibration import calibrated
-from flashsim.training.tables import Tables
+from flashsim.training.rows import Tables
 from flashsim.training.train import train
 from flashsim.transforms.codec import TargetCodec
 

@@ -12,7 +12,7 @@ from flashsim.errors import OutputFileError, RecipeError, TableError
 from flashsim.models.object_model import ObjectModel, read_header
 from flashsim.runs.history import read_run
 from flashsim.training.figure import draw_losses
-from flashsim.training.tables import Tables
+from flashsim.training.rows import Tables
 from flashsim.training.train import _flow_loss, train
 from flashsim.transforms.codec import allows
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from flashsim.errors import TableError
-from flashsim.training.tables import Tables
+from flashsim.training.rows import Tables
 
 
 def test_columns_are_grouped(write_tables, tmp_path):

@@ -1,4 +1,4 @@
-"""The training tables of one object as arrays."""
+"""Rows of the training tables of one object, as arrays."""
 
 from __future__ import annotations
 

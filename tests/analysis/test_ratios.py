@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from flashsim.analysis.comparison import (
+from flashsim.analysis.ratios import (
     Binned,
     Totals,
     binned,
