@@ -31,7 +31,11 @@ def _sampling(name: str, part: dict[str, Any]) -> Iterator[Goal]:
     yield _at_least(f"sampler of {name}, times the prototype", ratios["prototype"], 100.0)
     closest = min(ratios, key=ratios.__getitem__)
     yield _at_least(f"sampler of {name}, times the fastest other ({closest})", ratios[closest], 1.0)
-    yield _at_least(f"sampler of {name}, share of the rate of its products", part["products"]["share"], 0.5)
+    products = part["products"]
+    yield _at_least(f"sampler of {name}, share of the rate of its products", products["share"], 0.5)
+    yield _at_least(
+        f"sampler of {name}, share of the rate of large products", products["share_of_large"], 0.6
+    )
 
 
 def _generation(part: dict[str, Any]) -> Iterator[Goal]:

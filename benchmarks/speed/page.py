@@ -24,8 +24,9 @@ def render(found: dict[str, Any]) -> str:
         "",
         f"```sh\n{found['command']}\n```",
         "",
-        f"on {machine['cores']} shared cores of a machine that calls them {machine['processor']} (load",
-        f"{machine['load']} at the start), {machine['date']}, in {found['seconds'] / 60.0:.0f} minutes.",
+        f"on {machine['cores']} shared cores of a machine that calls them {machine['processor']}",
+        f"({machine['kind']}; load {machine['load']} at the start), {machine['date']}, in",
+        f"{found['seconds'] / 60.0:.0f} minutes.",
         "Things that are compared took turns; numbers are medians, ± half of the central 68 % of repeats.",
         "Rates of one thread are by processor time, which on an idle machine is that of the clock.",
         "",
@@ -67,7 +68,11 @@ def _sampling(part: dict[str, Any]) -> Iterator[str]:
             f"The sampler works at {products['sampler_gflops']:.0f} GFLOP/s, "
             f"{100.0 * products['share']:.0f} ± {100.0 * products['share'] * products['share_spread']:.0f} % "
             f"of what torch reaches with the products of the same shapes and nothing else "
-            f"({products['products_gflops']:.0f}; large square ones: {products['large_gflops']:.0f})."
+            f"({products['products_gflops']:.0f}), and "
+            f"{100.0 * products['share_of_large']:.0f} ± "
+            f"{100.0 * products['share_of_large'] * products['share_of_large_spread']:.0f} % of the rate of "
+            f"large square ones ({products['large_gflops']:.0f}). Its machine code works on vectors of "
+            f"{found['vector_bits']} bits."
         )
         yield (
             f"Largest difference from inverting variable by variable: {difference['float32']:.1g} in single "

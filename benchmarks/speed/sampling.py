@@ -9,9 +9,11 @@ import torch
 
 from benchmarks.speed.peers import PEERS, has_peers
 from benchmarks.speed.timing import in_turns, median_ratio
+from benchmarks.speed.vectors import vector_bits
 from flashsim.execution.threads import number_of_threads, set_threads
 from flashsim.flows import Flow
 from flashsim.flows._arrangement import arranged
+from flashsim.flows._compiled_inverse import invert
 from flashsim.models.object_model import ObjectModel
 from flashsim.models.shipped import model_files
 
@@ -93,8 +95,10 @@ def _object(model: ObjectModel, repeats: int, share: float) -> dict[str, Any]:
         )
     reached, reached_spread = median_ratio(found["products"].per_item, ours)
     operations = 2.0 * sum(weight.size for weight, _ in _shapes(flow))
+    of_large, of_large_spread = median_ratio(found["large product"].per_item, ours)
     return {
         "flow": flow.architecture,
+        "vector_bits": vector_bits(invert),
         "rows": table,
         "products": {
             "operations_per_object": operations,
@@ -102,6 +106,8 @@ def _object(model: ObjectModel, repeats: int, share: float) -> dict[str, Any]:
             "share_spread": reached_spread,
             "sampler_gflops": operations * found["flashsim"].to_json()["per_second"] / 1e9,
             "products_gflops": operations * found["products"].to_json()["per_second"] / 1e9,
+            "share_of_large": of_large * operations / (2.0 * _LARGE**3),
+            "share_of_large_spread": of_large_spread,
             "large_gflops": 2.0 * _LARGE**3 * found["large product"].to_json()["per_second"] / 1e9,
         },
         "difference": _difference(flow, z[:512], context[:512]),

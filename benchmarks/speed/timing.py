@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import llvmlite.binding as llvm
 import numpy as np
 
 if TYPE_CHECKING:
@@ -91,12 +92,13 @@ def spread(values: Sequence[float]) -> float:
 
 
 def machine() -> dict[str, Any]:
-    """Processor and date, as every table needs them."""
+    """Give the processor, LLVM's name of its kind, and the date, as every table needs them."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return {
         "processor": models[0] if models else platform.processor() or platform.machine(),
+        "kind": llvm.get_host_cpu_name(),
         "cores": os.cpu_count(),
         "load": round(os.getloadavg()[0], 1),
         "date": datetime.now(UTC).date().isoformat(),

@@ -26,18 +26,25 @@ _DIGEST = hashlib.sha256().digest_size
 
 
 class Processor:
-    """LLVM for the processor of this machine."""
+    """LLVM for a processor.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    name
+        LLVM's name of it; none for that of this machine, which alone can load what is made for it.
+    """
+
+    def __init__(self, name: str | None = None) -> None:
         llvm.initialize_native_target()
         llvm.initialize_native_asmprinter()
         triple = llvm.get_process_triple()
-        features = llvm.get_host_cpu_features()
-        # On some processors LLVM prefers vectors of 256 bits to those of 512, which are faster here.
-        wide = ",-prefer-256-bit" if features.get("avx512f") else ""
+        features = llvm.get_host_cpu_features().flatten() if name is None else ""
+        # On some processors LLVM prefers vectors of 256 bits to those of 512, which are faster here; without
+        # the latter this changes nothing.
+        wide = "-prefer-256-bit" if triple.startswith("x86") else ""
         options = {
-            "cpu": llvm.get_host_cpu_name(),
-            "features": features.flatten() + wide,
+            "cpu": llvm.get_host_cpu_name() if name is None else name,
+            "features": ",".join(filter(None, (features, wide))),
             "opt": 3,
             "reloc": "static" if triple.startswith(("x86", "i386", "i686")) else "default",
             "codemodel": "jitdefault",

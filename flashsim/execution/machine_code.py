@@ -126,12 +126,13 @@ class Kernel:
         self.prepare()
         return isinstance(self._call, _Native)
 
-    def assembly(self) -> str:
-        """Compile again, and give the machine code as text."""
+    def assembly(self, processor: Processor | None = None) -> str:
+        """Compile again, by default for this machine, and give the machine code as text."""
         from flashsim.execution._lowering import lowered  # noqa: PLC0415  # numba, only where something compiles
 
         with _lock:
-            return Processor.this().assembly(lowered(self, self._llvm_types, self.__name__))
+            target = Processor.this() if processor is None else processor
+            return target.assembly(lowered(self, self._llvm_types, self.__name__))
 
     @cached_property
     def _arguments(self) -> list[_Argument]:

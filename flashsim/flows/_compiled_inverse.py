@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from flashsim.flows._arrangement import Layer
 
-__all__ = ["BLOCK", "CompiledInverse", "add_products", "copy", "start_at"]
+__all__ = ["BLOCK", "CompiledInverse", "add_products", "copy", "invert", "start_at"]
 
 BLOCK = 2 * LANES
 _ROWS = 4
@@ -53,7 +53,7 @@ class CompiledInverse:
     def __call__(self, z: NDArray[np.float32], context: NDArray[np.float32], x: NDArray[np.float32]) -> None:
         """Write to x, shape (N, D), the variables of noise z (N, D) and context (N, C)."""
         given, features = context.shape[1], z.shape[1]
-        _invert(
+        invert(
             z,
             context,
             x,
@@ -74,7 +74,7 @@ class CompiledInverse:
 
 
 def _parts(layer: Layer[NDArray[Any]]) -> Iterator[NDArray[Any]]:
-    """Biases and weights in the order in which `_invert` reads them."""
+    """Biases and weights in the order in which `invert` reads them."""
     by_level = np.split(layer.context, len(layer.steps[0].hidden))
     for step in layer.steps:
         for from_context, weights in zip(by_level, step.hidden, strict=True):
@@ -160,7 +160,7 @@ _ROW, _MATRIX, _INTEGERS = "float32[::1]", "float32[:, ::1]", "int64[:, ::1]"
     f"{_MATRIX}, {_ROW}, {_ROW}, {_ROW}, {_ROW}, int32[::1]",
     contract=True,
 )
-def _invert(  # noqa: PLR0917  # compiled functions take no keyword arguments
+def invert(  # noqa: PLR0917  # compiled functions take no keyword arguments
     noise: np.ndarray,
     context: np.ndarray,
     variables: np.ndarray,
