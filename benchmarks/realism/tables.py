@@ -139,12 +139,12 @@ def _matched_jets(sample: Sample, jets: Collection) -> Columns:
     gen = sample.gen_jets
     rows = gen.offsets[jets.event_rows] + jets["genJetIdx"]
     is_lepton = jets_that_are_leptons(
-        *gen.directions,
+        gen.directions,
         gen["pt"],
-        *sample.leptons.directions,
+        sample.leptons.directions,
         sample.leptons["pt"],
-        _LEPTON_CONE,
-        _LEPTON_SHARE,
+        cone=_LEPTON_CONE,
+        min_share=_LEPTON_SHARE,
     )
     return jets.columns | {
         "response": jets["pt"] / gen["pt"][rows],

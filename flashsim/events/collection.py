@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import awkward as ak
 import numpy as np
@@ -11,7 +11,10 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Collection", "flat_column", "jagged_column"]
+__all__ = ["Collection", "Directions", "flat_column", "jagged_column"]
+
+Directions: TypeAlias = "tuple[NDArray[np.int64], NDArray[Any], NDArray[Any]]"
+"""Offsets as of a `Collection`, eta and phi."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class Collection:
         return cls(offsets, columns)
 
     @property
-    def directions(self) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[Any]]:
+    def directions(self) -> Directions:
         """Offsets, eta and phi: what kernels that measure distances begin with."""
         return self.offsets, self["eta"], self["phi"]
 

@@ -114,7 +114,7 @@ def _columns_of_objects(entry: Conditioning, chunk: GenChunk, gen: str) -> Mappi
 
 def _closest(entry: Closest, objects: Collection, chunk: GenChunk, *, same: bool) -> Columns:
     others = chunk.collections[entry.of]
-    row, distance = closest(*objects.directions, *others.directions, entry.rank, entry.cone, same)
+    row, distance = closest(objects.directions, others.directions, entry.rank, entry.cone, same=same)
     found = row >= 0
     safe = np.where(found, row, 0)
 
@@ -148,7 +148,7 @@ def _rest(
     if taken is None:
         inside = _momentum(objects)
     else:
-        places = (*others.directions, *taken.directions)
+        places = others.directions, taken.directions
         inside = np.stack([ring_sum(*places, part, 0.0, cone) for part in _momentum(taken)])[:, row]
     px, py, pz = _momentum(others)[:, row] - inside
     left, eta = np.hypot(px, py), objects["eta"].astype(np.float64)
@@ -165,4 +165,4 @@ def _momentum(objects: Collection) -> NDArray[np.float64]:
 
 def _ring_activity(entry: Activity, objects: Collection, others: Collection) -> NDArray[np.float64]:
     outer = entry.outer or 0.0
-    return ring_sum(*objects.directions, *others.directions, others["pt"], entry.inner, outer)
+    return ring_sum(objects.directions, others.directions, others["pt"], entry.inner, outer)

@@ -127,14 +127,12 @@ def _selected(
     if declared.clean is not None:
         leptons = built[declared.clean.of]
         keep &= ~jets_that_are_leptons(
-            offsets,
-            raw["eta"],
-            raw["phi"],
+            (offsets, raw["eta"], raw["phi"]),
             raw["pt"],
-            *leptons.directions,
+            leptons.directions,
             leptons["pt"],
-            declared.clean.cone,
-            declared.clean.min_share,
+            cone=declared.clean.cone,
+            min_share=declared.clean.min_share,
         )
     return keep
 

@@ -1,19 +1,22 @@
 """Compiled loops over the objects of an event: neighbours, activity, jets that are leptons.
 
-All take flat columns with offsets, see `flashsim.events.collection.Collection`; distances are
+All take offsets, eta and phi, see `flashsim.events.collection.Collection.directions`; distances are
 ``sqrt(deta^2 + dphi^2)`` with dphi wrapped into [-pi, pi].
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from flashsim.events.angles import delta_phi
 from flashsim.execution.machine_code import Kernel, compiled
+
+if TYPE_CHECKING:
+    from flashsim.events.collection import Directions
 
 __all__ = ["closest", "jets_that_are_leptons", "ring_sum"]
 
@@ -24,16 +27,8 @@ Integers = NDArray[np.int64]
 _OBJECTS = "int64[::1], float64[::1], float64[::1]"
 
 
-def closest(  # noqa: PLR0917
-    offsets: Integers,
-    eta: Floats,
-    phi: Floats,
-    other_offsets: Integers,
-    other_eta: Floats,
-    other_phi: Floats,
-    rank: int,
-    cone: float,
-    same: bool,
+def closest(
+    objects: Directions, others: Directions, rank: int, cone: float, *, same: bool = False
 ) -> tuple[Integers, Floats]:
     """Find the `rank`-th closest of the other objects inside a cone.
 
@@ -42,10 +37,8 @@ def closest(  # noqa: PLR0917
 
     Parameters
     ----------
-    offsets, eta, phi
-        The objects: shapes (E + 1,), (N,), (N,).
-    other_offsets, other_eta, other_phi
-        Their possible neighbours in the same events.
+    objects, others
+        The objects, N of them, and their possible neighbours in the same events.
     rank
         1 for the closest.
     cone
@@ -57,28 +50,20 @@ def closest(  # noqa: PLR0917
     -------
     Row of the neighbour among the others, or -1, and its distance, or `cone`; shapes (N,).
     """
-    found = np.full(len(eta), -1, dtype=np.int64)
-    distance = np.full(len(eta), cone, dtype=np.float64)
-    directions = (eta, phi, other_eta, other_phi)
-    single = all(column.dtype == np.float32 for column in directions)
-    eta, phi, other_eta, other_phi = (_column(d, np.float32 if single else np.float64) for d in directions)
-    (_find_closest_single if single else _find_closest)(
-        _column(offsets, np.int64),
-        eta,
-        phi,
-        _column(other_offsets, np.int64),
-        other_eta,
-        other_phi,
-        rank,
-        cone,
-        int(same),
-        found,
-        distance,
-    )
+    found = np.full(len(objects[1]), -1, dtype=np.int64)
+    distance = np.full(len(objects[1]), cone, dtype=np.float64)
+    single = all(column.dtype == np.float32 for column in (*objects[1:], *others[1:]))
+    kernel, dtype = (_find_closest_single, np.float32) if single else (_find_closest, np.float64)
+    kernel(*_places(objects, dtype), *_places(others, dtype), rank, cone, int(same), found, distance)
     return found, distance
 
 
-def _column(values: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
+def _places(directions: Directions, dtype: DTypeLike = np.float64) -> tuple[Any, Any, Any]:
+    offsets, eta, phi = directions
+    return _column(offsets, np.int64), _column(eta, dtype), _column(phi, dtype)
+
+
+def _column(values: NDArray[Any], dtype: DTypeLike = np.float64) -> NDArray[Any]:
     return np.ascontiguousarray(values, dtype=dtype)
 
 
@@ -120,23 +105,12 @@ _find_closest = Kernel(_find, _ARGUMENTS)
 _find_closest_single = Kernel(_find, _ARGUMENTS.replace("float64[::1]", "float32[::1]", 4))
 
 
-def ring_sum(  # noqa: PLR0917
-    offsets: Integers,
-    eta: Floats,
-    phi: Floats,
-    other_offsets: Integers,
-    other_eta: Floats,
-    other_phi: Floats,
-    value: Floats,
-    inner: float,
-    outer: float,
+def ring_sum(
+    objects: Directions, others: Directions, value: NDArray[Any], inner: float, outer: float
 ) -> Floats:
     """Sum of a value, such as pT, of the other objects at distances in [inner, outer), shape (N,)."""
-    total = np.zeros(len(eta), dtype=np.float64)
-    columns = (_column(c, np.float64) for c in (eta, phi, other_eta, other_phi, value))
-    eta, phi, other_eta, other_phi, value = columns
-    own, others = _column(offsets, np.int64), _column(other_offsets, np.int64)
-    _add_ring(own, eta, phi, others, other_eta, other_phi, value, inner, outer, total)
+    total = np.zeros(len(objects[1]), dtype=np.float64)
+    _add_ring(*_places(objects), *_places(others), _column(value), inner, outer, total)
     return total
 
 
@@ -161,25 +135,20 @@ def _add_ring(  # noqa: PLR0917
                     total[i] += value[j]
 
 
-def jets_that_are_leptons(  # noqa: PLR0917
-    offsets: Integers,
-    eta: Floats,
-    phi: Floats,
-    pt: Floats,
-    lepton_offsets: Integers,
-    lepton_eta: Floats,
-    lepton_phi: Floats,
-    lepton_pt: Floats,
+def jets_that_are_leptons(
+    jets: Directions,
+    jet_pt: NDArray[Any],
+    leptons: Directions,
+    lepton_pt: NDArray[Any],
+    *,
     cone: float,
     min_share: float,
 ) -> NDArray[np.bool_]:
     """Tell which jets have a lepton in the cone with at least `min_share` of their pT, shape (N,)."""
-    is_lepton = np.zeros(len(eta), dtype=np.uint8)
-    columns = (eta, phi, pt, lepton_eta, lepton_phi, lepton_pt)
-    eta, phi, pt, lepton_eta, lepton_phi, lepton_pt = (_column(c, np.float64) for c in columns)
-    own, leptons = _column(offsets, np.int64), _column(lepton_offsets, np.int64)
-    _mark_leptons(own, eta, phi, pt, leptons, lepton_eta, lepton_phi, lepton_pt, cone, min_share, is_lepton)
-    return is_lepton.view(np.bool_)
+    marks = np.zeros(len(jet_pt), dtype=np.uint8)
+    columns = (*_places(jets), _column(jet_pt), *_places(leptons), _column(lepton_pt))
+    _mark_leptons(*columns, cone, min_share, marks)
+    return marks.view(np.bool_)
 
 
 @compiled(f"{_OBJECTS}, float64[::1], {_OBJECTS}, float64[::1], float64, float64, uint8[::1]")

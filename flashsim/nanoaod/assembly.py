@@ -78,7 +78,7 @@ def link_collections(collections: Mapping[str, Collection], links: Iterable[Link
         if link.source not in linked or link.target not in linked:
             continue
         source, target = linked[link.source], linked[link.target]
-        row, _ = closest(*source.directions, *target.directions, 1, link.cone, False)
+        row, _ = closest(source.directions, target.directions, 1, link.cone)
         index = np.where(row >= 0, row - target.offsets[source.event_rows], -1)
         back, count = _back_index(source.offsets, index, target.offsets, len(link.back))
         linked[link.source] = Collection(source.offsets, {**source.columns, link.index: index})

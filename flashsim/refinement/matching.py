@@ -94,7 +94,7 @@ def select_pairs(
     cuts = recipe.pairs
     keep &= (np.abs(gen["eta"]) <= cuts.max_gen_eta) & (gen["pt"] >= cuts.min_gen_pt)
     counts["inside the acceptance"] = int(np.count_nonzero(keep))
-    keep &= closest(*gen.directions, *gen.directions, 1, cuts.isolation, True)[0] < 0
+    keep &= closest(gen.directions, gen.directions, 1, cuts.isolation, same=True)[0] < 0
     counts["isolated"] = int(np.count_nonzero(keep))
     sides = {
         "fast": _found(recipe, gen, fast),
@@ -105,7 +105,7 @@ def select_pairs(
         counts[f"reconstructed, {name}"] = int(np.count_nonzero(keep))
     for name, (reco, _) in sides.items():
         # More than one reconstructed object around the gen object: which is it?
-        keep &= closest(*gen.directions, *reco.directions, 2, cuts.isolation, False)[0] < 0
+        keep &= closest(gen.directions, reco.directions, 2, cuts.isolation)[0] < 0
         counts[f"alone, {name}"] = int(np.count_nonzero(keep))
     event = gen.event_rows[keep]
     columns: dict[str, NDArray[Any]] = {
@@ -119,7 +119,7 @@ def select_pairs(
 
 def _same_gen_objects(gen: Collection, other: Collection) -> NDArray[np.int64]:
     """Row of the same gen object in the other file, or -1, shape (N,)."""
-    rows, _ = closest(*gen.directions, *other.directions, 1, _SAME_DIRECTION, False)
+    rows, _ = closest(gen.directions, other.directions, 1, _SAME_DIRECTION)
     found = np.maximum(rows, 0)
     if len(other) == 0:
         return rows

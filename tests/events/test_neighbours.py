@@ -50,7 +50,7 @@ def test_closest_is_the_naive_one(sample, rank, cone, same):
     others = ones if same else [other for _, other in sample]
     o, eta, phi, _ = flat(ones)
     p, other_eta, other_phi, _ = flat(others)
-    row, found_at = closest(o, eta, phi, p, other_eta, other_phi, rank, cone, same)
+    row, found_at = closest((o, eta, phi), (p, other_eta, other_phi), rank, cone, same=same)
     i = 0
     for one, (first, other) in zip(ones, numbered(others), strict=True):
         for k, me in enumerate(one):
@@ -73,13 +73,13 @@ def test_the_order_of_the_neighbours_does_not_matter(data, rank):
     distances = []
     for neighbours in (others, mixed):
         offsets, eta, phi, _ = flat([neighbours])
-        distances.append(closest(*me, offsets, eta, phi, rank, 5.0, False)[1])
+        distances.append(closest(me, (offsets, eta, phi), rank, 5.0)[1])
     assert np.array_equal(*distances)
 
 
 def test_neighbours_at_one_place_all_count():
-    offsets, eta, phi, _ = flat([[(0.0, 0.0, 1.0)] * 3])
-    rows = [closest(offsets, eta, phi, offsets, eta, phi, rank, 1.0, True)[0].tolist() for rank in (1, 2, 3)]
+    own = flat([[(0.0, 0.0, 1.0)] * 3])[:3]
+    rows = [closest(own, own, rank, 1.0, same=True)[0].tolist() for rank in (1, 2, 3)]
     assert rows == [[1, 0, 0], [2, 2, 1], [-1, -1, -1]]
 
 
@@ -88,7 +88,7 @@ def test_neighbours_at_one_place_all_count():
 def test_ring_sum_is_the_naive_one(sample, inner, width):
     o, eta, phi, _ = flat([one for one, _ in sample])
     p, other_eta, other_phi, other_pt = flat([other for _, other in sample])
-    total = ring_sum(o, eta, phi, p, other_eta, other_phi, other_pt, inner, inner + width)
+    total = ring_sum((o, eta, phi), (p, other_eta, other_phi), other_pt, inner, inner + width)
     expected = [
         sum(q[2] for q in other if inner <= distance(me, q) < inner + width)
         for one, other in sample
@@ -103,7 +103,7 @@ def test_momentum_in_a_cone_is_that_of_vectors(sample, cone):
     o, eta, phi, _ = flat([one for one, _ in sample])
     p, other_eta, other_phi, other_pt = flat([other for _, other in sample])
     momentum = (other_pt * np.cos(other_phi), other_pt * np.sin(other_phi), other_pt * np.sinh(other_eta))
-    parts = [ring_sum(o, eta, phi, p, other_eta, other_phi, part, 0.0, cone) for part in momentum]
+    parts = [ring_sum((o, eta, phi), (p, other_eta, other_phi), part, 0.0, cone) for part in momentum]
     found = np.stack(parts, axis=1)
     expected = [
         [
@@ -120,7 +120,9 @@ def test_momentum_in_a_cone_is_that_of_vectors(sample, cone):
 def test_jets_that_are_leptons_are_the_naive_ones(sample, cone, share):
     o, eta, phi, pt = flat([one for one, _ in sample])
     p, lepton_eta, lepton_phi, lepton_pt = flat([other for _, other in sample])
-    flags = jets_that_are_leptons(o, eta, phi, pt, p, lepton_eta, lepton_phi, lepton_pt, cone, share)
+    flags = jets_that_are_leptons(
+        (o, eta, phi), pt, (p, lepton_eta, lepton_phi), lepton_pt, cone=cone, min_share=share
+    )
     expected = [
         any(distance(me, q) < cone and q[2] >= share * me[2] for q in other)
         for one, other in sample

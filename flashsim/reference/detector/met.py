@@ -73,7 +73,7 @@ def met_branches(
     normal = noise.event_normal(truth, "met", 7)
     width = (response.soft[0] + response.soft[1] * rho) * np.exp(response.tail * normal[:, 2])
     of_jets = _moved(jets, truth.jets, truth.jets.offsets[jets.event_rows] + jets["genJetIdx"])
-    row, _ = closest(*muons.directions, *jets.directions, 1, response.cone, False)
+    row, _ = closest(muons.directions, jets.directions, 1, response.cone)
     alone = muons.select(row < 0)
     of_muons = _moved(alone, truth.leptons, _lepton_rows(truth, alone))
     gen_pt, gen_phi = truth.event["GenMET_pt"], truth.event["GenMET_phi"]

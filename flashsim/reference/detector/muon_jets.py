@@ -65,7 +65,7 @@ def jet_relation(
     normal
         Random numbers, shape (N, `NORMALS`).
     """
-    row, _ = closest(offsets, track["eta"], track["phi"], *jets.directions, 1, response.cone, False)
+    row, _ = closest((offsets, track["eta"], track["phi"]), jets.directions, 1, response.cone)
     has_jet = row >= 0
     muon = _momentum({name: track[name][has_jet] for name in ("pt", "eta", "phi")})
     of_jet = {name: jets[name][row[has_jet]] for name in ("pt", "eta", "phi")}
