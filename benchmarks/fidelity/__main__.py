@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from benchmarks.commandline import quoted
 from benchmarks.fidelity.assess import Options, assess
 from benchmarks.fidelity.page import page
-from benchmarks.fidelity.report import render
+from benchmarks.fidelity.report import render, render_kinds
 from flashsim.errors import FlashSimError
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--skip-competitors", action="store_true")
     parser.add_argument("--page", type=Path, help="Markdown page with the short table, as docs/fidelity.md")
+    parser.add_argument("--kinds-page", type=Path, help="the competition alone, as docs/flows.md")
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     behind = ("own", "flashsim") if given.behind == "both" else (given.behind,)
@@ -79,6 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     (given.output / "fidelity.html").write_text(page(found), encoding="utf-8")
     if given.page is not None:
         given.page.write_text(render(found), encoding="utf-8")
+    if given.kinds_page is not None:
+        given.kinds_page.write_text(render_kinds(found), encoding="utf-8")
     print(render(found))
 
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-import torch
 from threadpoolctl import threadpool_limits
 
 from benchmarks.fidelity.contest import COMPARED_ROWS, Arena
@@ -22,6 +21,7 @@ from benchmarks.fidelity.judge import REFERENCE, Judge, generalisation_gap
 from benchmarks.fidelity.observables import load_observables
 from benchmarks.fidelity.samples import FLASH, Columns, Workplace
 from flashsim.declarations.training import load_training
+from flashsim.learning.devices import prepare_device
 from flashsim.learning.tables import SPLITS, TRAINING_TABLES
 from flashsim.models.object_model import ObjectModel
 from flashsim.models.shipped import model_files
@@ -62,7 +62,7 @@ class Options:
     preprocessings
         What competitors stand behind: ``own``, ``flashsim`` or both; none: no contest.
     threads
-        Of torch and the trees.
+        Of torch, samplers and trees.
     """
 
     train: Sequence[Path]
@@ -86,7 +86,7 @@ def assess(options: Options, command: str = "") -> dict[str, Any]:
         If a sample, a table or a model cannot be used.
     """
     started = time.monotonic()
-    torch.set_num_threads(options.threads)
+    prepare_device("cpu", options.threads)
     shipped = [] if options.models else model_files()
     models = [ObjectModel.load(path) for path in [*shipped, *options.models.values()]]
     found: dict[str, Any] = {

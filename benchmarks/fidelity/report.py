@@ -8,7 +8,7 @@ from benchmarks.fidelity.samples import FLASH
 from benchmarks.markdown import table
 from benchmarks.verdicts import VERDICTS
 
-__all__ = ["render"]
+__all__ = ["render", "render_kinds"]
 
 
 def render(found: dict[str, Any]) -> str:
@@ -33,6 +33,30 @@ def render(found: dict[str, Any]) -> str:
         "jets and photons beside it and the activity of its event, whether or not its model is given these.",
         "",
         *table(("object", "goal", "found", "reached"), rows),
+    ]
+    for name, measured in found["objects"].items():
+        if rows := measured.get("competitors"):
+            lines += ["", *_competitors(name, measured, rows)]
+    return "\n".join(lines) + "\n"
+
+
+def render_kinds(found: dict[str, Any]) -> str:
+    """Markdown page with the competition of such a result alone."""
+    lines = [
+        "# Kinds of flows",
+        "",
+        "Which network draws the properties of an object is [a setting](howto/generator.md). Here networks",
+        "of all kinds are trained for the same time, one after the other on the same objects of the",
+        "[reference simulation](../reference/README.md), and judged on held-out ones: by a classifier that",
+        "tells their objects from those of the reference (0.5: it cannot), and by the distance W1 of each",
+        "distribution over that of two independent simulations (1: as good). After such short times the",
+        "order says which network learns fastest, not which is best in the end. Made by",
+        "",
+        f"```sh\n{found['command']}\n```",
+        "",
+        f"on {found['machine']}, {found['date']}. Trained on: {', '.join(found['train'])}; judged on other",
+        f"events: {', '.join(found['test'])}. Preprocessing `flashsim` is that of the package, `own` that",
+        "of the publications: scaled values, point masses smeared.",
     ]
     for name, measured in found["objects"].items():
         if rows := measured.get("competitors"):

@@ -63,7 +63,7 @@ _EVALUATED_ROWS = 8192
 
 @dataclass(frozen=True)
 class FitResult:
-    """What became of a fit; losses in nats a row.
+    """What became of a fit; losses are means over rows, in nats where they are likelihoods.
 
     Parameters
     ----------

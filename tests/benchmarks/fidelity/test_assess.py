@@ -10,7 +10,7 @@ import torch
 
 from benchmarks.fidelity.__main__ import main
 from benchmarks.fidelity.figures import draw_counts, draw_importance, svg
-from benchmarks.fidelity.report import render
+from benchmarks.fidelity.report import render, render_kinds
 from benchmarks.fidelity.samples import Workplace
 from flashsim.errors import TableError
 from flashsim.models.object_model import ObjectModel
@@ -38,6 +38,7 @@ def found(made_process, made_models, tmp_path_factory):
                 "0.01",
             ),
             *("--threads", "1", "--page", str(output / "fidelity.md")),
+            *("--kinds-page", str(output / "flows.md")),
         ]
     )
     torch.set_num_threads(threads)
@@ -99,6 +100,14 @@ def test_markdown_page_has_command_machine_and_goals(found):
     assert result["command"] in text
     assert str(output) not in text
     assert result["machine"] in text
+
+
+def test_another_page_has_the_competition_alone(found):
+    result, output = found
+    text = (output / "flows.md").read_text(encoding="utf-8")
+    assert text == render_kinds(result)
+    rows = result["objects"]["jets"]["competitors"]
+    assert all(f"| {row['name']} | {row['preprocessing']} |" in text for row in rows)
 
 
 def test_tables_are_found_again(found, made_process, made_models):
