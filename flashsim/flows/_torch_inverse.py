@@ -9,27 +9,19 @@ from torch.nn import functional
 
 from flashsim.flows import spline
 from flashsim.flows._arrangement import Layer, Step, arranged
-from flashsim.flows._rows import checked_rows
-from flashsim.flows._torch_threads import run_torch_shares
+from flashsim.flows._torch_sampler import TorchSampler
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
 
     from flashsim.flows.protocol import Architecture, Tensors
 
-__all__ = ["TorchSampler"]
-
-_CPU_TILE = 512
-_CUDA_TILE = 65536
+__all__ = ["torch_inverse"]
 
 
-class TorchSampler:
-    """Inverse of a `ConditionalMAF`, as `flashsim.flows.sampler.Sampler` is, on any device.
-
-    Objects are worked on in tiles: products always have so many columns, as their rounding may depend on the
-    shape.
+def torch_inverse(architecture: Architecture, tensors: Tensors, device: str) -> TorchSampler:
+    """Make the inverse of a `ConditionalMAF`, as `flashsim.flows.sampler.Sampler` is, on any device.
 
     Parameters
     ----------
@@ -40,47 +32,17 @@ class TorchSampler:
     device
         Torch's name.
     """
+    layers = [_moved(layer, torch.device(device)) for layer in arranged(architecture, tensors)]
+    like = layers[0].context
 
-    def __init__(self, architecture: Architecture, tensors: Tensors, device: str) -> None:
-        self._architecture, self._device = architecture, torch.device(device)
-        self._dtype = next(array.dtype for name, array in tensors.items() if name.endswith("weight"))
-        self._layers = [_moved(layer, self._device) for layer in arranged(architecture, tensors)]
-        self._tile = _CPU_TILE if self._device.type == "cpu" else _CUDA_TILE
-
-    def from_noise(self, z: NDArray[np.floating], context: NDArray[np.floating]) -> NDArray[np.floating]:
-        """Map noise z, shape (N, D), given context (N, C), to variables, shape (N, D).
-
-        Raises
-        ------
-        ValueError
-            If a shape does not fit the flow.
-        """
-        features, given = self._architecture["features"], self._architecture["context"]
-        rows = checked_rows(z, context, features, given, self._dtype)
-        noise, conditions = (torch.from_numpy(array) for array in rows)
-        x = torch.empty_like(noise)
-
-        def invert_tiles(share: int, shares: int) -> None:
-            with torch.inference_mode():
-                for start in range(share * self._tile, len(noise), shares * self._tile):
-                    here = slice(start, start + self._tile)
-                    x[here] = self._inverse(noise[here], conditions[here])
-
-        tiles = -(-len(noise) // self._tile)
-        if self._device.type == "cpu":
-            run_torch_shares(invert_tiles, tiles, "torch sampler")
-        else:
-            invert_tiles(0, 1)
-        return x.numpy()
-
-    def _inverse(self, z: Tensor, context: Tensor) -> Tensor:
-        """Variables of at most a tile of objects, on the CPU."""
-        like = torch.empty(0, dtype=z.dtype, device=self._device)
-        tile = _Tile(self._architecture, self._tile, like)
-        tile.fill(z.to(self._device), context.to(self._device))
-        for layer in reversed(self._layers):
+    def inverse(z: Tensor, context: Tensor) -> Tensor:
+        tile = _Tile(architecture, len(z), like)
+        tile.fill(z, context)
+        for layer in reversed(layers):
             tile.invert(layer)
-        return tile.z[:, : len(z)].T.cpu()
+        return tile.z.T
+
+    return TorchSampler(inverse, architecture, like)
 
 
 def _moved(layer: Layer[NDArray[Any]], device: torch.device) -> Layer[Tensor]:
@@ -115,9 +77,9 @@ class _Tile:
             activations[0] = 1.0
 
     def fill(self, z: Tensor, context: Tensor) -> None:
-        """Put in the noise (n, D) and context (n, C) of at most T objects."""
-        self.z[:, : len(z)] = z.T
-        self.context[1:, : len(z)] = context.T
+        """Put in noise, shape (T, D), and context, shape (T, C)."""
+        self.z.copy_(z.T)
+        self.context[1:] = context.T
 
     def invert(self, layer: Layer[Tensor]) -> None:
         """Invert one autoregressive layer and the permutation before it, from z to itself."""

@@ -68,9 +68,9 @@ class FlowMatching:
         """Make what integrates: compiled on the CPU in single precision, the module itself elsewhere."""
         if device == "cpu" and is_single(tensors):
             return CompiledFlowMatching(architecture, tensors)
-        from flashsim.flows.torch_kind import ModuleSampler  # noqa: PLC0415  # torch
+        from flashsim.flows._torch_sampler import module_sampler  # noqa: PLC0415  # torch
 
-        return ModuleSampler(fill(self.module(architecture), tensors), device)
+        return module_sampler(fill(self.module(architecture), tensors), architecture, device)
 
 
 KIND = FlowMatching()

@@ -44,9 +44,9 @@ class SplineMAF:
         """Make the exact inverse: compiled on the CPU in single precision, torch's operations elsewhere."""
         if device == "cpu" and is_single(tensors):
             return Sampler(architecture, tensors)
-        from flashsim.flows._torch_inverse import TorchSampler  # noqa: PLC0415  # torch
+        from flashsim.flows._torch_inverse import torch_inverse  # noqa: PLC0415  # torch
 
-        return TorchSampler(architecture, tensors, device)
+        return torch_inverse(architecture, tensors, device)
 
 
 KIND = SplineMAF()
