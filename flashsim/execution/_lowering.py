@@ -65,7 +65,8 @@ class _Library(codegen.JITCodeLibrary):
 
     @property
     def module(self) -> Any:
-        """Of LLVM."""
+        """LLVM's module of these functions, linked."""
+        self._ensure_finalized()
         return self._final_module
 
 
@@ -121,6 +122,9 @@ def _jit(**options: Any) -> Callable[[Callable[..., Any]], _Dispatcher]:
     return lambda function: _Dispatcher(function, targetoptions=_OPTIONS | own)
 
 
+_known: dict[tuple[Any, ...], dict[Callable[..., Any], _Dispatcher]] = {}
+"""By options, what has been compiled by the function."""
+
 extension.target_registry[_NAME] = _Loops
 extension.dispatcher_registry[_Loops] = _Dispatcher
 extension.jit_registry[_Loops] = _jit
@@ -144,15 +148,13 @@ def lowered(kernel: Kernel, llvm_types: Sequence[str], symbol: str) -> Any:
     RuntimeError
         If the function takes other arguments.
     """
-    dispatchers = _dispatchers(kernel)
-    top = dispatchers[kernel.function]
+    top = _dispatcher(kernel)
     arguments, _ = sigutils.normalize_signature(f"void({kernel.signature})")
     with extension.target_override(_NAME):
         top.compile(arguments)
-    (result,) = top.overloads.values()
-    result.library.finalize()
-    module = result.library.module
-    _mark(module, dispatchers.values())
+    result = top.overloads[arguments]
+    module = result.library.module.clone()
+    _mark(module)
     function = module.get_function(result.fndesc.llvm_func_name)
     found = [str(argument.type) for argument in function.arguments]
     if found != list(llvm_types):
@@ -165,10 +167,10 @@ def lowered(kernel: Kernel, llvm_types: Sequence[str], symbol: str) -> Any:
     return module
 
 
-def _dispatchers(kernel: Kernel) -> dict[Callable[..., Any], _Dispatcher]:
-    """Wrap the kernel's function and all that it names."""
+def _dispatcher(kernel: Kernel) -> _Dispatcher:
+    """Wrap the kernel's function and all that it names; what several kernels call is compiled once."""
     options = _OPTIONS | ({"fastmath": {"contract"}} if kernel.contract else {})
-    known: dict[Callable[..., Any], _Dispatcher] = {}
+    known = _known.setdefault((kernel.contract, *kernel.replacing.items()), {})
 
     def wrapped(function: Any) -> _Dispatcher:
         if function not in known:
@@ -178,13 +180,18 @@ def _dispatchers(kernel: Kernel) -> dict[Callable[..., Any], _Dispatcher]:
             known[function] = _Dispatcher(bound, targetoptions=options)
         return known[function]
 
-    wrapped(kernel.function)
-    return known
+    return wrapped(kernel.function)
 
 
-def _mark(module: Any, dispatchers: Any) -> None:
+def _mark(module: Any) -> None:
     """Keep functions over arrays whole: in one large function LLVM vectorises their loops less well."""
-    for one in dispatchers:
-        for arguments, result in one.overloads.items():
-            if any(isinstance(kind, types.Array) for kind in arguments):
-                module.get_function(result.fndesc.llvm_func_name).add_function_attribute("noinline")
+    over_arrays = {
+        result.fndesc.llvm_func_name
+        for known in _known.values()
+        for one in known.values()
+        for arguments, result in one.overloads.items()
+        if any(isinstance(kind, types.Array) for kind in arguments)
+    }
+    for function in module.functions:
+        if function.name in over_arrays:
+            function.add_function_attribute("noinline")

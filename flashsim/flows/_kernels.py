@@ -270,6 +270,8 @@ def invert_spline(  # noqa: PLR0917
         Room for intermediate results, shapes (ROOM * LANES,) and (LANES,).
     """
     free = _ONE - np.float32(bins) * np.float32(_MIN_SHARE)
+    # With a constant, what takes them would be compiled for it, and once more for other numbers.
+    widths, heights = 0 * bins, bins
     # Constant distances again: none of these rows overlaps another.
     top, scale, target = room[0:LANES], room[LANES : 2 * LANES], room[2 * LANES : 3 * LANES]
     bottom, height = room[3 * LANES : 4 * LANES], room[4 * LANES : 5 * LANES]
@@ -279,11 +281,11 @@ def invert_spline(  # noqa: PLR0917
         z, x = values[start : start + LANES], outputs[start : start + LANES]
         for t in range(LANES):
             target[t] = min(max(_HALF + z[t] / (_TWO * bound), _ZERO), _ONE)
-        exponentials(logits, bins, bins, block, start, top, scale, free)
-        find_bin(logits, bins, bins, block, start, scale, target, top, index)
-        bin_edges(logits, bins, bins, block, start, scale, index, bottom, height)
-        exponentials(logits, 0, bins, block, start, top, scale, free)
-        bin_edges(logits, 0, bins, block, start, scale, index, left, width)
+        exponentials(logits, heights, bins, block, start, top, scale, free)
+        find_bin(logits, heights, bins, block, start, scale, target, top, index)
+        bin_edges(logits, heights, bins, block, start, scale, index, bottom, height)
+        exponentials(logits, widths, bins, block, start, top, scale, free)
+        bin_edges(logits, widths, bins, block, start, scale, index, left, width)
         edge_derivatives(logits, bins, block, start, index, d0, d1)
         for t in range(LANES):
             y = min(max((target[t] - bottom[t]) / height[t], _ZERO), _ONE)

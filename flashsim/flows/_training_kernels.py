@@ -74,6 +74,7 @@ def _apply(  # noqa: PLR0917
     rows = logits.size // (variables * columns)
     bins = (rows + 1) // 3
     free = _ONE - np.float32(bins) * values.dtype.type(_MIN_SHARE)
+    widths, heights = 0 * bins, bins  # see `flashsim.flows._kernels.invert_spline`
     top, d0, d1, position, slope = room[0], room[1], room[2], room[3], room[4]
     for variable in range(variables):
         own = logits[variable * rows * columns : (variable + 1) * rows * columns]
@@ -85,11 +86,11 @@ def _apply(  # noqa: PLR0917
             derivative, kept_index = derivatives[variable, block], kept[0, block]
             for t in range(LANES):
                 position[t] = _HALF + (x[t] if abs(x[t]) <= bound else _ZERO) / (_TWO * bound)
-            exponentials(own, 0, bins, columns, start, top, kept[3, block], free)
-            find_bin(own, 0, bins, columns, start, kept[3, block], position, top, index)
-            bin_edges(own, 0, bins, columns, start, kept[3, block], index, left, width)
-            exponentials(own, bins, bins, columns, start, top, kept[6, block], free)
-            bin_edges(own, bins, bins, columns, start, kept[6, block], index, low, height)
+            exponentials(own, widths, bins, columns, start, top, kept[3, block], free)
+            find_bin(own, widths, bins, columns, start, kept[3, block], position, top, index)
+            bin_edges(own, widths, bins, columns, start, kept[3, block], index, left, width)
+            exponentials(own, heights, bins, columns, start, top, kept[6, block], free)
+            bin_edges(own, heights, bins, columns, start, kept[6, block], index, low, height)
             edge_derivatives(own, bins, columns, start, index, d0, d1)
             for t in range(LANES):
                 kept_index[t] = index[t]
@@ -329,6 +330,7 @@ def _find_gradients(  # noqa: PLR0917
     variables, columns = values.shape
     rows = logits.size // (variables * columns)
     bins = (rows + 1) // 3
+    widths, heights = 0 * bins, bins
     position, slope, gz, gl = room[0], room[1], room[2], room[3]
     g0, g1, g_left, g_width, g_height = room[4], room[5], room[6], room[7], room[8]
     gs, g_first, gy, mean = room[9], room[10], room[11], room[12]
@@ -353,7 +355,7 @@ def _find_gradients(  # noqa: PLR0917
             _softmax_gradients(
                 own,
                 written,
-                0,
+                widths,
                 bins,
                 columns,
                 start,
@@ -368,7 +370,7 @@ def _find_gradients(  # noqa: PLR0917
             _softmax_gradients(
                 own,
                 written,
-                bins,
+                heights,
                 bins,
                 columns,
                 start,
