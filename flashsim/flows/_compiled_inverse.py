@@ -82,7 +82,8 @@ def _parts(layer: Layer[NDArray[Any]]) -> Iterator[NDArray[Any]]:
             yield new[:, 0]
             yield np.concatenate((new[:, 1:], weights), axis=1)
         # Whole fours of rows: what is added to fill them up is never looked at.
-        output = np.pad(step.output, ((0, -len(step.output) % _ROWS), (0, 0)))
+        output = np.zeros((-(-len(step.output) // _ROWS) * _ROWS, step.output.shape[1]), step.output.dtype)
+        output[: len(step.output)] = step.output
         yield output[:, 0]
         yield output[:, 1:]
 

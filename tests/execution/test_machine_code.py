@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import platform
 import subprocess
 import sys
@@ -14,11 +15,11 @@ import numpy as np
 import pytest
 from numba.core import registry
 
-from flashsim.events import ancestry, neighbours, noise
+import flashsim
+from flashsim.events import neighbours, noise
 from flashsim.execution import _object_code, machine_code
 from flashsim.execution.machine_code import Kernel, aligned
-from flashsim.flows import _compiled_inverse, _training_kernels, dense
-from flashsim.nanoaod import assembly
+from flashsim.flows import _compiled_inverse
 
 FACTOR = 2.0
 
@@ -38,19 +39,20 @@ def multiply(values, factor, matrix, result):
 
 
 SIGNATURE = "float64[::1], float64, float32[:, ::1], float64[:, ::1]"
-KERNELS = (
-    neighbours._find_closest,
-    neighbours._find_closest_single,
-    neighbours._add_ring,
-    neighbours._mark_leptons,
-    ancestry._walk,
-    noise._fill,
-    assembly._point_back,
-    _compiled_inverse.invert,
-    dense._evaluate,
-    *_training_kernels._APPLY.values(),
-    *_training_kernels._GRADIENTS.values(),
-)
+
+
+def kernels():
+    """All kernels of the package, by the modules that make them."""
+    folder = Path(flashsim.__file__).parent
+    for path in sorted(folder.rglob("*.py")):
+        if "machine_code import" in path.read_text(encoding="utf-8"):
+            name = ".".join(("flashsim", *path.relative_to(folder).with_suffix("").parts))
+            for value in vars(importlib.import_module(name)).values():
+                values = value.values() if isinstance(value, dict) else (value,)
+                yield from (one for one in values if isinstance(one, Kernel))
+
+
+KERNELS = list({id(kernel): kernel for kernel in kernels()}.values())
 LOADS = """
 import sys
 import numpy as np
@@ -90,7 +92,12 @@ def test_does_what_the_function_does():
     assert kernel.is_native
 
 
-@pytest.mark.parametrize("kernel", KERNELS, ids=lambda kernel: kernel.signature)
+def test_all_kernels_are_found():
+    found = {kernel.function for kernel in KERNELS}
+    assert {neighbours._find, noise._fill.function, _compiled_inverse.invert.function} <= found
+
+
+@pytest.mark.parametrize("kernel", KERNELS, ids=lambda kernel: f"{kernel.__name__}({kernel.signature})")
 def test_kernels_of_the_package_are_native(kernel):
     """With the versions of numba and LLVM that the tests run with."""
     assert kernel.is_native
