@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from flashsim.declarations.output import load_output
-from flashsim.events.collection import Collection, flat_column
+from flashsim.events.collection import Collection
 from flashsim.events.gen_chunk import gen_branches, gen_chunk
 from flashsim.events.matching import match
 from flashsim.events.noise import EVENT_IDS
@@ -71,13 +71,12 @@ class Measured:
 
 def measure(path: str, declaration: ObjectDeclaration, chosen: NDArray[np.bool_] | None) -> Measured:
     """Compare the reconstructed objects of a file with its gen objects, in the chosen events."""
-    reco_names = [f"{declaration.collection}_{field}" for field in ("pt", "eta", "phi", declaration.match)]
+    fields = ("pt", "eta", "phi", declaration.match)
+    reco_names = [declaration.branch(field) for field in fields]
     with NanoFile(path) as file:
         arrays = file.read([*EVENT_IDS, *gen_branches(declaration), *reco_names])
     gen = gen_chunk(declaration, arrays).collections[declaration.gen]
-    columns = {name: flat_column(arrays[name]) for name in reco_names}
-    prefix = f"{declaration.collection}_"
-    reco = Collection(columns[reco_names[0]][0], {n.removeprefix(prefix): v for n, (_, v) in columns.items()})
+    reco = Collection.of_branches(arrays, declaration.collection, fields)
     rows = match(gen, reco, declaration.match)
     if chosen is None:
         chosen = np.ones(gen.events, dtype=bool)

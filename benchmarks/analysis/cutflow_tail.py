@@ -16,7 +16,7 @@ import vector
 from flashsim.analysis.analyze import analyze
 from flashsim.analysis.samples import ProcessRecipe, SamplesRecipe, SimulationRecipe
 from flashsim.declarations.output import load_output
-from flashsim.events.noise import EVENT_IDS, event_hash
+from flashsim.events.noise import EVENT_IDS, hash_events
 from flashsim.generation.generate import Generator
 from flashsim.models.object_model import ObjectModel
 from flashsim.models.shipped import model_files
@@ -120,7 +120,7 @@ def _analysed(files: dict[str, list[str]]) -> Results:
 def _identities(path: Path) -> NDArray[np.uint64]:
     with NanoFile(path) as file:
         arrays = file.read(list(EVENT_IDS))
-    return event_hash(*(np.asarray(arrays[name]) for name in EVENT_IDS))
+    return hash_events(arrays)
 
 
 def _picked_share(whole: Results, identities: NDArray[np.uint64]) -> dict[str, float]:

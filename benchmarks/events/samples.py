@@ -9,7 +9,7 @@ import awkward as ak
 import numpy as np
 
 from benchmarks.fidelity.samples import independent
-from flashsim.events.noise import EVENT_IDS, event_hash
+from flashsim.events.noise import EVENT_IDS, hash_events
 from flashsim.nanoaod.reading import NanoFile
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class EventSample:
         for branch in {"MET_pt"} & set(single):
             columns[branch] = np.asarray(arrays[branch]).astype(np.float64)
             spectra[branch] = (np.arange(len(columns[branch])), columns[branch])
-        identity = event_hash(*(np.asarray(arrays[name]) for name in EVENT_IDS))
+        identity = hash_events(arrays)
         return cls(identity, spectra, columns, {name: np.asarray(arrays[name]) for name in single})
 
     @classmethod

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import uproot
 
-from flashsim.events.collection import Collection, flat_column
+from flashsim.events.collection import Collection
 from flashsim.reference.detector.parameters import load_detector
 from flashsim.reference.detector.reconstruction import reconstruct
 from flashsim.reference.detector.truth import GEN_BRANCHES, HIDDEN_BRANCHES, Noise, read_truth
@@ -108,13 +108,12 @@ def _fields(collection: str, branches: Iterable[str]) -> list[str]:
 
 
 def _collection(name: str, fields: Iterable[str], branches: Mapping[str, ak.Array]) -> Collection:
-    flat = {field: flat_column(branches[f"{name}_{field}"]) for field in fields}
-    offsets = next(iter(flat.values()))[0]
+    found = Collection.of_branches(branches, name, fields)
     columns = {
         field: values.astype(np.float64 if values.dtype.kind == "f" else np.int64)
-        for field, (_, values) in flat.items()
+        for field, values in found.columns.items()
     }
-    return Collection(offsets, columns)
+    return Collection(found.offsets, columns)
 
 
 def _newer_taggers(jets: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

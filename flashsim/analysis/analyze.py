@@ -6,7 +6,6 @@ import contextlib
 import csv
 import io
 import json
-import math
 import shutil
 import sys
 import warnings
@@ -28,6 +27,7 @@ from flashsim.analysis.vbf_hmumu import SCORE, AnalysisSchema, VbfHmumu
 from flashsim.errors import InputFileError, OutputFileError, TableError
 from flashsim.execution.extras import needs_extra
 from flashsim.execution.whole_files import disk_errors, refuse_existing, require_parent, unfinished
+from flashsim.text import json_ready
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -253,7 +253,7 @@ def write(analysis: Analysis, output: Path, *, figures: str = "png", force: bool
     with disk_errors(output), unfinished(output) as folder:
         (folder / "figures").mkdir(parents=True)
         content = _content(analysis)
-        text = json.dumps(_plain(content), indent=1, allow_nan=False)
+        text = json.dumps(json_ready(content), indent=1, allow_nan=False)
         (folder / "analysis.json").write_text(text, encoding="utf-8")
         (folder / "cutflow.csv").write_text(_as_csv(content["cutflow"]), encoding="utf-8")
         _draw(analysis, folder / "figures", figures)
@@ -331,15 +331,6 @@ def _content(analysis: Analysis) -> dict[str, Any]:
         ],
         "oversampling": results.gains(),
     }
-
-
-def _plain(value: Any) -> Any:
-    """Turn arrays into lists, and what JSON has no numbers for into none."""
-    if isinstance(value, dict):
-        return {key: _plain(entry) for key, entry in value.items()}
-    if isinstance(value, np.ndarray | list | tuple):
-        return [_plain(entry) for entry in (value.tolist() if isinstance(value, np.ndarray) else value)]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _as_csv(rows: list[dict[str, Any]]) -> str:

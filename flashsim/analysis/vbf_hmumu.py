@@ -26,7 +26,7 @@ from flashsim.analysis.observables import (
 from flashsim.analysis.selection import CountStep, FlagsStep, any_box
 from flashsim.analysis.views import gen_jets, gen_muons, reco_jets, reco_muons, separated
 from flashsim.errors import RecipeError
-from flashsim.events.noise import event_hash
+from flashsim.events.noise import hash_events
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -155,7 +155,7 @@ class VbfHmumu(processor.ProcessorABC):  # type: ignore[misc]  # coffea has no t
         """Analyse a chunk of events."""
         view = events.metadata["view"]
         weight = np.asarray(events["genWeight"], dtype=np.float64)
-        identity = event_hash(*(np.asarray(events[name]) for name in ("run", "luminosityBlock", "event")))
+        identity = hash_events(events)
         fold = (
             np.asarray(events["fold"]) if "fold" in events.fields else np.zeros(len(events), dtype=np.uint16)
         )

@@ -9,6 +9,8 @@ import awkward as ak
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from numpy.typing import NDArray
 
 __all__ = ["Collection", "Directions", "flat_column", "jagged_column"]
@@ -46,6 +48,13 @@ class Collection:
         offsets = np.zeros(len(counts) + 1, dtype=np.int64)
         np.cumsum(counts, out=offsets[1:])
         return cls(offsets, columns)
+
+    @classmethod
+    def of_branches(cls, arrays: Mapping[str, ak.Array], name: str, fields: Iterable[str]) -> Collection:
+        """Make a collection of branches ``NAME_FIELD``, at least one."""
+        flat = {field: flat_column(arrays[f"{name}_{field}"]) for field in fields}
+        offsets = next(iter(flat.values()))[0]
+        return cls(offsets, {field: values for field, (_, values) in flat.items()})
 
     @property
     def directions(self) -> Directions:

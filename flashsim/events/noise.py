@@ -14,16 +14,18 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from flashsim.execution.machine_code import compiled
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
-__all__ = ["EVENT_IDS", "Stream", "event_hash"]
+__all__ = ["EVENT_IDS", "Stream", "event_hash", "hash_events"]
 
 EVENT_IDS = ("run", "luminosityBlock", "event")
 """Branches that name an event, in the order that `event_hash` takes them."""
@@ -101,6 +103,11 @@ def event_hash(
     result = _mix(np.asarray(run).astype(np.uint64) + golden)
     result = _mix((result ^ np.asarray(luminosity_block).astype(np.uint64)) + golden)
     return _mix((result ^ np.asarray(event).astype(np.uint64)) + golden)
+
+
+def hash_events(arrays: Mapping[str, Any]) -> NDArray[np.uint64]:
+    """`event_hash` of the branches `EVENT_IDS`, shape (E,)."""
+    return event_hash(*(np.asarray(arrays[name]) for name in EVENT_IDS))
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,10 @@ from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from flashsim.errors import ModelFileError, OutputFileError
 from flashsim.events.collection import jagged_column
 from flashsim.events.gen_chunk import gen_chunk
-from flashsim.events.noise import EVENT_IDS, event_hash
+from flashsim.events.noise import hash_events
 from flashsim.execution.whole_files import refuse_input
 from flashsim.generation.oversampling import MOST_FOLDS
 from flashsim.generation.plan import plan_output
@@ -271,7 +269,7 @@ class Generator:
         InputFileError
             If a value that is needed is NaN.
         """
-        events = event_hash(*(np.asarray(arrays[name]) for name in EVENT_IDS))
+        events = hash_events(arrays)
         # Objects that share a gen view share its collections.
         views: dict[str, Mapping[str, Collection]] = {}
         simulated: dict[str, Collection] = {}

@@ -10,7 +10,7 @@ import awkward as ak
 import numpy as np
 
 from flashsim.errors import InputFileError, RecipeError
-from flashsim.events.noise import event_hash
+from flashsim.events.noise import hash_events
 from flashsim.nanoaod.branch import Branch
 
 if TYPE_CHECKING:
@@ -69,8 +69,7 @@ class Oversampling:
         events = len(arrays["event"])
         rows = np.repeat(np.arange(events), self.folds)
         repeated = {branch.name: self._share(arrays[branch.name], branch)[rows] for branch in branches}
-        numbers = (np.asarray(arrays[name]) for name in ("run", "luminosityBlock", "event"))
-        repeated[GEN_EVENT.name] = event_hash(*numbers)[rows]
+        repeated[GEN_EVENT.name] = hash_events(arrays)[rows]
         repeated[FOLD.name] = np.tile(np.arange(self.folds, dtype=FOLD.dtype), events)
         return repeated
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from flashsim.grid.folder import GridFolder
     from flashsim.grid.recipe import Grid, Values
     from flashsim.runs.history import Run, State
+from flashsim.text import json_ready
 
 __all__ = ["Row", "Summary", "summarise"]
 
@@ -98,7 +99,7 @@ class Summary:
                     "point": row.point,
                     "state": row.state,
                     "values": row.varied,
-                    "losses": {k: v if math.isfinite(v) else None for k, v in row.losses.items()},
+                    "losses": json_ready(row.losses),
                 }
                 for row in self.rows
             ],

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from flashsim.declarations.output import load_output
 from flashsim.errors import InputFileError
-from flashsim.events.collection import Collection, flat_column
+from flashsim.events.collection import Collection
 from flashsim.events.conditioning import conditioning_columns
 from flashsim.events.gen_chunk import gen_branches, gen_chunk
 from flashsim.events.matching import match
@@ -148,7 +148,7 @@ class _ChunkTables:
     def write(self, arrays: dict[str, ak.Array]) -> None:
         """Append the rows of a chunk."""
         d = self.declaration
-        read = {name: self._reco(arrays, name) for name in self.fields}
+        read = {name: Collection.of_branches(arrays, name, fields) for name, fields in self.fields.items()}
         chunk = gen_chunk(d, arrays, reconstructed={name: read[name] for name in d.reconstructed()})
         events = _Events(arrays, d.split)
         gen = chunk.collections[d.gen]
@@ -197,11 +197,6 @@ class _ChunkTables:
         columns |= {f"target.{t.branch}": fakes[t.branch].astype(np.float32) for t in d.targets}
         events.write(self.writer, "fakes", fakes.event_rows, columns)
         events.write(self.writer, "events", np.arange(chunk.events), {"fakes": fakes.counts} | conditioning)
-
-    def _reco(self, arrays: dict[str, ak.Array], name: str) -> Collection:
-        flat = {field: flat_column(arrays[f"{name}_{field}"]) for field in self.fields[name]}
-        offsets = next(iter(flat.values()))[0]
-        return Collection(offsets, {field: values for field, (_, values) in flat.items()})
 
 
 class _Events:

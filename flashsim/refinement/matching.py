@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from flashsim.events.angles import wrap_angle
-from flashsim.events.collection import Collection, flat_column
+from flashsim.events.collection import Collection
 from flashsim.events.gen_view import build_gen_view, gen_view_branches
 from flashsim.events.matching import match
 from flashsim.events.neighbours import closest
@@ -61,12 +61,12 @@ def pair_branches(recipe: RefinerRecipe, view: GenView) -> list[str]:
 def reco_collection(recipe: RefinerRecipe, arrays: Mapping[str, ak.Array]) -> Collection:
     """Objects that are refined, with the fields that matching and refining need."""
     fields = sorted({*recipe.branches, recipe.match, "eta", "phi"})
-    flat = {field: flat_column(arrays[f"{recipe.collection}_{field}"]) for field in fields}
+    found = Collection.of_branches(arrays, recipe.collection, fields)
     columns = {
         field: values.astype(np.float64) if values.dtype.kind == "f" else values
-        for field, (_, values) in flat.items()
+        for field, values in found.columns.items()
     }
-    return Collection(flat[fields[0]][0], columns)
+    return Collection(found.offsets, columns)
 
 
 def select_pairs(

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from flashsim.declarations.refinement import RefinerRecipe, load_gen_view
 from flashsim.errors import InputFileError, TableError
-from flashsim.events.noise import EVENT_IDS, event_hash
+from flashsim.events.noise import EVENT_IDS, event_hash, hash_events
 from flashsim.learning.tables import SPLITS, Description, TableFormat, TableWriter, split_of
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.refinement.matching import SelectedPairs, pair_branches, select_pairs
@@ -160,7 +160,7 @@ def _chunks(
     order, keys = _sorted_keys(full)
     common = 0
     for _, stop, fast in source.chunks(names, size):
-        wanted = _keys(fast)
+        wanted = hash_events(fast)
         place = np.minimum(np.searchsorted(keys, wanted), max(len(keys) - 1, 0))
         found = keys[place] == wanted if len(keys) else np.zeros(len(wanted), dtype=bool)
         common += int(np.count_nonzero(found))
@@ -180,11 +180,7 @@ def _chunks(
         raise InputFileError(msg)
 
 
-def _keys(arrays: Mapping[str, ak.Array]) -> NDArray[np.uint64]:
-    return event_hash(*(np.asarray(arrays[name]) for name in EVENT_IDS))
-
-
 def _sorted_keys(arrays: Mapping[str, ak.Array]) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
-    keys = _keys(arrays)
+    keys = hash_events(arrays)
     order = np.argsort(keys, kind="stable")
     return order, keys[order]

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import os
 import socket
 import threading
@@ -27,6 +26,7 @@ import time
 from typing import TYPE_CHECKING, Any, Self
 
 from flashsim.errors import OutputFileError
+from flashsim.text import json_ready
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -172,7 +172,7 @@ class RunLog:
 
     def _write(self, event: str, **content: Any) -> None:
         now = time.time()
-        line = json.dumps(_finite({"event": event, "time": round(now, 3), **content}), allow_nan=False)
+        line = json.dumps(json_ready({"event": event, "time": round(now, 3), **content}), allow_nan=False)
         with self._lock:
             data = f"\n{line}\n".encode() if self._torn else f"{line}\n".encode()
             try:
@@ -212,14 +212,3 @@ def flat_parameters(recipe: Mapping[str, Any]) -> dict[str, Parameter]:
             continue
         flat |= {f"{key}.{inner}": entry for inner, entry in nested.items()}
     return flat
-
-
-def _finite(content: Any) -> Any:
-    """Replace numbers that JSON has not by null."""
-    if isinstance(content, dict):
-        return {key: _finite(value) for key, value in content.items()}
-    if isinstance(content, list | tuple):
-        return [_finite(value) for value in content]
-    if isinstance(content, float) and not math.isfinite(content):
-        return None
-    return content

@@ -10,7 +10,7 @@ from scipy.special import expit, softmax
 
 from flashsim.events.conditioning import conditioning_columns
 from flashsim.events.gen_chunk import gen_chunk
-from flashsim.events.noise import EVENT_IDS, Stream, event_hash
+from flashsim.events.noise import EVENT_IDS, Stream, hash_events
 from flashsim.generation.simulate import ObjectSimulator
 from flashsim.models.object_model import ObjectModel
 from flashsim.models.shipped import shipped_models
@@ -31,7 +31,7 @@ def arrays(made_nanoaod):
 @pytest.fixture(scope="module")
 def chunk_of(arrays):
     """Give gen-level content for a model, and the hashes of its events."""
-    events = event_hash(*(np.asarray(arrays[name]) for name in EVENT_IDS))
+    events = hash_events(arrays)
     return lambda model: (gen_chunk(model.declaration, arrays), events)
 
 

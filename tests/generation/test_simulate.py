@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from flashsim.errors import InputFileError, ModelFileError
 from flashsim.events.gen_chunk import gen_chunk
-from flashsim.events.noise import EVENT_IDS, event_hash
+from flashsim.events.noise import EVENT_IDS, hash_events
 from flashsim.generation.simulate import ObjectSimulator
 from flashsim.nanoaod.reading import NanoFile
 
@@ -36,13 +36,13 @@ def simulator(loaded_models):
 
 def simulate(simulator, arrays, **options):
     chunk = gen_chunk(simulator.declaration, arrays)
-    events = event_hash(*(np.asarray(arrays[name]) for name in EVENT_IDS))
+    events = hash_events(arrays)
     return simulator.simulate(chunk, events, **options).collection
 
 
 def tallied(simulator, arrays, **options):
     chunk = gen_chunk(simulator.declaration, arrays)
-    events = event_hash(*(np.asarray(arrays[name]) for name in EVENT_IDS))
+    events = hash_events(arrays)
     return simulator.simulate(chunk, events, **options).outside_counts
 
 

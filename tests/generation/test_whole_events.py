@@ -13,7 +13,7 @@ from flashsim.declarations.output import load_output
 from flashsim.declarations.schedule import Schedule
 from flashsim.declarations.training import TrainingRecipe
 from flashsim.errors import InputFileError
-from flashsim.events.collection import Collection, flat_column
+from flashsim.events.collection import Collection
 from flashsim.events.gen_chunk import gen_chunk
 from flashsim.events.gen_view import build_gen_view, gen_view_branches
 from flashsim.generation.generate import Generator
@@ -36,9 +36,7 @@ def expected_of(arrays, reconstructed):
     wanted = declaration.reconstructed()
     reco = {}
     for name in reconstructed:
-        flat = {field: flat_column(arrays[f"{name}_{field}"]) for field in wanted[name]}
-        offsets = next(iter(flat.values()))[0]
-        reco[name] = Collection(offsets, {field: values for field, (_, values) in flat.items()})
+        reco[name] = Collection.of_branches(arrays, name, wanted[name])
     chunk = gen_chunk(declaration, arrays, build_gen_view(declaration.gen_view, arrays), reco)
     event = chunk.collections["Event"]
     return event["MET_expected"], event["MET_axis"]

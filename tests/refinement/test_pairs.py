@@ -157,7 +157,7 @@ def test_files_without_a_common_event_are_refused(made_process, tmp_path, small,
     from flashsim.refinement import pairs
 
     keys = iter([1, 2, 3, 4])
-    monkeypatch.setattr(pairs, "event_hash", lambda *ids: np.full(len(ids[0]), next(keys), np.uint64))
+    monkeypatch.setattr(pairs, "hash_events", lambda a: np.full(len(a["run"]), next(keys), np.uint64))
     files = [(str(made_process / "fast.root"), str(made_process / "full.root"))]
     with pytest.raises(InputFileError, match="has no event in common"):
         make_pairs(small("jets"), files, tmp_path / "pairs")

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from flashsim.analysis.statistics.residuals import residual
 from flashsim.errors import InputFileError
-from flashsim.events.collection import Collection, flat_column
+from flashsim.events.collection import Collection
 from flashsim.events.conditioning import conditioning_columns
 from flashsim.events.gen_chunk import GenChunk, conditioning_branches
 from flashsim.events.gen_view import build_gen_view, gen_view_branches
 from flashsim.events.matching import match
-from flashsim.events.noise import EVENT_IDS, event_hash
+from flashsim.events.noise import EVENT_IDS, hash_events
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.nanoaod.requirements import require_branches
 
@@ -260,12 +260,13 @@ class _Reader:
             event_values={name: np.asarray(arrays[name]) for name in self.event_values},
             events=len(arrays["event"]),
         )
-        gen, reco = chunk.collections[d.gen], self._reco(arrays)
+        gen = chunk.collections[d.gen]
+        reco = Collection.of_branches(arrays, d.collection, self.fields)
         rows = match(gen, reco, d.match)
         before = sum(len(part["reco_event"]) for part in self.parts)
         self.parts.append(
             {
-                "hashes": event_hash(*(np.asarray(arrays[name]).astype(np.int64) for name in EVENT_IDS)),
+                "hashes": hash_events(arrays),
                 "contents": sum(_content(c) for c in chunk.collections.values()),
                 "gen_event": self.events + gen.event_rows,
                 "reco_event": self.events + reco.event_rows,
@@ -294,11 +295,6 @@ class _Reader:
             **flat,
             **columns,
         )
-
-    def _reco(self, arrays: Mapping[str, Any]) -> Collection:
-        collection = self.selected.declaration.collection
-        flat = {name: flat_column(arrays[f"{collection}_{name}"]) for name in self.fields}
-        return Collection(flat["pt"][0], {name: values for name, (_, values) in flat.items()})
 
 
 def _content(collection: Collection) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ import numpy as np
 from flashsim.declarations.gen_collections import GenView
 from flashsim.events.collection import Collection, flat_column
 from flashsim.events.gen_view import build_gen_view, gen_view_branches
-from flashsim.events.noise import EVENT_IDS, Stream, event_hash
+from flashsim.events.noise import EVENT_IDS, Stream, hash_events
 from flashsim.nanoaod.hidden import HIDDEN_BRANCHES as _HIDDEN
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def read_truth(gen: Mapping[str, ak.Array], hidden: Mapping[str, ak.Array]) -> T
         if name.startswith("HiddenEvent_")
     }
     return Truth(
-        key=event_hash(*(np.asarray(gen[name]) for name in EVENT_IDS)),
+        key=hash_events(gen),
         jets=jets,
         leptons=Collection(offsets, of_particle | columns),
         event=event,
