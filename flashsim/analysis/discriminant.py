@@ -107,7 +107,7 @@ def train_discriminant(
     TableError
         If there are too few events of signal or of background.
     """
-    events, weights, truth, inputs = _together(signal, background, recipe)
+    events, weights, truth, inputs = _training_events(signal, background, recipe)
     for name, which in (("signal", truth == 1), ("background", truth == 0)):
         if which.sum() < recipe.min_events:
             msg = (
@@ -132,7 +132,7 @@ def train_discriminant(
     return Discriminant(recipe, mean, scale, networks, losses)
 
 
-def _together(
+def _training_events(
     signal: Sequence[Mapping[str, NDArray[Any]]],
     background: Sequence[Mapping[str, NDArray[Any]]],
     recipe: DiscriminantRecipe,

@@ -30,7 +30,7 @@ class _Entries:
         return _Entries(self.folds[keep], self.bins[keep], self.weights[keep])
 
     @classmethod
-    def together(cls, parts: list[_Entries]) -> _Entries:
+    def merged(cls, parts: list[_Entries]) -> _Entries:
         return cls(
             np.concatenate([part.folds for part in parts]),
             np.concatenate([part.bins for part in parts]),
@@ -258,9 +258,9 @@ class OversampledHistogram:
     def _all(self) -> _Moments:
         if not self._open:
             return self._closed
-        parts = [_Entries.together(parts) for parts in self._open.values()]
+        parts = [_Entries.merged(parts) for parts in self._open.values()]
         events = np.repeat(np.arange(len(parts)), [len(part.bins) for part in parts])
-        return self._closed + self._moments(events.astype(np.uint64), _Entries.together(parts))
+        return self._closed + self._moments(events.astype(np.uint64), _Entries.merged(parts))
 
     def _shaped(self, flat: NDArray[Any]) -> NDArray[Any]:
         inner = (slice(bool(a.traits.underflow), bool(a.traits.underflow) + a.size) for a in self.axes)

@@ -9,7 +9,7 @@ import awkward as ak
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -48,6 +48,22 @@ class Collection:
         offsets = np.zeros(len(counts) + 1, dtype=np.int64)
         np.cumsum(counts, out=offsets[1:])
         return cls(offsets, columns)
+
+    @classmethod
+    def of_event_rows(
+        cls, event_rows: NDArray[np.int64], columns: dict[str, NDArray[Any]], events: int
+    ) -> Collection:
+        """Make a collection of objects in any order, each with the row of its event, shape (N,)."""
+        order = np.argsort(event_rows, kind="stable")
+        counts = np.bincount(event_rows, minlength=events)
+        return cls.of_counts(counts, {name: column[order] for name, column in columns.items()})
+
+    @classmethod
+    def merged(cls, parts: Sequence[Collection]) -> Collection:
+        """Join collections of the same events and columns, event by event."""
+        rows = np.concatenate([part.event_rows for part in parts])
+        columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0].columns}
+        return cls.of_event_rows(rows, columns, parts[0].events)
 
     @classmethod
     def of_branches(cls, arrays: Mapping[str, ak.Array], name: str, fields: Iterable[str]) -> Collection:

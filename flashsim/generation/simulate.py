@@ -146,13 +146,11 @@ class ObjectSimulator:
         else:
             fakes = self._fakes(self.model.fakes, chunk, events, folds, origin)
         event_rows = np.concatenate((matched.event_rows, fakes.event_rows))
-        order = np.argsort(event_rows, kind="stable")
         columns: dict[str, NDArray[Any]] = {
-            name: np.concatenate((column, fakes.columns[name]))[order]
-            for name, column in matched.columns.items()
+            name: np.concatenate((column, fakes.columns[name])) for name, column in matched.columns.items()
         }
-        counts = np.bincount(event_rows, minlength=chunk.events * len(folds))
-        return Simulated(Collection.of_counts(counts, columns), matched.outside_counts | fakes.outside_counts)
+        collection = Collection.of_event_rows(event_rows, columns, chunk.events * len(folds))
+        return Simulated(collection, matched.outside_counts | fakes.outside_counts)
 
     def _matched(
         self, chunk: GenChunk, events: NDArray[np.uint64], folds: Sequence[int], origin: str

@@ -21,7 +21,6 @@ from flashsim.reference.detector import isolation as iso
 from flashsim.reference.detector import tracks
 from flashsim.reference.detector.efficiency import Efficiency
 from flashsim.reference.detector.forms import counts
-from flashsim.reference.detector.parts import together
 from flashsim.reference.detector.unmatched_leptons import UnmatchedLeptons, unmatched_leptons
 
 if TYPE_CHECKING:
@@ -129,7 +128,7 @@ def electrons(
             uniform=noise.uniform(truth, true, name, "uniform", sum(_UNIFORMS)),
         )
         parts.append(Collection(true.offsets, columns))
-    made = together([part.select(_inside(part, response)) for part in parts])
+    made = Collection.merged([part.select(_inside(part, response)) for part in parts])
     return Collection(made.offsets, {name: made[name] for name in made.columns if name != "rawPt"})
 
 

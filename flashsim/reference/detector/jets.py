@@ -19,7 +19,6 @@ from flashsim.events.collection import Collection
 from flashsim.reference.detector import jet_energy, jet_identification, jet_substructure
 from flashsim.reference.detector import taggers as tagging
 from flashsim.reference.detector.causes import DrawSource, JetCauses
-from flashsim.reference.detector.parts import together
 from flashsim.reference.detector.unmatched_jets import UnmatchedJets, unmatched_jets
 
 if TYPE_CHECKING:
@@ -75,7 +74,9 @@ def jets(truth: Truth, noise: Noise, parameters: JetResponse, rho: NDArray[np.fl
     Every target of NanoAOD v9's ``Jet`` (pT, mass in GeV), the flavours of the gen jet (0 for none) and
     ``genJetIdx``, the index of the GenJet in its event, or -1. Neither sorted nor rounded.
     """
-    return together([_matched(truth, noise, parameters, rho), _unmatched(truth, noise, parameters, rho)])
+    return Collection.merged(
+        [_matched(truth, noise, parameters, rho), _unmatched(truth, noise, parameters, rho)]
+    )
 
 
 def _matched(truth: Truth, noise: Noise, parameters: JetResponse, rho: Floats) -> Collection:

@@ -18,7 +18,6 @@ from flashsim.reference.detector import identification as ids
 from flashsim.reference.detector import isolation as iso
 from flashsim.reference.detector import muon_jets, tracks
 from flashsim.reference.detector.efficiency import Efficiency
-from flashsim.reference.detector.parts import together
 from flashsim.reference.detector.unmatched_leptons import UnmatchedLeptons, unmatched_leptons
 
 if TYPE_CHECKING:
@@ -104,7 +103,7 @@ def muons(
     chance = response.efficiency.of(gen)
     found = noise.uniform(truth, gen, "Muon", "efficiency", 1)[:, 0] < chance
     parts[0] = parts[0].select(found)
-    return together([part.select(_inside(part, response)) for part in parts])
+    return Collection.merged([part.select(_inside(part, response)) for part in parts])
 
 
 def _inside(muons: Collection, response: MuonResponse) -> NDArray[np.bool_]:
