@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 
 import pytest
 
@@ -73,6 +74,6 @@ def test_nothing_is_left_of_a_report_that_fails(declaration, made_process, tmp_p
 
 
 def test_the_extra_is_named_where_it_is_not_installed(declaration, tmp_path, monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "sklearn", None)
     with pytest.raises(MissingDependencyError, match=r"flashsim\[analysis\]"):
         validate("a.root", "b.root", [declaration], tmp_path / "report.html")
