@@ -44,7 +44,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, required=True, help="folder of results, tables and files")
     parser.add_argument("--objects", type=int, default=100_000, help="held-out gen objects of each object")
     parser.add_argument(
-        "--minutes", type=float, default=6.0, help="training of each competitor, shared by the objects"
+        "--minutes",
+        type=float,
+        default=6.0,
+        help="processor time to train each competitor, shared by the objects",
     )
     parser.add_argument(
         "--behind",

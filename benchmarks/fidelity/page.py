@@ -113,7 +113,7 @@ def _competitors(measured: dict[str, Any], rows: list[dict[str, Any]]) -> str:
         "objects/s",
     )
     note = (
-        f"Trained for {measured['competitors_seconds'] / 60:.1f} minutes each on the same "
+        f"Trained for {measured['competitors_seconds'] / 60:.1f} processor minutes each on the same "
         f"{measured['competitors_train_rows']:,} objects, one after the other (the shipped model as it is); "
         f"judged on {measured['competitors_rows']:,} held-out objects, without efficiency and rounding."
     )

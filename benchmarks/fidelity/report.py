@@ -45,12 +45,13 @@ def render_kinds(found: dict[str, Any]) -> str:
     lines = [
         "# Kinds of flows",
         "",
-        "Which network draws the properties of an object is [a setting](howto/generator.md). Here networks",
-        "of all kinds are trained for the same time, one after the other on the same objects of the",
-        "[reference simulation](../reference/README.md), and judged on held-out ones: by a classifier that",
-        "tells their objects from those of the reference (0.5: it cannot), and by the distance W1 of each",
-        "distribution over that of two independent simulations (1: as good). After such short times the",
-        "order says which network learns fastest, not which is best in the end. Made by",
+        "Which network draws the properties of an object is [a setting](howto/generator.md). Here",
+        "networks of all kinds are trained for the same processor time, one after the other on the same",
+        "objects of the [reference simulation](../reference/README.md), and judged on held-out ones: by",
+        "a classifier between their objects and those of the reference (0.5: it sees no difference), and",
+        "by the distance W1 of each distribution over that of two independent simulations (1: as good).",
+        "Rates are per second of processor time. After such short trainings the order says which network",
+        "learns fastest, not which is best in the end. Made by",
         "",
         f"```sh\n{found['command']}\n```",
         "",
@@ -67,7 +68,7 @@ def render_kinds(found: dict[str, Any]) -> str:
 def _competitors(name: str, measured: dict[str, Any], rows: list[dict[str, Any]]) -> list[str]:
     minutes, held_out = measured["competitors_seconds"] / 60.0, measured["competitors_rows"]
     lines = [
-        f"**{name}, {minutes:.1f} minutes of training each** (not the shipped one), {held_out:,} objects",
+        f"**{name}, {held_out:,} objects, {minutes:.1f} processor minutes of training each**, not the shipped one",
         "",
         "| network | preprocessing | parameters | rows seen | AUC | mean W1 / floor | worst | objects/s |",
         "|---|---|---|---|---|---|---|---|",
