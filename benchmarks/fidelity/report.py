@@ -68,7 +68,7 @@ def render_kinds(found: dict[str, Any]) -> str:
 def _competitors(name: str, measured: dict[str, Any], rows: list[dict[str, Any]]) -> list[str]:
     minutes, held_out = measured["competitors_seconds"] / 60.0, measured["competitors_rows"]
     lines = [
-        f"**{name}, {held_out:,} objects, {minutes:.1f} processor minutes of training each**, not the shipped one",
+        f"**{name}, {held_out:,} objects, {minutes:.1f} processor minutes each**, not for the shipped model",
         "",
         "| network | preprocessing | parameters | rows seen | AUC | mean W1 / floor | worst | objects/s |",
         "|---|---|---|---|---|---|---|---|",
