@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import os
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable
 
 __all__ = ["number_of_threads", "run_shares", "set_threads", "threads_of_process"]
 
 _chosen: list[int] = []
-# Numba compiles a kernel at its first call; two threads that do so at once can fail.
-_ready: set[Hashable] = set()
-_compiling = threading.Lock()
 
 
 def set_threads(number: int | None) -> None:
@@ -50,7 +46,6 @@ def threads_of_process(threads: int | None, workers: int, dask: str | None) -> i
 def run_shares(
     work: Callable[[int, int], None],
     most: int,
-    kernels: Hashable,
     *,
     threads: int | None = None,
     initializer: Callable[[], object] | None = None,
@@ -63,19 +58,11 @@ def run_shares(
         Does the pieces number share, share + shares, share + 2 shares and so on.
     most
         Number of pieces; there are no more shares than these, nor than threads.
-    kernels
-        Names the compiled kernels that the work calls: the first work with a name runs in one thread.
     threads
         By default `number_of_threads`.
     initializer
         Called first in each thread.
     """
-    if kernels not in _ready:
-        with _compiling:
-            work(0, 1)
-        if most:
-            _ready.add(kernels)
-        return
     shares = max(1, min(number_of_threads() if threads is None else threads, most))
     if shares == 1:
         work(0, 1)

@@ -156,7 +156,7 @@ class _MaskedSpline(torch.autograd.Function):
                     if keep:
                         tiles[number] = _Tile(rows, x, logits, state)
 
-        run_torch_shares(work, len(starts), ("splines", values.dtype))
+        run_torch_shares(work, len(starts))
         ctx.save_for_backward(units, weight)
         ctx.tiles, ctx.blocks, ctx.bound, ctx.count = tiles, blocks, bound, count
         return outputs[:count], logabsdet[:count]
@@ -202,7 +202,7 @@ class _MaskedSpline(torch.autograd.Function):
                     g_inputs[tile.rows] = g_x.T
                     g_units[tile.rows] = g_h.T
 
-        run_torch_shares(work, len(tiles), ("spline gradients", units.dtype))
+        run_torch_shares(work, len(tiles))
         g_weight, g_bias = sums[0]
         for share in range(1, len(sums)):
             g_weight += sums[share][0]

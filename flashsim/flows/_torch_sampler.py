@@ -69,7 +69,7 @@ class TorchSampler:
 
         tiles = -(-len(noise) // self._tile)
         if self._device.type == "cpu":
-            run_torch_shares(draw_tiles, tiles, "torch sampler")
+            run_torch_shares(draw_tiles, tiles)
         else:
             draw_tiles(0, 1)
         found: NDArray[np.floating] = x.numpy()

@@ -15,7 +15,7 @@ import torch
 from flashsim.execution.threads import run_shares
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable
 
 __all__ = ["run_torch_shares"]
 
@@ -23,7 +23,7 @@ __all__ = ["run_torch_shares"]
 _lock = threading.Lock()
 
 
-def run_torch_shares(work: Callable[[int, int], None], most: int, kernels: Hashable) -> None:
+def run_torch_shares(work: Callable[[int, int], None], most: int) -> None:
     """Do what `run_shares` does, with torch's number of threads, and products on one thread each."""
     with _lock:
         threads = torch.get_num_threads()
@@ -31,6 +31,6 @@ def run_torch_shares(work: Callable[[int, int], None], most: int, kernels: Hasha
         try:
             # Threads start with the machine's default number of threads for products, hence the initializer.
             on_one = partial(torch.set_num_threads, 1)
-            run_shares(work, most, kernels, threads=threads, initializer=on_one)
+            run_shares(work, most, threads=threads, initializer=on_one)
         finally:
             torch.set_num_threads(threads)

@@ -51,7 +51,7 @@ class Dense:
             here = slice(share * len(rows) // shares, (share + 1) * len(rows) // shares)
             _evaluate(inputs[here], outputs[here], self.weights, self.sizes, aligned(room), aligned(room))
 
-        run_shares(evaluate_rows, -(-len(rows) // _FEWEST_ROWS), "dense")
+        run_shares(evaluate_rows, -(-len(rows) // _FEWEST_ROWS))
         return outputs
 
 

@@ -143,7 +143,7 @@ class CompiledFlowMatching:
                 aligned(room),
             )
 
-        run_shares(integrate_rows, -(-len(noise) // _FEWEST_ROWS), "flow matching")
+        run_shares(integrate_rows, -(-len(noise) // _FEWEST_ROWS))
         return x
 
 

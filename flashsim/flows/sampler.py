@@ -95,5 +95,5 @@ class Sampler:
             rows = slice(share * len(noise) // shares, (share + 1) * len(noise) // shares)
             self._inverse(noise[rows], given[rows], x[rows])
 
-        run_shares(invert_rows, -(-len(noise) // _FEWEST_ROWS), "sampler")
+        run_shares(invert_rows, -(-len(noise) // _FEWEST_ROWS))
         return x

@@ -1,4 +1,4 @@
-"""The shipped models, one file an object, with a model card each."""
+"""The shipped models, one file per object, with a model card each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Branches of ``hidden.root``: what a detector sees and NanoAOD does not tell; see `flashsim.gen.hidden`."""
+"""Branches of ``hidden.root``: what a detector sees and NanoAOD does not hold; see `flashsim.gen.hidden`."""
 
 from __future__ import annotations
 

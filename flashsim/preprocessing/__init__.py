@@ -1,3 +1,3 @@
-"""Preprocessing: NanoAOD in, training tables out; and the gen-level view that generation shares with it."""
+"""Preprocessing: NanoAOD in, training tables out."""
 
 from __future__ import annotations

@@ -1,3 +1,3 @@
-"""Training: tables in, one model file an object out."""
+"""Training: tables in, one model file per object out."""
 
 from __future__ import annotations
