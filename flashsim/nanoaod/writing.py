@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 
@@ -14,6 +13,7 @@ import uproot
 from flashsim.errors import OutputFileError
 from flashsim.execution.whole_files import check_output, disk_errors, require_parent, unfinished
 from flashsim.nanoaod.buffer import TreeBuffer, check_entries
+from flashsim.nanoaod.described_tree import make_tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from flashsim.nanoaod.buffer import CheckedEntries
 
 __all__ = ["COMPRESSIONS", "NanoWriter"]
-
-_log = logging.getLogger(__name__)
 
 # ROOT flushes its own baskets after about as much; far smaller baskets cost size and reading time, far
 # larger ones memory.
@@ -162,9 +160,14 @@ class NanoWriter:
         titles = {branch.name: branch.title for branch in branches}
         titles |= {f"n{collection}": text for collection, text in (counter_titles or {}).items()}
         with disk_errors(self.path):
-            tree = file.mktree(name, types, title=title, counter_name=counters.__getitem__)
-            _set_titles(tree, {branch: text for branch, text in titles.items() if text})
-        self._trees[name] = tree
+            self._trees[name] = make_tree(
+                file,
+                name,
+                types,
+                title=title,
+                counter_name=counters.__getitem__,
+                titles={branch: text for branch, text in titles.items() if text},
+            )
         self._branches[name] = branches
         self._buffers[name] = TreeBuffer(branches)
 
@@ -249,32 +252,3 @@ def _check_branches(tree: str, branches: Sequence[Branch]) -> None:
             )
             raise ValueError(msg)
         seen.add(branch.name)
-
-
-def _set_titles(tree: Any, titles: Mapping[str, str]) -> None:
-    """Give the branches of a new tree their documentation strings.
-
-    uproot has no interface for branch titles, so this reaches into the description that it keeps of the
-    tree and has it written once more. Leaf titles, which ROOT reads the types from, are separate. Should
-    an uproot release rename the parts used here, files keep working and only the documentation is lost.
-    """
-    try:
-        cascade = tree._cascading  # noqa: SLF001
-        for datum in cascade._branch_data:  # noqa: SLF001
-            if datum["kind"] != "record":
-                datum["fTitle"] = titles.get(datum["fName"], datum["fTitle"])
-        cascade._relocate(tree._file, tree._file.sink)  # noqa: SLF001
-    except (AttributeError, KeyError, TypeError) as error:
-        _warn_about_titles(error)
-
-
-_warned_about_titles = False
-
-
-def _warn_about_titles(error: Exception) -> None:
-    global _warned_about_titles  # noqa: PLW0603
-    if not _warned_about_titles:
-        _log.warning(
-            "branch titles are not written: uproot %s keeps them elsewhere (%r)", uproot.__version__, error
-        )
-        _warned_about_titles = True

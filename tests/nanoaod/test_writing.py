@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import logging
 import warnings
 
 import awkward as ak
@@ -96,16 +95,6 @@ def test_titles_are_documentation(tmp_path):
 def test_titles_are_there_without_entries(tmp_path):
     with uproot.open(write(tmp_path / "x.root")) as file:
         assert file["Events"]["Jet_pt"].title == "pt of the jets"
-
-
-def test_files_are_written_without_titles_when_uproot_has_changed(tmp_path, monkeypatch, caplog):
-    monkeypatch.delattr("uproot.writing._cascadetree.Tree._relocate")
-    monkeypatch.setattr(writing, "_warned_about_titles", False)
-    with caplog.at_level(logging.WARNING):
-        for name in ("a.root", "b.root"):
-            assert read(write(tmp_path / name, events([2, 1])))["Jet_pt"].tolist() == [[15, 16], [17]]
-    assert [record.levelname for record in caplog.records] == ["WARNING"]
-    assert "titles" in caplog.text
 
 
 @pytest.mark.parametrize("empty_at", [0, 1, 2])
