@@ -109,14 +109,14 @@ def train_point(job: Job) -> bool:
             return False
         folder.clear()
         try:
-            prepare_device("cpu" if job.device == "auto" else job.device, job.threads)
+            device = prepare_device(job.device, job.threads)
             job.trainer.train(
                 parse_recipe(job.trainer.recipe, job.recipe, origin=str(folder.path)),
                 Path(job.data),
                 folder.model,
                 runs=folder.path,
                 resume=folder.is_begun,
-                device=job.device,
+                device=device,
             )
         except Exception:
             if folder.state() != "queued":

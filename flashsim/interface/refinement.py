@@ -126,11 +126,10 @@ def train_refiner(
         If the output exists and `force` is not set, or cannot be written.
     """
     from flashsim.declarations.refinement import load_refiner
-    from flashsim.learning.devices import chosen_device, prepare_device
+    from flashsim.learning.devices import prepare_device
     from flashsim.refinement import train
 
-    device = chosen_device(device)
-    prepare_device(device, threads)
+    device = prepare_device(device, threads)
 
     def report(epoch: int, most: int, best: float) -> None:
         if progress is not None:

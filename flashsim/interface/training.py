@@ -156,12 +156,11 @@ def train(
         If there is no such device.
     """
     from flashsim.declarations.training import load_training
-    from flashsim.learning.devices import chosen_device, prepare_device
+    from flashsim.learning.devices import prepare_device
     from flashsim.training.figure import draw_losses
     from flashsim.training.train import train as fit_models
 
-    device = chosen_device(device)
-    prepare_device(device, threads)
+    device = prepare_device(device, threads)
     output = Path(output)
     folder = output.with_name(f"{output.name}.run") if runs is None else Path(runs)
 

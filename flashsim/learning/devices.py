@@ -23,15 +23,20 @@ def chosen_device(device: str) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def prepare_device(device: str, threads: int | None = None) -> None:
+def prepare_device(device: str, threads: int | None = None) -> str:
     """Check that torch can compute on the device, and set the threads of this process.
 
     Parameters
     ----------
     device
-        Torch's name: ``cpu``, ``cuda``, ``cuda:1``.
+        Torch's name: ``cpu``, ``cuda``, ``cuda:1``; or ``auto``.
     threads
         Threads on the CPU, of torch and of all else; none leaves them as they are.
+
+    Returns
+    -------
+    str
+        Torch's name of the device; see `chosen_device`.
 
     Raises
     ------
@@ -40,6 +45,7 @@ def prepare_device(device: str, threads: int | None = None) -> None:
     MissingDependencyError
         If torch is not installed.
     """
+    device = chosen_device(device)
     with needs_extra("train", f"--device {device}"):  # generating on a CPU does without
         import torch  # noqa: PLC0415
 
@@ -52,3 +58,4 @@ def prepare_device(device: str, threads: int | None = None) -> None:
         reason = str(error).splitlines()[0].rstrip(".")
         msg = f"--device {device}: torch cannot compute on it here ({reason}); use cpu"
         raise FlashSimError(msg) from error
+    return device

@@ -19,8 +19,12 @@ def test_unknown_device(device):
 def test_threads():
     before = torch.get_num_threads(), number_of_threads()
     try:
-        prepare_device("cpu", 3)
+        assert prepare_device("cpu", 3) == "cpu"
         assert (torch.get_num_threads(), number_of_threads()) == (3, 3)
     finally:
         torch.set_num_threads(before[0])
         set_threads(before[1])
+
+
+def test_auto_is_a_device_that_computes():
+    assert prepare_device("auto") == ("cuda" if torch.cuda.is_available() else "cpu")
