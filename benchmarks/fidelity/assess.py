@@ -93,7 +93,7 @@ def assess(options: Options, command: str = "") -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "command": command,
         "date": datetime.now(UTC).date().isoformat(),
-        "machine": f"{processor()}, {os.cpu_count()} cores, {options.threads} threads",
+        "machine": f"{processor()}, {os.cpu_count()} cores, threads: {options.threads}",
         "packages": {name: version(name) for name in _PACKAGES},
         "train": [path.name for path in options.train],
         "test": [path.name for path in options.test],
