@@ -45,7 +45,9 @@ def no_tree():
 
 
 @pytest.mark.parametrize(
-    "writing", [{}, {"writing": SimpleNamespace(_cascadetree=SimpleNamespace(Tree=no_tree))}], ids=str
+    "writing",
+    [{}, {"writing": SimpleNamespace(_cascadetree=SimpleNamespace(Tree=no_tree))}],
+    ids=["no writing", "other arguments"],
 )
 def test_files_are_written_without_titles_when_uproot_has_changed(tmp_path, monkeypatch, caplog, writing):
     monkeypatch.setattr(described_tree, "uproot", SimpleNamespace(__version__="9.0", **writing))
