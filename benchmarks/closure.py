@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import tempfile
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmarks.machine import processor
 from flashsim.declarations.output import load_output
 from flashsim.events.collection import Collection
 from flashsim.events.gen_chunk import gen_branches, gen_chunk
@@ -147,7 +147,7 @@ def closure(models: Path, tables: Path, trained: str, transfer: list[str], seeds
     """Run all comparisons."""
     loaded = [ObjectModel.load(path) for path in model_files([models])]
     result: dict[str, Any] = {
-        "machine": platform.processor() or platform.machine(),
+        "machine": processor(),
         "date": datetime.now(UTC).date().isoformat(),
         "seeds": seeds,
         "bins": {name: [str(edge) for edge in edges] for name, edges in PT_BINS.items()},

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import uproot
 
+from benchmarks.machine import processor
 from flashsim.reference.detect import DEFAULT_CHUNK
 from flashsim.reference.detector.jets import jets
 from flashsim.reference.detector.parameters import load_detector
@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5, help="passes, of which the best counts")
     options = parser.parse_args()
     chunks = _read(options.folder, options.events, options.chunk)
-    result: dict[str, Any] = {"machine": platform.processor() or platform.machine(), "chunk": options.chunk}
+    result: dict[str, Any] = {"machine": processor(), "chunk": options.chunk}
     for name in DETECTORS:
         result[name] = measured(chunks, name, load_detector(name), options.repeats)
     print(json.dumps(result, indent=2))

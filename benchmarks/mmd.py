@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import resource
 import time
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from benchmarks.machine import processor
 from flashsim.refinement.mmd import FourierFeatures, MixtureKernel, mmd
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def measured(*, threads: int, rows: int, columns: int, features: int, repeats: i
         found[name]["difference"] = abs(found[name].pop("value") - value)
         largest = float((found[name].pop("gradient") - gradient).abs().max() / gradient.abs().max())
         found[name]["relative difference of gradients"] = largest
-    setting = {"threads": threads, "rows": rows, "columns": columns, "machine": platform.machine()}
+    setting = {"threads": threads, "rows": rows, "columns": columns, "machine": processor()}
     return setting | found
 
 

@@ -11,7 +11,6 @@ of the base install. With another checkout of the project both take turns, with 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import resource
 import statistics
@@ -26,9 +25,10 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import Requirement
 
-from benchmarks.commandline import quoted
+from benchmarks.commandline import publish, quoted
+from benchmarks.machine import machine, made_on
 from benchmarks.markdown import table
-from benchmarks.speed.timing import machine, spread
+from benchmarks.speed.timing import spread
 from benchmarks.verdicts import Goal, goal_table, judged
 
 if TYPE_CHECKING:
@@ -60,12 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     found["runs"] = _runs(checkouts, options.repeats)
     found["install"] = {name: install_size(dependencies(path)) for name, path in checkouts.items()}
     found["goals"] = goals(found["runs"]["now"])
-    if options.json is not None:
-        options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    text = render(found)
-    if options.page is not None:
-        options.page.write_text(text, encoding="utf-8")
-    print(text)
+    publish(found, render(found), options)
 
 
 def _runs(checkouts: dict[str, Path], repeats: int) -> dict[str, dict[str, list[dict[str, float]]]]:
@@ -165,7 +160,6 @@ def _median(runs: list[dict[str, float]], what: str) -> float:
 
 def render(found: dict[str, Any]) -> str:
     """Markdown page of a result."""
-    machine = found["machine"]
     rows = []
     for kind in ALLOWED:
         for name, runs in found["runs"].items():
@@ -178,12 +172,7 @@ def render(found: dict[str, Any]) -> str:
     lines = [
         "# Start",
         "",
-        "Made by",
-        "",
-        f"```sh\n{found['command']}\n```",
-        "",
-        f"on {machine['cores']} shared cores of a machine that calls them {machine['processor']}",
-        f"({machine['kind']}; load {machine['load']} at the start), {machine['date']}.",
+        *made_on(found["command"], found["machine"]),
         "`flashsim generate` of the shipped example, 1000 events: a start finds byte code and machine code",
         "of an earlier run, the first run of a fresh install has its loops to compile. Medians of processor",
         "time, of program and system, ± half of the central 68 % of runs; on a loaded machine the clock",

@@ -11,12 +11,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import resource
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+from benchmarks.machine import processor
 
 __all__ = ["main", "measured"]
 
@@ -53,7 +54,7 @@ def measured(reference: str, candidate: str, third: str | None) -> dict[str, Any
         report = validate(reference, candidate, declarations, output, third=third)
         size = output.stat().st_size
     return {
-        "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores",
+        "machine": f"{processor()}, {os.cpu_count()} cores",
         "events": report.objects[0].events,
         "objects": {part.name: part.objects for part in report.objects},
         "seconds": round(time.monotonic() - started, 1),

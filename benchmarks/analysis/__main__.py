@@ -25,7 +25,7 @@ from benchmarks.analysis.goals import goals
 from benchmarks.analysis.measure import agreement, speed
 from benchmarks.analysis.page import render
 from benchmarks.commandline import quoted
-from benchmarks.fidelity.assess import processor
+from benchmarks.machine import processor
 from flashsim.analysis.analyze import analyze
 
 if TYPE_CHECKING:

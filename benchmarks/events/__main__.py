@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.events.compare import OURS, goals, measure
 from benchmarks.events.efficiency import reliability_table
-from benchmarks.fidelity.assess import processor
 from benchmarks.fidelity.judge import REFERENCE
+from benchmarks.machine import processor
 from benchmarks.verdicts import goal_table
 from flashsim.errors import FlashSimError
 from flashsim.models.object_model import ObjectModel

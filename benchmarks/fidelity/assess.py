@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
-import platform
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -20,6 +18,7 @@ from benchmarks.fidelity.goals import goals
 from benchmarks.fidelity.judge import REFERENCE, Judge, generalisation_gap
 from benchmarks.fidelity.observables import load_observables
 from benchmarks.fidelity.samples import FLASH, Columns, Workplace
+from benchmarks.machine import processor
 from flashsim.declarations.training import load_training
 from flashsim.learning.devices import prepare_device
 from flashsim.learning.tables import SPLITS, TRAINING_TABLES
@@ -28,11 +27,12 @@ from flashsim.models.shipped import model_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from benchmarks.fidelity.observables import Observables
 
 
-__all__ = ["SCHEMA_VERSION", "Options", "assess", "processor"]
+__all__ = ["SCHEMA_VERSION", "Options", "assess"]
 
 SCHEMA_VERSION = 1
 _PACKAGES = ("flashsim", "torch", "nflows", "zuko", "scikit-learn", "numpy")
@@ -173,13 +173,3 @@ def _generated(folders: Sequence[Path]) -> Columns:
             tables += [objects[objects["reconstructed"]], TRAINING_TABLES.read(folder, split, "fakes")]
     whole = pd.concat([table.filter(like="target.") for table in tables], ignore_index=True)
     return {name.removeprefix("target."): whole[name].to_numpy("float64") for name in whole.columns}
-
-
-def processor() -> str:
-    """Name of the processor, where Linux tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()

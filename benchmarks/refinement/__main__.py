@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from benchmarks.machine import processor
 from benchmarks.refinement.compared import all_pairs, compared
 from benchmarks.refinement.figures import write_figures
 from benchmarks.refinement.goals import goals
@@ -104,7 +104,7 @@ def _object(name: str, options: argparse.Namespace) -> dict[str, Any]:
     result = judge(compared(recipe, [one for one, _ in held_out], [other for _, other in held_out]))
     result |= {
         "command": _command(name, options),
-        "machine": f"{platform.machine()}, two shared cores",
+        "machine": f"{processor()}, two shared cores",
         "date": str(pd.Timestamp.now(tz="UTC").date()),
     }
     result |= {"name": recipe.object, "labels": LABELS[recipe.object], "training": _training(refiner, work)}

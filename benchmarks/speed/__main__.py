@@ -11,7 +11,6 @@ by processor time, which on an idle machine is that of the clock.
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import sys
 import tempfile
@@ -19,10 +18,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.commandline import quoted
+from benchmarks.commandline import publish, quoted
+from benchmarks.machine import machine
 from benchmarks.speed.goals import goals
 from benchmarks.speed.page import render
-from benchmarks.speed.timing import machine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,12 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     found: dict[str, Any] = {"command": quoted("benchmarks.speed", arguments), "machine": machine()}
     found |= _measured(options)
     found["goals"] = goals(found)
-    if options.json is not None:
-        options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    text = render(found)
-    if options.page is not None:
-        options.page.write_text(text, encoding="utf-8")
-    print(text)
+    publish(found, render(found), options)
 
 
 def _measured(options: argparse.Namespace) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.machine import made_on
 from benchmarks.markdown import table
 from benchmarks.verdicts import goal_table
 from flashsim.declarations.objects import load_object
@@ -16,17 +17,11 @@ __all__ = ["render"]
 
 def render(found: dict[str, Any]) -> str:
     """Markdown page of a result of ``python -m benchmarks.speed``."""
-    machine = found["machine"]
     lines = [
         "# Performance",
         "",
-        "Made by",
-        "",
-        f"```sh\n{found['command']}\n```",
-        "",
-        f"on {machine['cores']} shared cores of a machine that calls them {machine['processor']}",
-        f"({machine['kind']}; load {machine['load']} at the start), {machine['date']}, in",
-        f"{found['seconds'] / 60.0:.0f} minutes.",
+        *made_on(found["command"], found["machine"]),
+        f"The run took {found['seconds'] / 60.0:.0f} minutes.",
         "Things that are compared took turns; numbers are medians, ± half of the central 68 % of repeats.",
         "Rates of one thread are by processor time, which on an idle machine is that of the clock.",
         "",

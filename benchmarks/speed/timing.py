@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import statistics
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import llvmlite.binding as llvm
 import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["Measured", "in_turns", "machine", "median_ratio", "spread"]
+__all__ = ["Measured", "in_turns", "median_ratio", "spread"]
 
 
 @dataclass(frozen=True)
@@ -89,17 +84,3 @@ def spread(values: Sequence[float]) -> float:
     """Half of the central 68 % interval over the median."""
     low, middle, high = np.quantile(values, [0.16, 0.5, 0.84])
     return float((high - low) / (2.0 * middle))
-
-
-def machine() -> dict[str, Any]:
-    """Give the processor, LLVM's name of its kind, and the date, as every table needs them."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return {
-        "processor": models[0] if models else platform.processor() or platform.machine(),
-        "kind": llvm.get_host_cpu_name(),
-        "cores": os.cpu_count(),
-        "load": round(os.getloadavg()[0], 1),
-        "date": datetime.now(UTC).date().isoformat(),
-    }
