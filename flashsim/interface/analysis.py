@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from flashsim.execution.extras import needs_extra
-from flashsim.interface.arguments import names_of
+from flashsim.interface.arguments import counted_by_name, names_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,7 +90,7 @@ def validate(
         third=None if third is None else str(third),
         recipe=validation.load_validation(str(recipe), changes),
         force=force,
-        progress=None if progress is None else lambda name, done, total: progress(name, done, total, ""),
+        progress=counted_by_name(progress),
     )
     return replace(found, absent=tuple(one.name for one in wanted if one not in declarations))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flashsim.errors import FlashSimError
-from flashsim.interface.arguments import names_of, paths_of
+from flashsim.interface.arguments import counted_by_name, model_paths, names_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -177,7 +177,7 @@ def generate(
     from flashsim.generation.settings import Settings
 
     settings = Settings(
-        models=None if models is None else tuple(str(path.absolute()) for path in paths_of(models)),
+        models=model_paths(models),
         seed=seed,
         oversample=oversample,
         keep=tuple(keep),
@@ -200,7 +200,7 @@ def generate(
         dask=dask,
         retries=retries,
         report=report or (lambda _: None),
-        progress=None if progress is None else lambda name, done, total: progress(name, done, total, ""),
+        progress=counted_by_name(progress),
     )
     made = Generated(outcomes, generator.phase_spaces, generator.without_phase_space)
     if check:

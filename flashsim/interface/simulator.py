@@ -14,7 +14,7 @@ from flashsim.errors import InputFileError
 from flashsim.events.collection import Collection, jagged_column
 from flashsim.events.noise import EVENT_IDS
 from flashsim.generation.settings import Settings
-from flashsim.interface.arguments import paths_of
+from flashsim.interface.arguments import model_paths
 from flashsim.nanoaod.arrays import EventArrays, records
 from flashsim.nanoaod.buffer import check_entries
 from flashsim.nanoaod.versions import VERSIONS, marked_version
@@ -91,7 +91,7 @@ class Simulator:
         flag_domain: bool = False,
     ) -> None:
         self.settings = Settings(
-            models=None if models is None else tuple(str(path.absolute()) for path in paths_of(models)),
+            models=model_paths(models),
             seed=seed,
             oversample=oversample,
             version=nano_version,
