@@ -80,7 +80,7 @@ def detect(
     Parameters
     ----------
     gen, hidden
-        The two files that `flashsim.reference.generate_gen` writes, of the same events.
+        The two files that `flashsim.gen.pythia_events.generate_gen` writes, of the same events.
     output
         NanoAOD file to write; it appears when it is complete.
     detector
