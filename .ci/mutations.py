@@ -49,16 +49,6 @@ def pytest_configure():
     settings.register_profile("first", settings(phases=[Phase.explicit, Phase.generate]))
     settings.load_profile("first")
 """
-"""One failure is enough: no simpler one is looked for, which takes minutes."""
-
-
-_PLUGIN = """
-from hypothesis import Phase, settings
-
-def pytest_configure():
-    settings.register_profile("first", settings(phases=[Phase.explicit, Phase.generate]))
-    settings.load_profile("first")
-"""
 # One failure is enough: a simpler one is not looked for, which would take minutes.
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from flashsim.cli.completion import shipped
+from flashsim.cli.completion import object_names
 from flashsim.cli.console import begin, note, progress_of
 from flashsim.cli.options import (
     Changes,
@@ -42,7 +42,7 @@ def validate(
             metavar="OBJECT",
             help="A shipped one, such as jets, or the path of your own YAML file.",
             show_default="all shipped ones",
-            autocompletion=shipped("preprocessing", "*.yaml", holds="targets:"),
+            autocompletion=object_names,
         ),
     ] = None,
     recipe: Annotated[
@@ -52,7 +52,7 @@ def validate(
     changes: Changes = None,
     fail_above: Annotated[
         Literal["green", "amber"] | None,
-        typer.Option(help="Exit with status 1 if a light of the candidate is worse."),
+        typer.Option(help="Exit with status 1 if a traffic light of the candidate is worse than this."),
     ] = None,
     force: Force = False,
 ) -> None:

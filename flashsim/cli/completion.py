@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["shipped"]
+__all__ = ["object_names", "shipped"]
 
 
 def shipped(stage: str, pattern: str, *, prefix: str = "", holds: str = "") -> Callable[[str], list[str]]:
@@ -35,3 +35,7 @@ def shipped(stage: str, pattern: str, *, prefix: str = "", holds: str = "") -> C
         return [name for name in names if name.startswith(incomplete)]
 
     return complete
+
+
+object_names = shipped("preprocessing", "*.yaml", holds="targets:")
+"""Completes the names of shipped objects."""

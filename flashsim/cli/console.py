@@ -12,7 +12,6 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Callable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -21,15 +20,15 @@ import typer
 from flashsim.errors import FlashSimError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from types import FrameType
 
     from rich.console import Console
 
+    from flashsim.interface.arguments import Progress
+
 __all__ = ["add_commands", "begin", "note", "progress_of", "run", "warn"]
 
-Report = Callable[[str, int, int | None, str], None]
-"""Called with (what is worked on, how much is done, how much there is or none if not known, a remark)."""
 
 _SILENCE = 30.0
 """Seconds after which there is a line of progress, where there is no terminal."""
@@ -116,7 +115,7 @@ def _stop(number: int, _: FrameType | None) -> None:
 
 
 @contextmanager
-def progress_of(unit: str) -> Iterator[Report]:
+def progress_of(unit: str) -> Iterator[Progress]:
     """Give what shows progress, counted in `unit`: bars in a terminal, else a line now and then."""
     from rich.console import Console  # `flashsim --help` must be quick
 
@@ -149,7 +148,7 @@ class _Lines:
 
 
 @contextmanager
-def _bars(unit: str, console: Console) -> Iterator[Report]:
+def _bars(unit: str, console: Console) -> Iterator[Progress]:
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,

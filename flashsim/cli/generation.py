@@ -142,12 +142,10 @@ def generate(
             compression=compression,
             force=force,
             command=shlex.join(["flashsim", *sys.argv[1:]]),
-            check=False,
+            check=not many,
             report=lambda outcome: _print_outcome(outcome, notes) if many or outcome.summary else None,
             progress=progress,
         )
-    if not many:
-        made.check()
     _print_whole(made, many)
     made.check()
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flashsim.cli.completion import shipped
+from flashsim.cli.completion import object_names, shipped
 from flashsim.cli.console import begin, progress_of
 from flashsim.cli.options import (
     Changes,
@@ -30,7 +30,7 @@ Object = Annotated[
     typer.Argument(
         metavar="OBJECT",
         help="A shipped one, such as jets, or the path of your own YAML file.",
-        autocompletion=shipped("preprocessing", "*.yaml", holds="targets:"),
+        autocompletion=object_names,
     ),
 ]
 
@@ -82,7 +82,7 @@ def train(
         typer.Argument(
             metavar="OBJECT",
             help="A shipped one, such as jets, or the name of your own.",
-            autocompletion=shipped("preprocessing", "*.yaml", holds="targets:"),
+            autocompletion=object_names,
         ),
     ],
     tables: Annotated[Path, typer.Argument(metavar="TABLES", help="Folder that 'flashsim preprocess' made.")],
@@ -93,7 +93,7 @@ def train(
             metavar="RECIPE",
             help="A shipped training recipe, such as jets_small, or the path of your own YAML file.",
             show_default="the object's",
-            autocompletion=shipped("training", "*.yaml", holds="object:"),
+            autocompletion=shipped("training", "*.yaml", holds="flow:"),
         ),
     ] = None,
     changes: Changes = None,

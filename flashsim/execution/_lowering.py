@@ -12,14 +12,13 @@ started.
 
 from __future__ import annotations
 
-from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from numba.core import codegen, cpu, dispatcher, externals, fastmathpass, registry, sigutils, types, utils
 from numba.core import target_extension as extension
 from numba.core.compiler_lock import global_compiler_lock
 
-from flashsim.execution._object_code import named_functions
+from flashsim.execution._object_code import rebound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -174,9 +173,7 @@ def _dispatcher(kernel: Kernel) -> _Dispatcher:
 
     def wrapped(function: Any) -> _Dispatcher:
         if function not in known:
-            helpers = named_functions(function, kernel.replacing)
-            scope = function.__globals__ | {name: wrapped(helper) for name, helper in helpers.items()}
-            bound = FunctionType(function.__code__, scope, function.__name__)
+            bound = rebound(function, kernel.replacing, wrapped)
             known[function] = _Dispatcher(bound, targetoptions=options)
         return known[function]
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Replaced = Mapping[Callable[..., Any], Callable[..., Any]]
 
-__all__ = ["ObjectCode", "Processor", "digest_of", "named_functions"]
+__all__ = ["ObjectCode", "Processor", "digest_of", "named_functions", "rebound"]
 
 _DIGEST = hashlib.sha256().digest_size
 
@@ -171,6 +171,15 @@ def named_functions(function: Callable[..., Any], replacing: Replaced) -> dict[s
         for name, value in named.items()
         if isinstance(value, FunctionType) and value.__module__.partition(".")[0] == package
     }
+
+
+def rebound(
+    function: Callable[..., Any], replacing: Replaced, wrapped: Callable[[Callable[..., Any]], object]
+) -> FunctionType:
+    """Copy a function that finds, under the names of functions of its package, what wraps those."""
+    helpers = named_functions(function, replacing)
+    scope = function.__globals__ | {name: wrapped(helper) for name, helper in helpers.items()}
+    return FunctionType(function.__code__, scope, function.__name__)
 
 
 def _description(function: Callable[..., Any], replacing: Replaced, seen: set[object]) -> Iterator[str]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 import numba
 
-from flashsim.execution._object_code import named_functions
+from flashsim.execution._object_code import rebound
 
 if TYPE_CHECKING:
     from flashsim.execution.machine_code import Kernel
@@ -23,8 +22,6 @@ def jitted(kernel: Kernel) -> Any:
     )
 
     def wrapped(function: Any, *signatures: str) -> Any:
-        helpers = named_functions(function, kernel.replacing)
-        scope = function.__globals__ | {name: wrapped(helper) for name, helper in helpers.items()}
-        return njit(*signatures, **options)(FunctionType(function.__code__, scope, function.__name__))
+        return njit(*signatures, **options)(rebound(function, kernel.replacing, wrapped))
 
     return wrapped(kernel.function, f"void({kernel.signature})")

@@ -111,7 +111,7 @@ class DaskExecutor:
     ----------
     address
         As ``tcp://host:8786``.
-    room
+    capacity
         How many calls it is given at a time; the scheduler keeps those for which no worker is free.
 
     Raises

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from flashsim.errors import OutputFileError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 __all__ = [
     "check_output",
@@ -110,7 +110,7 @@ def check_output(path: Path, *, force: bool = False, mend: str = _MEND) -> None:
     if path.is_dir():
         msg = f"{path}: is a folder; name a file"
         raise OutputFileError(msg)
-    _require_writable(path)
+    _require_writable(path, path.parents)
 
 
 def check_output_folder(path: Path, *, force: bool = False) -> None:
@@ -121,19 +121,17 @@ def check_output_folder(path: Path, *, force: bool = False) -> None:
     OutputFileError
         If it holds files that are not hidden and `force` is not set, is no folder, or cannot be written to.
     """
-    if path.is_dir() and all(inside.name.startswith(".") for inside in path.iterdir()):
-        _require_writable(path / "a file")
-        return
-    refuse_existing(path, force=force)
+    if not (path.is_dir() and all(inside.name.startswith(".") for inside in path.iterdir())):
+        refuse_existing(path, force=force)
     if path.exists() and not path.is_dir():
         msg = f"{path}: is no folder; name another output"
         raise OutputFileError(msg)
-    _require_writable(path)
+    _require_writable(path, (path, *path.parents))
 
 
-def _require_writable(path: Path) -> None:
-    """Refuse a path at which nothing can be made, nor its folder if that is not there."""
-    above = next(folder for folder in path.parents if os.path.lexists(folder))
+def _require_writable(path: Path, folders: Iterable[Path]) -> None:
+    """Refuse a path if nothing can be made in the first of these folders that is there."""
+    above = next(folder for folder in folders if os.path.lexists(folder))
     if not above.is_dir():
         msg = f"{path}: cannot be written ({above} is no folder); name another output"
         raise OutputFileError(msg)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import threading
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from flashsim.execution.executors import DaskExecutor, ProcessExecutor, SerialEx
 from flashsim.execution.processes import Processes
 from flashsim.execution.whole_files import remove_unfinished
 from flashsim.generation import PRELOAD
+from flashsim.generation.settings import ONE_AT_A_TIME, Settings
 from flashsim.generation.workers import pieces_of_processes
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from flashsim.execution.executors import Executor
     from flashsim.generation.results import Summary
-    from flashsim.generation.settings import Settings
 
 __all__ = ["Order", "Outcome", "generate_file", "run_campaign"]
 
@@ -72,13 +71,9 @@ class Outcome:
         return text if text.startswith((self.source, str(self.output))) else f"{self.source}: {text}"
 
 
-# A process has one set of threads and one set of models: a Dask worker with several threads takes turns.
-_one_at_a_time = threading.Lock()
-
-
 def generate_file(settings: Settings, source: str, output: Path, order: Order) -> Summary:
     """Generate one file in this process, wherever that is; see `Generator.run`."""
-    with _one_at_a_time:
+    with ONE_AT_A_TIME:
         generator = settings.generator()
         return generator.run(source, output, **settings.options(), **vars(order))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -17,7 +18,10 @@ from flashsim.learning.devices import chosen_device, prepare_device
 from flashsim.models.object_model import ObjectModel
 from flashsim.models.shipped import model_files
 
-__all__ = ["Settings"]
+__all__ = ["ONE_AT_A_TIME", "Settings"]
+
+ONE_AT_A_TIME = threading.Lock()
+"""A process has one set of threads and one set of models: threads that generate in it take turns."""
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ class Resources:
     device, threads
         Of each training.
     retries
-        How often a point whose process is lost is gone on with.
+        How often a point whose process died is resumed.
     """
 
     workers: int = 1

@@ -70,7 +70,7 @@ def validate(
     OutputFileError
         If the output exists without `force`, is no HTML file, or cannot be written.
     MissingDependencyError
-        If scikit-learn is not installed.
+        If a package of the extra ``analysis`` is not installed.
     """
     from dataclasses import replace
 

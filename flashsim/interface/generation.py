@@ -164,7 +164,7 @@ def generate(
     """
     from flashsim.generation.jobs import plan_jobs
 
-    # Before the imports, which take seconds.
+    # Before the slow imports.
     jobs = plan_jobs(names_of(inputs), None if output is None else Path(output), force=force, resume=resume)
     if workers > 1:
         from flashsim.execution.processes import prepare

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flashsim.errors import FlashSimError, RecipeError
 from flashsim.execution.extras import needs_extra
@@ -92,11 +92,11 @@ def train_grid(
     point
         Train this point only, counted from 0.
     trials
-        Search with so many points that Optuna chooses.
+        Search: train so many points, which Optuna chooses.
     resume
         Go on from the checkpoints; finished points are left alone.
     retries
-        How often a point whose process is lost is gone on with.
+        How often a point whose process died is resumed.
     device
         Where the networks run: ``"auto"`` (a GPU if there is one), ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
     check
@@ -117,7 +117,17 @@ def train_grid(
     FlashSimError
         If a point failed.
     """
-    run = _run(recipe, data, output, changes, (workers, dask, device, threads or 1, retries))
+    run = _run(
+        recipe,
+        data,
+        output,
+        changes,
+        workers=workers,
+        dask=dask,
+        device=device,
+        threads=threads or 1,
+        retries=retries,
+    )
     points = None if trials is not None else run.grid.points()
     if points is not None and point is not None and point >= len(points):
         msg = f"--point {point}: the grid has the points 0 to {len(points) - 1}"
@@ -164,7 +174,7 @@ def _run(
     data: PathLike,
     output: PathLike,
     changes: Changes | None,
-    resources: tuple[int, str | None, str, int, int] = (1, None, "auto", 1, 1),
+    **resources: Any,
 ) -> GridRun:
     from flashsim.grid.folder import GridFolder
     from flashsim.grid.recipe import load_grid
@@ -173,7 +183,7 @@ def _run(
 
     grid = load_grid(str(recipe), changes)
     trainer = TRAINERS[grid.recipe.kind]
-    return GridRun(grid, GridFolder(Path(output)), Path(data), trainer, Resources(*resources))
+    return GridRun(grid, GridFolder(Path(output)), Path(data), trainer, Resources(**resources))
 
 
 def _outcomes(

@@ -187,7 +187,7 @@ def _describe_nanoaod(path: str) -> dict[str, Any]:
 
 
 def _describe_use(file: NanoFile, declaration: ObjectDeclaration) -> dict[str, Any]:
-    """Tell what an object can be used for with this file."""
+    """Describe what an object can be used for with this file."""
     targets = [t for t in declaration.targets if t.exists_in(detect_version(file.branches))]
     gen = _missing(file, [*EVENT_IDS, *gen_branches(declaration)])
     both = _missing(file, needed_branches(declaration))
@@ -206,7 +206,7 @@ def _missing(file: NanoFile, names: list[str]) -> list[str]:
 
 
 def _describe_output(file: NanoFile) -> dict[str, Any] | None:
-    """Tell what `flashsim generate` would write by default; none where it would refuse the file."""
+    """Describe what `flashsim generate` would write by default; none where it would refuse the file."""
     declarations = _shipped_models_declarations()
     try:
         plan = plan_output(file, declarations or shipped_objects(), load_output())

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import awkward as ak
+import numpy as np
 
 from flashsim.execution.extras import needs_extra
 
@@ -16,42 +17,17 @@ with needs_extra("analysis", "what gives NanoEvents"):
     from coffea.nanoevents.util import quote, tuple_to_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from flashsim.nanoaod.branch import Branch
 
-__all__ = ["LazyColumns", "SimulatedSchema", "nano_events"]
+__all__ = ["nano_events"]
 
 
 class SimulatedSchema(NanoAODSchema):  # type: ignore[misc]  # coffea has no types
     """NanoAOD that lacks collections which others refer to, such as photons."""
 
     warn_missing_crossrefs = False
-
-
-class LazyColumns(Mapping[str, Any]):
-    """Columns by name, each computed when it is asked for.
-
-    Parameters
-    ----------
-    columns
-        What gives each of them.
-    """
-
-    def __init__(self, columns: Mapping[str, Callable[[], Any]]) -> None:
-        self._columns = columns
-
-    def __getitem__(self, name: str) -> Any:
-        """Compute a column."""
-        return self._columns[name]()
-
-    def __iter__(self) -> Iterator[str]:
-        """Go through the names."""
-        return iter(self._columns)
-
-    def __len__(self) -> int:
-        """Count the columns."""
-        return len(self._columns)
 
 
 class _Columns(BaseSourceMapping):  # type: ignore[misc]  # coffea has no types
@@ -73,7 +49,7 @@ class _Columns(BaseSourceMapping):  # type: ignore[misc]  # coffea has no types
         return columnsource[name]
 
     def extract_column(self, columnhandle: Any, *_: Any, **__: Any) -> ak.Array:
-        return ak.Array(columnhandle)
+        return ak.Array(columnhandle())
 
     def __len__(self) -> int:
         return int(self._stop)
@@ -85,7 +61,7 @@ class _Columns(BaseSourceMapping):  # type: ignore[misc]  # coffea has no types
 def nano_events(
     branches: Sequence[Branch],
     counter_titles: Mapping[str, str],
-    columns: Mapping[str, Any],
+    columns: Mapping[str, Callable[[], Any]],
     length: int,
     metadata: Mapping[str, Any] | None = None,
 ) -> Any:
@@ -98,16 +74,19 @@ def nano_events(
     counter_titles
         Descriptions of collections.
     columns
-        Values by the branches' names, of the branches' types, and the counters: ``nJet`` and so on. They are
-        asked for when something needs them.
+        What gives the values of each branch, in its type; called when something needs them.
     length
         Number of events.
     metadata
         Of the events, as coffea has them.
     """
     forms = {b.name: _form(b.name, b.dtype.name, b.title, jagged=b.jagged) for b in branches}
-    for collection in dict.fromkeys(b.collection for b in branches if b.collection is not None):
-        forms[f"n{collection}"] = _form(f"n{collection}", "int32", counter_titles.get(collection, ""))
+    columns = dict(columns)
+    for branch in branches:
+        counter = f"n{branch.collection}"
+        if branch.collection is not None and counter not in forms:
+            forms[counter] = _form(counter, "int32", counter_titles.get(branch.collection, ""))
+            columns[counter] = partial(_counts, columns[branch.name])
     parameters = {"metadata": dict(metadata or {})}
     schema = SimulatedSchema(
         {"fields": list(forms), "contents": list(forms.values()), "parameters": parameters}
@@ -115,6 +94,10 @@ def nano_events(
     # No two events share a key, under which coffea may keep buffers.
     key = tuple_to_key((secrets.token_hex(16), "Events", f"0-{length}"))
     return NanoEventsFactory(schema, _Columns(columns, length), key, mode="virtual").events()
+
+
+def _counts(column: Callable[[], Any]) -> Any:
+    return np.asarray(ak.num(column()), dtype=np.int32)
 
 
 def _form(name: str, dtype: str, title: str, *, jagged: bool = False) -> dict[str, Any]:

@@ -124,6 +124,8 @@ def train_refiner(
         If there are no or too few pairs, or they are of another object or selection than the recipe's.
     OutputFileError
         If the output exists and `force` is not set, or cannot be written.
+    FlashSimError
+        If there is no such device.
     """
     from flashsim.declarations.refinement import load_refiner
     from flashsim.learning.devices import prepare_device

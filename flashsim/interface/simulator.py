@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import awkward as ak
-import numpy as np
 
 from flashsim.errors import InputFileError
-from flashsim.events.collection import Collection, jagged_column
 from flashsim.events.noise import EVENT_IDS
-from flashsim.generation.settings import Settings
+from flashsim.generation.settings import ONE_AT_A_TIME, Settings
 from flashsim.interface.arguments import model_paths
 from flashsim.nanoaod.arrays import EventArrays, records
-from flashsim.nanoaod.buffer import check_entries
+from flashsim.nanoaod.buffer import TreeBuffer, check_entries
 from flashsim.nanoaod.versions import VERSIONS, marked_version
 
 if TYPE_CHECKING:
@@ -28,9 +25,6 @@ if TYPE_CHECKING:
     from flashsim.nanoaod.branch import Branch
 
 __all__ = ["Simulator"]
-
-# A process has one set of threads and one set of models: threads of a caller take turns.
-_one_at_a_time = threading.Lock()
 
 
 class Simulator:
@@ -55,7 +49,7 @@ class Simulator:
         How often each event is simulated, 1 to 65536, each time for a share of its weight. All copies of
         the first event come first.
     chunk
-        Simulated events at work at a time: memory grows with the input and twice the result, not with more.
+        Events simulated at a time; memory is that of the input and about twice that of the result.
     threads
         Threads of the networks; by default all cores.
     flag_domain
@@ -165,37 +159,27 @@ class Simulator:
         MissingDependencyError
             If coffea is not installed.
         """
-        from flashsim.interface.nano_events import LazyColumns, nano_events
+        from flashsim.interface.nano_events import nano_events
 
         source, plan, columns = self._simulate(events)
-        for branch in plan.branches:
-            if branch.collection is not None:
-                columns.setdefault(f"n{branch.collection}", partial(_counts, columns[branch.name]))
         metadata = _parameter(events, "metadata")
         length = source.num_entries * self.settings.oversample
-        return nano_events(plan.branches, plan.counter_titles, LazyColumns(columns), length, metadata)
+        return nano_events(plan.branches, plan.counter_titles, columns, length, metadata)
 
     def _simulate(self, events: ak.Array) -> tuple[EventArrays, OutputPlan, dict[str, Callable[[], Any]]]:
         """Simulate all events; give where they come from, what they have now, and what gives each branch."""
         source = _source(events)
-        with _one_at_a_time:
+        with ONE_AT_A_TIME:
             generator = self.settings.generator()
             plan = generator.plan(source, version=self._version(events, source, generator))
             simulated = replace(plan, copied=[])
-            pieces = []
+            gathered = TreeBuffer(simulated.branches)
             for _, stop, arrays in source.chunks(plan.needed, generator.chunk):
                 piece = generator.piece(arrays, simulated, stop, origin=source.path)
-                pieces.append(check_entries("Events", simulated.branches, piece.columns))
-        columns: dict[str, Callable[[], Any]] = {}
-        for branch in simulated.branches:
-            # Taken out one by one: what is put together need not be there twice.
-            values = [piece.values.pop(branch.name) for piece in pieces]
-            flat = np.concatenate(values) if values else np.zeros(0, dtype=branch.dtype)
-            if branch.collection is not None:
-                counts = [piece.counts[branch.collection] for piece in pieces]
-                together = np.concatenate(counts) if counts else np.zeros(0, dtype=np.int64)
-                flat = jagged_column(Collection.of_counts(together, {}).offsets, flat)
-            columns[branch.name] = partial(_given, flat)
+                gathered.append(check_entries("Events", simulated.branches, piece.columns))
+        columns: dict[str, Callable[[], Any]] = {
+            name: partial(_given, column) for name, column in gathered.take().items()
+        }
         columns |= {branch.name: partial(_copied, source, plan, branch) for branch in plan.copied}
         return source, plan, columns
 
@@ -235,7 +219,3 @@ def _copied(source: EventArrays, plan: OutputPlan, branch: Branch) -> Any:
     names: Sequence[str] = [branch.name] if plan.oversampling.folds == 1 else [*EVENT_IDS, branch.name]
     arrays = {name: ak.to_packed(ak.materialize(source.column(name))) for name in names}
     return ak.to_packed(plan.oversampling.repeated(arrays, [branch])[branch.name])
-
-
-def _counts(column: Callable[[], Any]) -> Any:
-    return np.asarray(ak.num(column()), dtype=np.int32)

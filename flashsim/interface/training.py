@@ -157,12 +157,13 @@ def train(
     """
     from flashsim.declarations.training import load_training
     from flashsim.learning.devices import prepare_device
+    from flashsim.runs.folder import run_folder
     from flashsim.training.figure import draw_losses
     from flashsim.training.train import train as fit_models
 
     device = prepare_device(device, threads)
     output = Path(output)
-    folder = output.with_name(f"{output.name}.run") if runs is None else Path(runs)
+    folder = run_folder(output, None if runs is None else Path(runs))
 
     def report(name: str, epoch: int, most: int, best: float) -> None:
         if progress is not None:

@@ -111,19 +111,26 @@ class TreeBuffer:
         if pieces == 0:
             return
         edges = [self.entries * i // pieces for i in range(pieces + 1)]
+        columns = self.take()
+        for start, stop in pairwise(edges):
+            yield {name: column[start:stop] for name, column in columns.items()}
+
+    def take(self) -> dict[str, ak.Array | np.ndarray]:
+        """Hand out everything gathered, and start empty again."""
+        # Branch by branch: what is put together need not be there twice.
         columns = {name: self._take(branch) for name, branch in self._branches.items()}
         for lengths in self._counts.values():
             lengths.clear()
         self.entries = self.nbytes = 0
-        for start, stop in pairwise(edges):
-            yield {name: column[start:stop] for name, column in columns.items()}
+        return columns
 
     def _take(self, branch: Branch) -> ak.Array | np.ndarray:
-        values = np.concatenate(self._values[branch.name])
+        # An empty piece first, for a tree without entries.
+        values = np.concatenate([np.zeros(0, dtype=branch.dtype), *self._values[branch.name]])
         self._values[branch.name].clear()
         if branch.collection is None:
             return values
-        counts = np.concatenate(self._counts[branch.collection])
+        counts = np.concatenate([np.zeros(0, dtype=np.int64), *self._counts[branch.collection]])
         return jagged_column(Collection.of_counts(counts, {}).offsets, values)
 
 

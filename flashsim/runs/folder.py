@@ -21,12 +21,17 @@ if TYPE_CHECKING:
 
     from flashsim.declarations.recipes import Recipe
 
-__all__ = ["NOTE_FILE", "TrainingRun", "begin_run"]
+__all__ = ["NOTE_FILE", "TrainingRun", "begin_run", "run_folder"]
 
 NOTE_FILE = "training.json"
 """Says what the checkpoints in a folder are of."""
 
 _PACKAGES = ("flashsim", "torch", "nflows", "lightning", "numpy", "uproot")
+
+
+def run_folder(output: Path, folder: Path | None) -> Path:
+    """Folder of checkpoints and logs of a model file: one that is named, or the file's name with ``.run``."""
+    return folder or output.with_name(f"{output.name}.run")
 
 
 class TrainingRun:
@@ -37,7 +42,7 @@ class TrainingRun:
     output
         The model file.
     folder
-        Of checkpoints and logs; the output's name with ``.run`` by default.
+        Of checkpoints and logs, see `run_folder`.
     resume
         Go on from the checkpoints in the folder.
     force
@@ -51,7 +56,7 @@ class TrainingRun:
 
     def __init__(self, output: Path, folder: Path | None, *, resume: bool, force: bool) -> None:
         refuse_existing(output, force=force)
-        self.folder, self.resume = folder or output.with_name(f"{output.name}.run"), resume
+        self.folder, self.resume = run_folder(output, folder), resume
         self._started = time.monotonic()
 
     @contextlib.contextmanager

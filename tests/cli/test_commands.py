@@ -259,6 +259,7 @@ def test_enough_command_lines_are_documented():
         ("flashsim reference ttb", {"ttbar"}),
         ("flashsim refine train --recipe m", {"muons"}),
         ("flashsim train jets --recipe jets_", {"jets_small"}),
+        ("flashsim train jets --recipe ref", set()),
         ("flashsim ref", {"refine", "reference"}),
     ],
 )

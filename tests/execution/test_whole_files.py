@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -142,6 +143,15 @@ def test_an_output_folder_is_checked_before_any_work(tmp_path):
     for path in ("there", "there/x"):
         with pytest.raises(OutputFileError, match="is no folder"):
             check_output_folder(tmp_path / path, force=True)
+
+
+def test_the_current_folder_is_an_output_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    check_output_folder(Path())
+    (tmp_path / "there").touch()
+    check_output_folder(Path(), force=True)
+    with pytest.raises(OutputFileError, match=r"\.: exists already"):
+        check_output_folder(Path())
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
