@@ -3,9 +3,9 @@
     python -m benchmarks.startup [--before CHECKOUT] [--repeats N] [--json OUT] [--page docs/startup.md]
 
 Processor time, of program and system, of `flashsim generate` of the shipped example: with machine code and
-byte code as an earlier run left them, and on a fresh install, where the loops have to be compiled.
-And the size
-of the base install. With another checkout of the project both take turns, with the same Python and packages.
+byte code as an earlier run left them, and on a fresh install, where the loops have to be compiled; and the
+size of the base install. With another checkout of the project both take turns, with the same Python and
+packages.
 """
 
 from __future__ import annotations

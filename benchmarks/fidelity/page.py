@@ -115,7 +115,7 @@ def _competitors(measured: dict[str, Any], rows: list[dict[str, Any]]) -> str:
     note = (
         f"Trained for {measured['competitors_seconds'] / 60:.1f} processor minutes each on the same "
         f"{measured['competitors_train_rows']:,} objects, one after the other (the shipped model as it is); "
-        f"judged on {measured['competitors_rows']:,} held-out objects, without efficiency and rounding."
+        f"judged on {measured['competitors_rows']:,} held-out objects, without efficiency."
     )
     ours = [n for n, row in enumerate(rows) if row["name"].startswith(("flashsim", "shipped"))]
     return (

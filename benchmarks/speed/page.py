@@ -58,14 +58,17 @@ def _sampling(part: dict[str, Any]) -> Iterator[str]:
                 for row in found["rows"]
             ),
         )
+        share, of_large = (
+            _with_spread(100.0 * products[name], products[f"{name}_spread"], "{:.0f}")
+            for name in ("share", "share_of_large")
+        )
         yield ""
         yield (
             f"The sampler works at {products['sampler_gflops']:.0f} GFLOP/s, "
-            f"{100.0 * products['share']:.0f} ± {100.0 * products['share'] * products['share_spread']:.0f} % "
+            f"{share} % "
             f"of what torch reaches with the products of the same shapes and nothing else "
             f"({products['products_gflops']:.0f}), and "
-            f"{100.0 * products['share_of_large']:.0f} ± "
-            f"{100.0 * products['share_of_large'] * products['share_of_large_spread']:.0f} % of the rate of "
+            f"{of_large} % of the rate of "
             f"large square ones ({products['large_gflops']:.0f}). Its machine code works on vectors of "
             f"{found['vector_bits']} bits."
         )

@@ -20,7 +20,7 @@ from flashsim.cli.options import (
     changes_of,
     one_kind_of_workers,
 )
-from flashsim.execution.whole_files import check_output, refuse_existing
+from flashsim.execution.whole_files import check_output, check_output_folder, refuse_existing
 
 __all__ = ["COMMANDS"]
 
@@ -133,6 +133,7 @@ def analyze(
     one_kind_of_workers(workers, dask)
     changed = changes_of(changes)
     refuse_existing(output, force=force)
+    check_output_folder(output, force=force)
     begin(f"analysing {samples} -> {output}")
     from flashsim.interface import analysis
 

@@ -321,7 +321,7 @@ def _find_gradients(  # noqa: PLR0917
     value_gradients
         Of the positions, shape (G, T); written.
     logit_gradients
-        Of the spline parameters before `apply_spline`, as they are; written.
+        Of the spline parameters before `apply_spline`, shape (G * (3K - 1), T), flat; written.
     bound
         Half width of the spline's interval.
     room, index

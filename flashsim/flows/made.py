@@ -85,7 +85,6 @@ class MaskedConditioner(nn.Module):
     ) -> None:
         super().__init__()
         self.features = features
-        self.parameters_per_feature = parameters
         degrees = torch.from_numpy(hidden_degrees(width, features)) if degrees is None else degrees
         in_degrees = torch.arange(1, features + 1)
         out_degrees = torch.arange(features).repeat_interleave(parameters)

@@ -71,7 +71,7 @@ class Description(Recipe):
     """What a folder of tables holds, and from which ``files`` it was made."""
 
     def content(self) -> dict[str, Any]:
-        """JSON form of all but the files' names, of which two trainings on equal tables know nothing."""
+        """JSON form without the files' names: equal tables are equal wherever their files lie."""
         return self.model_dump(mode="json", exclude={"files"})
 
     def digest(self) -> str:

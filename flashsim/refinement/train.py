@@ -72,7 +72,7 @@ def train_refiner(
     folder, recipe, output, runs, resume, force
         Pairs, recipe and paths as there.
     accelerator
-        Lightning's name of the device.
+        ``cpu``, ``cuda``, ``cuda:1``, or what Lightning calls a device, such as ``auto``.
     report
         Called after every epoch with (epoch, largest number of epochs, best validation discrepancy).
     """

@@ -69,7 +69,7 @@ def train(
     folder, recipe, output, runs, resume, force
         Tables, recipe and paths as there.
     accelerator
-        Lightning's name of the device.
+        ``cpu``, ``cuda``, ``cuda:1``, or what Lightning calls a device, such as ``auto``.
     report
         Called after every epoch.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,9 @@ def refused():
     def check(result, message):
         status, out, err = result
         assert (status, out) == (2, "")
-        line = err.strip().splitlines()[-1]
+        *begun, line = err.strip().splitlines()
+        assert len(begun) <= 1
+        assert all(re.fullmatch(r"flashsim: [a-z]+ing .* -> .*", text) for text in begun)
         assert line.startswith("flashsim: error: ")
         assert message in line
 
