@@ -121,8 +121,8 @@ class GenFile:
         weights: Mapping[str, str] | None = None,
     ) -> None:
         self._files = contextlib.ExitStack()
-        self._writer = NanoWriter(output, force=force)
-        self._beside = NanoWriter(hidden, force=force) if hidden is not None else None
+        self._writer = NanoWriter(output, force=force, version=_VERSION)
+        self._beside = NanoWriter(hidden, force=force, version=_VERSION) if hidden is not None else None
         self._weights = dict(weights or {})
         self._sums = np.zeros(2)
         self._weight_sums = dict.fromkeys(self._weights, 0.0)

@@ -181,7 +181,7 @@ class Generator:
             made = _finished(output, record, force=force, resume=resume) if output.exists() else None
             reused = made is not None
             if made is None:
-                with NanoWriter(output, compression=compression, force=force) as writer:
+                with NanoWriter(output, compression=compression, force=force, version=plan.version) as writer:
                     writer.tree("Events", plan.branches, "Events", counter_titles=plan.counter_titles)
                     simulated = (pieces or self._pieces(overlap))(file, plan)
                     told = progress or _say_nothing

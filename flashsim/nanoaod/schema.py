@@ -23,7 +23,7 @@ from flashsim.nanoaod.versions import VERSIONS, detect_version
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["VERSIONS", "counter_titles", "detect_version", "load_schema", "mantissa_bits"]
+__all__ = ["VERSIONS", "counter_dtype", "counter_titles", "detect_version", "load_schema", "mantissa_bits"]
 
 
 def load_schema(version: str) -> dict[str, Branch]:
@@ -62,6 +62,25 @@ def counter_titles(version: str) -> dict[str, str]:
         If there is no such version.
     """
     return dict(_data(version)["counters"])
+
+
+def counter_dtype(version: str) -> np.dtype:
+    """Type of the counters ``nJet``, ``nGenPart``, ...: ``UInt_t`` below v12, ``Int_t`` from then on.
+
+    Readers in C++ ask for the type by name: ``TTreeReaderValue<UInt_t>`` gives 0 on an ``Int_t`` counter.
+
+    Parameters
+    ----------
+    version
+        One of `VERSIONS`.
+
+    Raises
+    ------
+    FlashSimError
+        If there is no such version.
+    """
+    _data(version)
+    return np.dtype("int32" if VERSIONS.index(version) >= VERSIONS.index("v12") else "uint32")
 
 
 def mantissa_bits(version: str, name: str) -> int | None:

@@ -14,6 +14,7 @@ from flashsim.errors import OutputFileError
 from flashsim.execution.whole_files import check_output, disk_errors, require_parent, unfinished
 from flashsim.nanoaod.buffer import TreeBuffer, check_entries
 from flashsim.nanoaod.described_tree import make_tree
+from flashsim.nanoaod.schema import VERSIONS, counter_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -56,6 +57,9 @@ class NanoWriter:
         slowest), ``"none"``.
     force
         Whether to replace an existing file.
+    version
+        NanoAOD version of the file, one of `VERSIONS`, by default the newest: the type of the counters is
+        that of the version, see `counter_dtype`.
 
     Raises
     ------
@@ -66,11 +70,17 @@ class NanoWriter:
 
     Notes
     -----
-    Trees are TTrees, for which every analysis framework has a reader. Counters are ``int32`` as in
-    NanoAOD v12 and later.
+    Trees are TTrees, for which every analysis framework has a reader.
     """
 
-    def __init__(self, path: str | Path, *, compression: str = "zstd", force: bool = False) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        compression: str = "zstd",
+        force: bool = False,
+        version: str = VERSIONS[-1],
+    ) -> None:
         if compression not in COMPRESSIONS:
             msg = f"compression must be one of {', '.join(COMPRESSIONS)}, found {compression!r}"
             raise ValueError(msg)
@@ -80,6 +90,7 @@ class NanoWriter:
         self.path = Path(path)
         self._compression = COMPRESSIONS[compression]
         self._force = force
+        self._counter_dtype = counter_dtype(version)
         self._block = self._write()
         self._handle: IO[bytes] | None = None
         self._file: Any = None
@@ -167,6 +178,7 @@ class NanoWriter:
                 title=title,
                 counter_name=counters.__getitem__,
                 titles={branch: text for branch, text in titles.items() if text},
+                counter_dtype=self._counter_dtype,
             )
         self._branches[name] = branches
         self._buffers[name] = TreeBuffer(branches)

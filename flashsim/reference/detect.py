@@ -111,7 +111,11 @@ def detect(
     """
     recipe = load_detector(detector if parameters is None else parameters, changes)
     noise = Noise(seed, detector, draw)
-    with NanoFile(gen) as source, NanoFile(hidden) as beside, NanoWriter(output, force=force) as writer:
+    with (
+        NanoFile(gen) as source,
+        NanoFile(hidden) as beside,
+        NanoWriter(output, force=force, version=VERSION) as writer,
+    ):
         objects = _write_events(source, beside, writer, recipe, noise, chunk=chunk, progress=progress)
         for name in source.trees:
             branches, arrays = source.read_tree(name)

@@ -94,7 +94,7 @@ def apply_refiner(
         work = ChunkRefinement(model, file.branches, _bits(file, model), seed=seed)
         kept = _kept(file, work.changed, recipe.collection)
         total = RefinementSummary(0, 0, 0, 0, 0, sorted(work.references))
-        with NanoWriter(output, force=force) as writer:
+        with NanoWriter(output, force=force, version=detect_version(file.branches)) as writer:
             branches = [*file.branches.values(), *kept.values()]
             writer.tree("Events", branches, "Events", counter_titles=file.counter_titles)
             for _, stop, arrays in file.chunks(list(file.branches), chunk):

@@ -14,6 +14,30 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # that the package of ROOT is an early one
     ROOT = pytest.importorskip("ROOT", reason="needs ROOT: pip install '.[root]'")
 
+COUNTED = """
+#include <TFile.h>
+#include <TTreeReader.h>
+#include <TTreeReaderValue.h>
+#include <ROOT/RDataFrame.hxx>
+
+template <class Number> unsigned long long flashsim_sum(const char* path, const char* counter) {
+  TFile file(path);
+  TTreeReader reader("Events", &file);
+  TTreeReaderValue<Number> number(reader, counter);
+  unsigned long long sum = 0;
+  while (reader.Next()) sum += *number;
+  return number.GetSetupStatus() == 0 ? sum : 0;
+}
+
+template <class Number> unsigned long long flashsim_lambda(const char* path, const char* counter) {
+  ROOT::RDataFrame frame("Events", path);
+  auto sum = frame.Define("flashsim_number", [](Number n) { return (unsigned long long)n; }, {counter})
+                 .template Sum<unsigned long long>("flashsim_number");
+  return *sum;
+}
+"""
+"""How analyses in C++ read counters: by their type, which the compiler cannot check."""
+
 NAMES = {
     "bool": "Bool_t",
     "int8": "Char_t",
@@ -84,3 +108,21 @@ def test_other_trees_and_provenance(path):
     assert file.Get("Runs").GetEntries() == 2
     assert '"seed": 1' in str(file.Get("flashsim").GetString())
     file.Close()
+
+
+@pytest.mark.parametrize(("version", "kind"), [("v9", "UInt_t"), ("v12", "Int_t"), ("v15", "Int_t")])
+def test_compiled_code_reads_counters_by_the_type_of_the_version(
+    make_generator, made_nanoaod, tmp_path, version, kind
+):
+    output = tmp_path / "flash.root"
+    make_generator().run(made_nanoaod, output, version=version)
+    if not hasattr(ROOT, "flashsim_sum"):
+        assert ROOT.gInterpreter.Declare(COUNTED)
+    with NanoFile(output) as file:
+        lengths = {f"n{branch.collection}": branch.name for branch in file.branches.values() if branch.jagged}
+        arrays = file.read(list(lengths.values()))
+    assert {"nJet", "nMuon", "nGenPart", "nLHEPdfWeight"} <= lengths.keys()
+    for counter, branch in lengths.items():
+        expected = ak.count(arrays[branch])
+        assert ROOT.flashsim_sum[kind](str(output), counter) == expected > 0, counter
+        assert ROOT.flashsim_lambda[kind](str(output), counter) == expected, counter

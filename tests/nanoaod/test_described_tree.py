@@ -19,7 +19,13 @@ TYPES = {"run": np.dtype("u4"), "Jet_pt": ak.types.ListType(ak.types.NumpyType("
 def write(path):
     with uproot.recreate(path) as file:
         tree = make_tree(
-            file, "Events", TYPES, title="events", counter_name=lambda _: "nJet", titles={"nJet": "all jets"}
+            file,
+            "Events",
+            TYPES,
+            title="events",
+            counter_name=lambda _: "nJet",
+            titles={"nJet": "all jets"},
+            counter_dtype=np.dtype("u4"),
         )
         tree.extend({"run": np.array([1, 2], "u4"), "Jet_pt": ak.values_astype([[1, 2], [3]], "f4")})
     with uproot.open(path) as file:
@@ -34,10 +40,13 @@ def test_titles_where_given(tmp_path):
 
 def test_other_trees_of_the_file_are_uproots(tmp_path):
     with uproot.recreate(tmp_path / "a.root") as file:
-        make_tree(file, "a", {"x": np.dtype("f4")}, title="", counter_name=str, titles={"x": "a number"})
-        file.mktree("b", {"x": np.dtype("f4")})
+        kinds = {"x": np.dtype("f4"), "Jet_pt": TYPES["Jet_pt"]}
+        options = {"title": "", "counter_name": lambda _: "nJet"}
+        make_tree(file, "a", kinds, titles={"x": "a number"}, counter_dtype=np.dtype("u4"), **options)
+        file.mktree("b", kinds, **options)
     with uproot.open(tmp_path / "a.root") as file:
         assert [file[name]["x"].title for name in "ab"] == ["a number", "x/F"]
+        assert [file[name]["nJet"].title for name in "ab"] == ["nJet/i", "nJet/I"]
 
 
 def no_tree():
@@ -56,4 +65,4 @@ def test_files_are_written_without_titles_when_uproot_has_changed(tmp_path, monk
         for name in ("a.root", "b.root"):
             assert write(tmp_path / name) == {"run": "run/i", "nJet": "nJet/I", "Jet_pt": "Jet_pt[nJet]/F"}
     assert [record.levelname for record in caplog.records] == ["WARNING"]
-    assert "titles are not written: uproot 9.0" in caplog.text
+    assert "titles are not written, and counters as Int_t" in caplog.text

@@ -83,6 +83,38 @@ def test_keeps_dtypes(tmp_path):
         assert ak.to_numpy(ak.flatten(array, axis=None)).dtype == expected, name
 
 
+@pytest.mark.parametrize(
+    ("version", "dtype", "unsigned"),
+    [("v5", "u4", True), ("v6", "u4", True), ("v9", "u4", True), ("v12", "i4", False), ("v15", "i4", False)],
+)
+def test_counters_have_the_type_of_the_version(tmp_path, version, dtype, unsigned):
+    # C++ asks for counters by type, and TTreeReaderValue<UInt_t> gives 0 on an Int_t without an error.
+    with uproot.open(write(tmp_path / "x.root", events([2, 0, 7]), version=version)) as file:
+        counter = file["Events"]["nJet"]
+        assert counter.interpretation.to_dtype.newbyteorder("=") == np.dtype(dtype)
+        np.testing.assert_array_equal(counter.array(library="np"), np.array([2, 0, 7], dtype=dtype))
+        leaf = counter.member("fLeaves")[0]
+        assert leaf.classname == "TLeafI"
+        members = {name: leaf.member(name) for name in ("fLenType", "fIsUnsigned", "fIsRange", "fMaximum")}
+        assert members == {"fLenType": 4, "fIsUnsigned": unsigned, "fIsRange": True, "fMaximum": 7}
+        assert file["Events"]["Jet_pt"].array().tolist()[1:] == [[], [*range(17, 24)]]
+
+
+@pytest.mark.parametrize(("source", "version"), [("dy_2018_v6", "v6"), ("scouting_run3", "v12")])
+def test_counters_are_stored_as_those_of_cms(tmp_path, nanoaod_dir, source, version):
+    output = write(tmp_path / "x.root", events([2]), version=version)
+    with uproot.open(nanoaod_dir / f"{source}.root") as cms, uproot.open(output) as own:
+        branches = [next(b for b in f["Events"].branches if b.name[0] == "n") for f in (cms, own)]
+        leaves = [branch.member("fLeaves")[0] for branch in branches]
+        for pair, names in (
+            (branches, ("fEntryOffsetLen", "fOffset", "fSplitLevel")),
+            (leaves, ("fLen", "fLenType", "fOffset", "fIsRange", "fIsUnsigned", "fMinimum", "fLeafCount")),
+        ):
+            theirs, ours = ({name: part.member(name) for name in names} for part in pair)
+            assert ours == theirs
+        assert leaves[0].classname == leaves[1].classname
+
+
 def test_titles_are_documentation(tmp_path):
     with uproot.open(write(tmp_path / "x.root", events([2]))) as file:
         titles = {branch.name: branch.title for branch in file["Events"].branches}
