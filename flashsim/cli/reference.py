@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from flashsim.cli.completion import shipped
-from flashsim.cli.console import begin, progress_of
+from flashsim.cli.console import begin, note, progress_of
 from flashsim.cli.options import (
     Changes,
     Force,
@@ -25,11 +25,18 @@ __all__ = ["COMMANDS"]
 
 def gen(
     *,
-    source: Annotated[
-        str,
-        typer.Argument(metavar="INPUT", help="HepMC events (.hepmc, .hepmc.gz), or a Pythia 8 command file."),
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT...",
+            help="HepMC or LHE events (files, globs, folders), or a Pythia 8 command file.",
+        ),
     ],
     output: OutputFile,
+    settings: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Pythia 8 settings for LHE events.", show_default="CP5-like tune"),
+    ] = None,
     events: Annotated[
         int | None,
         typer.Option(
@@ -38,30 +45,41 @@ def gen(
             metavar="N",
             help="Number of events.",
             min=1,
-            show_default="all of HepMC, 1000 of Pythia",
+            show_default="all of HepMC and LHE, 1000 of Pythia",
         ),
     ] = None,
     seed: Seed = 1,
     workers: Workers = 1,
     force: Force = False,
 ) -> None:
-    """Make gen-level NanoAOD from HepMC events or with Pythia 8.
+    """Make gen-level NanoAOD from HepMC or LHE events, or with Pythia 8.
 
     Needs the extra 'reference'.
 
     Examples:
       flashsim gen events.hepmc.gz --output gen.root
+      flashsim gen events.lhe.gz --output gen.root
       flashsim gen vbf_hmumu.cmnd --events 1000 --output gen.root
     """
     check_output(output, force=force)
-    begin(f"making gen-level events of {source} -> {output}")
+    name = Path(sources[0]).name if len(sources) == 1 else f"{len(sources)} inputs"
+    begin(f"making gen-level events of {sources[0] if len(sources) == 1 else name} -> {output}")
     from flashsim.interface.gen import make_gen
 
     with progress_of("events") as progress:
         summary = make_gen(
-            source, output, events=events, seed=seed, workers=workers, force=force, progress=progress
+            sources,
+            output,
+            settings=settings,
+            events=events,
+            seed=seed,
+            workers=workers,
+            force=force,
+            progress=progress,
         )
-    typer.echo(f"{output}: {summary.events} events from {Path(source).name}, {summary.cross_section_text}")
+    for text in summary.notes:
+        note(text)
+    typer.echo(f"{output}: {summary.events} events from {name}, {summary.cross_section_text}")
 
 
 def reference(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from flashsim.gen.gen_file import GenSummary
-from flashsim.gen.hepmc import convert_hepmc, is_hepmc
+from flashsim.gen.hepmc import convert_hepmc
 from flashsim.gen.make import make_gen
 from flashsim.gen.pythia_events import generate_gen
 
-__all__ = ["GenSummary", "convert_hepmc", "generate_gen", "is_hepmc", "make_gen"]
+__all__ = ["GenSummary", "convert_hepmc", "generate_gen", "make_gen"]

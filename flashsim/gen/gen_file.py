@@ -24,7 +24,7 @@ from flashsim.nanoaod.schema import counter_titles, load_schema, mantissa_bits
 from flashsim.nanoaod.writing import NanoWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
     from types import TracebackType
 
@@ -72,6 +72,8 @@ class GenSummary:
         In pb, as the generator estimates it, with its statistical error; nan if it says nothing.
     sum_of_weights, sum_of_squared_weights
         Of `genWeight`.
+    notes
+        What the user should know of them, a sentence each.
     """
 
     events: int
@@ -79,6 +81,7 @@ class GenSummary:
     cross_section_error: float
     sum_of_weights: float
     sum_of_squared_weights: float
+    notes: tuple[str, ...] = ()
 
     @property
     def cross_section_text(self) -> str:
@@ -158,15 +161,19 @@ class GenFile:
             self._weight_sums[name] += float(np.sum(columns[name], dtype=np.float64))
         self.events += len(weights)
 
-    def finish(self, section: CrossSection | None, provenance: Mapping[str, Any]) -> GenSummary:
+    def finish(
+        self, section: CrossSection | None, provenance: Mapping[str, Any], *, notes: Iterable[str] = ()
+    ) -> GenSummary:
         """Write sums, luminosity blocks and, under ``flashsim_gen``, where the events come from."""
         value, error = (section.value, section.error) if section is not None else (math.nan, math.nan)
-        summary = GenSummary(self.events, value, error, float(self._sums[0]), float(self._sums[1]))
+        summary = GenSummary(
+            self.events, value, error, float(self._sums[0]), float(self._sums[1]), tuple(notes)
+        )
         sums = {_sum_branch(name).name: np.array([total]) for name, total in self._weight_sums.items()}
         self._writer.extend("Runs", _runs(summary) | sums)
         self._writer.extend("LuminosityBlocks", _luminosity_blocks(self.events))
         # JSON has no nan.
-        known = {name: None if math.isnan(number) else number for name, number in asdict(summary).items()}
+        known = {name: None if number != number else number for name, number in asdict(summary).items()}  # noqa: PLR0124
         self._writer.write_string(GEN, json.dumps({"flashsim": __version__, **provenance, **known}))
         return summary
 

@@ -1,15 +1,18 @@
-"""Gen-level NanoAOD from whatever a user has: HepMC events, or settings of Pythia 8."""
+"""Gen-level NanoAOD from whatever a user has: HepMC events, LHE events, or settings of Pythia 8."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flashsim.gen.hepmc import convert_hepmc, is_hepmc
+from flashsim.errors import InputFileError
+from flashsim.execution.whole_files import refuse_input
+from flashsim.gen.hepmc import convert_hepmc
+from flashsim.gen.kinds import Kind, inputs_of_one_kind
 from flashsim.gen.pythia_events import generate_gen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Iterable
 
     from flashsim.gen.gen_file import GenSummary
 
@@ -20,9 +23,10 @@ DEFAULT_EVENTS = 1000
 
 
 def make_gen(
-    source: str | Path,
+    source: str | Path | Iterable[str | Path],
     output: str | Path,
     *,
+    settings: str | Path | None = None,
     events: int | None = None,
     seed: int = 1,
     workers: int = 1,
@@ -34,11 +38,14 @@ def make_gen(
     Parameters
     ----------
     source
-        A file of HepMC events by its name (`is_hepmc`), else a Pythia 8 command file.
+        Event files, told by their content, or a Pythia 8 command file: a path, a glob, a folder of event
+        files, ``@FILE``, or several of them, all of one kind.
     output
         NanoAOD file to write; it appears when it is complete.
+    settings
+        Pythia settings for LHE events.
     events
-        How many; default: all of a HepMC file, `DEFAULT_EVENTS` of Pythia.
+        How many; default: all of event files, `DEFAULT_EVENTS` of Pythia.
     seed
         Any integer.
     workers
@@ -51,12 +58,21 @@ def make_gen(
     Raises
     ------
     FlashSimError
-        As the two functions do.
+        If an input cannot be read or is the output, and as the two functions do.
     """
-    if is_hepmc(source):
-        return convert_hepmc(source, output, events=events, seed=seed, force=force, progress=progress)
+    kind, paths = inputs_of_one_kind([source] if isinstance(source, str | Path) else source)
+    for path in paths:
+        refuse_input(Path(output), path)
+    if settings is not None and kind is not Kind.LHE:
+        msg = f"{settings}: settings are for LHE events, and {paths[0]} is {kind.value}; leave them out"
+        raise InputFileError(msg)
+    if kind is Kind.HEPMC:
+        return convert_hepmc(paths, output, events=events, seed=seed, force=force, progress=progress)
+    if len(paths) > 1:
+        msg = f"{paths[1]}: is a second Pythia 8 command file; give one at a time"
+        raise InputFileError(msg)
     return generate_gen(
-        source,
+        paths[0],
         output,
         events=DEFAULT_EVENTS if events is None else events,
         seed=seed,

@@ -6,36 +6,40 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flashsim.execution.extras import needs_extra
-from flashsim.interface.arguments import counted
+from flashsim.interface.arguments import counted, names_of
 
 if TYPE_CHECKING:
     from flashsim.gen import GenSummary
-    from flashsim.interface.arguments import PathLike, Progress
+    from flashsim.interface.arguments import Names, PathLike, Progress
 
 __all__ = ["make_gen"]
 
 
 @needs_extra("reference", "making gen-level events")
 def make_gen(
-    source: PathLike,
+    source: Names,
     output: PathLike,
     *,
+    settings: PathLike | None = None,
     events: int | None = None,
     seed: int = 1,
     workers: int = 1,
     force: bool = False,
     progress: Progress | None = None,
 ) -> GenSummary:
-    """Make gen-level NanoAOD from HepMC events or with Pythia 8 (needs the extra ``reference``).
+    """Make gen-level NanoAOD from HepMC or LHE events, or with Pythia 8 (needs the extra ``reference``).
 
     Parameters
     ----------
     source
-        HepMC events (``.hepmc``, ``.hepmc.gz``), or a Pythia 8 command file.
+        HepMC events, LHE events, or a Pythia 8 command file: a path, a glob, a folder of event files, or
+        several of them. What a file is, is told from its content; all must be of one kind.
     output
         The gen-level NanoAOD file; it appears complete or not at all.
+    settings
+        Pythia 8 command file with which LHE events are showered.
     events
-        How many; by default all of HepMC, 1000 of Pythia.
+        How many; by default all of event files, 1000 of Pythia.
     seed
         Any integer.
     workers
@@ -56,12 +60,14 @@ def make_gen(
     """
     from flashsim import gen
 
+    names = names_of(source)
     return gen.make_gen(
-        source,
+        names,
         output,
+        settings=settings,
         events=events,
         seed=seed,
         workers=workers,
         force=force,
-        progress=counted(progress, Path(source).name),
+        progress=counted(progress, Path(names[0]).name if len(names) == 1 else f"{len(names)} inputs"),
     )

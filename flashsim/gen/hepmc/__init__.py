@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from flashsim.gen.hepmc.convert import convert_hepmc, is_hepmc
+from flashsim.gen.hepmc.convert import convert_hepmc
 
-__all__ = ["convert_hepmc", "is_hepmc"]
+__all__ = ["convert_hepmc"]

@@ -8,32 +8,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from flashsim.errors import InputFileError
+from flashsim.gen.cross_sections import FileSection, combined
 from flashsim.gen.gen_file import GenFile, GenSummary, event_columns
 from flashsim.gen.hepmc.reader import HepMCReader
 from flashsim.gen.libraries import require
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
-__all__ = ["convert_hepmc", "is_hepmc"]
+    from numpy.typing import NDArray
 
-_FIRST_LINE, _HEADER = b"HepMC::", 64
-_SUFFIXES = re.compile(r"\.(hepmc[23]?)(\.(gz|bz2|xz|zst|zstd))?$", re.IGNORECASE)
+    from flashsim.gen.pythia import GeneratedEvents
 
-
-def is_hepmc(path: str | Path) -> bool:
-    """Whether a file holds HepMC events, by its name (such as ``.hepmc.gz``) or its first line."""
-    if _SUFFIXES.search(str(path)):
-        return True
-    try:
-        with Path(path).open("rb") as file:
-            return _FIRST_LINE in file.read(_HEADER)
-    except OSError:
-        return False
+__all__ = ["convert_hepmc"]
 
 
 def convert_hepmc(
-    source: str | Path,
+    source: str | Path | Sequence[str | Path],
     output: str | Path,
     *,
     events: int | None = None,
@@ -51,7 +43,8 @@ def convert_hepmc(
     Parameters
     ----------
     source
-        HepMC3 or HepMC2 text, compressed if the name ends in ``.gz``, ``.bz2``, ``.xz`` or ``.zst``.
+        HepMC3 or HepMC2 text, compressed or not; or several files of one process, whose events are joined
+        in this order. Their cross sections are averaged by events.
     output
         NanoAOD file to write; it appears when it is complete.
     events
@@ -68,7 +61,8 @@ def convert_hepmc(
     Raises
     ------
     InputFileError
-        If the file is not there, is not HepMC, holds no event, is cut off or damaged.
+        If the file is not there, is not HepMC, holds no event, is cut off or damaged; or if the weights of
+        two files have other names.
     OutputFileError
         If the output exists (without `force`) or cannot be written.
     MissingDependencyError
@@ -80,24 +74,68 @@ def convert_hepmc(
         msg = f"events must be at least 1, found {events}"
         raise ValueError(msg)
     require("fastjet")
-    with HepMCReader(source) as reader:
-        branches = _weight_branches(reader.weight_names[1:])
-        weights = dict(zip(branches, reader.weight_names[1:], strict=True))
+    paths = [Path(source)] if isinstance(source, str | Path) else [Path(path) for path in source]
+    with HepMCReader(paths[0]) as first:
+        names = first.weight_names
+        branches = _weight_branches(names[1:])
+        weights = dict(zip(branches, names[1:], strict=True))
+        sections: list[FileSection] = []
+        generators: list[str] = []
         with GenFile(output, hidden=hidden, force=force, weights=weights) as file:
-            for batch, values in reader.batches(events):
+            for reader, batch, values in _batches(first, paths, events):
                 columns = event_columns(batch, seed, file.events + 1, hidden=hidden is not None)
                 columns |= dict(zip(branches, values[:, 1:].T.astype(np.float32), strict=True))
                 file.extend(columns)
+                _count(sections, reader, len(values))
+                generators += [name for name in reader.generators if name not in generators]
                 if progress is not None:
                     progress(file.events, events)
+            section, notes = combined(sections)
             provenance = {
-                "hepmc_file": reader.path.name,
-                "generators": reader.generators,
+                "hepmc_file": paths[0].name,
+                "inputs": {str(part.path.name): part.events for part in sections},
+                "generators": generators,
                 "seed": seed,
-                "weight": reader.weight_names[0],
+                "weight": names[0],
                 "weights": weights,
             }
-            return file.finish(reader.cross_section, provenance)
+            return file.finish(section, provenance, notes=notes)
+
+
+def _batches(
+    first: HepMCReader, paths: list[Path], events: int | None
+) -> Iterator[tuple[HepMCReader, GeneratedEvents, NDArray[np.float64]]]:
+    """Events of all files in turn, `events` at most, each batch with the reader that it comes from."""
+    left = events
+    for number, path in enumerate(paths):
+        if left == 0:
+            return
+        with first if number == 0 else HepMCReader(path) as reader:
+            if reader.weight_names != first.weight_names:
+                msg = (
+                    f"{path}: its weights have other names than those of {first.path} "
+                    f"({_difference(reader.weight_names, first.weight_names)}); give files of one run"
+                )
+                raise InputFileError(msg)
+            for batch, values in reader.batches(left):
+                left = None if left is None else left - len(values)
+                yield reader, batch, values
+
+
+def _difference(names: list[str], expected: list[str]) -> str:
+    """Say in a few words how lists of names differ."""
+    if len(names) != len(expected):
+        return f"{len(names)} weights, expected {len(expected)}"
+    place = next(k for k, name in enumerate(names) if name != expected[k])
+    return f"weight {place + 1} is '{names[place]}', expected '{expected[place]}'"
+
+
+def _count(sections: list[FileSection], reader: HepMCReader, events: int) -> None:
+    """Add events to what is known of their file; its cross section is what it says last."""
+    before = 0
+    if sections and sections[-1].path == reader.path:
+        before = sections.pop().events
+    sections.append(FileSection(reader.path, before + events, reader.cross_section))
 
 
 def _weight_branches(names: list[str]) -> list[str]:

@@ -11,7 +11,7 @@ import uproot
 from coffea.nanoevents import NanoAODSchema, NanoEventsFactory
 
 from flashsim.errors import InputFileError, OutputFileError
-from flashsim.gen import convert_hepmc, generate_gen, is_hepmc
+from flashsim.gen import convert_hepmc, generate_gen
 from flashsim.gen.hepmc.convert import _weight_branches
 from flashsim.gen.hepmc.reader import HepMCReader
 from flashsim.gen.pythia import PythiaGenerator
@@ -214,15 +214,6 @@ def text(source):
     return gzip.decompress(source.read_bytes())
 
 
-def test_files_are_known_by_name_and_by_content(text, tmp_path):
-    names = ("a.hepmc", "a.hepmc3", "b/a.HEPMC.GZ", "a.hepmc2.bz2", "a.hepmc.zst")
-    assert all(map(is_hepmc, names))
-    assert not any(map(is_hepmc, ("a.cmnd", "hepmc.root", "ahepmc", "a.lhe.gz")))
-    odd = tmp_path / "events.dat"
-    odd.write_bytes(text)
-    assert is_hepmc(odd)
-
-
 def damaged(text):
     middle = text.index(b"\nE 7 ") + 2000
     return {
@@ -306,3 +297,26 @@ def test_from_hepmc_to_simulated_events(source, tmp_path):
     assert len(events) == EVENTS
     assert ak.sum(events.nJet) > EVENTS
     assert set(events.GenWeight_MUR_0_5_MUF_1) == {-3.0}
+
+
+def test_files_of_one_run_are_joined(source, converted, text, tmp_path):
+    second = tmp_path / "second.hepmc"
+    second.write_bytes(text)
+    summary = convert_hepmc([source, second], tmp_path / "both.root", seed=SEED)
+    assert summary.events == 2 * EVENTS
+    assert summary.sum_of_weights == pytest.approx(2 * converted[1].sum_of_weights)
+    assert summary.cross_section == pytest.approx(converted[1].cross_section)
+    assert summary.cross_section_error == pytest.approx(converted[1].cross_section_error / np.sqrt(2))
+    events = read(tmp_path / "both.root")
+    assert len(set(zip(events.luminosityBlock.to_list(), events.event.to_list(), strict=True))) == 2 * EVENTS
+    assert ak.array_equal(events.GenPart_pdgId[EVENTS:], read(converted[0]).GenPart_pdgId)
+    few = convert_hepmc([source, second], tmp_path / "few.root", seed=SEED, events=EVENTS + 3)
+    assert few.events == EVENTS + 3
+
+
+def test_files_of_other_weights_are_not_joined(source, text, tmp_path):
+    other = tmp_path / "other.hepmc"
+    other.write_bytes(text.replace(b"MUR=2", b"MUR=3"))
+    with pytest.raises(InputFileError, match=r"other\.hepmc: its weights have other names .*MUR.*one run"):
+        convert_hepmc([source, other], tmp_path / "out.root", seed=SEED)
+    assert [path.name for path in tmp_path.iterdir()] == ["other.hepmc"]
