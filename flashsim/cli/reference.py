@@ -49,6 +49,20 @@ def gen(
         ),
     ] = None,
     seed: Seed = 1,
+    run: Annotated[int, typer.Option(metavar="N", help="Run of the events.", min=1, max=2**31 - 1)] = 1,
+    lumi: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="First luminosity block; the next one begins after 1000 events.",
+            min=1,
+            max=2**31 - 2**20,
+            show_default="a hash of the first event",
+        ),
+    ] = None,
+    first_event: Annotated[
+        int, typer.Option(metavar="N", help="Number of the first event.", min=1, max=2**62)
+    ] = 1,
     workers: Workers = 1,
     force: Force = False,
 ) -> None:
@@ -74,6 +88,9 @@ def gen(
             events=events,
             seed=seed,
             workers=workers,
+            run=run,
+            lumi=lumi,
+            first_event=first_event,
             force=force,
             progress=progress,
         )

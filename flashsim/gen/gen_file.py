@@ -12,8 +12,11 @@ import awkward as ak
 import numpy as np
 
 from flashsim import __version__
+from flashsim.events.identity import content_hash
+from flashsim.events.noise import event_hash
 from flashsim.gen.gen_jets import gen_jets, gen_met
 from flashsim.gen.hidden import hidden as hidden_variables
+from flashsim.gen.numbering import Numbering
 from flashsim.gen.particles import gen_part
 from flashsim.gen.pileup import gen_vertex, pileup
 from flashsim.nanoaod.branch import Branch
@@ -34,8 +37,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Columns", "GenFile", "GenSummary", "event_columns"]
 
-_EVENTS_PER_LUMINOSITY_BLOCK = 1000
-_RUN = 1
 _VERSION = "v9"
 
 _RUNS = (
@@ -108,6 +109,8 @@ class GenFile:
     weights
         Branches of further event weights (``GenWeight_*``), and the generator's name of each: `extend`
         expects them, and their sums are stored in Runs (``GenWeightSumw_*``).
+    numbering
+        How events are numbered; by default with luminosity blocks that files of other events do not have.
 
     Raises
     ------
@@ -122,11 +125,13 @@ class GenFile:
         hidden: str | Path | None = None,
         force: bool = False,
         weights: Mapping[str, str] | None = None,
+        numbering: Numbering | None = None,
     ) -> None:
         self._files = contextlib.ExitStack()
         self._writer = NanoWriter(output, force=force, version=_VERSION)
         self._beside = NanoWriter(hidden, force=force, version=_VERSION) if hidden is not None else None
         self._weights = dict(weights or {})
+        self._numbering = numbering or Numbering()
         self._sums = np.zeros(2)
         self._weight_sums = dict.fromkeys(self._weights, 0.0)
         self.events = 0
@@ -147,7 +152,10 @@ class GenFile:
         self._files.__exit__(kind, error, trace)
 
     def extend(self, columns: Columns) -> None:
-        """Add events (`event_columns`, and the further weights)."""
+        """Add events (`event_columns`, and the further weights), and number them."""
+        if not self.events:
+            self._numbering = self._numbering.of_file(columns)
+        columns = self._numbering.numbers(self.events, len(columns["genWeight"])) | columns
         shown = {name: values for name, values in columns.items() if name not in _HIDDEN_NAMES}
         if not self.events:
             self._declare(shown)
@@ -170,10 +178,11 @@ class GenFile:
             self.events, value, error, float(self._sums[0]), float(self._sums[1]), tuple(notes)
         )
         sums = {_sum_branch(name).name: np.array([total]) for name, total in self._weight_sums.items()}
-        self._writer.extend("Runs", _runs(summary) | sums)
-        self._writer.extend("LuminosityBlocks", _luminosity_blocks(self.events))
+        self._writer.extend("Runs", _runs(self._numbering.run, summary) | sums)
+        self._writer.extend("LuminosityBlocks", self._numbering.luminosity_blocks(self.events))
         # JSON has no nan.
         known = {name: None if number != number else number for name, number in asdict(summary).items()}  # noqa: PLR0124
+        known |= {"numbering": asdict(self._numbering)}
         self._writer.write_string(GEN, json.dumps({"flashsim": __version__, **provenance, **known}))
         return summary
 
@@ -201,17 +210,12 @@ def event_columns(batch: GeneratedEvents, seed: int, first: int, *, hidden: bool
     seed
         Of pileup and vertices.
     first
-        Number of the batch's first event in the file, from 1.
+        Place of the batch's first event in the file, from 1. `GenFile` numbers events; this one only tells
+        apart those of equal content, such as empty ones, for pileup and vertices.
     hidden
         Whether hidden variables are wanted: they cost time that a gen-level file alone need not take.
     """
-    event = np.arange(first, first + batch.record.events, dtype=np.uint64)
-    run = np.full(len(event), _RUN, dtype=np.uint32)
-    luminosity_block = _luminosity_block(event)
     columns: Columns = {
-        "run": run,
-        "luminosityBlock": luminosity_block,
-        "event": event,
         "genWeight": batch.weight,
         "Generator_weight": batch.weight,
         "Generator_binvar": batch.pt_hat,
@@ -227,11 +231,19 @@ def event_columns(batch: GeneratedEvents, seed: int, first: int, *, hidden: bool
         columns["PSWeight"] = ak.from_regular(batch.shower_weights)
     particles, jets = gen_part(batch.record), gen_jets(batch.record)
     columns |= particles.branches | jets.branches | gen_met(batch.record)
-    columns |= gen_vertex(seed, run, luminosity_block, event)
-    columns |= pileup(seed, run, luminosity_block, event)
     schema = load_schema(_VERSION)
     stored = {name: _stored(values, schema[name]) for name, values in columns.items()}
+    key = _keys(stored, first)
+    beside = gen_vertex(seed, key) | pileup(seed, key)
+    stored |= {name: _stored(values, schema[name]) for name, values in beside.items()}
     return stored | hidden_variables(batch.record, jets, particles) if hidden else stored
+
+
+def _keys(columns: Columns, first: int) -> NDArray[np.uint64]:
+    """Give what pileup and vertex of each event belong to: its content, and its place in the file."""
+    content = content_hash(columns)
+    place = np.arange(first, first + len(content))
+    return content ^ event_hash(np.zeros_like(place), np.zeros_like(place), place)
 
 
 def _stored(values: Any, branch: Branch) -> ak.Array:
@@ -244,25 +256,15 @@ def _stored(values: Any, branch: Branch) -> ak.Array:
     return ak.unflatten(round_mantissa(ak.to_numpy(ak.flatten(values)), bits), ak.num(values))
 
 
-def _luminosity_block(event: NDArray[np.uint64]) -> NDArray[np.uint32]:
-    return ((event - 1) // _EVENTS_PER_LUMINOSITY_BLOCK + 1).astype(np.uint32)
-
-
 def _sum_branch(weight: str) -> Branch:
     name = weight.replace("GenWeight_", "GenWeightSumw_")
     return Branch(name, np.dtype("float64"), title=f"sum of {weight}")
 
 
-def _runs(summary: GenSummary) -> dict[str, NDArray[Any]]:
+def _runs(run: int, summary: GenSummary) -> dict[str, NDArray[Any]]:
     return {
-        "run": np.array([_RUN], dtype=np.uint32),
+        "run": np.array([run], dtype=np.uint32),
         "genEventCount": np.array([summary.events], dtype=np.int64),
         "genEventSumw": np.array([summary.sum_of_weights]),
         "genEventSumw2": np.array([summary.sum_of_squared_weights]),
     }
-
-
-def _luminosity_blocks(events: int) -> dict[str, NDArray[np.uint32]]:
-    blocks = np.unique(_luminosity_block(np.array([1, events], dtype=np.uint64)))
-    numbers = np.arange(1, blocks[-1] + 1, dtype=np.uint32)
-    return {"run": np.full(len(numbers), _RUN, dtype=np.uint32), "luminosityBlock": numbers}

@@ -9,6 +9,7 @@ from flashsim.errors import InputFileError
 from flashsim.execution.whole_files import refuse_input
 from flashsim.gen.hepmc import convert_hepmc
 from flashsim.gen.kinds import Kind, inputs_of_one_kind
+from flashsim.gen.numbering import Numbering
 from flashsim.gen.pythia_events import generate_gen
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ def make_gen(
     events: int | None = None,
     seed: int = 1,
     workers: int = 1,
+    run: int = 1,
+    lumi: int | None = None,
+    first_event: int = 1,
     force: bool = False,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> GenSummary:
@@ -50,6 +54,8 @@ def make_gen(
         Any integer.
     workers
         Processes of Pythia; HepMC text is read by one.
+    run, lumi, first_event
+        Run, first luminosity block and number of the first event, see `Numbering`.
     force
         Whether to replace an existing output.
     progress
@@ -60,6 +66,7 @@ def make_gen(
     FlashSimError
         If an input cannot be read or is the output, and as the two functions do.
     """
+    numbering = Numbering(run, lumi, first_event)
     kind, paths = inputs_of_one_kind([source] if isinstance(source, str | Path) else source)
     for path in paths:
         refuse_input(Path(output), path)
@@ -67,7 +74,9 @@ def make_gen(
         msg = f"{settings}: settings are for LHE events, and {paths[0]} is {kind.value}; leave them out"
         raise InputFileError(msg)
     if kind is Kind.HEPMC:
-        return convert_hepmc(paths, output, events=events, seed=seed, force=force, progress=progress)
+        return convert_hepmc(
+            paths, output, events=events, seed=seed, force=force, numbering=numbering, progress=progress
+        )
     if len(paths) > 1:
         msg = f"{paths[1]}: is a second Pythia 8 command file; give one at a time"
         raise InputFileError(msg)
@@ -78,5 +87,6 @@ def make_gen(
         seed=seed,
         workers=workers,
         force=force,
+        numbering=numbering,
         progress=progress,
     )

@@ -18,11 +18,15 @@ Distributions follow real CMS files:
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import poisson
 
-from flashsim.events.noise import Stream, event_hash
+from flashsim.events.noise import Stream
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["gen_vertex", "pileup"]
 
@@ -33,17 +37,21 @@ _VERTEX = {"x": (0.0108, 0.0005), "y": (0.0416, 0.0005), "z": (_Z_CENTRE, _Z_WID
 _Z_EDGES = np.array([0.0, 1.7, 2.6, 3.0, 3.5, 4.2, 5.2, 6.0, 7.5, 9.0, 12.0])
 _NEAR = 0.1  # cm, to either side
 
-Ids = NDArray[np.integer]
 
+def gen_vertex(seed: int, key: NDArray[np.uint64]) -> dict[str, NDArray[np.float64]]:
+    """``GenVtx`` branches: position in cm and time in ns, a function of the seed and the event's key.
 
-def gen_vertex(seed: int, run: Ids, luminosity_block: Ids, event: Ids) -> dict[str, NDArray[np.float64]]:
-    """``GenVtx`` branches: position in cm and time in ns, a function of the seed and the event's numbers.
+    Parameters
+    ----------
+    seed
+        Any integer.
+    key
+        Shape (events,): what the random numbers of each event belong to.
 
     Returns
     -------
     Branches under their NanoAOD names, shape (events,).
     """
-    key = event_hash(run, luminosity_block, event)
     draws = Stream(seed, "GenVtx", "position").normal(key, np.zeros(len(key), dtype=np.int64), len(_VERTEX))
     return {
         f"GenVtx_{name}": centre + width * draws[:, column]
@@ -51,14 +59,13 @@ def gen_vertex(seed: int, run: Ids, luminosity_block: Ids, event: Ids) -> dict[s
     }
 
 
-def pileup(seed: int, run: Ids, luminosity_block: Ids, event: Ids) -> dict[str, NDArray[np.generic]]:
-    """``Pileup`` branches, a function of the seed and the event's numbers.
+def pileup(seed: int, key: NDArray[np.uint64]) -> dict[str, NDArray[np.generic]]:
+    """``Pileup`` branches, a function of the seed and the event's key; parameters as for `gen_vertex`.
 
     Returns
     -------
     Branches under their NanoAOD names, shape (events,).
     """
-    key = event_hash(run, luminosity_block, event)
     first = np.zeros(len(key), dtype=np.int64)
     true = _MEAN + _WIDTH * Stream(seed, "Pileup", "nTrueInt").normal(key, first, 1)[:, 0]
     true = np.clip(true, _LEAST, _MOST)
@@ -66,7 +73,7 @@ def pileup(seed: int, run: Ids, luminosity_block: Ids, event: Ids) -> dict[str, 
     means = np.stack([true, _EARLY_CROSSINGS * true, _LATE_CROSSINGS * true], axis=1)
     counts: NDArray[np.int64] = np.asarray(poisson.ppf(quantiles, means)).astype(np.int64)
     interactions, early, late = counts[:, 0], counts[:, 1], counts[:, 2]
-    near, same_bin = _densities(seed, key, interactions, gen_vertex(seed, run, luminosity_block, event))
+    near, same_bin = _densities(seed, key, interactions, gen_vertex(seed, key))
     return {
         "Pileup_nTrueInt": np.floor(true),
         "Pileup_nPU": interactions,

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from flashsim.gen.numbering import Numbering
+
 __all__ = ["EVENTS_PER_BLOCK", "generate_gen"]
 
 EVENTS_PER_BLOCK = 500
@@ -35,6 +37,7 @@ def generate_gen(
     force: bool = False,
     workers: int = 1,
     hidden: str | Path | None = None,
+    numbering: Numbering | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> GenSummary:
     """Generate events with Pythia 8 and write them as gen-level NanoAOD (v9 branches).
@@ -58,6 +61,8 @@ def generate_gen(
         Processes to work in.
     hidden
         A second file, for the hidden variables of the same events (`flashsim.gen.hidden`).
+    numbering
+        How events are numbered; by default with luminosity blocks that other jobs do not have.
     progress
         Called with the number of events done and to do, after each block.
 
@@ -79,7 +84,7 @@ def generate_gen(
     for package in ("pythia8mc", "fastjet"):
         require(package)
     sections: list[CrossSection] = []
-    with GenFile(output, hidden=hidden, force=force) as file:
+    with GenFile(output, hidden=hidden, force=force, numbering=numbering) as file:
         for columns, section in _blocks(settings, seed, events, workers, hidden=hidden is not None):
             file.extend(columns)
             sections.append(section)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from flashsim.errors import ModelFileError, OutputFileError
 from flashsim.events.collection import jagged_column
 from flashsim.events.gen_chunk import gen_chunk
-from flashsim.events.noise import hash_events
+from flashsim.events.identity import event_keys
 from flashsim.execution.whole_files import refuse_input
 from flashsim.generation.oversampling import MOST_FOLDS
 from flashsim.generation.plan import plan_output
@@ -269,7 +269,7 @@ class Generator:
         InputFileError
             If a value that is needed is NaN.
         """
-        events = hash_events(arrays)
+        events = event_keys(arrays)
         # Objects that share a gen view share its collections.
         views: dict[str, Mapping[str, Collection]] = {}
         simulated: dict[str, Collection] = {}

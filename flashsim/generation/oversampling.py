@@ -10,7 +10,7 @@ import awkward as ak
 import numpy as np
 
 from flashsim.errors import InputFileError, RecipeError
-from flashsim.events.noise import hash_events
+from flashsim.events.identity import event_keys
 from flashsim.nanoaod.branch import Branch
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ GEN_EVENT = Branch(
     "genEventId",
     np.dtype("uint64"),
     None,
-    "hash of run, luminosityBlock and event: equal for all oversampling folds of one gen event",
+    "hash of the numbers and the gen content of the event: equal for all oversampling folds of a gen event",
 )
 MOST_FOLDS = 1 << 16
 """As many as the branch of the fold can tell apart."""
@@ -69,7 +69,7 @@ class Oversampling:
         events = len(arrays["event"])
         rows = np.repeat(np.arange(events), self.folds)
         repeated = {branch.name: self._share(arrays[branch.name], branch)[rows] for branch in branches}
-        repeated[GEN_EVENT.name] = hash_events(arrays)[rows]
+        repeated[GEN_EVENT.name] = event_keys(arrays)[rows]
         repeated[FOLD.name] = np.tile(np.arange(self.folds, dtype=FOLD.dtype), events)
         return repeated
 

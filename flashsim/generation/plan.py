@@ -11,7 +11,7 @@ import numpy as np
 
 from flashsim.errors import InputFileError
 from flashsim.events.gen_chunk import gen_branches
-from flashsim.events.noise import EVENT_IDS
+from flashsim.events.identity import identity_branches
 from flashsim.generation.oversampling import plan_oversampling, refuse_oversampled
 from flashsim.nanoaod.branch import Branch
 from flashsim.nanoaod.requirements import require_branches
@@ -67,7 +67,7 @@ class OutputPlan:
     version
         NanoAOD version of the output.
     needed
-        Branches that simulation reads, the event's numbers among them; sorted.
+        Branches that simulation reads, those that tell an event from others among them; sorted.
     copied
         Branches of the output that are the input's, values, types and titles.
     stale
@@ -157,7 +157,8 @@ def plan_output(
     if version not in VERSIONS:
         msg = f"{file.path}: NanoAOD {version} cannot be written; choose one of {', '.join(VERSIONS)}"
         raise InputFileError(msg)
-    needed = sorted({*EVENT_IDS, *(branch for d in declarations for branch in gen_branches(d))})
+    conditioning = {branch for d in declarations for branch in gen_branches(d)}
+    needed = sorted({*conditioning, *identity_branches(file.branches)})
     require_branches(file, needed, "to generate from it")
     simulated = [d.collection for d in declarations if d.per == "object"]
     single = {name for d in declarations if d.per == "event" for name in d.fields()}

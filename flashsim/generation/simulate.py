@@ -124,7 +124,7 @@ class ObjectSimulator:
         chunk
             Gen-level content of E events.
         events
-            `flashsim.events.noise.event_hash` of each event, shape (E,).
+            `flashsim.events.identity.event_keys` of each event, shape (E,).
         folds
             Numbers of the F folds. A fold is the same whichever others are asked for.
         origin
@@ -303,7 +303,7 @@ def simulate_whole(
     arrays
         Branches of E gen events.
     events
-        `flashsim.events.noise.event_hash` of each, shape (E,).
+        `flashsim.events.identity.event_keys` of each, shape (E,).
     simulated
         Collections of E F events, folds of an event side by side.
     folds

@@ -24,6 +24,9 @@ def make_gen(
     events: int | None = None,
     seed: int = 1,
     workers: int = 1,
+    run: int = 1,
+    lumi: int | None = None,
+    first_event: int = 1,
     force: bool = False,
     progress: Progress | None = None,
 ) -> GenSummary:
@@ -44,6 +47,9 @@ def make_gen(
         Any integer.
     workers
         Processes of Pythia; the result does not depend on it.
+    run, lumi, first_event
+        Run, first luminosity block and number of the first event; a block has 1000 events. By default the
+        block is a hash of the first event, so that files of different events have different numbers.
     force
         Replace an output that exists.
     progress
@@ -57,6 +63,8 @@ def make_gen(
         If the output exists without `force`, or cannot be written.
     MissingDependencyError
         If the packages of the extra are not installed.
+    ValueError
+        If a number is out of its range.
     """
     from flashsim import gen
 
@@ -68,6 +76,9 @@ def make_gen(
         events=events,
         seed=seed,
         workers=workers,
+        run=run,
+        lumi=lumi,
+        first_event=first_event,
         force=force,
         progress=counted(progress, Path(names[0]).name if len(names) == 1 else f"{len(names)} inputs"),
     )

@@ -11,8 +11,9 @@ import torch
 
 from flashsim.declarations.refinement import load_gen_view
 from flashsim.events.gen_view import build_gen_view
+from flashsim.events.identity import event_keys
 from flashsim.events.matching import match
-from flashsim.events.noise import Stream, hash_events
+from flashsim.events.noise import Stream
 from flashsim.nanoaod.mantissa import round_mantissa
 from flashsim.refinement.matching import reco_collection
 
@@ -118,7 +119,7 @@ class ChunkRefinement:
     def _uniform(
         self, arrays: Mapping[str, ak.Array], reco: Collection, objects: NDArray[np.int64]
     ) -> NDArray[np.float32]:
-        events = hash_events(arrays)
+        events = event_keys(arrays)
         numbers = self.noise.uniform(
             events[reco.event_rows[objects]], reco.local_index[objects], len(self.recipe.branches)
         )

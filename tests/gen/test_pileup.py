@@ -2,27 +2,28 @@ from __future__ import annotations
 
 import numpy as np
 
+from flashsim.events.noise import event_hash
 from flashsim.gen.pileup import gen_vertex, pileup
 
 N = 4000
 
 
-def ids(events):
+def keys(events):
     ones = np.ones(len(events), dtype=np.uint32)
-    return ones, ones, np.asarray(events, dtype=np.uint64)
+    return event_hash(ones, ones, np.asarray(events, dtype=np.uint64))
 
 
 def test_depends_on_seed_and_event_only():
-    whole = pileup(3, *ids(range(1, 21)))
-    part = pileup(3, *ids(range(11, 21)))
-    other = pileup(4, *ids(range(1, 21)))
+    whole = pileup(3, keys(range(1, 21)))
+    part = pileup(3, keys(range(11, 21)))
+    other = pileup(4, keys(range(1, 21)))
     for name, values in whole.items():
         np.testing.assert_array_equal(values[10:], part[name])
     assert np.any(whole["Pileup_nPU"] != other["Pileup_nPU"])
 
 
 def test_distributions_are_those_of_2018():
-    branches = pileup(1, *ids(range(N)))
+    branches = pileup(1, keys(range(N)))
     true, now = branches["Pileup_nTrueInt"], branches["Pileup_nPU"]
     assert np.all((true >= 5) & (true <= 75) & (true == np.floor(true)))
     assert abs(true.mean() - 32.6) < 0.7
@@ -37,9 +38,9 @@ def test_distributions_are_those_of_2018():
 
 
 def test_density_counts_the_bin_of_the_vertex():
-    numbers = ids(range(500))
-    z = np.abs(gen_vertex(1, *numbers)["GenVtx_z"])
-    density = pileup(1, *numbers)["Pileup_gpudensity"]
+    numbers = keys(range(500))
+    z = np.abs(gen_vertex(1, numbers)["GenVtx_z"])
+    density = pileup(1, numbers)["Pileup_gpudensity"]
     inner, outer = z < 1.7, z > 9
     counts = density[inner] * 2 * 17
     np.testing.assert_allclose(counts, np.round(counts), atol=1e-9)
@@ -48,6 +49,6 @@ def test_density_counts_the_bin_of_the_vertex():
 
 
 def test_vertex_spread():
-    vertex = gen_vertex(5, *ids(range(N)))
+    vertex = gen_vertex(5, keys(range(N)))
     assert abs(vertex["GenVtx_z"].std() - 3.5) < 0.15
     assert abs(vertex["GenVtx_x"].mean() - 0.0108) < 1e-4

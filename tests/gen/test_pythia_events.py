@@ -10,8 +10,10 @@ import uproot
 from coffea.nanoevents import NanoAODSchema, NanoEventsFactory
 
 from flashsim.errors import OutputFileError, RecipeError
+from flashsim.events.noise import EVENT_IDS
 from flashsim.gen import generate_gen
 from flashsim.gen import pythia_events as module
+from flashsim.gen.numbering import Numbering
 from flashsim.nanoaod.mantissa import observed_bits
 from flashsim.nanoaod.schema import load_schema
 
@@ -129,15 +131,33 @@ def test_sums_and_numbers(vbf):
         text = json.loads(str(file["flashsim_gen"]))
         events = file["Events"].arrays(["run", "luminosityBlock", "event", "genWeight"])
     assert runs.to_list() == [{"run": 1, "genEventCount": 40, "genEventSumw": 40.0, "genEventSumw2": 40.0}]
-    assert blocks.to_list() == [{"run": 1, "luminosityBlock": 1}]
+    assert blocks.to_list() == [{"run": 1, "luminosityBlock": text["numbering"]["luminosity_block"]}]
     assert events.event.to_list() == list(range(1, 41))
-    assert set(events.run) == set(events.luminosityBlock) == {1}
+    assert set(events.run) == {1}
+    assert set(events.luminosityBlock) == set(blocks.luminosityBlock)
     assert summary.events == 40
     assert summary.sum_of_weights == ak.sum(events.genWeight)
     # 3.9 pb of vector-boson fusion at leading order, 2.2e-4 of it to muons.
     assert summary.cross_section == pytest.approx(8.8e-4, rel=0.3)
     assert (text["seed"], text["command_file"]) == (5, "vbf_hmumu.fast.cmnd")
     assert "MPI = off" in text["settings"]
+
+
+def test_jobs_have_numbers_of_their_own_unless_told(vbf, ttbar, command_file, tmp_path):
+    generate_gen(command_file("vbf_hmumu"), tmp_path / "seed.root", events=3, seed=6)
+    paths = [vbf[0], ttbar[0], tmp_path / "seed.root"]
+    assert len({read(path).luminosityBlock[0] for path in paths}) == 3
+    told = tmp_path / "told.root"
+    numbering = Numbering(run=7, luminosity_block=12, first_event=501)
+    generate_gen(command_file("vbf_hmumu"), told, events=3, seed=5, numbering=numbering)
+    events = read(told)
+    assert [events[n].to_list() for n in EVENT_IDS] == [[7] * 3, [12] * 3, [501, 502, 503]]
+    with uproot.open(told) as file:
+        assert file["Runs"].arrays().run.to_list() == [7]
+        assert file["LuminosityBlocks"].arrays().to_list() == [{"run": 7, "luminosityBlock": 12}]
+    # What they are called changes nothing in them.
+    for name in set(events.fields) - set(EVENT_IDS):
+        assert ak.array_equal(events[name], read(vbf[0])[name][:3]), name
 
 
 def same(first, second):

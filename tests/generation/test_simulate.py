@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from flashsim.errors import InputFileError, ModelFileError
 from flashsim.events.gen_chunk import gen_chunk
-from flashsim.events.noise import EVENT_IDS, hash_events
+from flashsim.events.identity import event_keys
+from flashsim.events.noise import EVENT_IDS
 from flashsim.generation.simulate import ObjectSimulator
 from flashsim.nanoaod.reading import NanoFile
 
@@ -36,13 +37,13 @@ def simulator(loaded_models):
 
 def simulate(simulator, arrays, **options):
     chunk = gen_chunk(simulator.declaration, arrays)
-    events = hash_events(arrays)
+    events = event_keys(arrays)
     return simulator.simulate(chunk, events, **options).collection
 
 
 def tallied(simulator, arrays, **options):
     chunk = gen_chunk(simulator.declaration, arrays)
-    events = hash_events(arrays)
+    events = event_keys(arrays)
     return simulator.simulate(chunk, events, **options).outside_counts
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from flashsim.gen.numbering import Numbering
     from flashsim.gen.pythia import GeneratedEvents
 
 __all__ = ["convert_hepmc"]
@@ -32,13 +33,14 @@ def convert_hepmc(
     seed: int = 1,
     force: bool = False,
     hidden: str | Path | None = None,
+    numbering: Numbering | None = None,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> GenSummary:
     """Write the events of a HepMC file as gen-level NanoAOD (v9 branches).
 
     `genWeight` is the first weight, which HepMC holds for the nominal one. Every other is a branch
     ``GenWeight_*`` of its own, an event weight to be used in place of `genWeight`, with the generator's name
-    as its title; its sum is ``GenWeightSumw_*`` in Runs. Events are numbered anew, from 1.
+    as its title; its sum is ``GenWeightSumw_*`` in Runs. Events are numbered anew (`numbering`).
 
     Parameters
     ----------
@@ -55,6 +57,8 @@ def convert_hepmc(
         Whether to replace an existing output.
     hidden
         A second file, for the hidden variables of the same events (`flashsim.gen.hidden`).
+    numbering
+        How events are numbered; by default with luminosity blocks that files of other events do not have.
     progress
         Called with the number of events done and `events`, after each batch.
 
@@ -81,7 +85,7 @@ def convert_hepmc(
         weights = dict(zip(branches, names[1:], strict=True))
         sections: list[FileSection] = []
         generators: list[str] = []
-        with GenFile(output, hidden=hidden, force=force, weights=weights) as file:
+        with GenFile(output, hidden=hidden, force=force, weights=weights, numbering=numbering) as file:
             for reader, batch, values in _batches(first, paths, events):
                 columns = event_columns(batch, seed, file.events + 1, hidden=hidden is not None)
                 columns |= dict(zip(branches, values[:, 1:].T.astype(np.float32), strict=True))

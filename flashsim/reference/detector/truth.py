@@ -10,7 +10,8 @@ import numpy as np
 from flashsim.declarations.gen_collections import GenView
 from flashsim.events.collection import Collection, flat_column
 from flashsim.events.gen_view import build_gen_view, gen_view_branches
-from flashsim.events.noise import EVENT_IDS, Stream, hash_events
+from flashsim.events.identity import event_keys
+from flashsim.events.noise import EVENT_IDS, Stream
 from flashsim.nanoaod.hidden import HIDDEN_BRANCHES as _HIDDEN
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Truth:
     Parameters
     ----------
     key
-        Shape (E,): `flashsim.events.noise.event_hash` of each event.
+        Shape (E,): `flashsim.events.identity.event_keys` of each event.
     jets
         Every GenJet: pt, eta, phi, mass, partonFlavour, hadronFlavour, and the columns of ``HiddenJet``.
     leptons
@@ -103,7 +104,7 @@ def read_truth(gen: Mapping[str, ak.Array], hidden: Mapping[str, ak.Array]) -> T
         if name.startswith("HiddenEvent_")
     }
     return Truth(
-        key=hash_events(gen),
+        key=event_keys(gen),
         jets=jets,
         leptons=Collection(offsets, of_particle | columns),
         event=event,
