@@ -84,7 +84,8 @@ class Kernel:
     signature
         Types of the arguments in numba's notation, arrays in C order, such as ``"float32[:, ::1], int64"``.
     contract
-        Whether a product and a sum may be one instruction with one rounding.
+        Whether a product and a sum may be one instruction with one rounding, which some processors lack:
+        results then depend on the processor. What draws events leaves it out.
     replacing
         Functions by those that are compiled in their place, for a kernel of another precision.
     """

@@ -158,8 +158,7 @@ _ROW, _MATRIX, _INTEGERS = "float32[::1]", "float32[:, ::1]", "int64[:, ::1]"
 
 @compiled(
     f"{_MATRIX}, {_MATRIX}, {_MATRIX}, {_ROW}, {_INTEGERS}, {_INTEGERS}, int64, int64, float32, "
-    f"{_MATRIX}, {_ROW}, {_ROW}, {_ROW}, {_ROW}, int32[::1]",
-    contract=True,
+    f"{_MATRIX}, {_ROW}, {_ROW}, {_ROW}, {_ROW}, int32[::1]"
 )
 def invert(  # noqa: PLR0917  # compiled functions take no keyword arguments
     noise: np.ndarray,

@@ -81,9 +81,7 @@ def apply_dense(weights: np.ndarray, sizes: np.ndarray, values: np.ndarray, spar
             copy(spare[:used], values)
 
 
-@compiled(
-    "float32[:, ::1], float32[:, ::1], float32[::1], int64[::1], float32[::1], float32[::1]", contract=True
-)
+@compiled("float32[:, ::1], float32[:, ::1], float32[::1], int64[::1], float32[::1], float32[::1]")
 def _evaluate(  # noqa: PLR0917
     rows: np.ndarray,
     outputs: np.ndarray,

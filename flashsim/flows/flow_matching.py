@@ -164,8 +164,7 @@ _ROW, _MATRIX = "float32[::1]", "float32[:, ::1]"
 
 
 @compiled(
-    f"{_MATRIX}, {_MATRIX}, {_MATRIX}, {_ROW}, int64[::1], {_MATRIX}, {_ROW}, {_ROW}, {_ROW}, {_ROW}, {_ROW}",
-    contract=True,
+    f"{_MATRIX}, {_MATRIX}, {_MATRIX}, {_ROW}, int64[::1], {_MATRIX}, {_ROW}, {_ROW}, {_ROW}, {_ROW}, {_ROW}"
 )
 def _integrate(  # noqa: PLR0917  # compiled functions take no keyword arguments
     noise: np.ndarray,

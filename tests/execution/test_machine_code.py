@@ -19,7 +19,7 @@ import flashsim
 from flashsim.events import neighbours, noise
 from flashsim.execution import _object_code, machine_code
 from flashsim.execution.machine_code import Kernel, aligned
-from flashsim.flows import _compiled_inverse
+from flashsim.flows import _compiled_inverse, dense, flow_matching
 
 FACTOR = 2.0
 
@@ -214,6 +214,42 @@ def test_vectors_are_as_long_as_there_are(processor):
     """On Intel's processors LLVM prefers 256 bits, for which the clock was lower once."""
     text = _compiled_inverse.invert.assembly(_object_code.Processor(processor))
     assert text.count("%zmm") > 20 * text.count("%ymm")
+
+
+@pytest.mark.skipif(
+    platform.machine() not in {"x86_64", "AMD64"}, reason="other processors, other instructions"
+)
+@pytest.mark.parametrize(
+    "kernel",
+    [_compiled_inverse.invert, dense._evaluate, flow_matching._integrate],
+    ids=["spline_maf", "dense", "flow_matching"],
+)
+def test_sampling_rounds_alike_on_all_processors(kernel):
+    """A product and a sum in one instruction round once, which processors without it cannot."""
+    modern = _object_code.Processor("znver4")
+    contracted = Kernel(kernel.function, kernel.signature, contract=True, replacing=kernel.replacing)
+    assert "vfmadd" in contracted.assembly(modern)
+    assert "vfmadd" not in kernel.assembly(modern)
+
+
+@pytest.mark.skipif(platform.machine() not in {"x86_64", "AMD64"}, reason="other processors, other kinds")
+def test_an_old_processor_draws_the_same_bits(monkeypatch):
+    rng = np.random.default_rng(3)
+    rows = rng.standard_normal((1000, 7)).astype(np.float32)
+    sizes = np.array([7, 30, 30, 5])
+    weights = rng.standard_normal(sum(sizes[:-1] * sizes[1:] + sizes[1:])).astype(np.float32)
+
+    def outputs():
+        kernel = Kernel(dense._evaluate.function, dense._evaluate.signature)
+        found = np.empty((len(rows), 5), np.float32)
+        kernel(rows, found, weights, sizes, *(aligned(30 * dense.BLOCK) for _ in range(2)))
+        assert kernel.is_native
+        return found
+
+    here = outputs()
+    old = _object_code.Processor("x86-64-v2")
+    monkeypatch.setattr(machine_code.Processor, "this", lambda: old)
+    assert outputs().tobytes() == here.tobytes()
 
 
 @pytest.mark.parametrize("shape", [1, 3, (5, 7)])
