@@ -63,6 +63,14 @@ def gen(
     first_event: Annotated[
         int, typer.Option(metavar="N", help="Number of the first event.", min=1, max=2**62)
     ] = 1,
+    weight: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Which weight of HepMC events is genWeight.",
+            show_default="the nominal one, found by its name",
+        ),
+    ] = None,
     workers: Workers = 1,
     force: Force = False,
 ) -> None:
@@ -87,6 +95,7 @@ def gen(
             settings=settings,
             events=events,
             seed=seed,
+            weight=weight,
             workers=workers,
             run=run,
             lumi=lumi,
@@ -96,7 +105,8 @@ def gen(
         )
     for text in summary.notes:
         note(text)
-    typer.echo(f"{output}: {summary.events} events from {name}, {summary.cross_section_text}")
+    told = (f"{summary.events} events from {name}", summary.cross_section_text, summary.weight_text)
+    typer.echo(f"{output}: {', '.join(filter(None, told))}")
 
 
 def reference(

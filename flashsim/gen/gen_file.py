@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from flashsim.gen.pythia import CrossSection, GeneratedEvents
 
-__all__ = ["Columns", "GenFile", "GenSummary", "event_columns"]
+__all__ = ["Columns", "GenFile", "GenSummary", "UsedWeight", "event_columns"]
 
 _VERSION = "v9"
 
@@ -62,6 +62,22 @@ Columns = dict[str, Any]
 
 
 @dataclass(frozen=True)
+class UsedWeight:
+    """Which of the generator's weights is `genWeight`.
+
+    Parameters
+    ----------
+    name
+        The generator's.
+    count
+        How many weights each event has.
+    """
+
+    name: str
+    count: int
+
+
+@dataclass(frozen=True)
 class GenSummary:
     """What was generated.
 
@@ -72,9 +88,11 @@ class GenSummary:
     cross_section, cross_section_error
         In pb, as the generator estimates it, with its statistical error; nan if it says nothing.
     sum_of_weights, sum_of_squared_weights
-        Of `genWeight`.
+        Of `genWeight`, before it is rounded to 32 bits.
     notes
         What the user should know of them, a sentence each.
+    weight
+        Which weight that is; None where the generator has no choice of them.
     """
 
     events: int
@@ -83,6 +101,14 @@ class GenSummary:
     sum_of_weights: float
     sum_of_squared_weights: float
     notes: tuple[str, ...] = ()
+    weight: UsedWeight | None = None
+
+    @property
+    def weight_text(self) -> str:
+        """The weight in words; empty where there is no choice."""
+        if self.weight is None or self.weight.count == 1:
+            return ""
+        return f"weight '{self.weight.name}' of {self.weight.count}"
 
     @property
     def cross_section_text(self) -> str:
@@ -152,11 +178,13 @@ class GenFile:
         self._files.__exit__(kind, error, trace)
 
     def extend(self, columns: Columns) -> None:
-        """Add events (`event_columns`, and the further weights), and number them."""
+        """Add events (`event_columns`, and the further weights in double precision), and number them."""
         if not self.events:
             self._numbering = self._numbering.of_file(columns)
         columns = self._numbering.numbers(self.events, len(columns["genWeight"])) | columns
         shown = {name: values for name, values in columns.items() if name not in _HIDDEN_NAMES}
+        for name in (*self._weights, "genWeight"):
+            shown[name] = np.asarray(columns[name]).astype(np.float32)
         if not self.events:
             self._declare(shown)
         self._writer.extend("Events", shown)
@@ -170,12 +198,17 @@ class GenFile:
         self.events += len(weights)
 
     def finish(
-        self, section: CrossSection | None, provenance: Mapping[str, Any], *, notes: Iterable[str] = ()
+        self,
+        section: CrossSection | None,
+        provenance: Mapping[str, Any],
+        *,
+        notes: Iterable[str] = (),
+        weight: UsedWeight | None = None,
     ) -> GenSummary:
         """Write sums, luminosity blocks and, under ``flashsim_gen``, where the events come from."""
         value, error = (section.value, section.error) if section is not None else (math.nan, math.nan)
         summary = GenSummary(
-            self.events, value, error, float(self._sums[0]), float(self._sums[1]), tuple(notes)
+            self.events, value, error, float(self._sums[0]), float(self._sums[1]), tuple(notes), weight
         )
         sums = {_sum_branch(name).name: np.array([total]) for name, total in self._weight_sums.items()}
         self._writer.extend("Runs", _runs(self._numbering.run, summary) | sums)
@@ -183,6 +216,7 @@ class GenFile:
         # JSON has no nan.
         known = {name: None if number != number else number for name, number in asdict(summary).items()}  # noqa: PLR0124
         known |= {"numbering": asdict(self._numbering)}
+        known["weight"] = weight.name if weight is not None else None
         self._writer.write_string(GEN, json.dumps({"flashsim": __version__, **provenance, **known}))
         return summary
 
@@ -236,6 +270,8 @@ def event_columns(batch: GeneratedEvents, seed: int, first: int, *, hidden: bool
     key = _keys(stored, first)
     beside = gen_vertex(seed, key) | pileup(seed, key)
     stored |= {name: _stored(values, schema[name]) for name, values in beside.items()}
+    # Sums are made of it before it is rounded.
+    stored["genWeight"] = ak.Array(np.asarray(batch.weight, dtype=np.float64))
     return stored | hidden_variables(batch.record, jets, particles) if hidden else stored
 
 

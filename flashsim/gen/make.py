@@ -30,6 +30,7 @@ def make_gen(
     settings: str | Path | None = None,
     events: int | None = None,
     seed: int = 1,
+    weight: str | None = None,
     workers: int = 1,
     run: int = 1,
     lumi: int | None = None,
@@ -52,6 +53,8 @@ def make_gen(
         How many; default: all of event files, `DEFAULT_EVENTS` of Pythia.
     seed
         Any integer.
+    weight
+        Name of the weight of HepMC events to take for `genWeight`; by default the nominal one.
     workers
         Processes of Pythia; HepMC text is read by one.
     run, lumi, first_event
@@ -75,8 +78,18 @@ def make_gen(
         raise InputFileError(msg)
     if kind is Kind.HEPMC:
         return convert_hepmc(
-            paths, output, events=events, seed=seed, force=force, numbering=numbering, progress=progress
+            paths,
+            output,
+            events=events,
+            seed=seed,
+            weight=weight,
+            force=force,
+            numbering=numbering,
+            progress=progress,
         )
+    if weight is not None:
+        msg = f"{paths[0]}: is {kind.value}; --weight names a weight of HepMC events, leave it out"
+        raise InputFileError(msg)
     if len(paths) > 1:
         msg = f"{paths[1]}: is a second Pythia 8 command file; give one at a time"
         raise InputFileError(msg)

@@ -23,6 +23,7 @@ def make_gen(
     settings: PathLike | None = None,
     events: int | None = None,
     seed: int = 1,
+    weight: str | None = None,
     workers: int = 1,
     run: int = 1,
     lumi: int | None = None,
@@ -45,6 +46,9 @@ def make_gen(
         How many; by default all of event files, 1000 of Pythia.
     seed
         Any integer.
+    weight
+        Name of the weight of HepMC events to take for `genWeight`; by default the nominal one, found by its
+        name.
     workers
         Processes of Pythia; the result does not depend on it.
     run, lumi, first_event
@@ -75,6 +79,7 @@ def make_gen(
         settings=settings,
         events=events,
         seed=seed,
+        weight=weight,
         workers=workers,
         run=run,
         lumi=lumi,

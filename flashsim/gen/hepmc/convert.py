@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,9 +9,10 @@ import numpy as np
 
 from flashsim.errors import InputFileError
 from flashsim.gen.cross_sections import FileSection, combined
-from flashsim.gen.gen_file import GenFile, GenSummary, event_columns
+from flashsim.gen.gen_file import GenFile, GenSummary, UsedWeight, event_columns
 from flashsim.gen.hepmc.reader import HepMCReader
 from flashsim.gen.libraries import require
+from flashsim.gen.weights import weight_branches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -31,6 +31,7 @@ def convert_hepmc(
     *,
     events: int | None = None,
     seed: int = 1,
+    weight: str | None = None,
     force: bool = False,
     hidden: str | Path | None = None,
     numbering: Numbering | None = None,
@@ -38,9 +39,10 @@ def convert_hepmc(
 ) -> GenSummary:
     """Write the events of a HepMC file as gen-level NanoAOD (v9 branches).
 
-    `genWeight` is the first weight, which HepMC holds for the nominal one. Every other is a branch
-    ``GenWeight_*`` of its own, an event weight to be used in place of `genWeight`, with the generator's name
-    as its title; its sum is ``GenWeightSumw_*`` in Runs. Events are numbered anew (`numbering`).
+    `genWeight` is the nominal weight, found by its name (`flashsim.gen.weights.nominal_index`). Every other
+    is a branch ``GenWeight_*`` of its own, an event weight to be used in place of `genWeight`, with the
+    generator's name as its title; its sum is ``GenWeightSumw_*`` in Runs. Events are numbered anew
+    (`numbering`). An event without particles is written empty: its weight is in the sums.
 
     Parameters
     ----------
@@ -53,6 +55,8 @@ def convert_hepmc(
         How many to write at most; default all.
     seed
         Of pileup and vertices, which HepMC files do not hold.
+    weight
+        Name of the weight to take for `genWeight`.
     force
         Whether to replace an existing output.
     hidden
@@ -65,12 +69,13 @@ def convert_hepmc(
     Raises
     ------
     InputFileError
-        If the file is not there, is not HepMC, holds no event, is cut off or damaged; or if the weights of
-        two files have other names.
+        If the file is not there, is not HepMC, holds no event, is cut off or damaged, has no weight of the
+        wanted name; if an event holds what cannot be true or stored; or if the weights of two files have
+        other names.
     OutputFileError
         If the output exists (without `force`) or cannot be written.
     MissingDependencyError
-        If pyhepmc or fastjet is not installed.
+        If fastjet is not installed.
     ValueError
         If `events` is below 1.
     """
@@ -79,16 +84,19 @@ def convert_hepmc(
         raise ValueError(msg)
     require("fastjet")
     paths = [Path(source)] if isinstance(source, str | Path) else [Path(path) for path in source]
-    with HepMCReader(paths[0]) as first:
-        names = first.weight_names
-        branches = _weight_branches(names[1:])
-        weights = dict(zip(branches, names[1:], strict=True))
+    with HepMCReader(paths[0], weight=weight) as first:
+        others = [index for index in range(len(first.weight_names)) if index != first.nominal]
+        names = [first.weight_names[index] for index in others]
+        branches = weight_branches(names)
+        weights = dict(zip(branches, names, strict=True))
+        empty = 0
         sections: list[FileSection] = []
         generators: list[str] = []
         with GenFile(output, hidden=hidden, force=force, weights=weights, numbering=numbering) as file:
             for reader, batch, values in _batches(first, paths, events):
                 columns = event_columns(batch, seed, file.events + 1, hidden=hidden is not None)
-                columns |= dict(zip(branches, values[:, 1:].T.astype(np.float32), strict=True))
+                columns |= dict(zip(branches, values[:, others].T, strict=True))
+                empty += int(np.count_nonzero(np.diff(batch.record.offsets) == 0))
                 file.extend(columns)
                 _count(sections, reader, len(values))
                 generators += [name for name in reader.generators if name not in generators]
@@ -100,10 +108,25 @@ def convert_hepmc(
                 "inputs": {str(part.path.name): part.events for part in sections},
                 "generators": generators,
                 "seed": seed,
-                "weight": names[0],
                 "weights": weights,
+                "events_without_particles": empty,
             }
-            return file.finish(section, provenance, notes=notes)
+            used = UsedWeight(first.weight_names[first.nominal], len(first.weight_names))
+            notes += _notes(first, empty)
+            return file.finish(section, provenance, notes=notes, weight=used)
+
+
+def _notes(first: HepMCReader, empty: int) -> list[str]:
+    notes = []
+    if not first.nominal_known:
+        notes.append(
+            f"none of the {len(first.weight_names)} weights is named as the nominal one: the first, "
+            f"'{first.weight_names[0]}', is taken; choose another with --weight NAME"
+        )
+    if empty:
+        have = "event has" if empty == 1 else "events have"
+        notes.append(f"{empty} {have} no particles: written empty, with the weight in the sums")
+    return notes
 
 
 def _batches(
@@ -114,7 +137,8 @@ def _batches(
     for number, path in enumerate(paths):
         if left == 0:
             return
-        with first if number == 0 else HepMCReader(path) as reader:
+        wanted = first.weight_names[first.nominal]
+        with first if number == 0 else HepMCReader(path, weight=wanted) as reader:
             if reader.weight_names != first.weight_names:
                 msg = (
                     f"{path}: its weights have other names than those of {first.path} "
@@ -140,15 +164,3 @@ def _count(sections: list[FileSection], reader: HepMCReader, events: int) -> Non
     if sections and sections[-1].path == reader.path:
         before = sections.pop().events
     sections.append(FileSection(reader.path, before + events, reader.cross_section))
-
-
-def _weight_branches(names: list[str]) -> list[str]:
-    """Branch names of weights: what is no letter or digit becomes an underscore, twins get a number."""
-    branches: list[str] = []
-    for number, name in enumerate(names, start=1):
-        stem = "GenWeight_" + (re.sub(r"[^0-9A-Za-z]+", "_", name).strip("_") or str(number))
-        branch, twin = stem, 2
-        while branch in branches:
-            branch, twin = f"{stem}_{twin}", twin + 1
-        branches.append(branch)
-    return branches

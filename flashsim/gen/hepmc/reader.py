@@ -1,25 +1,27 @@
 """HepMC files of any generator as a source of event records.
 
-HepMC3: Buckley et al., Comput. Phys. Commun. 260 (2021) 107310, arXiv:1912.08005. pyhepmc reads it, and the
-older HepMC2 text files (``IO_GenEvent``) as well, compressed or not.
+HepMC3: Buckley et al., Comput. Phys. Commun. 260 (2021) 107310, arXiv:1912.08005. The text formats of HepMC3
+(``Asciiv3``) and HepMC2 (``IO_GenEvent``) are read here and not by HepMC's own reader, which ends the process
+at some damaged files and quietly stops at others.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, NoReturn, Self
 
-import numba
 import numpy as np
 
 from flashsim.errors import InputFileError
+from flashsim.gen.hepmc import hepmc2, hepmc3
+from flashsim.gen.hepmc.event import UNKNOWN, EventError, SingleEvent
 from flashsim.gen.hepmc.status import with_pythia_status
 from flashsim.gen.hepmc.text import HepMCText
-from flashsim.gen.libraries import require, stdout_captured
 from flashsim.gen.pythia import CrossSection, GeneratedEvents
 from flashsim.gen.record import EventRecord
+from flashsim.gen.weights import nominal_index, similar_names, unstorable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,13 +30,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["HepMCReader", "SingleEvent", "joined"]
+__all__ = ["HepMCReader", "joined"]
 
 # As many as of Pythia's: the same memory.
 _BATCH = 250
-# What CMS stores where a generator does not say.
-_UNKNOWN = -1.0
-_SIGNAL_VERTEX = "signal_process_vertex"
 
 
 class HepMCReader:
@@ -44,45 +43,47 @@ class HepMCReader:
     ----------
     path
         HepMC3 or HepMC2 text, compressed or not.
+    weight
+        Name of the weight to take for the nominal one; by default it is found (`nominal_index`), and is the
+        first where no name tells.
 
     Attributes
     ----------
     weight_names
-        Names of the event weights, the nominal one first; numbers where the file has no names.
+        Names of the event weights in the file's order; numbers where it has no names.
+    nominal
+        Index of the nominal weight.
+    nominal_known
+        Whether its name, or the user, says that it is the nominal one.
     generators
         The generators that the file names, with their versions.
     cross_section
-        In pb as the last event read has it; None if there is none.
+        In pb as the last event read has it, of the nominal weight; None if there is none.
+    empty
+        How many of the events read so far have no particles.
 
     Raises
     ------
     InputFileError
-        If the file is not there, is not HepMC, or holds no event.
-    MissingDependencyError
-        If pyhepmc is not installed.
+        If the file is not there, is not HepMC, holds no event, or has no weight of the wanted name.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        module = require("pyhepmc")
+    def __init__(self, path: str | Path, *, weight: str | None = None) -> None:
         self._text = HepMCText(path)
         self.path = self._text.path
         self.cross_section: CrossSection | None = None
+        self.empty = 0
         self._read = 0
-        # What it would print is told by an exception, once.
-        module.Setup.print_errors = module.Setup.print_warnings = False
+        self._blocks = self._text.events()
         try:
-            with stdout_captured():
-                self._file: Any = module.open(self._text, format=self._text.format)
-                first = self._required(self._next())
+            first = self._required(self._next())
+            self.weight_names = self._names(first)
+            self.nominal, self.nominal_known = self._nominal(weight)
         except BaseException:
             self._text.close()
             raise
         self._first: SingleEvent | None = first
-        run = first.run_info
-        names = self._text.weight_names or (list(run.weight_names) if run is not None else [])
-        self.weight_names = names if len(names) == len(first.weights) else _numbered(len(first.weights))
-        tools = run.tools if run is not None else []
-        self.generators = [f"{tool.name} {tool.version}".strip() for tool in tools]
+        self.generators = hepmc3.generators_of(self._text.head)
 
     def __enter__(self) -> Self:
         return self
@@ -93,7 +94,7 @@ class HepMCReader:
         self._text.close()
 
     def batches(self, events: int | None = None) -> Iterator[tuple[GeneratedEvents, NDArray[np.float64]]]:
-        """Read events and their weights, shape (events, number of weights).
+        """Read events and their weights, shape (events, number of weights) in the order of `weight_names`.
 
         Parameters
         ----------
@@ -103,28 +104,21 @@ class HepMCReader:
         Raises
         ------
         InputFileError
-            If the file is cut off or damaged, or events differ in their number of weights.
+            If the file is cut off or damaged, events differ in their weights, a weight cannot be stored, or
+            the particles of an event cannot be true. The sentence has the number of the event.
         """
         rest = islice(self._events(), events)
-        while True:
-            # The library prints what it stumbles over.
-            with stdout_captured():
-                batch = list(islice(rest, _BATCH))
-            if not batch:
-                return
+        while batch := list(islice(rest, _BATCH)):
             weights = np.array([event.weights for event in batch])
-            yield joined(batch, weights[:, 0]), weights
+            yield joined(batch, weights[:, self.nominal]), weights
 
     def _events(self) -> Iterator[SingleEvent]:
         event = self._first
         self._first = None
         while event is not None:
-            if len(event.weights) != len(self.weight_names):
-                msg = (
-                    f"{self.path}: event {self._read} has {len(event.weights)} weights, expected "
-                    f"{len(self.weight_names)} as in the first one; give files of one run at a time"
-                )
-                raise InputFileError(msg)
+            event = replace(event, weights=self._weights(event))
+            self.empty += not len(event)
+            self.cross_section = self._section(event) or self.cross_section
             yield event
             event = self._next()
 
@@ -135,85 +129,81 @@ class HepMCReader:
         return event
 
     def _next(self) -> SingleEvent | None:
-        try:
-            found = self._file.read()
-        except RuntimeError as error:
-            msg = f"{self.path}: HepMC refuses event {self._read + 1} ({error}); correct the file"
-            raise InputFileError(msg) from error
-        if found is None:
-            self._text.check_end(self._read)
+        lines = next(self._blocks, None)
+        if lines is None:
             return None
         self._read += 1
-        event = SingleEvent.of(found)
-        self.cross_section = event.cross_section or self.cross_section
-        return event
+        try:
+            return (hepmc3 if self._text.format == "hepmc3" else hepmc2).event_of(lines)
+        except EventError as error:
+            self._refuse(lines[0], error)
 
+    def _refuse(self, head: bytes, error: EventError) -> NoReturn:
+        rest = self._text.rest(self._read - 1)
+        if not error.content:
+            msg = f"{self.path}: event {self._read} is cut off or damaged ({error}); {rest}"
+            raise InputFileError(msg) from None
+        label = head.split()[1].decode(errors="replace")
+        number = f" (number {label} in the file)" if label != str(self._read) else ""
+        msg = f"{self.path}: event {self._read}{number}: {error}; {rest}"
+        raise InputFileError(msg) from None
 
-@dataclass(frozen=True)
-class SingleEvent:
-    """One event, taken out of the library's objects, in GeV and mm.
+    def _names(self, first: SingleEvent) -> list[str]:
+        count = len(first.weights) or 1
+        names = list(first.names) or hepmc3.weight_names_of(self._text.head)
+        return names if len(names) == count else [str(number) for number in range(count)]
 
-    Parameters
-    ----------
-    particles
-        Shape (N,): structured, with fields pid, status, px, py, pz, e and mass.
-    production_vertex, end_vertex
-        Shape (N,): vertex numbers in the event, -1 where there is none.
-    position
-        Shape (vertices, 3): in mm from the collision.
-    hard_vertex
-        Number of the vertex of the hard process, -1 if the generator names none.
-    weights
-        All event weights.
-    pdf
-        Scale in GeV, and for both incoming partons PDG number, x and x f(x), in this order; -1 if unknown.
-    cross_section
-        In pb, None if unknown.
-    run_info
-        The library's description of the run, None if there is none.
-    """
+    def _nominal(self, wanted: str | None) -> tuple[int, bool]:
+        names = self.weight_names
+        if wanted is None:
+            index = nominal_index(names)
+            return (index or 0), index is not None or len(names) == 1
+        if wanted in names:
+            return names.index(wanted), True
+        near = ", ".join(f"'{name}'" for name in similar_names(names, wanted))
+        which = "its only weight is" if len(names) == 1 else f"of its {len(names)} weights, the nearest are"
+        msg = f"{self.path}: has no weight '{wanted}'; {which} {near}"
+        raise InputFileError(msg)
 
-    particles: NDArray[Any]
-    production_vertex: NDArray[np.int64]
-    end_vertex: NDArray[np.int64]
-    position: NDArray[np.float64]
-    hard_vertex: int
-    weights: NDArray[np.float64]
-    pdf: tuple[float, ...]
-    cross_section: CrossSection | None
-    run_info: Any
+    def _weights(self, event: SingleEvent) -> tuple[float, ...]:
+        """Weights in the order of the first event, checked."""
+        expected = len(self.weight_names)
+        weights = event.weights or ((1.0,) if expected == 1 else ())
+        if len(weights) != expected:
+            msg = (
+                f"{self.path}: event {self._read} has {len(weights)} weights, expected {expected} as in the "
+                "first one; give files of one run at a time"
+            )
+            raise InputFileError(msg)
+        if len(event.names) == expected and list(event.names) != self.weight_names:
+            if sorted(event.names) != sorted(self.weight_names):
+                other = next((name for name in event.names if name not in self.weight_names), event.names[0])
+                msg = (
+                    f"{self.path}: event {self._read} has a weight '{other}', which the first one has not; "
+                    "give files of one run at a time"
+                )
+                raise InputFileError(msg)
+            by_name = dict(zip(event.names, weights, strict=True))
+            weights = tuple(by_name[name] for name in self.weight_names)
+        wrong = np.flatnonzero(unstorable(np.array(weights)))
+        if len(wrong):
+            msg = (
+                f"{self.path}: event {self._read}: weight '{self.weight_names[wrong[0]]}' is "
+                f"{weights[wrong[0]]:g}, which NanoAOD's numbers of 32 bits cannot hold; "
+                "scale the generator's weights, or leave this event out"
+            )
+            raise InputFileError(msg)
+        return weights
 
-    @classmethod
-    def of(cls, event: Any) -> SingleEvent:
-        """Take what is needed from a ``pyhepmc.GenEvent``."""
-        module = require("pyhepmc")
-        data = module._core.GenEventData()  # noqa: SLF001  # the event as arrays, in one call
-        event.write_data(data)
-        particles = _in_gev(data.particles, event.momentum_unit == module.Units.MEV)
-        vertices = data.vertices
-        # A file may number them in another order than it lists them.
-        row = _Rows(event.numpy.particles.id, event.numpy.vertices.id)
-        production, end = _links(data.links1, data.links2, row)
-        position = np.stack([vertices["x"], vertices["y"], vertices["z"]], axis=1)
-        start = np.array([event.event_pos().x, event.event_pos().y, event.event_pos().z])
-        _inherit(position, start, production, _first_incoming(end, len(vertices)))
-        hard = _hard_vertex(event, row)
-        origin = _origin(hard, production, end)
-        if origin >= 0:
-            position = position - position[origin]
-        if event.length_unit == module.Units.CM:
-            position = position * 10.0
-        return cls(
-            particles=particles,
-            production_vertex=production,
-            end_vertex=end,
-            position=position,
-            hard_vertex=hard,
-            weights=np.array(data.weights) if len(data.weights) else np.ones(1),
-            pdf=_pdf(event.pdf_info),
-            cross_section=_cross_section(event.cross_section),
-            run_info=event.run_info,
-        )
+    def _section(self, event: SingleEvent) -> CrossSection | None:
+        section = event.section
+        if section is None:
+            return None
+        # One value for each weight, or one for all.
+        index = self.nominal if len(section.values) == len(self.weight_names) else 0
+        value = section.values[index]
+        error = section.errors[index] if index < len(section.errors) else math.nan
+        return CrossSection(value, error, section.tried) if math.isfinite(value) else None
 
 
 def joined(events: list[SingleEvent], weight: NDArray[np.float64]) -> GeneratedEvents:
@@ -226,11 +216,10 @@ def joined(events: list[SingleEvent], weight: NDArray[np.float64]) -> GeneratedE
     weight
         Shape (events,): the weight of each.
     """
-    counts = [len(event.particles) for event in events]
+    counts = [len(event) for event in events]
     vertices = [len(event.position) for event in events]
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     first_vertex = np.cumsum(vertices) - vertices
-    particles = np.concatenate([event.particles for event in events])
 
     def numbered(name: str) -> NDArray[np.int64]:
         own = np.concatenate([getattr(event, name) for event in events])
@@ -239,130 +228,38 @@ def joined(events: list[SingleEvent], weight: NDArray[np.float64]) -> GeneratedE
     production = numbered("production_vertex")
     # The last row is for particles that have no production vertex.
     position = np.concatenate([*(event.position for event in events), np.zeros((1, 3))])
-    x, y, z = position[production].T
+    px, py, pz, energy, mass = np.concatenate([event.momentum for event in events]).T.copy()
+    x, y, z = position[production].T.copy()
     record = EventRecord(
         offsets=offsets,
-        pdg_id=particles["pid"].astype(np.int32),
-        status=particles["status"].astype(np.int32),
+        pdg_id=np.concatenate([event.pdg_id for event in events]).astype(np.int32),
+        status=np.concatenate([event.status for event in events]).astype(np.int32),
         production_vertex=production,
         end_vertex=numbered("end_vertex"),
-        px=particles["px"].copy(),
-        py=particles["py"].copy(),
-        pz=particles["pz"].copy(),
-        energy=particles["e"].copy(),
-        mass=particles["mass"].copy(),
-        x=x.copy(),
-        y=y.copy(),
-        z=z.copy(),
+        px=px,
+        py=py,
+        pz=pz,
+        energy=energy,
+        mass=mass,
+        x=x,
+        y=y,
+        z=z,
     )
     hard = np.array([event.hard_vertex for event in events], dtype=np.int64)
-    scale, id1, id2, x1, x2, xpdf1, xpdf2 = np.array([event.pdf for event in events]).T
+    pdf = np.array([event.pdf for event in events])
+    # What is not a number, or no number that the branch can hold, the generator does not know.
+    pdf = np.where(np.abs(pdf) < np.finfo(np.float32).max, pdf, UNKNOWN)
+    scale, id1, id2, x1, x2, xpdf1, xpdf2 = pdf.T
+    parton1, parton2 = (np.where(np.abs(code) < 2**31, code, UNKNOWN) for code in (id1, id2))
     return GeneratedEvents(
         record=with_pythia_status(record, np.where(hard >= 0, hard + first_vertex, -1)),
         weight=weight,
         scale_pdf=scale,
-        pt_hat=np.full(len(events), _UNKNOWN),
-        id1=id1.astype(np.int32),
-        id2=id2.astype(np.int32),
+        pt_hat=np.full(len(events), UNKNOWN),
+        id1=parton1.astype(np.int32),
+        id2=parton2.astype(np.int32),
         x1=x1,
         x2=x2,
         xpdf1=xpdf1,
         xpdf2=xpdf2,
     )
-
-
-def _numbered(count: int) -> list[str]:
-    return [str(number) for number in range(count)]
-
-
-def _in_gev(particles: NDArray[Any], from_mev: bool) -> NDArray[Any]:
-    particles = particles.copy()
-    names = ("px", "py", "pz", "e")
-    missing = ~particles["is_mass_set"]
-    squared = particles["e"] ** 2 - particles["px"] ** 2 - particles["py"] ** 2 - particles["pz"] ** 2
-    particles["mass"][missing] = np.sqrt(np.maximum(squared[missing], 0.0))
-    if from_mev:
-        for name in (*names, "mass"):
-            particles[name] /= 1000.0
-    return particles
-
-
-class _Rows:
-    """Where the particles (numbered 1, 2, ...) and vertices (-1, -2, ...) of an event stand in its lists."""
-
-    def __init__(self, particles: NDArray[np.int32], vertices: NDArray[np.int32]) -> None:
-        self.particles = np.full(particles.max(initial=0) + 1, -1, dtype=np.int64)
-        self.particles[particles] = np.arange(len(particles))
-        self.vertices = np.full(-vertices.min(initial=0) + 1, -1, dtype=np.int64)
-        self.vertices[-vertices] = np.arange(len(vertices))
-
-
-def _links(
-    start: NDArray[np.int32], stop: NDArray[np.int32], row: _Rows
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Vertices where particles begin and end; a link goes from a particle to a vertex or back."""
-    production = np.full(np.count_nonzero(row.particles >= 0), -1, dtype=np.int64)
-    end = production.copy()
-    ending = start > 0
-    end[row.particles[start[ending]]] = row.vertices[-stop[ending]]
-    production[row.particles[stop[~ending]]] = row.vertices[-start[~ending]]
-    return production, end
-
-
-def _first_incoming(end: NDArray[np.int64], vertices: int) -> NDArray[np.int64]:
-    """First particle that ends in each vertex, -1 if none does."""
-    first = np.full(vertices, -1, dtype=np.int64)
-    ending = np.flatnonzero(end >= 0)[::-1]
-    first[end[ending]] = ending
-    return first
-
-
-@numba.njit(cache=True)
-def _inherit(position, start, production, first_incoming):  # type: ignore[no-untyped-def]  # numba  # noqa: ANN001, ANN202
-    """Give vertices without position that of their nearest ancestor, and at last that of the event."""
-    unset = np.array([(row == 0.0).all() for row in position])
-    for vertex in range(len(position)):
-        ancestor = vertex
-        for _ in range(len(position)):
-            if ancestor < 0 or not unset[ancestor]:
-                break
-            mother = first_incoming[ancestor]
-            ancestor = production[mother] if mother >= 0 else -1
-        if unset[vertex]:
-            position[vertex] = position[ancestor] if ancestor >= 0 and not unset[ancestor] else start
-
-
-def _hard_vertex(event: Any, row: _Rows) -> int:
-    """Vertex of the hard process, as Herwig and Sherpa name it; numbers of vertices are negative."""
-    if _SIGNAL_VERTEX not in event.attributes:
-        return -1
-    attribute = event.attributes[_SIGNAL_VERTEX]
-    try:
-        # Attributes read from a file have no type before they are asked for one.
-        number = int(attribute.astype(int) if hasattr(attribute, "astype") else attribute)
-    except (RuntimeError, TypeError, ValueError):
-        return -1
-    return int(row.vertices[-number]) if -len(row.vertices) < number < 0 else -1
-
-
-def _origin(hard: int, production: NDArray[np.int64], end: NDArray[np.int64]) -> int:
-    """Vertex where the protons collide: that of the hard process, else where the first beam ends."""
-    if hard >= 0:
-        return hard
-    beams = np.flatnonzero((production < 0) & (end >= 0))
-    return int(end[beams[0]]) if len(beams) else -1
-
-
-def _pdf(info: Any) -> tuple[float, ...]:
-    if info is None:
-        return (_UNKNOWN,) * 7
-    return (info.scale, info.parton_id1, info.parton_id2, info.x1, info.x2, info.xf1, info.xf2)
-
-
-def _cross_section(section: Any) -> CrossSection | None:
-    if section is None:
-        return None
-    value, error = section.xsec(), section.xsec_err()
-    if not math.isfinite(value):
-        return None
-    return CrossSection(value, error, max(section.attempted_events, 0))

@@ -1,17 +1,17 @@
-"""The bytes of a HepMC text file, watched while a library reads them.
-
-The library ends quietly where a file is cut off or damaged: what has gone by tells whether that was the end.
-"""
+"""HepMC text files as blocks of lines, one block per event."""
 
 from __future__ import annotations
 
 import importlib
 import zlib
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from flashsim.errors import InputFileError
 from flashsim.nanoaod.inputs import opening
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["HepMCText"]
 
@@ -21,17 +21,16 @@ _OTHERS = {
     b"HepMC::IO_Ascii": "is a HepMC file of a format before 2.0; write HepMC3",
     b"\x1f\x8b": "is compressed; give it a name that ends in .gz",
 }
-_END = b"END_EVENT_LISTING"
-_EVENT = b"\nE "
-_BETWEEN_NAMES = b"\\|"
-_HEADER, _LONGEST_HEADER = 4096, 1_000_000
-_TAIL = 64
+_MARK, _END = b"HepMC::", b"END_EVENT_LISTING"
+_LONGEST_HEADER, _LONGEST_LINE = 10_000, 10_000_000
+# A name of a weight may hold line breaks, but not an event.
+_LONGEST_NAMES = 1000
 _MODULES = {".gz": "gzip", ".bz2": "bz2", ".xz": "lzma"}
 _DAMAGED = (OSError, EOFError, zlib.error, ValueError)
 
 
 class HepMCText:
-    """A HepMC text file, decompressed by its name; a binary file object for pyhepmc.
+    """A HepMC text file, decompressed by its name.
 
     Parameters
     ----------
@@ -41,9 +40,9 @@ class HepMCText:
     Attributes
     ----------
     format
-        pyhepmc's name of the format.
-    weight_names
-        Names of the weights as a HepMC3 file's head has them, empty if it has none.
+        ``hepmc3`` or ``hepmc2``.
+    head
+        Lines before the first event, without white space at their ends.
 
     Raises
     ------
@@ -53,112 +52,122 @@ class HepMCText:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self._damage: Exception | None = None
         self._events = 0
-        self._tail = b""
         with opening(self.path):
             self._file = _opened(self.path)
+        self.head: list[bytes] = []
+        self._first = b""
         try:
-            self._header = _upto_first_event(self._file)
+            self._read_head()
         except (*_DAMAGED, ImportError) as error:
             self.close()
             msg = f"{path}: cannot be read ({error}); give a complete HepMC file with the suffix that fits it"
             raise InputFileError(msg) from error
         self.format = self._format()
-        self.weight_names = self._weight_names()
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
 
-    def read(self, size: int = -1) -> bytes:
-        """Read up to `size` bytes; damage looks like the end, see `check_end`."""
-        if self._header:
-            size = len(self._header) if size < 0 else size
-            data, self._header = self._header[:size], self._header[size:]
-        else:
-            try:
-                data = self._file.read(size)
-            except _DAMAGED as error:
-                self._damage = error
-                data = b""
-        text = self._tail + data
-        # What overlaps the earlier bytes by all but one byte of the mark has been counted.
-        self._events += text.count(_EVENT, max(len(self._tail) - len(_EVENT) + 1, 0))
-        self._tail = text[-_TAIL:]
-        return data
+    def events(self) -> Iterator[list[bytes]]:
+        """Lines of each event in turn, the one that begins with E first.
 
-    def readinto(self, buffer: memoryview) -> int:
-        """Read into a buffer, as `read`."""
-        data = self.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
-
-    def write(self, _: bytes) -> int:
-        """Refuse: pyhepmc asks whether a file object has this, and reads only."""
-        raise OSError(self.path)
-
-    def flush(self) -> None:
-        """Do nothing: nothing is written."""
-
-    def check_end(self, events: int) -> None:
-        """Tell whether the end that a library sees after `events` events is that of the file.
+        Blank lines and white space at the ends of lines are left out. Files that were joined by ``cat`` are
+        read on after the end of the first.
 
         Raises
         ------
         InputFileError
-            If the file is damaged, holds an event that could not be read, or lacks its last line.
+            If the file is damaged, or ends without its last line.
         """
-        rest = (
-            f"; make it anew, or take the complete ones with --events {events}"
-            if events
-            else "; make it anew"
-        )
-        if self._damage is not None:
-            msg = f"{self.path}: is cut off or damaged after {events} complete events ({self._damage}){rest}"
-        elif self._events > events:
-            msg = f"{self.path}: event {events + 1} is cut off or damaged{rest}"
-        elif _END not in self._tail:
-            msg = f"{self.path}: is cut off, the line {_END.decode()} is missing after {events} events{rest}"
-        else:
-            return
-        raise InputFileError(msg)
+        block: list[bytes] = [self._first] if self._first else []
+        ended = not block
+        for line in self._lines():
+            if line.startswith(_MARK):
+                ended = _END in line
+            elif _begins_event(line):
+                ended = False
+            elif not block or ended:
+                # The head of a file that was joined to the end of another.
+                continue
+            else:
+                block.append(line)
+                continue
+            if block:
+                yield block
+                self._events += 1
+            block = [line] if _begins_event(line) else []
+        if block:
+            yield block
+            self._events += 1
+        if not ended:
+            msg = (
+                f"{self.path}: is cut off, the line {_END.decode()} is missing after {self._events} events; "
+                f"{self.rest(self._events)}"
+            )
+            raise InputFileError(msg)
 
-    def _weight_names(self) -> list[str]:
-        """Take the names, and leave them to the library without the spaces at which it would cut them."""
-        head, mark, events = self._header.partition(_EVENT)
-        lines = head.split(b"\n")
-        for number, line in enumerate(lines):
-            if line.startswith(b"W "):
-                names = line[2:].rstrip(b"\r").split(_BETWEEN_NAMES)
-                lines[number] = b"W " + _BETWEEN_NAMES.join(name.replace(b" ", b"_") for name in names)
-                self._header = b"\n".join(lines) + mark + events
-                return [name.decode(errors="replace") for name in names]
-        return []
+    @staticmethod
+    def rest(complete: int) -> str:
+        """Say what can be done with a file that is damaged after some complete events."""
+        return "make it anew" + (f", or take the complete ones with --events {complete}" if complete else "")
+
+    def _read_head(self) -> None:
+        for line in self._raw():
+            if _begins_event(line):
+                self._first = line
+                return
+            self.head.append(line)
+            if len(self.head) == 1 and not line.startswith(_MARK):
+                return
+            if len(self.head) > _LONGEST_HEADER or _END in line:
+                return
+
+    def _lines(self) -> Iterator[bytes]:
+        try:
+            yield from self._raw()
+        except _DAMAGED as error:
+            msg = (
+                f"{self.path}: is cut off or damaged after {self._events} complete events ({error}); "
+                f"{self.rest(self._events)}"
+            )
+            raise InputFileError(msg) from error
+
+    def _raw(self) -> Iterator[bytes]:
+        """Lines that are not blank; one that a quoted line break cuts is put together again."""
+        while line := self._file.readline(_LONGEST_LINE):
+            text = line.strip()
+            if text[:1] == b"N" and text.count(b'"') % 2:
+                text = self._joined(line).strip()
+            if text:
+                yield text
+
+    def _joined(self, line: bytes) -> bytes:
+        for _ in range(_LONGEST_NAMES):
+            more = self._file.readline(_LONGEST_LINE)
+            line += more
+            if not more or more.count(b'"') % 2:
+                break
+        return line
 
     def _format(self) -> str:
-        for mark, name in _FORMATS.items():
-            if mark in self._header:
-                return name
+        for line in self.head:
+            for mark, name in _FORMATS.items():
+                if line.startswith(mark):
+                    return name
         self.close()
         reason = "is not HepMC text; give events in HepMC3 or HepMC2 format"
-        if not self._header.strip():
+        if not self.head and not self._first:
             reason = "is empty; give a file that the generator has filled"
         for mark, text in _OTHERS.items():
-            if mark in self._header[:256]:
+            if any(mark in line for line in self.head):
                 reason = text
         msg = f"{self.path}: {reason}"
         raise InputFileError(msg)
 
 
-def _upto_first_event(file: IO[bytes]) -> bytes:
-    header = b""
-    while _EVENT not in header and len(header) < _LONGEST_HEADER:
-        data = file.read(_HEADER)
-        if not data:
-            break
-        header += data
-    return header
+def _begins_event(line: bytes) -> bool:
+    return line[:2] in {b"E ", b"E\t"}
 
 
 def _opened(path: Path) -> IO[bytes]:

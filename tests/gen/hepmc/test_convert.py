@@ -12,10 +12,10 @@ from coffea.nanoevents import NanoAODSchema, NanoEventsFactory
 
 from flashsim.errors import InputFileError, OutputFileError
 from flashsim.gen import convert_hepmc, generate_gen
-from flashsim.gen.hepmc.convert import _weight_branches
 from flashsim.gen.hepmc.reader import HepMCReader
 from flashsim.gen.pythia import PythiaGenerator
 from flashsim.gen.pythia_events import _block_seed
+from flashsim.gen.weights import weight_branches
 
 pyhepmc = pytest.importorskip("pyhepmc", reason="pyhepmc is not installed (extra 'reference')")
 
@@ -164,7 +164,7 @@ def test_weights_are_carried_with_their_names(converted):
     events = read(path)
     assert "MUR=2 MUF=1" in title
     assert text["weight"] == "nominal"
-    assert text["weights"] == dict(zip(_weight_branches(WEIGHTS[1:]), WEIGHTS[1:], strict=True))
+    assert text["weights"] == dict(zip(weight_branches(WEIGHTS[1:]), WEIGHTS[1:], strict=True))
     assert events.GenWeight_MUR_2_MUF_1.to_list() == [2.0 + number for number in range(EVENTS)]
     assert set(events.GenWeight_MUR_0_5_MUF_1) == {-3.0}
     assert runs.GenWeightSumw_MUR_0_5_MUF_1 == -3.0 * EVENTS
@@ -173,7 +173,7 @@ def test_weights_are_carried_with_their_names(converted):
 
 def test_branches_of_weights_are_distinct_and_legal():
     names = ["a b", "a_b", "", "PDF:303600 member 1", "a b"]
-    branches = _weight_branches(names)
+    branches = weight_branches(names)
     assert len(set(branches)) == len(names)
     assert all(branch.isidentifier() and branch.startswith("GenWeight_") for branch in branches)
 
