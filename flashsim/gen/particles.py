@@ -14,7 +14,7 @@ from flashsim.gen.status import status_flags
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from flashsim.gen.record import EventRecord
+    from flashsim.gen.record import EventRecord, Genealogy
 
 __all__ = ["GenParticles", "gen_part", "pseudorapidity", "stored_mass"]
 
@@ -66,7 +66,11 @@ def gen_part(record: EventRecord) -> GenParticles:
         "phi": np.arctan2(record.py[chosen], record.px[chosen]),
         "mass": stored_mass(record.pdg_id[chosen], record.mass[chosen]),
         "genPartIdxMother": _mother_index(
-            family.mother_offsets, family.mothers, chosen, record.event_index[chosen], counts
+            family.mother_offsets,
+            _own_mothers_first(record, family),
+            chosen,
+            record.event_index[chosen],
+            counts,
         ),
         "pdgId": record.pdg_id[chosen],
         "status": record.status[chosen],
@@ -93,6 +97,19 @@ def stored_mass(pdg_id: NDArray[np.int32], mass: NDArray[np.float64]) -> NDArray
     known = (code <= 5) | ((code >= 11) & (code <= 16)) | np.isin(code, (21, 111, 211, 411, 421))
     known |= (code == 22) & (mass < 1.0)
     return np.where(known, 0.0, mass)
+
+
+def _own_mothers_first(record: EventRecord, family: Genealogy) -> NDArray[np.int64]:
+    """Mothers, where a lepton's own copy goes before others.
+
+    Sherpa lets both leptons of a pair radiate in one vertex: the positron is the daughter of the positron.
+    """
+    mothers = family.mothers.copy()
+    several = (np.diff(family.mother_offsets) > 1) & (record.abs_pdg_id >= 11) & (record.abs_pdg_id <= 16)
+    for place in np.flatnonzero(several):
+        own = mothers[family.mother_offsets[place] : family.mother_offsets[place + 1]]
+        own[:] = own[np.argsort(record.pdg_id[own] != record.pdg_id[place], kind="stable")]
+    return mothers
 
 
 def _mother_index(

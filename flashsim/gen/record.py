@@ -55,6 +55,11 @@ class EventRecord:
         Shape (N,): vertex numbers, -1 where there is none.
     px, py, pz, energy, mass
         Shape (N,): in GeV. The mass is stored apart since it is lost in E² - p² of a fast particle.
+    x, y, z
+        Shape (N,): where each is produced, in mm.
+    hard_process
+        Shape (N,): particles of the hard process besides those that their status names, since a status of 1
+        or 2 cannot say so. None for Pythia 8.
 
     Raises
     ------
@@ -75,6 +80,7 @@ class EventRecord:
     x: NDArray[np.float64]
     y: NDArray[np.float64]
     z: NDArray[np.float64]
+    hard_process: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         columns = (

@@ -63,9 +63,14 @@ def status_flags(record: EventRecord) -> NDArray[np.int32]:
         after,
         decays,
         is_hadron(record.pdg_id),
+        _no_particles(record) if record.hard_process is None else record.hard_process,
         _radiates(record.pdg_id, family.daughter_offsets, family.daughters),
     )
     return flags
+
+
+def _no_particles(record: EventRecord) -> NDArray[np.bool_]:
+    return np.zeros(len(record.pdg_id), dtype=np.bool_)
 
 
 @numba.njit(cache=True)
@@ -175,13 +180,13 @@ def _tau_flags(tau, decayed, from_hard, prompt):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True)
-def _flags(pdg_id, status, first_mother, before, after, decays, hadron, radiates):  # type: ignore[no-untyped-def]  # numba  # noqa: ANN001, ANN202, PLR0917
+def _flags(pdg_id, status, first_mother, before, after, decays, hadron, known_hard, radiates):  # type: ignore[no-untyped-def]  # numba  # noqa: ANN001, ANN202, PLR0917
     n = len(pdg_id)
     hard = np.zeros(n, dtype=np.bool_)
     hard_copy = np.empty(n, dtype=np.int64)
     decayed = np.empty(n, dtype=np.int64)
     for i in range(n):
-        hard[i] = _is_hard(i, status, first_mother, before, after)
+        hard[i] = known_hard[i] or _is_hard(i, status, first_mother, before, after)
         decayed[i] = _decayed_ancestor(i, first_mother, decays, pdg_id, 0)
     for i in range(n):
         hard_copy[i] = _hard_copy(i, hard, before)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, NoReturn
 import numba
 import numpy as np
 
+from flashsim.gen.hepmc.graph import continued, has_loop
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -134,7 +136,7 @@ def completed(event: SingleEvent, *, mev: bool, cm: bool) -> SingleEvent:
     momentum = event.momentum / 1000.0 if mev else event.momentum
     event = replace(event, momentum=momentum)
     _check_numbers(event)
-    event = _without_loops(event)
+    event = _linked(_without_loops(event))
     position = event.position.copy()
     _inherit(
         position,
@@ -232,55 +234,35 @@ def _refuse(event: SingleEvent, row: int, found: str) -> NoReturn:
 
 
 def _without_loops(event: SingleEvent) -> SingleEvent:
-    """Cut loops at the hard process.
-
-    Sherpa 1 put all showers of an event into one vertex: what comes out of the hard process goes into it, and
-    what goes into the hard process comes out of it. Then the incoming partons lose their mothers, as Sherpa 2
-    writes them.
-    """
+    """Cut loops at the hard process: the incoming partons lose their mothers, as Sherpa 2 writes them."""
     vertices = len(event.position)
-    if not _has_loop(event.production_vertex, event.end_vertex, vertices):
+    if not has_loop(event.production_vertex, event.end_vertex, vertices):
         return event
     enters = (event.end_vertex == event.hard_vertex) & (event.hard_vertex >= 0)
     production = np.where(enters, -1, event.production_vertex)
-    if _has_loop(production, event.end_vertex, vertices):
+    if has_loop(production, event.end_vertex, vertices):
         msg = "its vertices form a loop, so that a particle descends from itself"
         raise EventError(msg, content=True)
     return replace(event, production_vertex=production)
 
 
-@numba.njit(cache=True)
-def _has_loop(production, end, vertices):  # type: ignore[no-untyped-def]  # numba  # noqa: ANN001, ANN202
-    """Whether vertices cannot be put in an order in which particles begin before they end (Kahn, 1962)."""
-    waiting = np.zeros(vertices, dtype=np.int64)
-    offsets = np.zeros(vertices + 1, dtype=np.int64)
-    for i in range(len(end)):
-        if production[i] >= 0 and end[i] >= 0:
-            waiting[end[i]] += 1
-            offsets[production[i] + 1] += 1
-    offsets = np.cumsum(offsets)
-    place = offsets[:-1].copy()
-    following = np.empty(offsets[-1], dtype=np.int64)
-    for i in range(len(end)):
-        if production[i] >= 0 and end[i] >= 0:
-            following[place[production[i]]] = end[i]
-            place[production[i]] += 1
-    ready = np.empty(vertices, dtype=np.int64)
-    found = 0
-    for vertex in range(vertices):
-        if waiting[vertex] == 0:
-            ready[found] = vertex
-            found += 1
-    done = 0
-    while done < found:
-        vertex = ready[done]
-        done += 1
-        for other in following[offsets[vertex] : offsets[vertex + 1]]:
-            waiting[other] -= 1
-            if waiting[other] == 0:
-                ready[found] = other
-                found += 1
-    return found < vertices
+def _linked(event: SingleEvent) -> SingleEvent:
+    """Give each particle of the hard process that ends nowhere a vertex of its own, where it goes on."""
+    pairs = continued(
+        event.pdg_id,
+        event.status,
+        event.momentum[:, :3],
+        event.production_vertex,
+        event.end_vertex,
+        event.hard_vertex,
+    )
+    production, end = event.production_vertex.copy(), event.end_vertex.copy()
+    for vertex, (leaf, other) in enumerate(pairs, start=len(event.position)):
+        end[leaf] = production[other] = vertex
+    places = np.concatenate([event.position, event.position[[event.hard_vertex] * len(pairs)]])
+    if not pairs or has_loop(production, end, len(places)):
+        return event
+    return replace(event, production_vertex=production, end_vertex=end, position=places)
 
 
 def _first_incoming(end: NDArray[np.int64], vertices: int) -> NDArray[np.int64]:

@@ -134,7 +134,7 @@ class HepMCReader:
             return None
         self._read += 1
         try:
-            return (hepmc3 if self._text.format == "hepmc3" else hepmc2).event_of(lines)
+            return (hepmc3.event_of if self._text.format == "hepmc3" else hepmc2.event_of)(lines)
         except EventError as error:
             self._refuse(lines[0], error)
 
