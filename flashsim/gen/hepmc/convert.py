@@ -137,14 +137,14 @@ def _batches(
     for number, path in enumerate(paths):
         if left == 0:
             return
-        wanted = first.weight_names[first.nominal]
-        with first if number == 0 else HepMCReader(path, weight=wanted) as reader:
+        with first if number == 0 else HepMCReader(path) as reader:
             if reader.weight_names != first.weight_names:
                 msg = (
                     f"{path}: its weights have other names than those of {first.path} "
                     f"({_difference(reader.weight_names, first.weight_names)}); give files of one run"
                 )
                 raise InputFileError(msg)
+            reader.nominal = first.nominal
             for batch, values in reader.batches(left):
                 left = None if left is None else left - len(values)
                 yield reader, batch, values

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
-import zlib
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from flashsim.errors import InputFileError
-from flashsim.nanoaod.inputs import opening
+from flashsim.gen.opened import DAMAGED, decompressed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,18 +17,15 @@ _FORMATS = {b"HepMC::Asciiv3": "hepmc3", b"HepMC::IO_GenEvent": "hepmc2"}
 _OTHERS = {
     b"<LesHouchesEvents": "holds partons (LHE); shower them with Pythia, Herwig or Sherpa and write HepMC",
     b"HepMC::IO_Ascii": "is a HepMC file of a format before 2.0; write HepMC3",
-    b"\x1f\x8b": "is compressed; give it a name that ends in .gz",
 }
 _MARK, _END = b"HepMC::", b"END_EVENT_LISTING"
 _LONGEST_HEADER, _LONGEST_LINE = 10_000, 10_000_000
 # A name of a weight may hold line breaks, but not an event.
 _LONGEST_NAMES = 1000
-_MODULES = {".gz": "gzip", ".bz2": "bz2", ".xz": "lzma"}
-_DAMAGED = (OSError, EOFError, zlib.error, ValueError)
 
 
 class HepMCText:
-    """A HepMC text file, decompressed by its name.
+    """A HepMC text file, compressed or not.
 
     Parameters
     ----------
@@ -53,16 +48,17 @@ class HepMCText:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self._events = 0
-        with opening(self.path):
-            self._file = _opened(self.path)
         self.head: list[bytes] = []
         self._first = b""
         try:
+            self._file = decompressed(self.path)
+        except DAMAGED as error:
+            raise self._unreadable(error) from error
+        try:
             self._read_head()
-        except (*_DAMAGED, ImportError) as error:
+        except DAMAGED as error:
             self.close()
-            msg = f"{path}: cannot be read ({error}); give a complete HepMC file with the suffix that fits it"
-            raise InputFileError(msg) from error
+            raise self._unreadable(error) from error
         self.format = self._format()
 
     def close(self) -> None:
@@ -112,6 +108,9 @@ class HepMCText:
         """Say what can be done with a file that is damaged after some complete events."""
         return "make it anew" + (f", or take the complete ones with --events {complete}" if complete else "")
 
+    def _unreadable(self, error: Exception) -> InputFileError:
+        return InputFileError(f"{self.path}: cannot be read ({error}); give a complete HepMC file")
+
     def _read_head(self) -> None:
         for line in self._raw():
             if _begins_event(line):
@@ -126,7 +125,7 @@ class HepMCText:
     def _lines(self) -> Iterator[bytes]:
         try:
             yield from self._raw()
-        except _DAMAGED as error:
+        except DAMAGED as error:
             msg = (
                 f"{self.path}: is cut off or damaged after {self._events} complete events ({error}); "
                 f"{self.rest(self._events)}"
@@ -168,16 +167,3 @@ class HepMCText:
 
 def _begins_event(line: bytes) -> bool:
     return line[:2] in {b"E ", b"E\t"}
-
-
-def _opened(path: Path) -> IO[bytes]:
-    suffix = path.suffix.lower()
-    if suffix in {".zst", ".zstd"}:
-        # In the standard library from Python 3.14 on; before, pyhepmc brings its backport.
-        module = importlib.import_module("backports.zstd")
-    elif suffix in _MODULES:
-        module = importlib.import_module(_MODULES[suffix])
-    else:
-        return path.open("rb")
-    file: IO[bytes] = module.open(path, "rb")
-    return file
