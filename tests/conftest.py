@@ -202,6 +202,7 @@ def _jagged(rng, collection, events, mean, fields):
 
 def _gen_level(rng, events):
     """Made events of jets, leptons of both charges, their mothers and pileup."""
+    import awkward as ak
     import numpy as np
 
     def angles(n):
@@ -228,7 +229,7 @@ def _gen_level(rng, events):
     jet = {"partonFlavour": pick(-5, -1, 0, 2, 4, 21), "hadronFlavour": pick(0, 4, 5)}
     whole = np.arange(events)
     met = np.random.default_rng(events)
-    return {
+    made = {
         "GenMET_pt": met.exponential(10.0, events),
         "GenMET_phi": met.uniform(-np.pi, np.pi, events),
         "run": 1 + whole // 200,
@@ -241,6 +242,9 @@ def _gen_level(rng, events):
         **_jagged(rng, "GenPart", events, 6, kinematics | particle),
         **_jagged(rng, "GenJet", events, 4, kinematics | jet),
     }
+    mother = made["GenPart_genPartIdxMother"]
+    made["GenPart_genPartIdxMother"] = ak.where(ak.local_index(mother) == 0, -1, mother)
+    return made
 
 
 def _reconstructed(rng, declaration, arrays, schema):

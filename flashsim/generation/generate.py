@@ -292,7 +292,9 @@ class Generator:
         """Give what simulates a file in this process."""
 
         def pieces(file: NanoFile, plan: OutputPlan) -> Generator_[Piece, None, None]:
-            with contextlib.closing(read_ahead(file.chunks(plan.read, self.chunk), overlap)) as chunks:
+            with contextlib.closing(
+                read_ahead(file.chunks(plan.read, self.chunk, needed=plan.needed), overlap)
+            ) as chunks:
                 for _, stop, arrays in chunks:
                     yield self.piece(arrays, plan, stop, origin=file.path)
 

@@ -105,7 +105,7 @@ def _open(settings: Settings, source: str) -> _Opened:
 def _piece(settings: Settings, source: str, start: int, stop: int) -> Piece:
     """Simulate a range of events, in a process of the pool."""
     opened = _open(settings, source)
-    arrays = opened.file.read(opened.plan.read, start, stop)
+    arrays = opened.file.read(opened.plan.read, start, stop, needed=opened.plan.needed)
     stop = min(stop, opened.file.num_entries)
     piece = opened.generator.piece(arrays, opened.plan, stop, origin=source)
     # What is done here is not left to the one process that writes, and flat arrays are sent in half the time.

@@ -174,7 +174,7 @@ class Simulator:
             plan = generator.plan(source, version=self._version(events, source, generator))
             simulated = replace(plan, copied=[])
             gathered = TreeBuffer(simulated.branches)
-            for _, stop, arrays in source.chunks(plan.needed, generator.chunk):
+            for _, stop, arrays in source.chunks(plan.needed, generator.chunk, needed=plan.needed):
                 piece = generator.piece(arrays, simulated, stop, origin=source.path)
                 gathered.append(check_entries("Events", simulated.branches, piece.columns))
         columns: dict[str, Callable[[], Any]] = {

@@ -11,9 +11,10 @@ import numpy as np
 from flashsim.errors import InputFileError
 from flashsim.events.collection import flat_column
 from flashsim.nanoaod.branch import Branch
+from flashsim.nanoaod.content import Content
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 __all__ = ["EventArrays", "records"]
 
@@ -43,7 +44,7 @@ class EventArrays:
     counter_titles : dict of str to str
         For each collection its description, where there is one.
     unsupported : dict of str to str
-        Types of the fields that no branch can have: with missing values, or nested lists.
+        What fields are that no branch can be: of types with missing values, or nested lists.
 
     Raises
     ------
@@ -73,19 +74,7 @@ class EventArrays:
             self.branches.pop(f"n{collection}", None)
 
     def has(self, name: str) -> bool:
-        """Whether the events have a branch of this name.
-
-        Raises
-        ------
-        InputFileError
-            If they have something else of this name: it would be said to be missing.
-        """
-        if name in self.unsupported:
-            msg = (
-                f"{self.path}: {name} is of type {self.unsupported[name]}, expected numbers, one or "
-                "a list for each event; fill what is missing"
-            )
-            raise InputFileError(msg)
+        """Whether the events have a branch of this name."""
         return name in self.branches
 
     def column(self, name: str) -> ak.Array:
@@ -95,12 +84,19 @@ class EventArrays:
             column = column[field]
         return ak.Array(column.layout)
 
-    def chunks(self, names: Sequence[str], size: int) -> Iterator[tuple[int, int, dict[str, ak.Array]]]:
+    def chunks(
+        self, names: Sequence[str], size: int, *, needed: Iterable[str] = ()
+    ) -> Iterator[tuple[int, int, dict[str, ak.Array]]]:
         """Give some branches of all events, chunk by chunk, as `NanoFile.chunks` does."""
         columns = {name: ak.materialize(self.column(name)) for name in names}
         for start in range(0, self.num_entries, size):
             stop = min(start + size, self.num_entries)
-            yield start, stop, {name: ak.to_packed(column[start:stop]) for name, column in columns.items()}
+            arrays = {name: ak.to_packed(column[start:stop]) for name, column in columns.items()}
+            content = Content(self.path, self.branches, arrays, start, columns.__getitem__)
+            # Whoever selects objects in memory may leave the counters of flat names as they were.
+            content.check_lengths({})
+            content.check_values(needed)
+            yield start, stop, arrays
 
     def _add(self, name: str, content: Any, fields: Mapping[str, Any]) -> None:
         """Add the branches of a field of the events."""
@@ -121,7 +117,7 @@ class EventArrays:
     def _add_branch(self, name: str, place: tuple[str, ...], kind: Any, collection: str | None) -> None:
         element = kind.content if isinstance(kind, ak.types.ListType) else kind
         if not _is_number(element):
-            self.unsupported[name] = str(kind)
+            self.unsupported[name] = f"of type {kind}"
             return
         title = element.parameters.get("__doc__", "")
         self.branches[name] = Branch(name, np.dtype(element.primitive), collection, title)

@@ -55,6 +55,8 @@ class Branches(Protocol):
     """Under their flat names, counters left out."""
     counter_titles: dict[str, str]
     """Description of each collection, where there is one."""
+    unsupported: dict[str, str]
+    """What branches are that NanoAOD does not have, in words, by name."""
 
     def has(self, name: str) -> bool:
         """Whether they have a branch of this name."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 import awkward as ak
@@ -14,7 +15,7 @@ from uproot.interpretation.objects import AsStridedObjects
 from flashsim.nanoaod.branch import Branch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 __all__ = ["Container", "NtupleContainer", "TreeContainer", "is_container"]
 
@@ -30,8 +31,10 @@ class Container(Protocol):
     """Branches under their flat names, counters left out."""
     counter_titles: dict[str, str]
     """Title of the counter of each collection, where there is one."""
-    unsupported: tuple[str, ...]
-    """Names of branches of kinds that NanoAOD does not have."""
+    unsupported: dict[str, str]
+    """What branches are that NanoAOD does not have, by name: ``of type float[3]``, ``there 2 times``."""
+    counters: dict[str, str]
+    """For jagged branches the name of what says how many values an event has, where there is one."""
 
     def read(self, names: Sequence[str], start: int, stop: int) -> Columns:
         """Read entries ``start`` to ``stop`` of some branches."""
@@ -63,17 +66,20 @@ class TreeContainer:
         counted = [(b.name, b.count_branch) for b in tree.branches]
         counters = {name: counter.name for name, counter in counted if counter is not None}
         scalars = {b.name for b in tree.branches if b.name not in counters}
-        unsupported = []
+        self.unsupported: dict[str, str] = _twice(b.name for b in tree.branches)
         for b in tree.branches:
+            if b.name in self.unsupported:
+                continue
             dtype = _element_dtype(b.interpretation)
             if dtype is None:
-                unsupported.append(b.name)
+                self.unsupported[b.name] = f"of type {b.typename}"
                 continue
             collection = None
             if isinstance(b.interpretation, AsJagged):
                 collection = _collection(b.name, counters.get(b.name), scalars - set(counters.values()))
             self.branches[b.name] = Branch(b.name, dtype, collection, _documentation(b))
-        self.unsupported = tuple(unsupported)
+        numbers = {name for name, b in self.branches.items() if b.collection is None and b.dtype.kind in "iu"}
+        self.counters = {name: counter for name, counter in counters.items() if counter in numbers}
         collections = {b.collection for b in self.branches.values() if b.collection is not None}
         titles = {c: self.branches[f"n{c}"].title for c in collections if f"n{c}" in self.branches}
         self.counter_titles = titles
@@ -93,6 +99,11 @@ class TreeContainer:
         wanted = set(names)
         for arrays in self._tree.iterate(filter_name=lambda name: name in wanted, step_size=size, how=dict):
             yield {name: arrays[name] for name in names}
+
+
+def _twice(names: Iterable[str]) -> dict[str, str]:
+    """Names that several branches have, which leaves open whose values are meant."""
+    return {name: f"there {count} times" for name, count in Counter(names).items() if count > 1}
 
 
 def _element_dtype(interpretation: Any) -> np.dtype[Any] | None:
@@ -130,6 +141,13 @@ def _collection(name: str, counter: str | None, scalars: set[str]) -> str:
     return name
 
 
+def _counter_of(name: str, numbers: set[str]) -> str | None:
+    """Find the number that counts a jagged branch: that of the longest start of its name."""
+    parts = name.split("_")
+    starts = ("n" + "_".join(parts[:length]) for length in range(len(parts), 0, -1))
+    return next((start for start in starts if start in numbers), None)
+
+
 _NTUPLE_TYPES = {
     "bool": "bool",
     "float": "float32",
@@ -160,18 +178,28 @@ class NtupleContainer:
         self.branches: dict[str, Branch] = {}
         self.counter_titles: dict[str, str] = {}
         collections = self._collections()
-        unsupported = []
+        self.unsupported: dict[str, str] = _twice(field.name for field in ntuple.fields)
         for name, field in self._fields.items():
-            if field.typename.startswith("ROOT::RNTupleCardinality<") or field.field_id in collections:
+            if (
+                name in self.unsupported
+                or field.typename.startswith("ROOT::RNTupleCardinality<")
+                or field.field_id in collections
+            ):
                 continue
             vector = _VECTOR.fullmatch(field.typename)
             element = _NTUPLE_TYPES.get(vector["element"] if vector else field.typename)
             if element is None:
-                unsupported.append(name)
+                self.unsupported[name] = f"of type {field.typename}"
                 continue
             collection = collections.get(field.record.source_field_id, name) if vector else None
             self.branches[name] = Branch(name, np.dtype(element), collection, field.description)
-        self.unsupported = tuple(unsupported)
+        numbers = {name for name, b in self.branches.items() if b.collection is None and b.dtype.kind in "iu"}
+        numbers |= {f"n{collection}" for collection in collections.values()}
+        self.counters = {
+            name: counter
+            for name, b in self.branches.items()
+            if b.collection is not None and (counter := _counter_of(name, numbers)) is not None
+        }
 
     def _collections(self) -> dict[int, str]:
         """Names of collections by the id of the field that stores them, told from the projected lengths."""

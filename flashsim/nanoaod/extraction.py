@@ -1,23 +1,31 @@
-"""Making the schema of a NanoAOD version from real files."""
+"""Making the schema of a NanoAOD version from real files.
+
+``python -m flashsim.nanoaod.extraction FILE... --version v9 --output v9.json`` makes what is shipped.
+"""
 
 from __future__ import annotations
 
+import argparse
+import json
+import sys
 from contextlib import ExitStack
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 import awkward as ak
 import numpy as np
 
+from flashsim.errors import FlashSimError
 from flashsim.nanoaod.mantissa import MANTISSA_BITS, observed_bits
 from flashsim.nanoaod.reading import NanoFile
+from flashsim.nanoaod.versions import VERSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flashsim.nanoaod.branch import Branch
 
-__all__ = ["extract_schema"]
+__all__ = ["extract_schema", "main"]
 
 # A collection, or what stands in front of the first underscore.
 _GROUPS = frozenset(
@@ -145,3 +153,33 @@ def _mantissa(branch: Branch, files: Sequence[NanoFile]) -> int | None:
     values = values[np.isfinite(values) & (values != np.trunc(values))]
     bits = observed_bits(values)
     return bits if len(values) >= _ENOUGH_VALUES and bits < MANTISSA_BITS else None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Make the data of one version; the command line of this module."""
+    parser = argparse.ArgumentParser(
+        prog="python -m flashsim.nanoaod.extraction", description=extract_schema.__doc__
+    )
+    parser.add_argument("files", nargs="+", help="files of this version; the first decides")
+    parser.add_argument("--version", required=True, choices=VERSIONS)
+    parser.add_argument(
+        "--titles", nargs="*", default=[], help="files of other versions to take missing titles from"
+    )
+    parser.add_argument("--output", required=True, type=Path)
+    options = parser.parse_args(arguments)
+    try:
+        schema = extract_schema(options.files, options.titles)
+    except FlashSimError as error:
+        parser.error(str(error))
+    rows = ",\n".join(
+        f"{json.dumps(name)}: {json.dumps(entry)}" for name, entry in schema["branches"].items()
+    )
+    head = json.dumps(
+        {"version": options.version, "sources": schema["sources"], "counters": schema["counters"]}
+    )
+    options.output.write_text(f'{head[:-1]},\n"branches": {{\n{rows}\n}}}}\n', encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

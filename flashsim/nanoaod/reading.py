@@ -10,9 +10,10 @@ import uproot
 
 from flashsim.errors import FlashSimError, InputFileError, MissingDependencyError
 from flashsim.nanoaod.containers import Container, NtupleContainer, TreeContainer, is_container
+from flashsim.nanoaod.content import Content
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -44,8 +45,8 @@ class NanoFile:
         not listed: they are the list lengths of the collection's branches.
     counter_titles : dict of str to str
         For each collection the title of its counter, which NanoAOD uses to describe the collection.
-    unsupported : tuple of str
-        Names of branches of kinds that NanoAOD does not have (strings, nested vectors, objects).
+    unsupported : dict of str to str
+        What branches are that NanoAOD does not have (strings, nested vectors, objects, several of one name).
 
     Raises
     ------
@@ -71,7 +72,7 @@ class NanoFile:
         self.container: Literal["TTree", "RNTuple"] = self._events.kind
         self.branches: dict[str, Branch] = self._events.branches
         self.counter_titles: dict[str, str] = self._events.counter_titles
-        self.unsupported: tuple[str, ...] = self._events.unsupported
+        self.unsupported: dict[str, str] = self._events.unsupported
 
     def __enter__(self) -> Self:
         return self
@@ -89,7 +90,9 @@ class NanoFile:
         """Whether the events have a branch of this name."""
         return name in self.branches
 
-    def read(self, names: Sequence[str], start: int = 0, stop: int | None = None) -> dict[str, ak.Array]:
+    def read(
+        self, names: Sequence[str], start: int = 0, stop: int | None = None, *, needed: Collection[str] = ()
+    ) -> dict[str, ak.Array]:
         """Read some branches of a range of events.
 
         Parameters
@@ -98,6 +101,8 @@ class NanoFile:
             Flat branch names.
         start, stop
             First event, and the one after the last (default: the end of the file).
+        needed
+            Those of them that are computed with: no NaN, no infinity, no index without an object.
 
         Returns
         -------
@@ -107,14 +112,20 @@ class NanoFile:
         Raises
         ------
         InputFileError
-            If a branch is missing or damaged.
+            If a branch is missing or damaged, branches of a collection differ in length, or a value that is
+            needed cannot be computed with.
         """
         self._require(names)
         stop = self.num_entries if stop is None else min(stop, self.num_entries)
+        names, counters = list(dict.fromkeys(names)), self._counters(names)
         with self._input_errors():
-            return self._events.read(list(dict.fromkeys(names)), start, max(start, stop))
+            arrays = self._events.read([*names, *counters], start, max(start, stop))
+        self._check(arrays, needed, start)
+        return {name: arrays[name] for name in names}
 
-    def chunks(self, names: Sequence[str], size: int) -> Iterator[tuple[int, int, dict[str, ak.Array]]]:
+    def chunks(
+        self, names: Sequence[str], size: int, *, needed: Collection[str] = ()
+    ) -> Iterator[tuple[int, int, dict[str, ak.Array]]]:
         """Read some branches of all events, chunk by chunk; a file without events yields nothing.
 
         Parameters
@@ -123,6 +134,8 @@ class NanoFile:
             Flat branch names.
         size
             Number of events of a chunk; the last may have fewer.
+        needed
+            As for `read`.
 
         Yields
         ------
@@ -134,7 +147,7 @@ class NanoFile:
         Raises
         ------
         InputFileError
-            If a branch is missing or damaged.
+            As `read` raises it.
         ValueError
             If the size is not positive.
         """
@@ -142,11 +155,28 @@ class NanoFile:
             msg = f"a chunk needs at least one event, found size {size}"
             raise ValueError(msg)
         self._require(names)
-        arrays = self._events.iterate(list(dict.fromkeys(names)), size) if names else None
+        names, counters = list(dict.fromkeys(names)), self._counters(names)
+        arrays = self._events.iterate([*names, *counters], size) if names else None
         for start in range(0, self.num_entries, size):
             with self._input_errors():
                 columns = {} if arrays is None else next(arrays)
-            yield start, min(start + size, self.num_entries), columns
+            self._check(columns, needed, start)
+            yield start, min(start + size, self.num_entries), {name: columns[name] for name in names}
+
+    def _counters(self, names: Iterable[str]) -> list[str]:
+        """Names of the numbers that count some branches, apart from these."""
+        known = self._events.counters
+        return sorted({known[name] for name in names if name in known} - {*names})
+
+    def _check(self, arrays: dict[str, ak.Array], needed: Collection[str], start: int) -> None:
+        known = self._events.counters
+        content = Content(self.path, self.branches, arrays, start, self._whole)
+        content.check_lengths({n: known[n] for n in arrays if known.get(n) in arrays})
+        content.check_values([name for name in needed if name in arrays])
+
+    def _whole(self, name: str) -> ak.Array:
+        with self._input_errors():
+            return self._events.read([name], 0, self.num_entries)[name]
 
     @property
     def uuid(self) -> str:
@@ -206,9 +236,7 @@ class NanoFile:
     def _require(self, names: Sequence[str]) -> None:
         for name in names:
             if name not in self.branches:
-                reason = (
-                    "is of a kind that NanoAOD does not have" if name in self.unsupported else "is missing"
-                )
+                reason = f"is {self.unsupported[name]}" if name in self.unsupported else "is missing"
                 msg = f"{self.path}: branch {name!r} {reason}"
                 raise InputFileError(msg)
 

@@ -6,17 +6,18 @@ from typing import TYPE_CHECKING
 
 from flashsim.errors import InputFileError
 from flashsim.events.noise import EVENT_IDS
+from flashsim.nanoaod.schema import known_branches
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flashsim.nanoaod.branch import Branches
+    from flashsim.nanoaod.branch import Branch, Branches
 
 __all__ = ["require_branches"]
 
 
 def require_branches(file: Branches, wanted: Sequence[str], purpose: str) -> None:
-    """Check that a file has all branches.
+    """Check that a file has all branches, and as what NanoAOD has them.
 
     Parameters
     ----------
@@ -30,8 +31,11 @@ def require_branches(file: Branches, wanted: Sequence[str], purpose: str) -> Non
     Raises
     ------
     InputFileError
-        Naming the file, the missing branches, what they are wanted for, and the mend.
+        Naming the file, the missing branches, what they are wanted for, and the mend; or the branch, what it
+        is, and what it should be.
     """
+    for name in wanted:
+        _require_kind(file, name, purpose)
     missing = [name for name in wanted if not file.has(name)]
     if not missing:
         return
@@ -39,6 +43,34 @@ def require_branches(file: Branches, wanted: Sequence[str], purpose: str) -> Non
     found = f"{len(wanted) - len(missing)} of {len(wanted)} branches"
     msg = f"{file.path}: lacks {shown}, needed {purpose} (found {found}): {_mend(file, missing)}"
     raise InputFileError(msg)
+
+
+_HELD = {"f": "fiu", "i": "iu", "u": "iu", "b": "biu"}
+"""Kinds of types by the kind that NanoAOD has: those that can hold the same numbers."""
+
+
+def _require_kind(file: Branches, name: str, purpose: str) -> None:
+    """Refuse a branch with another kind or number of values than NanoAOD has of this name."""
+    known = known_branches(name)
+    expected = "numbers, one or a list for each event"
+    if known:
+        types = " or ".join(dict.fromkeys(str(branch.dtype) for branch in known))
+        expected = f"{types}, {_number(known[0])} for each event"
+    if name in file.unsupported:
+        found = file.unsupported[name]
+    elif not known or not file.has(name):
+        return
+    else:
+        branch = file.branches[name]
+        if any(b.jagged == branch.jagged and branch.dtype.kind in _HELD[b.dtype.kind] for b in known):
+            return
+        found = f"{branch.dtype}, {_number(branch)} for each event"
+    msg = f"{file.path}: {name} is {found}, expected {expected} ({purpose}); mend it or make the file again"
+    raise InputFileError(msg)
+
+
+def _number(branch: Branch) -> str:
+    return "a list" if branch.jagged else "one"
 
 
 def _mend(file: Branches, missing: Sequence[str]) -> str:

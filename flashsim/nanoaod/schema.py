@@ -1,29 +1,27 @@
-"""Branches of each NanoAOD version, as found in real files and shipped as data.
-
-``python -m flashsim.nanoaod.schema FILE... --version v9 --output v9.json`` makes such data from files.
-"""
+"""Branches of each NanoAOD version, shipped as data that `flashsim.nanoaod.extraction` made of real files."""
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
 from functools import cache
 from importlib import resources
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from flashsim.errors import FlashSimError
 from flashsim.nanoaod.branch import Branch
-from flashsim.nanoaod.extraction import extract_schema
 from flashsim.nanoaod.versions import VERSIONS, detect_version
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-__all__ = ["VERSIONS", "counter_dtype", "counter_titles", "detect_version", "load_schema", "mantissa_bits"]
+__all__ = [
+    "VERSIONS",
+    "counter_dtype",
+    "counter_titles",
+    "detect_version",
+    "known_branches",
+    "load_schema",
+    "mantissa_bits",
+]
 
 
 def load_schema(version: str) -> dict[str, Branch]:
@@ -47,10 +45,13 @@ def load_schema(version: str) -> dict[str, Branch]:
     FlashSimError
         If there is no such version.
     """
-    return {
-        name: Branch(name, np.dtype(entry["dtype"]), entry.get("collection"), entry.get("title", ""))
-        for name, entry in _data(version)["branches"].items()
-    }
+    return dict(_branches(version))
+
+
+def known_branches(name: str) -> tuple[Branch, ...]:
+    """Give what is known of a branch in all versions that have it, the newest first; empty for any other."""
+    schemas = (_branches(version) for version in reversed(VERSIONS))
+    return tuple(schema[name] for schema in schemas if name in schema)
 
 
 def counter_titles(version: str) -> dict[str, str]:
@@ -113,6 +114,14 @@ def mantissa_bits(version: str, name: str) -> int | None:
 
 
 @cache
+def _branches(version: str) -> dict[str, Branch]:
+    return {
+        name: Branch(name, np.dtype(entry["dtype"]), entry.get("collection"), entry.get("title", ""))
+        for name, entry in _data(version)["branches"].items()
+    }
+
+
+@cache
 def _data(version: str) -> Any:
     if version not in VERSIONS:
         msg = f"there is no schema of NanoAOD version {version!r}; choose one of {', '.join(VERSIONS)}"
@@ -120,33 +129,3 @@ def _data(version: str) -> Any:
     return json.loads(
         resources.files("flashsim.nanoaod").joinpath(f"schemas/{version}.json").read_text("utf-8")
     )
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Make the data of one version; the command line of this module."""
-    parser = argparse.ArgumentParser(
-        prog="python -m flashsim.nanoaod.schema", description=extract_schema.__doc__
-    )
-    parser.add_argument("files", nargs="+", help="files of this version; the first decides")
-    parser.add_argument("--version", required=True, choices=VERSIONS)
-    parser.add_argument(
-        "--titles", nargs="*", default=[], help="files of other versions to take missing titles from"
-    )
-    parser.add_argument("--output", required=True, type=Path)
-    options = parser.parse_args(arguments)
-    try:
-        schema = extract_schema(options.files, options.titles)
-    except FlashSimError as error:
-        parser.error(str(error))
-    rows = ",\n".join(
-        f"{json.dumps(name)}: {json.dumps(entry)}" for name, entry in schema["branches"].items()
-    )
-    head = json.dumps(
-        {"version": options.version, "sources": schema["sources"], "counters": schema["counters"]}
-    )
-    options.output.write_text(f'{head[:-1]},\n"branches": {{\n{rows}\n}}}}\n', encoding="utf-8")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -68,7 +68,7 @@ def preprocess(
         tables = _ChunkTables(declaration, writer)
         for path in files:
             with NanoFile(path) as file:
-                for _, stop, arrays in file.chunks(tables.branches, chunk):
+                for _, stop, arrays in file.chunks(tables.branches, chunk, needed=gen_branches(declaration)):
                     tables.write(arrays)
                     if progress is not None:
                         progress(done + stop, total)

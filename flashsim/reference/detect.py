@@ -16,6 +16,7 @@ from flashsim.errors import InputFileError
 from flashsim.events.noise import EVENT_IDS
 from flashsim.nanoaod.provenance import GEN, REFERENCE, read_provenance
 from flashsim.nanoaod.reading import NanoFile
+from flashsim.nanoaod.requirements import require_branches
 from flashsim.nanoaod.schema import counter_titles, load_schema
 from flashsim.nanoaod.writing import NanoWriter
 from flashsim.reference.detector.parameters import DetectorRecipe, load_detector
@@ -180,6 +181,7 @@ def _chunks(
             f"{source.path}: lacks {', '.join(missing)}; make it with 'flashsim gen' or 'flashsim reference'"
         )
         raise InputFileError(msg)
+    require_branches(source, GEN_BRANCHES, "to simulate a detector")
     if beside.num_entries != source.num_entries:
         msg = (
             f"{beside.path}: has {beside.num_entries} events, expected the {source.num_entries} of "
@@ -187,8 +189,8 @@ def _chunks(
         )
         raise InputFileError(msg)
     pairs = zip(
-        source.chunks(list(source.branches), size),
-        beside.chunks([*EVENT_IDS, *HIDDEN_BRANCHES], size),
+        source.chunks(list(source.branches), size, needed=GEN_BRANCHES),
+        beside.chunks([*EVENT_IDS, *HIDDEN_BRANCHES], size, needed=HIDDEN_BRANCHES),
         strict=True,
     )
     for (_, stop, arrays), (_, _, unseen) in pairs:

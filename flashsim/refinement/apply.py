@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from flashsim.declarations.refinement import load_gen_view
 from flashsim.errors import InputFileError
+from flashsim.events.gen_view import gen_view_branches
 from flashsim.execution.whole_files import refuse_input
 from flashsim.nanoaod.provenance import REFINEMENT
 from flashsim.nanoaod.reading import NanoFile
@@ -89,7 +90,8 @@ def apply_refiner(
     refuse_input(output, source)
     recipe = model.recipe
     with NanoFile(source) as file:
-        needed = pair_branches(recipe, load_gen_view(recipe))
+        view = load_gen_view(recipe)
+        needed = pair_branches(recipe, view)
         require_branches(file, [*needed, f"{recipe.collection}_pt"], f"to refine {recipe.object}")
         work = ChunkRefinement(model, file.branches, _bits(file, model), seed=seed)
         kept = _kept(file, work.changed, recipe.collection)
@@ -97,7 +99,7 @@ def apply_refiner(
         with NanoWriter(output, force=force, version=detect_version(file.branches)) as writer:
             branches = [*file.branches.values(), *kept.values()]
             writer.tree("Events", branches, "Events", counter_titles=file.counter_titles)
-            for _, stop, arrays in file.chunks(list(file.branches), chunk):
+            for _, stop, arrays in file.chunks(list(file.branches), chunk, needed=gen_view_branches(view)):
                 refined = work.refine(arrays)
                 writer.extend("Events", refined.arrays | _named(kept, refined.originals))
                 total = _added(total, refined)

@@ -16,9 +16,11 @@ from pydantic import Field
 
 from flashsim.declarations.refinement import RefinerRecipe, load_gen_view
 from flashsim.errors import InputFileError, TableError
+from flashsim.events.gen_view import gen_view_branches
 from flashsim.events.noise import EVENT_IDS, event_hash, hash_events
 from flashsim.learning.tables import SPLITS, Description, TableFormat, TableWriter, split_of
 from flashsim.nanoaod.reading import NanoFile
+from flashsim.nanoaod.requirements import require_branches
 from flashsim.refinement.matching import SelectedPairs, pair_branches, select_pairs
 
 if TYPE_CHECKING:
@@ -155,11 +157,13 @@ def _chunks(
 ) -> Iterator[tuple[int, SelectedPairs]]:
     """Yield the number of events done and the pairs of each chunk of the fast simulation."""
     view = load_gen_view(recipe)
-    names = pair_branches(recipe, view)
-    full = target.read(names)
+    names, needed = pair_branches(recipe, view), gen_view_branches(view)
+    for file in (source, target):
+        require_branches(file, names, f"to pair {recipe.object}")
+    full = target.read(names, needed=needed)
     order, keys = _sorted_keys(full)
     common = 0
-    for _, stop, fast in source.chunks(names, size):
+    for _, stop, fast in source.chunks(names, size, needed=needed):
         wanted = hash_events(fast)
         place = np.minimum(np.searchsorted(keys, wanted), max(len(keys) - 1, 0))
         found = keys[place] == wanted if len(keys) else np.zeros(len(wanted), dtype=bool)

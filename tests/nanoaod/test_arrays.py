@@ -8,6 +8,7 @@ from flashsim.errors import InputFileError
 from flashsim.nanoaod.arrays import EventArrays, records
 from flashsim.nanoaod.branch import Branch
 from flashsim.nanoaod.reading import NanoFile
+from flashsim.nanoaod.requirements import require_branches
 
 PT = ak.values_astype(ak.Array([[3.0, 2.0], [], [1.0]]), np.float32)
 FLAG = PT > 1.5
@@ -58,8 +59,10 @@ def test_what_no_branch_can_be(values):
     events = EventArrays(ak.zip({"Jet_pt": values, "run": [1, 2, 3]}, depth_limit=1), "here")
     assert events.has("run")
     assert not events.has("Jet_eta")
-    with pytest.raises(InputFileError, match=r"^here: Jet_pt is of type .*, expected numbers"):
-        events.has("Jet_pt")
+    with pytest.raises(
+        InputFileError, match=r"^here: Jet_pt is of type .*, expected float32, a list for each"
+    ):
+        require_branches(events, ["Jet_pt"], "to test")
 
 
 def test_nothing_is_read_before_it_is_asked_for():

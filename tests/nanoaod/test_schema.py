@@ -9,10 +9,10 @@ import pytest
 
 from flashsim.errors import FlashSimError
 from flashsim.nanoaod.branch import Branch
-from flashsim.nanoaod.extraction import extract_schema
+from flashsim.nanoaod.extraction import extract_schema, main
 from flashsim.nanoaod.mantissa import round_mantissa
 from flashsim.nanoaod.reading import NanoFile
-from flashsim.nanoaod.schema import VERSIONS, counter_titles, load_schema, main, mantissa_bits
+from flashsim.nanoaod.schema import VERSIONS, counter_titles, load_schema, mantissa_bits
 from flashsim.nanoaod.writing import NanoWriter
 
 SOURCES = {

@@ -162,7 +162,7 @@ def test_tables_are_not_replaced_unasked(toy, toy_declaration, tmp_path):
 
 
 def test_a_file_that_breaks_midway_leaves_nothing(toy, toy_declaration, tmp_path, monkeypatch):
-    def broken(self, names, size):
+    def broken(self, names, size, **options):
         yield 0, 40, self.read(names)
         msg = "toy.root: is damaged"
         raise InputFileError(msg)

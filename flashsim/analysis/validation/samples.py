@@ -202,7 +202,7 @@ def read_sample(
     """
     reader = _Reader(selected)
     with NanoFile(path) as file:
-        for _, stop, arrays in file.chunks(reader.branches, chunk):
+        for _, stop, arrays in file.chunks(reader.branches, chunk, needed=reader.needed):
             reader.add(arrays)
             if progress is not None:
                 progress(stop, file.num_entries)
@@ -250,7 +250,8 @@ class _Reader:
         self.gen_fields = sorted({"pt", "eta", *d.references()})
         self.event_values = conditioning_branches(self.selected.conditioning)
         reco = [f"{d.collection}_{name}" for name in self.fields]
-        self.branches = sorted({*EVENT_IDS, *gen_view_branches(d.gen_view), *self.event_values, *reco})
+        self.needed = [*gen_view_branches(d.gen_view), *self.event_values]
+        self.branches = sorted({*EVENT_IDS, *self.needed, *reco})
 
     def add(self, arrays: Mapping[str, Any]) -> None:
         """Append a chunk."""
