@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import yaml
 from pydantic import ValidationError
 
+from flashsim.declarations.yaml_text import read_yaml_text
 from flashsim.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ Changes: TypeAlias = Mapping[str, Any]
 _ANY = "*"
 """Stands in a known key for the number of a list entry, or a name that the recipe chooses."""
 
+_LONGEST_SHOWN = 200
 _DEEPEST = 8
 """Parts of a key; recipes have no deeper ones, and a model that holds itself comes to an end."""
 
@@ -49,9 +50,13 @@ def parse_changes(texts: Iterable[str]) -> dict[str, Any]:
             msg = f"--set {text}: expected KEY=VALUE, such as --set flow.layers=4"
             raise RecipeError(msg)
         try:
-            changes[key.strip()] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            msg = f"--set {text}: the value is not valid YAML; put quotes around text with special characters"
+            changes[key.strip()] = read_yaml_text(value)[0]
+        except ValueError as error:
+            shown = text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
+            msg = (
+                f"--set {shown}: the value is not valid YAML ({error}); put quotes around text with special "
+                "characters"
+            )
             raise RecipeError(msg) from error
     return changes
 
@@ -89,8 +94,10 @@ def changed(
         if isinstance(place, list):
             _inside(place, last, ".".join(above), key, origin)
             place[int(last)] = value
-        else:
+        elif isinstance(place, dict):
             place[last] = value
+        else:
+            _inside(place, last, ".".join(above), key, origin)
     return result
 
 

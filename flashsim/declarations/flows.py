@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FLOW_RECIPES",
+    "MOST_STEPS",
     "FlowMatchingRecipe",
     "FlowRecipe",
     "OfKind",
@@ -23,6 +24,9 @@ __all__ = [
     "kind_of",
     "load_kinds_of_others",
 ]
+
+MOST_STEPS = 1000
+"""Of flow matching: beyond a few dozen nothing changes but the time, and no tensor bounds the number."""
 
 _PLUGINS = "flashsim.flows"
 """Group of entry points that other packages name their kinds of flows in."""
@@ -68,7 +72,10 @@ class FlowMatchingRecipe(FlowRecipe):
     depth: int = Field(default=3, ge=1, description="hidden layers")
     frequencies: int = Field(default=3, ge=0, description="waves of the time that the network sees")
     steps: int = Field(
-        default=10, ge=1, description="midpoint steps from noise to variables, two evaluations each"
+        default=10,
+        ge=1,
+        le=MOST_STEPS,
+        description="midpoint steps from noise to variables, two evaluations each",
     )
 
 

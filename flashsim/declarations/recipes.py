@@ -10,10 +10,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from flashsim.declarations.changes import changed, nearest_keys
+from flashsim.declarations.yaml_text import read_yaml_text
 from flashsim.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
     from flashsim.declarations.changes import Changes
+    from flashsim.declarations.yaml_text import Lines
 
 __all__ = [
     "STAGES",
@@ -37,25 +38,15 @@ __all__ = [
 STAGES = ("preprocessing", "training", "generation", "analysis", "reference")
 
 _TAG = "kind "
+_MOST_FAULTS = 10
+_LONGEST_SHOWN = 80
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
-class _Loader(yaml.SafeLoader):
-    """Plain YAML without silent surprises: a key given twice is an error, not the last one wins."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for number, key in enumerate(keys):
-            if key in keys[:number]:
-                problem = f"the key '{key}' is given twice"
-                raise yaml.constructor.ConstructorError(None, None, problem, node.value[number][0].start_mark)
-        return super().construct_mapping(node, deep)
-
-
 class Recipe(BaseModel):
-    """Base of everything that is read from YAML: immutable, and unknown keys are errors."""
+    """Base of everything that is read from YAML: immutable, finite, and unknown keys are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 AnyRecipe = TypeVar("AnyRecipe", bound=Recipe)
@@ -124,7 +115,8 @@ def load_recipe(model: type[AnyRecipe], path: Path, changes: Changes | None = No
     RecipeError
         If the file is not YAML, or does not fit the model: names the file and every offending key.
     """
-    return parse_recipe(model, read_yaml(path), origin=str(path), changes=changes)
+    content, lines = _read(path)
+    return parse_recipe(model, content, origin=str(path), changes=changes, lines=lines)
 
 
 def read_yaml(path: Path) -> dict[str, object]:
@@ -135,22 +127,34 @@ def read_yaml(path: Path) -> dict[str, object]:
     RecipeError
         If the file cannot be read, is not YAML or holds something else.
     """
+    return _read(path)[0]
+
+
+def _read(path: Path) -> tuple[dict[str, Any], Lines]:
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+        content, lines = read_yaml_text(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         msg = f"{path}: cannot be read ({error})"
         raise RecipeError(msg) from error
-    except yaml.YAMLError as error:
-        msg = f"{path}: is not valid YAML ({' '.join(str(error).split())})"
+    except ValueError as error:
+        msg = f"{path}: is not valid YAML ({error})"
         raise RecipeError(msg) from error
     if not isinstance(content, dict):
         msg = f"{path}: expected a mapping of keys, found {type(content).__name__}"
         raise RecipeError(msg)
-    return content
+    if strange := [key for key in content if not isinstance(key, str)]:
+        msg = f"{path}: expected names as keys, found {strange[0]!r}; put it in quotes if it is a name"
+        raise RecipeError(msg)
+    return content, lines
 
 
 def parse_recipe(
-    model: type[AnyRecipe], content: Mapping[str, Any], *, origin: str, changes: Changes | None = None
+    model: type[AnyRecipe],
+    content: Mapping[str, Any],
+    *,
+    origin: str,
+    changes: Changes | None = None,
+    lines: Lines | None = None,
 ) -> AnyRecipe:
     """Validate content that was read from somewhere; `origin` names it in messages.
 
@@ -162,6 +166,8 @@ def parse_recipe(
         What was read.
     origin
         Where from.
+    lines
+        Line of each entry there, for messages.
 
     Raises
     ------
@@ -173,7 +179,9 @@ def parse_recipe(
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        msg = f"{origin}: {'; '.join(_fault(model, details) for details in error.errors())}"
+        faults = [_fault(model, details) + _place(details, lines or {}) for details in error.errors()]
+        more = f"; and {len(faults) - _MOST_FAULTS} more" if len(faults) > _MOST_FAULTS else ""
+        msg = f"{origin}: {'; '.join(faults[:_MOST_FAULTS])}{more}"
         raise RecipeError(msg) from error
 
 
@@ -197,4 +205,21 @@ def _fault(model: type[BaseModel], details: ErrorDetails) -> str:
             return f"{key}: {details['ctx']['error']}"
         case _:
             expected = details["msg"].replace("Input should be", "expected", 1)
-            return f"{key}: {expected}, found {details['input']!r}"
+            return f"{key}: {expected}, found {_shown(details['input'])}"
+
+
+def _place(details: ErrorDetails, lines: Lines) -> str:
+    """Line of a fault, or of the nearest that is above it, in a file."""
+    path = tuple(str(part) for part in details["loc"] if not str(part).startswith(_TAG))
+    above = (path[:length] for length in range(len(path), 0, -1))
+    line = next((lines[place] for place in above if place in lines), None)
+    return "" if line is None else f" (line {line})"
+
+
+def _shown(value: Any) -> str:
+    """Write what was found in a line of moderate length."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python does not write very long numbers
+        text = f"a number of {value.bit_length()} bits" if isinstance(value, int) else type(value).__name__
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."

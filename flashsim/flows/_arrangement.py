@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -73,14 +74,14 @@ def check_architecture(architecture: Mapping[str, Any]) -> None:
     """
     check_names(architecture, {*_LEAST, "bound", "dropout", "leading", "seed"})
     for name, minimum in _LEAST.items():
-        if (value := architecture[name]) < minimum:
-            msg = f"A flow needs {name} of at least {minimum}, found {value}."
+        if type(value := architecture[name]) is not int or value < minimum:
+            msg = f"A flow needs {name} of at least {minimum}, found {value!r}."
             raise ValueError(msg)
     leading, features = architecture["leading"], architecture["features"]
-    if not 0 <= leading <= features:
+    if type(leading) is not int or not 0 <= leading <= features:
         msg = f"A flow needs leading of 0 to its {features} features, found {leading}."
         raise ValueError(msg)
-    if architecture["bound"] <= 0.0:
+    if not 0.0 < architecture["bound"] < math.inf:
         msg = f"A flow needs a positive bound, found {architecture['bound']}."
         raise ValueError(msg)
     if not 0.0 <= architecture["dropout"] < 1.0:

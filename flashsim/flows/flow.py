@@ -5,8 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flashsim.flows.kinds import kind_of
-from flashsim.flows.tensors import arrays_of, check_shapes, fill, parameters_of
+from flashsim.flows.kinds import is_own, kind_of
+from flashsim.flows.tensors import (
+    arrays_of,
+    check_shapes,
+    check_sizes,
+    check_types,
+    fill,
+    parameters_of,
+)
 
 if TYPE_CHECKING:
     from flashsim.flows.module import FlowModule
@@ -31,7 +38,7 @@ class Flow:
     Raises
     ------
     ValueError
-        If there is no such kind, or the tensors do not belong to the architecture.
+        If there is no such kind, or the tensors do not belong to the architecture or are not finite.
     """
 
     kind: str
@@ -39,7 +46,11 @@ class Flow:
     tensors: Tensors
 
     def __post_init__(self) -> None:
-        check_shapes(self.tensors, kind_of(self.kind).shapes(self.architecture))
+        kind = kind_of(self.kind)
+        check_sizes(self.architecture, self.tensors)
+        check_shapes(self.tensors, kind.shapes(self.architecture))
+        if is_own(self.kind):  # what tensors those of others have is theirs to say
+            check_types(self.tensors)
 
     @classmethod
     def of(cls, kind: str, architecture: Architecture, module: FlowModule) -> Flow:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from flashsim.declarations.flows import FlowMatchingRecipe
+from flashsim.declarations.flows import MOST_STEPS, FlowMatchingRecipe
 from flashsim.execution.machine_code import aligned, compiled
 from flashsim.execution.threads import run_shares
 from flashsim.flows._compiled_inverse import BLOCK, copy, start_at
@@ -79,9 +79,12 @@ KIND = FlowMatching()
 def _check(architecture: Architecture) -> None:
     check_names(architecture, {*_LEAST, "seed"})
     for name, minimum in _LEAST.items():
-        if (value := architecture[name]) < minimum:
-            msg = f"Flow matching needs {name} of at least {minimum}, found {value}."
+        if type(value := architecture[name]) is not int or value < minimum:
+            msg = f"Flow matching needs {name} of at least {minimum}, found {value!r}."
             raise ValueError(msg)
+    if architecture["steps"] > MOST_STEPS:
+        msg = f"Flow matching takes at most {MOST_STEPS} steps, found {architecture['steps']}."
+        raise ValueError(msg)
 
 
 def _sizes(architecture: Architecture) -> list[int]:

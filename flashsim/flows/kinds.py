@@ -10,7 +10,7 @@ from flashsim.declarations.flows import load_kinds_of_others
 if TYPE_CHECKING:
     from flashsim.flows.protocol import FlowKind
 
-__all__ = ["kind_of", "register"]
+__all__ = ["is_own", "kind_of", "register"]
 
 _OWN = {"spline_maf": "flashsim.flows.spline_maf", "flow_matching": "flashsim.flows.flow_matching"}
 """Modules, imported when their kind is needed, with a `KIND` each."""
@@ -28,6 +28,11 @@ def register(kind: FlowKind) -> None:
 
     add_flow_recipe(kind.recipe)
     _others[kind.recipe.model_fields["kind"].default] = kind
+
+
+def is_own(name: str) -> bool:
+    """Whether a kind is one of this package."""
+    return name in _OWN
 
 
 def kind_of(name: str) -> FlowKind:

@@ -47,7 +47,9 @@ class TorchKind:
 
     def shapes(self, architecture: Architecture) -> dict[str, tuple[int, ...]]:
         """Shapes of the module's state."""
-        return {name: tuple(t.shape) for name, t in self.module(architecture).state_dict().items()}
+        with torch.device("meta"):  # no memory for its weights
+            state = self.module(architecture).state_dict()
+        return {name: tuple(t.shape) for name, t in state.items()}
 
     def sampler(self, architecture: Architecture, tensors: Tensors, device: str = "cpu") -> FlowSampler:
         """Make what maps noise to variables by the module itself."""

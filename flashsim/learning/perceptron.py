@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypedDict
 import numpy as np
 
 from flashsim.flows.dense import Dense
-from flashsim.flows.tensors import check_names, check_shapes, parameters_of
+from flashsim.flows.tensors import check_names, check_shapes, check_sizes, check_types, parameters_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,7 +43,7 @@ class Perceptron:
     Raises
     ------
     ValueError
-        If the tensors do not belong to the architecture.
+        If a size is out of range, or the tensors do not belong to the architecture or are not finite.
     """
 
     architecture: PerceptronArchitecture
@@ -51,7 +51,10 @@ class Perceptron:
 
     def __post_init__(self) -> None:
         check_names(self.architecture, PerceptronArchitecture.__annotations__)
+        _check(self.architecture)
+        check_sizes(self.architecture, self.tensors)
         check_shapes(self.tensors, _shapes(self.architecture))
+        check_types(self.tensors)
 
     @property
     def parameters(self) -> int:
@@ -81,6 +84,19 @@ class Perceptron:
             [self.tensors[f"{layer}.weight"] for layer in layers],
             [self.tensors[f"{layer}.bias"] for layer in layers],
         )
+
+
+def _check(architecture: PerceptronArchitecture) -> None:
+    sizes: dict[str, object] = dict(architecture)
+    dropout = sizes.pop("dropout")
+    for name, value in sizes.items():
+        least = 0 if name in {"inputs", "depth"} else 1
+        if type(value) is not int or value < least:
+            msg = f"A network needs {name} of at least {least}, found {value!r}."
+            raise ValueError(msg)
+    if not (isinstance(dropout, float | int) and 0.0 <= dropout < 1.0):
+        msg = f"A network needs a dropout in [0, 1), found {dropout!r}."
+        raise ValueError(msg)
 
 
 def _layers(architecture: PerceptronArchitecture) -> list[int]:

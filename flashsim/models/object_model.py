@@ -18,8 +18,10 @@ from flashsim.transforms.columns import QuantileNormal
 from flashsim.transforms.phase_space import PhaseSpace
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from flashsim.declarations.conditioning import Conditioning
     from flashsim.declarations.objects import Target
     from flashsim.flows.protocol import Tensors
     from flashsim.transforms.columns import QuantileForm
@@ -181,18 +183,66 @@ class ObjectModel:
                 flow=flow("fakes.flow") if drawn else None,
                 phase_space=_phase_space(header.get("fake_domain")),
             )
-        return cls(
+        version, provenance = header["nanoaod_version"], header["provenance"]
+        if not (isinstance(version, str) and isinstance(provenance, dict)):
+            msg = "expected a text as nanoaod_version and a mapping as provenance"
+            raise TypeError(msg)
+        model = cls(
             declaration=declaration,
-            nanoaod_version=header["nanoaod_version"],
+            nanoaod_version=version,
             conditioning=ConditioningCodec.from_json(header["conditioning"]),
             efficiency=perceptron("efficiency") if declaration.per == "object" else None,
             targets=_target_codec(declaration.targets, header["targets"]),
             flow=flow("flow"),
             fakes=fakes,
             phase_space=_phase_space(header.get("domain")),
-            provenance=header["provenance"],
+            provenance=provenance,
             digest=digest,
         )
+        model._check_whole(tensors)
+        return model
+
+    def _check_whole(self, tensors: Tensors) -> None:
+        """See that the parts fit each other and the declaration, and that no tensor is left over."""
+        known = {f"{name}/{key}" for name, network in self.networks().items() for key in network.tensors}
+        if left := tensors.keys() - known:
+            msg = f"the tensor {min(left)} belongs to none of its networks"
+            raise ValueError(msg)
+        columns, targets = len(self.conditioning.transforms), len(self.targets.targets)
+        _check_columns(self.conditioning, self.declaration.conditioning, self.phase_space)
+        _check_sides("flow", (self.flow.architecture["context"], self.flow.features), (columns, targets))
+        if self.efficiency is not None:
+            sides = self.efficiency.architecture
+            _check_sides("efficiency", (sides["inputs"], sides["outputs"]), (columns, 1))
+        if self.fakes is None or (declared := self.declaration.fakes) is None:
+            return
+        columns, sides = len(self.fakes.conditioning.transforms), self.fakes.count.architecture
+        _check_columns(self.fakes.conditioning, declared.conditioning, self.fakes.phase_space)
+        _check_sides("count of fakes", (sides["inputs"], sides["outputs"]), (columns, declared.max_count + 1))
+        if self.fakes.flow is not None and self.fakes.targets is not None:
+            found = (self.fakes.flow.architecture["context"], self.fakes.flow.features)
+            _check_sides("flow of fakes", found, (columns, len(self.fakes.targets.targets)))
+
+
+def _check_columns(
+    codec: ConditioningCodec, declared: Sequence[Conditioning], phase_space: PhaseSpace | None
+) -> None:
+    """See that columns are scaled as they are declared, in the order that networks expect."""
+    expected = [pair for entry in declared for pair in entry.columns().items()]
+    found = [(name, transform.scale) for name, transform in codec.transforms.items()]
+    if found != expected:
+        wrong = next(iter([pair for pair in found if pair not in expected] or expected))
+        msg = f"its conditioning does not fit its declaration at the column {wrong[0]}"
+        raise ValueError(msg)
+    if phase_space is not None and phase_space.axes.keys() != codec.transforms.keys():
+        msg = "its phase space has other columns than its conditioning"
+        raise ValueError(msg)
+
+
+def _check_sides(name: str, found: tuple[int, int], expected: tuple[int, int]) -> None:
+    if found != expected:
+        msg = f"the {name} has inputs and outputs {found}, its declaration needs {expected}"
+        raise ValueError(msg)
 
 
 def _architecture(network: Perceptron | Flow) -> dict[str, Any]:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import torch
+
 from flashsim.declarations.refinement import RefinerRecipe
-from flashsim.flows.tensors import arrays_of, fill
+from flashsim.flows.tensors import arrays_of, check_shapes, check_sizes, fill
 from flashsim.models.model_file import ModelFormat
 from flashsim.refinement.network import Refiner
 
@@ -20,6 +23,8 @@ __all__ = ["FORMAT_VERSION", "RefinerModel", "kernel_form"]
 
 FORMAT_VERSION = 3
 _FORMAT = ModelFormat("flashsim_refiner", (FORMAT_VERSION,), "refiner", "flashsim refine train")
+_LIMITS = ("value_low", "value_high", "condition_low", "condition_high")
+"""Tensors that may be infinite."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +85,18 @@ class RefinerModel:
     @classmethod
     def _build(cls, header: dict[str, Any], tensors: Tensors, digest: str) -> RefinerModel:
         recipe = RefinerRecipe.model_validate(header["recipe"])
+        check_sizes(recipe.network.model_dump(), tensors)
+        with torch.device("meta"):  # no memory for its weights
+            state = Refiner(recipe).state_dict()
+        # A column without values in training has no limits.
+        finite = {n: np.where(np.isinf(a), 0.0, a) if n in _LIMITS else a for n, a in tensors.items()}
+        check_shapes(finite, {name: tuple(tensor.shape) for name, tensor in state.items()})
+        kernel, provenance = header["kernel"], header["provenance"]
+        if not (isinstance(kernel, dict) and isinstance(provenance, dict)):
+            msg = "expected mappings as kernel and provenance"
+            raise TypeError(msg)
         network = fill(Refiner(recipe), tensors)
-        return cls(recipe, network, header["kernel"], header["provenance"], digest)
+        return cls(recipe, network, kernel, provenance, digest)
 
 
 def kernel_form(kernel: MixtureKernel) -> dict[str, Any]:

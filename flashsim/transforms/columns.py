@@ -46,6 +46,7 @@ _ATOM_COUNT = 10
 _ROWS_PER_KNOT = 5
 _LEAST_KNOTS = 4
 _TAIL_RATIO = 0.8
+_SCALES = ("linear", "abs", "log", "log1p")
 _DECIMALS = 9  # of probabilities: far below what any sample can tell, and half of the digits in a model file
 
 
@@ -279,6 +280,15 @@ class Standard:
     deviation: float
     minimum: float
     maximum: float
+
+    def __post_init__(self) -> None:
+        if self.scale not in _SCALES:
+            msg = f"expected a scale of {', '.join(_SCALES)}, found {self.scale!r}"
+            raise ValueError(msg)
+        numbers = (self.mean, self.deviation, self.minimum, self.maximum)
+        if not (np.isfinite(numbers).all() and self.deviation > 0.0 and self.minimum <= self.maximum):
+            msg = f"expected finite mean, positive deviation, minimum and maximum in order, found {numbers}"
+            raise ValueError(msg)
 
     @classmethod
     def fit(cls, column: NDArray[np.floating], scale: Scale) -> Standard:

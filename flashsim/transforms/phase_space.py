@@ -50,6 +50,14 @@ class Axis:
     scale: Scale
     quantiles: tuple[float, ...]
 
+    def __post_init__(self) -> None:
+        quantiles = np.asarray(self.quantiles, dtype=np.float64)
+        if quantiles.shape != (len(PROBABILITIES),) or not (
+            np.isfinite(quantiles).all() and (np.diff(quantiles) >= 0.0).all()
+        ):
+            msg = f"expected {len(PROBABILITIES)} finite quantiles that never fall, found {quantiles}"
+            raise ValueError(msg)
+
     @classmethod
     def fit(cls, column: NDArray[Any], scale: Scale) -> Axis:
         """Fit to finite values, shape (N,), at least one."""
@@ -178,6 +186,12 @@ class PhaseSpace:
         for entry in content["density"]:
             x, y = entry["pair"]
             density[x, y] = np.array(entry["counts"], dtype=np.int64).reshape(CELLS, CELLS)
+            if not {x, y} <= axes.keys() or density[x, y].min() < 0:
+                msg = f"expected numbers of rows in the cells of two of its axes, found those of {x}, {y}"
+                raise ValueError(msg)
+        if type(content["rows"]) is not int or content["rows"] < 0:
+            msg = f"expected a number of rows, found {content['rows']!r}"
+            raise ValueError(msg)
         return cls(content["rows"], axes, density)
 
 

@@ -26,7 +26,16 @@ def test_values_are_yaml():
 
 
 @pytest.mark.parametrize(
-    ("text", "fault"), [("flow", "KEY=VALUE"), ("=3", "KEY=VALUE"), ("a=[", "not valid YAML")]
+    ("text", "fault"),
+    [
+        ("flow", "KEY=VALUE"),
+        ("=3", "KEY=VALUE"),
+        ("a=[", "not valid YAML"),
+        ("a=.nan", r"not valid YAML \(line 1, column 1: \.nan is not finite\)"),
+        ("a=" + "[" * 5000, "nested too deeply"),
+        ("a=" + "9" * 30, "has more than 64 bits"),
+    ],
+    ids=lambda value: value[:20],
 )
 def test_what_is_no_change_is_an_error(text, fault):
     with pytest.raises(RecipeError, match=fault):

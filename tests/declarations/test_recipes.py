@@ -14,11 +14,12 @@ class Inner(Recipe):
 class Outer(Recipe):
     name: str
     inner: Inner = Inner()
+    share: float = 0.5
 
     @field_validator("name")
     @classmethod
     def _short(cls, name: str) -> str:
-        if len(name) > 3:
+        if 3 < len(name) < 100:
             msg = f"'{name}' is too long"
             raise ValueError(msg)
         return name
@@ -48,7 +49,34 @@ def test_reads_a_recipe(recipe):
         ("inner: {}", "name: is missing"),
         ("name: abc\ninner: {width: 0}", r"inner\.width: expected .*greater than or equal to 1, found 0"),
         ("name: abc\ninner: {width: wide}", r"inner\.width: expected .*integer.*, found 'wide'"),
-        ("name: abcd", "name: 'abcd' is too long$"),
+        ("name: abcd", r"name: 'abcd' is too long \(line 1\)$"),
+        ("name: abc\n\ninner:\n  width: 0", r"inner\.width: .*found 0 \(line 4\)$"),
+        ("name: abc\ninner:\n  widht: 3", r"inner\.widht: is no key.* \(line 3\)$"),
+        ("name: abc\nshare: 2020-99-99", r"share: .*found '2020-99-99' \(line 2\)"),
+        ("name: abc\nshare: .inf", r"line 2, column 8: \.inf is not finite"),
+        ("name: abc\nshare: 1.0e+999", r"line 2, column 8: 1\.0e\+999 is not finite"),
+        ("name: abc\nshare: '1e999'", "share: expected a finite number"),
+        ("name: abc\nshare: .nan", r"line 2, column 8: \.nan is not finite"),
+        ("name: abc\ninner: {width: 18446744073709551616}", "has more than 64 bits"),
+        ("name: abc\ninner: {width: " + "9" * 5000 + "}", r"line 2.*9{40}\.\.\. is no number"),
+        ("name: abc\ninner: {width: 0x" + "f" * 5000 + "}", "has more than 64 bits"),
+        ("name: abc\ninner:", r"inner: .*found None \(line 2\)"),
+        ("name: [" * 20_000, "is nested too deeply"),
+        ("name: " + "[" * 50 + "]" * 50, "is nested too deeply, expected at most 40 levels"),
+        ("name: &a [*a]", "it holds itself"),
+        (
+            "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 40)),
+            "with its aliases it has more than 200000 entries",
+        ),
+        ("name: *b", "found undefined alias 'b'"),
+        ("name: abc\n\tinner: {}", r"line 2.*cannot start any token"),
+        ("name: abc\n1: 2", "expected names as keys, found 1; put it in quotes"),
+        ("name: abc\ninner: {1: 2}", r"inner\.1: .*\(line 2\)"),
+        ("name: abc\n? [a]\n: 2", "line 2, column 3: a key is no text"),
+        ("name: abc\n<<: 3", "line 2.*expected a mapping"),
+        ("name: abc\n---\nname: abc", "expected a single document"),
+        ("name: ab\x07", "special characters are not allowed"),
+        ("name: " + "x" * 10_000 + "\ninner: " + "y" * 10_000, r"found 'y{79}\.\.\. \(line 2\)$"),
         ("- name", "expected a mapping of keys, found list"),
         ("", "expected a mapping of keys, found NoneType"),
         ("name: [", "is not valid YAML"),
@@ -56,6 +84,7 @@ def test_reads_a_recipe(recipe):
         ("name: abc\ninner: {width: 1, width: 2}", "the key 'width' is given twice"),
         ("name: !!python/object/apply:os.getcwd []", "is not valid YAML"),
     ],
+    ids=lambda value: value[:40].encode("unicode_escape").decode(),
 )
 def test_a_fault_is_named_with_its_file_and_key(recipe, text, fault):
     path = recipe(text)
@@ -63,6 +92,23 @@ def test_a_fault_is_named_with_its_file_and_key(recipe, text, fault):
         load_recipe(Outer, path)
     assert str(caught.value).startswith(f"{path}: ")
     assert "\n" not in str(caught.value)
+
+
+def test_a_date_is_the_text_that_it_is(recipe):
+    with pytest.raises(RecipeError, match="name: '2024-01-31' is too long"):
+        load_recipe(Outer, recipe("name: 2024-01-31"))
+
+
+def test_keys_are_merged_as_yaml_has_it(recipe):
+    text = "inner: &one {width: 3}\nname: abc"
+    assert load_recipe(Outer, recipe(text)).inner.width == 3
+    with pytest.raises(RecipeError, match=r"first: is no key.*second: is no key"):
+        load_recipe(Outer, recipe("first: &one {width: 3}\nsecond: {<<: *one, width: 4}\nname: abc"))
+
+
+def test_of_many_faults_some_are_named(recipe):
+    with pytest.raises(RecipeError, match=r"key9: is no key.*; and 21 more$"):
+        load_recipe(Outer, recipe("name: abc\n" + "".join(f"key{n}: 1\n" for n in range(31))))
 
 
 def test_all_faults_are_named_at_once(recipe):

@@ -6,6 +6,8 @@ import struct
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.numpy import save
 from safetensors.torch import save_file
 
 from flashsim.declarations.objects import load_object
@@ -68,11 +70,12 @@ def saved(model, tmp_path):
 
 
 def rewrite(path, change):
-    """Change the JSON header of a model file; `change` gets and may return it."""
+    """Change the header of a model file as if it had been written so; `change` gets and may return it."""
     raw = path.read_bytes()
     (size,) = struct.unpack("<Q", raw[:8])
     header = json.loads(raw[8 : 8 + size])
     inner = json.loads(header["__metadata__"]["flashsim"])
+    inner.pop("sha256", None)
     changed = change(inner)
     header["__metadata__"]["flashsim"] = json.dumps(inner if changed is None else changed)
     text = json.dumps(header).encode()
@@ -214,6 +217,138 @@ def test_a_damaged_header_is_refused(saved, change):
     rewrite(saved, lambda header: change(header) and None)
     with pytest.raises(ModelFileError, match="is damaged or was made by another version"):
         ObjectModel.load(saved)
+
+
+def first_flow(tensors):
+    return min(name for name in tensors if name.startswith("flow/") and name.endswith("output.weight"))
+
+
+def spoil(tensors, name, value):
+    tensors[name] = tensors[name].copy()
+    tensors[name].flat[-1] = value
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (lambda h: h["architectures"]["efficiency"].update(depth=10**9), "depth 1000000000, for which the"),
+        (lambda h: h["architectures"]["flow"].update(layers=10**9), "layers 1000000000, for which the"),
+        (lambda h: h["architectures"]["flow"].update(width=2**40), "for which the .* numbers of the file"),
+        (lambda h: h["architectures"]["flow"].update(bins=-1), "has bins -1"),
+        (lambda h: h["architectures"]["flow"].update(layers=2.0), "needs layers of at least 1, found 2.0"),
+        (
+            lambda h: h["architectures"]["flow"].update(context=True),
+            "needs context of at least 0, found True",
+        ),
+        (lambda h: h["architectures"]["flow"].update(bound="6"), "not supported between"),
+        (lambda h: h["architectures"]["efficiency"].update(dropout=-1.0), r"needs a dropout in \[0, 1\)"),
+        (lambda h: h["architectures"]["efficiency"].update(width=None), "needs width of at least 1"),
+        (lambda h: h["architectures"].update(flow=[]), "damaged"),
+        (lambda h: h["conditioning"]["pt"].update(deviation=0.0), "positive deviation"),
+        (lambda h: h["conditioning"]["pt"].update(minimum=1e9), "minimum and maximum in order"),
+        (lambda h: h["conditioning"]["pt"].update(mean="1"), "damaged"),
+        (lambda h: h["conditioning"]["pt"].update(scale="sqrt"), "expected a scale of"),
+        (lambda h: h["conditioning"]["pt"].update(scale="linear"), "does not fit its declaration at .* pt"),
+        (lambda h: h["conditioning"].pop("pt"), "does not fit its declaration"),
+        (lambda h: h["targets"][0]["values"].__setitem__(0, None), "damaged"),
+        (lambda h: h["domain"].update(rows=-1), "expected a number of rows"),
+        (lambda h: h["domain"]["axes"]["pt"]["quantiles"].reverse(), "finite quantiles that never fall"),
+        (lambda h: h["domain"]["density"][0]["counts"].__delitem__(-1), "reshape"),
+        (lambda h: h.update(provenance=[]), "mapping as provenance"),
+        (lambda h: h.update(nanoaod_version=9), "text as nanoaod_version"),
+        (lambda h: h["declaration"]["fakes"].update(max_count=9), "count of fakes has"),
+    ],
+)
+def test_a_header_that_does_not_fit_its_tensors_is_refused(saved, change, fault):
+    rewrite(saved, lambda header: change(header) and None)
+    with pytest.raises(ModelFileError, match=fault) as refused:
+        ObjectModel.load(saved)
+    assert str(refused.value).startswith(f"{saved}: is damaged or was made by another version of flashsim (")
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ('{"format_version": NaN}', "expected finite numbers of at most 64 bits, found NaN"),
+        ('{"format_version": 3, "x": 1e999}', "found 1e999"),
+        ('{"format_version": 3, "x": ' + "9" * 5000 + "}", r"found 9{40}\.\.\.\)"),
+        ('{"format_version": 3, "x": 18446744073709551616}', "found 18446744073709551616"),
+        ('{"format_version": 3, "x": ' + "[" * 100_000 + "]" * 100_000 + "}", "nested too deeply"),
+        ('{"format_version": 3, "format_version": 3}', "the key 'format_version' is given twice"),
+        ('{"format_version": 3', "Expecting"),
+        ("", "Expecting value"),
+    ],
+    ids=["NaN", "1e999", "5000 digits", "65 bits", "deep", "twice", "cut", "empty"],
+)
+@pytest.mark.parametrize("read", [read_header, ObjectModel.load])
+def test_a_header_that_is_no_sound_json_is_refused(tmp_path, read, text, fault):
+    path = tmp_path / "a.safetensors"
+    save_file({"weight": torch.zeros(2)}, path, metadata={"flashsim": text})
+    with pytest.raises(
+        ModelFileError, match=f"is damaged: its header is no JSON object .*{fault}"
+    ) as refused:
+        read(path)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (lambda t: spoil(t, first_flow(t), np.nan), "has 1 of .* numbers that are NaN or infinite"),
+        (lambda t: spoil(t, "efficiency/0.bias", np.inf), r"0\.bias has 1 of 4 numbers"),
+        (
+            lambda t: t.update({n: np.full_like(a, np.nan) for n, a in t.items() if a.dtype.kind == "f"}),
+            "NaN",
+        ),
+        (lambda t: t.pop("efficiency/0.bias"), r"the tensor 0\.bias is missing"),
+        (lambda t: t.update({"efficiency/9.bias": np.zeros(2)}), r"9\.bias belongs to no such architecture"),
+        (lambda t: t.update({"other": np.zeros(2)}), "the tensor other belongs to none of its networks"),
+        (lambda t: t.update({"efficiency/0.bias": np.zeros((2, 2), np.float32)}), r"has shape \(2, 2\)"),
+        (
+            lambda t: t.update({"efficiency/0.bias": np.zeros(4, np.int32)}),
+            "is of type int32, expected float32",
+        ),
+        (lambda t: t.update({"efficiency/0.bias": np.zeros(4, np.float16)}), "is of type float16"),
+        (lambda t: t.update({"efficiency/0.bias": np.zeros(4)}), "of single and of double precision"),
+        (
+            lambda t: spoil(t, "flow/transform._transforms.1._permutation", 1),
+            "_permutation is no permutation",
+        ),
+    ],
+)
+def test_tensors_that_do_not_fit_their_architecture_are_refused(model, saved, change, fault):
+    with safe_open(saved, framework="np") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        header = json.loads(file.metadata()["flashsim"])
+    header.pop("sha256")
+    change(tensors)
+    saved.write_bytes(save(tensors, metadata={"flashsim": json.dumps(header)}))
+    with pytest.raises(ModelFileError, match=fault) as refused:
+        ObjectModel.load(saved)
+    assert "\n" not in str(refused.value)
+
+
+def test_no_byte_of_a_model_changes_unseen(saved):
+    raw = saved.read_bytes()
+    before = ObjectModel.load(saved)
+    for place in np.random.default_rng(1).integers(0, len(raw), 60):
+        changed = bytearray(raw)
+        changed[place] ^= 4
+        saved.write_bytes(changed)
+        try:
+            after = ObjectModel.load(saved)
+        except ModelFileError:
+            continue
+        assert after._header() == before._header()
+        for name, network in before.networks().items():
+            again = after.networks()[name].tensors
+            assert all(np.array_equal(tensor, again[key]) for key, tensor in network.tensors.items())
+
+
+def test_a_file_without_a_checksum_is_read(model, saved):
+    rewrite(saved, lambda _: None)
+    assert ObjectModel.load(saved).parameters() == model.parameters()
 
 
 @pytest.mark.parametrize("header", [[], "text", 3])
