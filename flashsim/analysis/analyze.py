@@ -26,6 +26,7 @@ from flashsim.analysis.selection import load_selection
 from flashsim.analysis.vbf_hmumu import SCORE, AnalysisSchema, VbfHmumu
 from flashsim.errors import InputFileError, OutputFileError, TableError
 from flashsim.execution.extras import needs_extra
+from flashsim.execution.locks import sole_writer
 from flashsim.execution.whole_files import disk_errors, refuse_existing, require_parent, unfinished
 from flashsim.text import json_ready
 
@@ -250,7 +251,7 @@ def write(analysis: Analysis, output: Path, *, figures: str = "png", force: bool
         If the folder is there already, holds something else, or has no place to be in.
     """
     check_output(output, force=force)
-    with disk_errors(output), unfinished(output) as folder:
+    with sole_writer(output), disk_errors(output), unfinished(output) as folder:
         (folder / "figures").mkdir(parents=True)
         content = _content(analysis)
         text = json.dumps(json_ready(content), indent=1, allow_nan=False)

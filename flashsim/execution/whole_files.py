@@ -140,17 +140,31 @@ def _require_writable(path: Path, folders: Iterable[Path]) -> None:
         raise OutputFileError(msg)
 
 
-def refuse_input(output: Path, source: str | Path) -> None:
-    """Refuse an output that is the file that is read.
+def refuse_input(output: Path, *sources: str | Path) -> None:
+    """Refuse an output that is a file that is read, by whatever name, or a folder that holds one.
+
+    Parameters
+    ----------
+    output
+        A file, or a folder that is replaced as a whole.
+    sources
+        What is read: paths, or URLs, which are never refused.
 
     Raises
     ------
     OutputFileError
         If it is.
     """
-    if "://" not in str(source) and output.exists() and Path(source).exists() and output.samefile(source):
-        msg = f"{output}: is the input; name another output"
-        raise OutputFileError(msg)
+    for source in sources:
+        if "://" in str(source) or not (output.exists() and Path(source).exists()):
+            continue
+        # The same file by a link, too.
+        if output.samefile(source):
+            msg = f"{output}: is the input; name another output"
+            raise OutputFileError(msg)
+        if output.is_dir() and Path(source).resolve().is_relative_to(output.resolve()):
+            msg = f"{output}: holds the input {source}, which would be replaced; name another output"
+            raise OutputFileError(msg)
 
 
 def require_parent(path: Path) -> None:

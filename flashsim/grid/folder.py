@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import fcntl
 import json
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flashsim.errors import InputFileError, OutputFileError
+from flashsim.execution.locks import held
 from flashsim.execution.whole_files import write_whole
 from flashsim.runs.folder import NOTE_FILE
 from flashsim.runs.history import read_run
 from flashsim.runs.log import RUN_FILE, RunLog, flat_parameters
+from flashsim.text import read_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from flashsim.grid.recipe import Grid, Values
     from flashsim.runs.history import Run, State
 
-__all__ = ["GRID_FILE", "MODEL_FILE", "GridFolder", "PointFolder", "held"]
+__all__ = ["GRID_FILE", "MODEL_FILE", "GridFolder", "PointFolder"]
 
 GRID_FILE = "grid.json"
 MODEL_FILE = "model.safetensors"
@@ -35,21 +34,6 @@ _NAMES = {
     "data": "data",
 }
 """What the folder is of, and how it is called."""
-
-
-@contextlib.contextmanager
-def held(folder: Path) -> Iterator[bool]:
-    """Keep a folder from other processes that ask for it; false if one has it. It ends with the process."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("ab") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            # On a file system without locks only its user keeps two commands from one folder.
-            if error.errno in {errno.EWOULDBLOCK, errno.EACCES}:
-                yield False
-                return
-        yield True
 
 
 @dataclass(frozen=True)
@@ -170,7 +154,7 @@ class GridFolder:
     def _found(self) -> dict[str, Any] | None:
         path = self.path / GRID_FILE
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
+            found = read_json(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
@@ -178,5 +162,12 @@ class GridFolder:
             raise OutputFileError(msg) from error
         if not isinstance(found, dict):
             msg = f"{path}: is no description of a grid; name another --output"
+            raise OutputFileError(msg)
+        points = found.get("points", [])
+        if not (
+            isinstance(points, list)
+            and all(isinstance(point, dict) and isinstance(point.get("values"), dict) for point in points)
+        ):
+            msg = f"{path}: is damaged, its points have no values; name another --output"
             raise OutputFileError(msg)
         return found

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from flashsim import __version__
 from flashsim.declarations.recipes import parse_recipe
 from flashsim.errors import FlashSimError, OutputFileError
-from flashsim.grid.folder import PointFolder, held
+from flashsim.execution.locks import held
+from flashsim.grid.folder import PointFolder
 from flashsim.learning.devices import prepare_device
 from flashsim.runs.log import RunLog
 

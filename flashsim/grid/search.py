@@ -10,7 +10,7 @@ import numpy as np
 
 from flashsim.errors import OutputFileError, RecipeError
 from flashsim.execution.extras import needs_extra
-from flashsim.grid.folder import held
+from flashsim.execution.locks import held
 from flashsim.grid.recipe import Range
 from flashsim.grid.summary import losses_of
 

@@ -22,7 +22,8 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from torch import Tensor, nn
 
 from flashsim.errors import RecipeError
-from flashsim.execution.whole_files import write_whole
+from flashsim.execution.whole_files import disk_errors, write_whole
+from flashsim.learning.checkpoints import Checkpoints, WholeCheckpoints
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -184,14 +185,13 @@ def _parts(loss: Tensor | Mapping[str, Tensor]) -> Mapping[str, Tensor]:
 class _Log(Callback):
     """Writes the losses of every epoch to a CSV file, which a resumed fit goes on with."""
 
-    def __init__(self, path: Path, report: Report | None, record: Record | None, checkpoint: Path) -> None:
+    def __init__(
+        self, path: Path, report: Report | None, record: Record | None, history: pd.DataFrame | None
+    ) -> None:
         self.path, self.report, self.record = path, report, record
-        self.history = pd.DataFrame({"epoch": [], "train": [], "validation": []})
-        if checkpoint.is_file():
-            # The losses of an epoch are written before its checkpoint, which an interruption may prevent.
-            last = torch.load(checkpoint, weights_only=True, map_location="cpu")["epoch"]
-            losses = pd.read_csv(path)
-            self.history = losses[losses["epoch"] <= last]
+        self.history = (
+            pd.DataFrame({"epoch": [], "train": [], "validation": []}) if history is None else history
+        )
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         metrics = trainer.callback_metrics
@@ -264,20 +264,25 @@ def fit(
     ------
     RecipeError
         If the loss is not finite.
+    ModelFileError
+        If what it shall go on from is damaged.
+    OutputFileError
+        If checkpoints or losses cannot be written, as on a full disk; earlier ones stay.
     """
-    best, last, losses = (folder / name for name in ("best.ckpt", "last.ckpt", "losses.csv"))
-    if not (resume and last.is_file() and best.is_file() and losses.is_file()):
-        for path in (best, last, losses):
-            path.unlink(missing_ok=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    log = _Log(losses, report, record, last)
+    kept = Checkpoints(folder)
+    if not (resume and kept.are_there):
+        kept.clear()
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     fitting = _Fitting(network, loss, {"train": train, "validation": validation}, schedule, seed)
+    checkpoint, _, losses = kept.newest(fitting.state_dict()) if kept.are_there else (None, 0, None)
+    log = _Log(kept.losses, report, record, losses)
     if not log.is_over(schedule):
         _run(
             fitting,
             folder,
             log,
-            last if last.is_file() else None,
+            checkpoint,
             accelerator=accelerator,
             evaluated_rows=evaluated_rows,
         )
@@ -285,8 +290,8 @@ def fit(
     if not np.isfinite(history["validation"].to_numpy(np.float64)).all():
         msg = f"{folder}: the loss is not finite in epoch {len(history)}; train with a lower learning_rate"
         raise RecipeError(msg)
-    checkpoint = torch.load(best, weights_only=True, map_location="cpu")
-    fitting.cpu().load_state_dict(checkpoint["state_dict"])
+    fitting.cpu()
+    fitting.load_state_dict(kept.read(kept.best, fitting.state_dict())["state_dict"])
     network.eval()
     best_epoch = int(history["validation"].to_numpy().argmin())
     return FitResult(
@@ -326,6 +331,7 @@ def _run(
             accelerator=kind,
             devices=[int(number)] if number else 1,
             max_epochs=schedule.epochs,
+            plugins=[WholeCheckpoints()],
             callbacks=[log, EarlyStopping("validation", patience=schedule.patience), best, last],
             logger=False,
             gradient_clip_val=schedule.gradient_clip,
@@ -334,12 +340,18 @@ def _run(
             log_every_n_steps=len(batches),
             num_sanity_val_steps=0,
         )
-        trainer.fit(
-            fitting,
-            train_dataloaders=batches,
-            val_dataloaders=_Batches(held_out, evaluated_rows),
-            ckpt_path=checkpoint,
-        )
+        try:
+            trainer.fit(
+                fitting,
+                train_dataloaders=batches,
+                val_dataloaders=_Batches(held_out, evaluated_rows),
+                ckpt_path=checkpoint,
+            )
+        except SystemExit as ended:
+            # Lightning ends the whole process at an interrupt: its caller decides that.
+            if isinstance(ended.__context__, KeyboardInterrupt):
+                raise ended.__context__ from None
+            raise
 
 
 @torch.no_grad()

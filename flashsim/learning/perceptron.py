@@ -52,7 +52,7 @@ class Perceptron:
     def __post_init__(self) -> None:
         check_names(self.architecture, PerceptronArchitecture.__annotations__)
         _check(self.architecture)
-        check_sizes(self.architecture, self.tensors)
+        check_sizes({"depth": self.architecture["depth"]}, self.tensors)
         check_shapes(self.tensors, _shapes(self.architecture))
         check_types(self.tensors)
 

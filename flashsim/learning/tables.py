@@ -15,13 +15,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import shutil
 import tempfile
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeAlias, TypeVar
 
 import numpy as np
 from pydantic import Field
@@ -30,12 +29,15 @@ from flashsim.declarations.objects import ObjectDeclaration
 from flashsim.declarations.recipes import Recipe
 from flashsim.errors import OutputFileError, TableError
 from flashsim.events.noise import Stream, event_hash
+from flashsim.execution.locks import sole_user
+from flashsim.text import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from types import TracebackType
 
     import pandas as pd
+    import pyarrow as pa
     import pyarrow.parquet as pq
     from numpy.typing import NDArray
 
@@ -45,6 +47,7 @@ __all__ = [
     "KINDS",
     "SPLITS",
     "TRAINING_TABLES",
+    "ColumnType",
     "Description",
     "TableDescription",
     "TableFormat",
@@ -81,6 +84,9 @@ class Description(Recipe):
 
 D = TypeVar("D", bound=Description)
 
+ColumnType: TypeAlias = Literal["number", "whole", "bool"]
+_TYPES: dict[ColumnType, str] = {"number": "numbers", "whole": "whole numbers", "bool": "true or false"}
+
 
 @dataclass(frozen=True)
 class TableFormat(Generic[D]):
@@ -116,12 +122,20 @@ class TableFormat(Generic[D]):
             msg = f"{folder}: holds no {self.what} (no {self.file}); make them with '{self.command}'"
             raise TableError(msg)
         try:
-            return self.description.model_validate(json.loads(path.read_text(encoding="utf-8")))
-        except ValueError as error:
+            return self.description.model_validate(read_json(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError) as error:
             msg = f"{path}: is damaged or of another version ({' '.join(str(error).split())[:200]})"
             raise TableError(msg) from error
 
-    def read(self, folder: Path, split: str, kind: str = "") -> pd.DataFrame:
+    def read(
+        self,
+        folder: Path,
+        split: str,
+        kind: str = "",
+        *,
+        columns: Mapping[str, ColumnType] | None = None,
+        rows: int | None = None,
+    ) -> pd.DataFrame:
         """Read one table.
 
         Parameters
@@ -132,25 +146,69 @@ class TableFormat(Generic[D]):
             One of `SPLITS`.
         kind
             Of training tables one of `KINDS`, see the module's description.
+        columns
+            What is needed, and what each column must be; others are not read. By default all of them.
+        rows
+            How many there must be, where that is known.
 
         Raises
         ------
         TableError
-            If it is missing or damaged.
+            If it is missing or damaged, has another number of rows, or lacks a column or has one of another
+            type or with empty entries.
         """
-        import pandas as pd  # noqa: PLC0415  # the description of tables is read without
-        import pyarrow as pa  # noqa: PLC0415
+        import pyarrow as pa  # noqa: PLC0415  # the description of tables is read without
+        import pyarrow.parquet as pq  # noqa: PLC0415
 
         path = folder / table_file(split, kind)
+        again = f"make the {self.what} again with '{self.command}'"
         if not path.is_file():
-            msg = f"{path}: is missing; make the {self.what} again with '{self.command}'"
+            msg = f"{path}: is missing; {again}"
             raise TableError(msg)
         try:
-            return pd.read_parquet(path)
-        except (pa.ArrowException, OSError) as error:
-            reason = str(error).splitlines()[0]
-            msg = f"{path}: is damaged ({reason}); make the {self.what} again with '{self.command}'"
+            with pq.ParquetFile(path, page_checksum_verification=True) as file:
+                fault = _fault_of(file.schema_arrow, columns or {})
+                if fault is None:
+                    names = [n for n in file.schema_arrow.names if columns is None or n in columns]
+                    table = file.read(names)
+                    fault = _fault_in(table, columns or {}, rows)
+        except (pa.ArrowException, OSError, ValueError, TypeError, KeyError) as error:
+            reason = " ".join(str(error).split())[:200]
+            msg = f"{path}: is damaged ({reason}); {again}"
             raise TableError(msg) from error
+        if fault is not None:
+            msg = f"{path}: {fault}; {again}"
+            raise TableError(msg)
+        return table.to_pandas(ignore_metadata=True)
+
+
+def _fault_of(schema: pa.Schema, columns: Mapping[str, ColumnType]) -> str | None:
+    """Say which column is missing or of another type."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    is_type = {
+        "number": lambda t: pa.types.is_integer(t) or pa.types.is_floating(t),
+        "whole": pa.types.is_integer,
+        "bool": pa.types.is_boolean,
+    }
+    if missing := [name for name in columns if name not in schema.names]:
+        return f"lacks {', '.join(missing[:4])}, expected {len(columns)} columns of what is trained"
+    for name, wanted in columns.items():
+        if schema.names.count(name) > 1:
+            return f"has {schema.names.count(name)} columns '{name}', expected one"
+        if not is_type[wanted](found := schema.field(name).type):
+            return f"the column '{name}' is of type {found}, expected {_TYPES[wanted]}"
+    return None
+
+
+def _fault_in(table: pa.Table, columns: Mapping[str, ColumnType], rows: int | None) -> str | None:
+    """Say which column has empty entries, or that rows are missing."""
+    if rows is not None and len(table) != rows:
+        return f"has {len(table)} rows, expected the {rows} of its description"
+    for name in columns:
+        if count := table.column(name).null_count:
+            return f"the column '{name}' is empty in {count} of {len(table)} rows, expected a value in each"
+    return None
 
 
 def table_file(split: str, kind: str = "") -> Path:
@@ -193,7 +251,8 @@ class TableWriter(Generic[D]):
     Raises
     ------
     OutputFileError
-        If the folder holds tables already and `force` is not set, or cannot be written.
+        If the folder holds tables already and `force` is not set, another process makes some in it, or it
+        cannot be written.
     """
 
     def __init__(self, tables: TableFormat[D], folder: Path, *, force: bool = False) -> None:
@@ -206,14 +265,24 @@ class TableWriter(Generic[D]):
         self._description: D | None = None
         self._part = folder
         self._is_new = not folder.exists()
-        if (folder / tables.file).exists() and not force:
-            msg = f"{folder}: holds {tables.what} already; name another folder or add --force"
+        self._force, self._lock = force, contextlib.ExitStack()
+        self._refuse_existing()
+
+    def _refuse_existing(self) -> None:
+        if (self.folder / self.tables.file).exists() and not self._force:
+            msg = f"{self.folder}: holds {self.tables.what} already; name another folder or add --force"
             raise OutputFileError(msg)
 
     def __enter__(self) -> Self:
         with self._disk_errors():
             self.folder.mkdir(parents=True, exist_ok=True)
+        self._lock.enter_context(sole_user(self.folder))
+        with self._lock, self._disk_errors():
+            self._refuse_existing()  # another process may have made them since
+            for left in self.folder.glob(".*.part"):  # of one that was killed
+                shutil.rmtree(left, ignore_errors=True)
             self._part = Path(tempfile.mkdtemp(prefix=".", suffix=".part", dir=self.folder))
+            self._lock = self._lock.pop_all()  # kept until the end
         return self
 
     def __exit__(
@@ -229,6 +298,7 @@ class TableWriter(Generic[D]):
                     complete = True
         finally:
             shutil.rmtree(self._part, ignore_errors=True)
+            self._lock.close()
             if self._is_new and not complete:
                 with contextlib.suppress(OSError):
                     self.folder.rmdir()
@@ -252,7 +322,9 @@ class TableWriter(Generic[D]):
             with self._disk_errors():
                 if path not in self._files:
                     path.parent.mkdir(exist_ok=True)
-                    self._files[path] = pq.ParquetWriter(path, table.schema, compression="zstd")
+                    self._files[path] = pq.ParquetWriter(
+                        path, table.schema, compression="zstd", write_page_checksum=True
+                    )
                 if len(table):
                     self._files[path].write_table(table)
             self.rows[kind, name] += len(table)

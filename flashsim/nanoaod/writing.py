@@ -11,6 +11,7 @@ import numpy as np
 import uproot
 
 from flashsim.errors import OutputFileError
+from flashsim.execution.locks import sole_writer
 from flashsim.execution.whole_files import check_output, disk_errors, require_parent, unfinished
 from flashsim.nanoaod.buffer import TreeBuffer, check_entries
 from flashsim.nanoaod.described_tree import make_tree
@@ -110,7 +111,8 @@ class NanoWriter:
 
     @contextlib.contextmanager
     def _write(self) -> Iterator[None]:
-        with unfinished(self.path) as part:
+        with sole_writer(self.path), unfinished(self.path) as part:
+            self._check_target()  # another process may have written it since
             try:
                 with disk_errors(self.path):
                     self._handle = part.open("x+b")

@@ -15,7 +15,7 @@ import numpy as np
 from pydantic import Field
 
 from flashsim.declarations.refinement import RefinerRecipe, load_gen_view
-from flashsim.errors import InputFileError, TableError
+from flashsim.errors import InputFileError
 from flashsim.events.gen_view import gen_view_branches
 from flashsim.events.noise import EVENT_IDS, event_hash, hash_events
 from flashsim.learning.tables import SPLITS, Description, TableFormat, TableWriter, split_of
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     import awkward as ak
     from numpy.typing import NDArray
+
+    from flashsim.learning.tables import ColumnType
 
 __all__ = ["PAIRS", "PairDescription", "PairRows", "make_pairs", "read_pairs"]
 
@@ -127,19 +129,21 @@ def read_pairs(folder: Path, split: str, recipe: RefinerRecipe) -> PairRows:
     Raises
     ------
     TableError
-        If the table is missing or damaged, or lacks a column that the recipe needs.
+        If the table is missing or damaged, or lacks a column that the recipe needs or has it of another type.
     """
-    table = PAIRS.read(folder, split)
     names = {
         "gen": [f"gen.{field}" for field in recipe.gen_fields],
         "fast": [f"fast.{branch}" for branch in recipe.branches],
         "full": [f"full.{branch}" for branch in recipe.branches],
     }
-    wanted = [*EVENT_IDS, *(name for part in names.values() for name in part)]
-    if missing := [name for name in wanted if name not in table.columns]:
-        lacking = ", ".join(missing[:4])
-        msg = f"{folder}/{split}: lacks {lacking}, which the recipe needs; make the pairs again with it"
-        raise TableError(msg)
+    numbers = [name for part in names.values() for name in part]
+    wanted = [*EVENT_IDS, *numbers]
+    columns: dict[str, ColumnType] = {
+        **dict.fromkeys(EVENT_IDS, "whole"),
+        **dict.fromkeys(numbers, "number"),
+    }
+    rows = PAIRS.read_description(folder).pairs.get(split)
+    table = PAIRS.read(folder, split, columns=columns, rows=rows)
     finite = np.isfinite(table[wanted].to_numpy(np.float64)).all(axis=1)
     # Copies, as torch wants memory that it may write to.
     parts = {kind: table.loc[finite, part].to_numpy(np.float32, copy=True) for kind, part in names.items()}

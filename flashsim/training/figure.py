@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
+from flashsim.execution.whole_files import disk_errors, unfinished
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -30,5 +32,6 @@ def draw_losses(results: Mapping[str, FitResult], path: Path) -> Path:
         axis.axvline(result.best_epoch + 1, color="grey", linestyle=":", label="kept")
         axis.set(title=name.replace("_", " "), xlabel="epoch", ylabel="loss (nats a row)")
         axis.legend(frameon=False)
-    figure.savefig(path, dpi=150)
+    with disk_errors(path), unfinished(path) as part:
+        figure.savefig(part, dpi=150, format=path.suffix[1:])
     return path

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from flashsim.learning.tables import ColumnType
+
 __all__ = ["Rows", "Tables"]
 
 _log = logging.getLogger(__name__)
@@ -129,9 +131,29 @@ class Tables:
 
     def _rows(self, split: str, kind: str) -> Rows:
         if (split, kind) not in self._kept:
-            rows = Rows.of(TRAINING_TABLES.read(self.folder, split, kind))
+            columns, wanted = self._columns(kind), self._known_rows(split, kind)
+            table = TRAINING_TABLES.read(self.folder, split, kind, columns=columns, rows=wanted)
+            rows = Rows.of(table)
             self._kept[split, kind] = rows.finite("conditioning", f"{self.folder}/{split}/{kind}")
         return self._kept[split, kind]
+
+    def _columns(self, kind: str) -> dict[str, ColumnType]:
+        """Columns that a table of a kind must have."""
+        declared = self.description.declaration
+        conditioning = declared.conditioning if kind == "objects" else declared.fake_conditioning
+        names = [f"conditioning.{name}" for entry in conditioning for name in entry.columns()]
+        if kind != "events":
+            names += [f"target.{target.branch}" for target in declared.targets]
+        columns: dict[str, ColumnType] = dict.fromkeys(names, "number")
+        if kind == "objects":
+            columns |= dict.fromkeys((f"gen.{field}" for field in declared.references()), "number")
+            columns["reconstructed"] = "bool"
+        return columns | ({"fakes": "whole"} if kind == "events" else {})
+
+    def _known_rows(self, split: str, kind: str) -> int | None:
+        """Rows that a table has by the description."""
+        told = self.description
+        return {"objects": told.gen_objects, "fakes": told.fakes, "events": told.events}[kind].get(split)
 
     def _with_targets(self, rows: Rows, split: str, kind: str) -> Rows:
         origin = f"{self.folder}/{split}/{kind}"

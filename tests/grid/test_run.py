@@ -10,7 +10,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from flashsim.errors import FlashSimError, OutputFileError, TableError
-from flashsim.grid.folder import held
+from flashsim.execution.locks import held
 from flashsim.grid.point import Job, train_point
 from flashsim.grid.recipe import load_grid
 from flashsim.grid.run import GridRun

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from flashsim.errors import FlashSimError, OutputFileError, RecipeError
-from flashsim.grid.folder import held
+from flashsim.execution.locks import held
 from flashsim.grid.run import Outcome
 from flashsim.grid.search import search
 from flashsim.grid.summary import summarise

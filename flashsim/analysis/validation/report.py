@@ -19,6 +19,7 @@ from flashsim.analysis.validation.recipe import load_validation
 from flashsim.analysis.validation.samples import common_columns, read_sample
 from flashsim.errors import InputFileError, OutputFileError
 from flashsim.execution.extras import needs_extra
+from flashsim.execution.locks import sole_writer
 from flashsim.execution.whole_files import disk_errors, refuse_existing, require_parent, unfinished
 
 if TYPE_CHECKING:
@@ -234,6 +235,11 @@ def _write(report: Report, output: Path) -> None:
     from flashsim.analysis.validation.page import page  # noqa: PLC0415  # matplotlib
 
     numbers = output.with_suffix(".json")
-    with disk_errors(output), unfinished(output) as html, unfinished(numbers) as json_file:
+    with (
+        sole_writer(output),
+        disk_errors(output),
+        unfinished(output) as html,
+        unfinished(numbers) as json_file,
+    ):
         json_file.write_text(json.dumps(report.as_json(), allow_nan=False) + "\n", encoding="utf-8")
         html.write_text(page(report), encoding="utf-8")

@@ -1,0 +1,105 @@
+"""Locks: one process at a time for a folder or an output; they end with their process, however it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+from typing import IO, TYPE_CHECKING
+
+from flashsim.errors import OutputFileError
+from flashsim.execution.whole_files import disk_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["held", "sole_user", "sole_writer"]
+
+
+@contextlib.contextmanager
+def held(folder: Path) -> Iterator[bool]:
+    """Keep a folder from other processes that ask for it; false if one has it. It ends with the process."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = _locked(folder / ".lock")
+    try:
+        yield file is not None
+    finally:
+        if file is not None:
+            _release(file)
+
+
+@contextlib.contextmanager
+def sole_user(folder: Path, *, name: str = ".lock") -> Iterator[None]:
+    """Be the only process that writes into a folder, which is there.
+
+    Parameters
+    ----------
+    folder
+        The folder.
+    name
+        Of the lock's file in it, which is removed in the end.
+
+    Raises
+    ------
+    OutputFileError
+        If another process has it, or the folder cannot be written to.
+    """
+    with _sole(folder, folder / name):
+        yield
+
+
+@contextlib.contextmanager
+def sole_writer(path: Path) -> Iterator[None]:
+    """Be the only process that writes an output, whose folder is there; the lock's file is hidden beside it.
+
+    Raises
+    ------
+    OutputFileError
+        If another process writes it, or its folder cannot be written to.
+    """
+    with _sole(path, path.with_name(f".{path.name}.lock")):
+        yield
+
+
+@contextlib.contextmanager
+def _sole(path: Path, lock: Path) -> Iterator[None]:
+    with disk_errors(path):
+        file = _locked(lock)
+    if file is None:
+        msg = f"{path}: is being written by another process; wait for it, or name another output"
+        raise OutputFileError(msg)
+    try:
+        yield
+    finally:
+        # Removed before it is released: who waits for the name finds no lock that nobody has.
+        with contextlib.suppress(OSError):
+            lock.unlink()
+        _release(file)
+
+
+def _locked(path: Path) -> IO[bytes] | None:
+    """Open and lock a file; none if another process has it."""
+    while True:
+        file = path.open("ab")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            # On a file system without locks only its user keeps two commands from one folder.
+            if error.errno in {errno.EWOULDBLOCK, errno.EACCES}:
+                file.close()
+                return None
+            return file
+        with contextlib.suppress(OSError):
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return file
+        # Its last user removed it between the opening and the lock.
+        file.close()
+
+
+def _release(file: IO[bytes]) -> None:
+    # Not by closing alone: a process that was forked meanwhile has it open, too.
+    with contextlib.suppress(OSError):
+        fcntl.flock(file, fcntl.LOCK_UN)
+    file.close()
