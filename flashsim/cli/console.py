@@ -6,9 +6,11 @@ Results go to stdout; everything here goes to stderr.
 from __future__ import annotations
 
 import atexit
+import errno
 import gc
 import inspect
 import logging
+import shlex
 import signal
 import sys
 import time
@@ -17,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from flashsim.cli.options import RESUME
 from flashsim.errors import FlashSimError
 
 if TYPE_CHECKING:
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
 
     from flashsim.interface.arguments import Progress
 
-__all__ = ["add_commands", "begin", "note", "progress_of", "run", "warn"]
+__all__ = ["add_commands", "begin", "kept_when_stopped", "note", "progress_of", "run", "warn"]
 
 
 _SILENCE = 30.0
@@ -35,6 +38,10 @@ _SILENCE = 30.0
 
 _SHORT = 5.0
 """Seconds in which there is none, so that what is quick is quiet."""
+
+
+_OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
+"""Errors that are no bug wherever they come up, as when results go to a file on a full disk."""
 
 
 class _Stopped(BaseException):
@@ -70,8 +77,13 @@ def run(app: typer.Typer) -> None:
     except typer.TyperException as error:
         _say_usage(error)
         status = 2
+    except OSError as error:
+        if error.errno not in _OF_THE_DISK:
+            raise
+        _say(f"error: {error.filename or 'the output'}: cannot be written ({error.strerror})")
+        status = 2
     except _Stopped as stopped:
-        _say(f"stopped by {signal.Signals(stopped.number).name}; no unfinished output is left")
+        _say(f"stopped by {signal.Signals(stopped.number).name}; {_how_to_go_on(stopped)}")
         status = 128 + stopped.number
     sys.exit(status)
 
@@ -105,6 +117,26 @@ def _say_usage(error: typer.TyperException) -> None:
     command = "flashsim" if context is None else context.command_path
     text = text.replace("Value error, ", "").rstrip(".")
     _say(f"error: {text}; see '{command} --help'")
+
+
+def _how_to_go_on(stopped: _Stopped) -> str:
+    """Say what is kept of what was stopped, and the command that goes on with it."""
+    kept = getattr(stopped, "__notes__", [])
+    if not kept:
+        return "no unfinished output is left"
+    arguments = sys.argv[1:] + ([] if RESUME in sys.argv else [RESUME])
+    return f"{kept[0]}; go on with: {shlex.join(['flashsim', *arguments])}"
+
+
+@contextmanager
+def kept_when_stopped(what: str) -> Iterator[None]:
+    """Say what is kept, and how to go on with it, when the block is stopped and nothing in it says so."""
+    try:
+        yield
+    except _Stopped as stopped:
+        if not getattr(stopped, "__notes__", []):
+            stopped.add_note(what)
+        raise
 
 
 def _stop(number: int, _: FrameType | None) -> None:

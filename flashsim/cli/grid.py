@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from flashsim.cli.completion import shipped
-from flashsim.cli.console import begin, note, progress_of
+from flashsim.cli.console import begin, kept_when_stopped, note, progress_of
 from flashsim.cli.options import (
     Changes,
     Dask,
@@ -81,7 +81,7 @@ def grid(
         typer.echo(interface.grid_summary(recipe, data, output, changes=changed).text())
         return
     begin(f"training {recipe} from {data} -> {output}")
-    with progress_of("points") as progress:
+    with kept_when_stopped(f"what is trained is in {output}"), progress_of("points") as progress:
 
         def report(name: str, done: int, total: int | None, remark: str) -> None:
             progress(name, done, total, "")

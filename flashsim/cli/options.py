@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = [
+    "RESUME",
     "Changes",
     "Chunk",
     "Dask",
@@ -71,8 +72,9 @@ OutputFile = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help
 OutputFolder = Annotated[
     Path, typer.Option("--output", "-o", metavar="DIR", help="The folder that is written to.")
 ]
+RESUME = "--resume"
 Resume = Annotated[
-    bool, typer.Option("--resume", help="Go on after an interruption; what is finished is left alone.")
+    bool, typer.Option(RESUME, help="Go on after an interruption; what is finished is left alone.")
 ]
 Retries = Annotated[int, typer.Option(metavar="N", help="How often work that fails is tried again.", min=0)]
 Runs = Annotated[

@@ -111,7 +111,8 @@ def train_refiner(
     threads
         Threads of the network; by default all cores.
     force
-        Replace a model that exists.
+        Replace a model that exists, and begin a training that was not finished again from nothing; with
+        `resume` it is gone on with all the same.
     progress
         Called after each epoch with ``"refiner"``, the epoch, the largest number of epochs, and the best
         validation discrepancy as a remark.
@@ -123,7 +124,10 @@ def train_refiner(
     TableError
         If there are no or too few pairs, or they are of another object or selection than the recipe's.
     OutputFileError
-        If the output exists and `force` is not set, or cannot be written.
+        If the output exists and `force` is not set, or cannot be written, another process trains into the
+        same folder, or it holds an unfinished training and neither `resume` nor `force` is set.
+    ModelFileError
+        If a checkpoint that `resume` needs is damaged.
     FlashSimError
         If there is no such device.
     """

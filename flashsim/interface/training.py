@@ -139,7 +139,8 @@ def train(
     threads
         Threads of the networks; by default all cores.
     force
-        Replace a model that exists.
+        Replace a model that exists, and begin a training that was not finished again from nothing; with
+        `resume` it is gone on with all the same.
     progress
         Called after each epoch with the network, the epoch, the largest number of epochs, and the best
         validation loss as a remark.
@@ -151,7 +152,10 @@ def train(
     TableError
         If the tables are missing, of another object, or too small.
     OutputFileError
-        If the output exists and `force` is not set, or cannot be written.
+        If the output exists and `force` is not set, or cannot be written, another process trains into the
+        same folder, or it holds an unfinished training and neither `resume` nor `force` is set.
+    ModelFileError
+        If a checkpoint that `resume` needs is damaged.
     FlashSimError
         If there is no such device.
     """

@@ -179,7 +179,8 @@ class TableFormat(Generic[D]):
         if fault is not None:
             msg = f"{path}: {fault}; {again}"
             raise TableError(msg)
-        return table.to_pandas(ignore_metadata=True)
+        frame: pd.DataFrame = table.to_pandas(ignore_metadata=True)
+        return frame
 
 
 def _fault_of(schema: pa.Schema, columns: Mapping[str, ColumnType]) -> str | None:

@@ -98,9 +98,11 @@ class TrainingRun:
             try:
                 with RunLog.of_recipe(self.folder, recipe, epochs, resumed=self.resume) as log:
                     yield log
-            except KeyboardInterrupt as stopped:
-                if has_checkpoints(self.folder):
-                    stopped.add_note(f"the checkpoints are in {self.folder}; go on with resume=True")
+            except BaseException as stopped:
+                if not isinstance(stopped, Exception) and has_checkpoints(self.folder):
+                    stopped.add_note(f"the checkpoints are in {self.folder}")
+                    if isinstance(stopped, KeyboardInterrupt):  # of Python; commands say how by themselves
+                        stopped.add_note("go on with resume=True")
                 raise
 
     def provenance(self) -> dict[str, Any]:

@@ -175,6 +175,7 @@ def test_pairs_are_not_replaced_without_force(made_pairs, made_process, small):
 def test_folders_without_pairs_are_refused(tmp_path, made_pairs, small):
     with pytest.raises(TableError, match="holds no pairs"):
         PAIRS.read_description(tmp_path)
+    (tmp_path / PAIRS.file).write_bytes((made_pairs[0] / PAIRS.file).read_bytes())
     with pytest.raises(TableError, match=r"is missing; make the pairs again with 'flashsim refine pairs'"):
         read_pairs(tmp_path, "train", small("jets"))
     with pytest.raises(TableError, match=r"lacks gen.origin, fast.pfRelIso04_all"):
