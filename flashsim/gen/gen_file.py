@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import awkward as ak
@@ -137,6 +137,8 @@ class GenFile:
         expects them, and their sums are stored in Runs (``GenWeightSumw_*``).
     numbering
         How events are numbered; by default with luminosity blocks that files of other events do not have.
+    titles
+        Titles of branches that differ from those of NanoAOD's schema: lists of weights.
 
     Raises
     ------
@@ -152,12 +154,14 @@ class GenFile:
         force: bool = False,
         weights: Mapping[str, str] | None = None,
         numbering: Numbering | None = None,
+        titles: Mapping[str, str] | None = None,
     ) -> None:
         self._files = contextlib.ExitStack()
         self._writer = NanoWriter(output, force=force, version=_VERSION)
         self._beside = NanoWriter(hidden, force=force, version=_VERSION) if hidden is not None else None
         self._weights = dict(weights or {})
         self._numbering = numbering or Numbering()
+        self._titles = dict(titles or {})
         self._sums = np.zeros(2)
         self._weight_sums = dict.fromkeys(self._weights, 0.0)
         self.events = 0
@@ -226,6 +230,7 @@ class GenFile:
             name: Branch(name, np.dtype("float32"), title=f"event weight '{text}' of the generator")
             for name, text in self._weights.items()
         }
+        own |= {name: replace(schema[name], title=title) for name, title in self._titles.items()}
         branches = [own.get(name) or schema[name] for name in columns]
         collections = {branch.collection for branch in branches}
         titles = {name: title for name, title in counter_titles(_VERSION).items() if name in collections}
@@ -234,7 +239,9 @@ class GenFile:
             self._beside.tree("Events", (*_EVENT_IDS, *HIDDEN_BRANCHES), title="Events")
 
 
-def event_columns(batch: GeneratedEvents, seed: int, first: int, *, hidden: bool) -> Columns:
+def event_columns(
+    batch: GeneratedEvents, seed: int, first: int, *, hidden: bool, further: Columns | None = None
+) -> Columns:
     """All branches of a batch, with NanoAOD's precision, and the hidden variables if wanted.
 
     Parameters
@@ -248,6 +255,8 @@ def event_columns(batch: GeneratedEvents, seed: int, first: int, *, hidden: bool
         apart those of equal content, such as empty ones, for pileup and vertices.
     hidden
         Whether hidden variables are wanted: they cost time that a gen-level file alone need not take.
+    further
+        Branches of NanoAOD that the events have besides.
     """
     columns: Columns = {
         "genWeight": batch.weight,
@@ -265,6 +274,7 @@ def event_columns(batch: GeneratedEvents, seed: int, first: int, *, hidden: bool
         columns["PSWeight"] = ak.from_regular(batch.shower_weights)
     particles, jets = gen_part(batch.record), gen_jets(batch.record)
     columns |= particles.branches | jets.branches | gen_met(batch.record)
+    columns |= further or {}
     schema = load_schema(_VERSION)
     stored = {name: _stored(values, schema[name]) for name, values in columns.items()}
     key = _keys(stored, first)

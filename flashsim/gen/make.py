@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flashsim.errors import InputFileError
+from flashsim.declarations.recipes import recipe_path
+from flashsim.errors import InputFileError, RecipeError
 from flashsim.execution.whole_files import refuse_input
+from flashsim.gen.command_file import CommandFile
 from flashsim.gen.hepmc import convert_hepmc
-from flashsim.gen.kinds import Kind, inputs_of_one_kind
+from flashsim.gen.kinds import Kind, inputs_of_one_kind, kind_of
+from flashsim.gen.lhe import shower_lhe
 from flashsim.gen.numbering import Numbering
 from flashsim.gen.pythia_events import generate_gen
 
@@ -38,7 +41,7 @@ def make_gen(
     force: bool = False,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> GenSummary:
-    """Write gen-level NanoAOD from HepMC events (`convert_hepmc`) or with Pythia 8 (`generate_gen`).
+    """Write gen-level NanoAOD from HepMC events (`convert_hepmc`), LHE events (`shower_lhe`) or Pythia 8.
 
     Parameters
     ----------
@@ -67,7 +70,7 @@ def make_gen(
     Raises
     ------
     FlashSimError
-        If an input cannot be read or is the output, and as the two functions do.
+        If an input cannot be read or is the output, and as the functions named above and `generate_gen` do.
     """
     numbering = Numbering(run, lumi, first_event)
     kind, paths = inputs_of_one_kind([source] if isinstance(source, str | Path) else source)
@@ -90,9 +93,36 @@ def make_gen(
     if weight is not None:
         msg = f"{paths[0]}: is {kind.value}; --weight names a weight of HepMC events, leave it out"
         raise InputFileError(msg)
+    if kind is Kind.LHE:
+        own = CommandFile.read(recipe_path("reference", settings)) if settings is not None else None
+        return shower_lhe(
+            paths,
+            output,
+            settings=own,
+            events=events,
+            seed=seed,
+            workers=workers,
+            force=force,
+            numbering=numbering,
+            progress=progress,
+        )
     if len(paths) > 1:
         msg = f"{paths[1]}: is a second Pythia 8 command file; give one at a time"
         raise InputFileError(msg)
+    commands = CommandFile.read(recipe_path("reference", paths[0]))
+    if commands.reads_events:
+        return shower_lhe(
+            [_events_of(commands)],
+            output,
+            settings=commands,
+            tuned=False,
+            events=events,
+            seed=seed,
+            workers=workers,
+            force=force,
+            numbering=numbering,
+            progress=progress,
+        )
     return generate_gen(
         paths[0],
         output,
@@ -103,3 +133,15 @@ def make_gen(
         numbering=numbering,
         progress=progress,
     )
+
+
+def _events_of(commands: CommandFile) -> Path:
+    """LHE file that a command file names."""
+    path = commands.path_of("Beams:LHEF")
+    if path is None:
+        msg = f"{commands.path}: Beams:frameType = 4 needs Beams:LHEF = FILE; name the LHE file"
+        raise RecipeError(msg)
+    if kind_of(path) is not Kind.LHE:
+        msg = f"{path}: is not LHE, as Beams:LHEF of {commands.path} needs it"
+        raise InputFileError(msg)
+    return path

@@ -6,8 +6,10 @@ Bierlich et al., SciPost Phys. Codebases 8 (2022), arXiv:2203.11601.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 import os
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,7 @@ import numpy as np
 
 from flashsim.declarations.recipes import recipe_folder
 from flashsim.errors import RecipeError
+from flashsim.gen.command_file import CommandFile
 from flashsim.gen.libraries import printed, require, stdout_captured
 from flashsim.gen.record import EventRecord
 from flashsim.gen.status import is_hadron
@@ -27,18 +30,60 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["MAX_SEED", "CrossSection", "GeneratedEvents", "PythiaGenerator"]
+__all__ = [
+    "CRASHED",
+    "EVENT_NUMBER",
+    "MAX_SEED",
+    "CrossSection",
+    "GeneratedEvents",
+    "PythiaGenerator",
+    "block_seed",
+]
 
 _log = logging.getLogger(__name__)
 
+CRASHED = (
+    "Pythia 8 crashed with these settings and events; look for a setting that it needs and does not find, "
+    "or leave out what was added last"
+)
+"""What is said when a process in which Pythia runs has died."""
+
+EVENT_NUMBER = "flashsim"
+"""Attribute of an LHE event by which it is known again when Pythia has showered it."""
+
 MAX_SEED = 900_000_000
 """Largest seed that Pythia accepts."""
+
+
+def block_seed(seed: int, block: int) -> int:
+    """Give Pythia's seed for a block of events."""
+    digest = hashlib.blake2b(f"{seed}\0{block}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") % MAX_SEED + 1
+
 
 _MB_TO_PB = 1e9
 # A record has some 40 kB in memory: this many events stay well below half a gigabyte.
 _BATCH = 250
 _ATTEMPTS_PER_EVENT = 10.0
 _LHE_FRAMES = (4, 5)
+_ALPGEN = 2
+# Print:quiet would hide Pythia's reason for a refusal as well.
+_QUIET = (
+    "Print:quiet = off",
+    "Init:showProcesses = off",
+    "Init:showMultipartonInteractions = off",
+    "Init:showChangedSettings = off",
+    "Init:showAllSettings = off",
+    "Init:showChangedParticleData = off",
+    "Init:showAllParticleData = off",
+    "Next:numberCount = 0",
+    "Next:numberShowInfo = 0",
+    "Next:numberShowProcess = 0",
+    "Next:numberShowEvent = 0",
+    "Next:numberShowLHA = 0",
+)
+_SAID = re.compile(r"PYTHIA (?P<kind>Error|Abort)(:| in | from )\s*(?P<text>.+)")
+_END_OF_FILE = "reached end of Les Houches Events File"
 
 
 @dataclass(frozen=True)
@@ -111,6 +156,15 @@ class PythiaGenerator:
         random seed, the number of events and what is printed are not taken from it.
     seed
         From 1 to `MAX_SEED`.
+    lhe
+        A file of LHE events to shower, which takes the place of the settings' beams and process.
+    base
+        Settings that are read before the command file.
+
+    Attributes
+    ----------
+    said
+        Pythia's first errors on an event that it did not shower.
 
     Raises
     ------
@@ -120,20 +174,70 @@ class PythiaGenerator:
         If pythia8mc is not installed.
     """
 
-    def __init__(self, command_file: Path, seed: int) -> None:
+    def __init__(
+        self, command_file: Path, seed: int, *, lhe: Path | None = None, base: Path | None = None
+    ) -> None:
         self._file = command_file
+        self.said = ""
+        settings = CommandFile.read(command_file)
         module = require("pythia8mc")
         with stdout_captured() as sink, _include_path(command_file.parent, recipe_folder("reference")):
             self._pythia: Any = module.Pythia("", False)
-            if not self._pythia.readFile(str(command_file)):
-                self._fail(printed(sink))
-            if self._pythia.mode("Beams:frameType") in _LHE_FRAMES:
-                msg = f"{command_file}: reads events from an LHE file; give a process of Pythia instead"
-                raise RecipeError(msg)
-            for setting in ("Print:quiet = on", "Random:setSeed = on", f"Random:seed = {seed}"):
+            for path in (base, command_file):
+                if path is not None and not self._pythia.readFile(str(path)):
+                    self._fail(printed(sink))
+            self._check(settings, events_are_read=lhe is not None)
+            for setting in (*_QUIET, "Random:setSeed = on", f"Random:seed = {seed}", *_reading(lhe)):
                 self._pythia.readString(setting)
+            # Pythia keeps no reference to it.
+            self._hook = self._matching(module)
             if not self._pythia.init():
                 self._fail(printed(sink))
+
+    def _check(self, settings: CommandFile, *, events_are_read: bool) -> None:
+        """Refuse what Pythia would pass over, or stumble over without a word."""
+        frame = self._pythia.mode("Beams:frameType")
+        if not events_are_read and frame in _LHE_FRAMES:
+            msg = (
+                f"{self._file}: Beams:frameType = {frame} reads events: give them to 'flashsim gen' with "
+                "frameType 4 and Beams:LHEF = FILE"
+            )
+            raise RecipeError(msg)
+        settings.path_of("SLHA:file")
+
+    def _matching(self, module: Any) -> Any:
+        """Set up MLM or FxFx matching, which Pythia leaves to a class beside it; none if it is off."""
+        if not self._pythia.flag("JetMatching:merge"):
+            return None
+        alpgen = self._pythia.mode("JetMatching:scheme") == _ALPGEN
+        hook = module.JetMatchingAlpgen() if alpgen else module.JetMatchingMadgraph()
+        self._pythia.setUserHooksPtr(hook)
+        return hook
+
+    def showered(self) -> Iterator[tuple[int, GeneratedEvents]]:
+        """Shower the events of the LHE file, one at a time.
+
+        Yields
+        ------
+        The number that the attribute `EVENT_NUMBER` of the LHE event has, and the event. Events that the
+        matching refuses, and those in which Pythia fails, are left out.
+        """
+        while True:
+            with stdout_captured() as sink:
+                try:
+                    batch = self._pythia.nextBatch(1, 1.0)
+                except RuntimeError:
+                    batch = None
+                text = printed(sink)
+            if text.strip():
+                _log.debug("%s: %s", self._file, text.strip())
+            if batch is None and not self.said:
+                self.said = _errors(text)
+            info = self._pythia.infoPython()
+            if batch is not None:
+                yield int(info.getEventAttribute(EVENT_NUMBER, True)), _generated(batch, self._variations())
+            elif info.atEndOfFile():
+                return
 
     def batches(self, events: int) -> Iterator[GeneratedEvents]:
         """Generate events; those in which Pythia fails are replaced by new ones.
@@ -180,10 +284,37 @@ class PythiaGenerator:
         return [k for k, name in enumerate(names) if k > 0 and "=" not in name]
 
     def _fail(self, text: str) -> None:
-        lines = [line.strip() for line in text.splitlines() if line.strip()]
-        reason = " ".join(" ".join(lines[:2]).split()) or "no reason given"
-        msg = f"{self._file}: Pythia refuses these settings ({reason}): correct the file"
+        msg = f"{self._file}: Pythia refuses these settings ({_reason(text)}): correct the file"
         raise RecipeError(msg)
+
+
+def _reason(text: str) -> str:
+    """Give Pythia's reason for a refusal, from what it has printed."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    reason = _errors(text) or " ".join(" ".join(lines[:2]).split()) or "no reason given"
+    if "lhapdf" in reason.lower():
+        return f"{reason}; pythia8mc comes without LHAPDF, take a set that Pythia has, such as PDF:pSet = 20"
+    return reason
+
+
+def _errors(text: str) -> str:
+    """Errors among what Pythia has printed, the deepest cause first; its last words if there are none."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    found: dict[str, list[str]] = {"Error": [], "Abort": []}
+    for number, line in enumerate(lines):
+        if (said := _SAID.search(line)) is None or _END_OF_FILE in line:
+            continue
+        # Some go on in the next line.
+        more = f" {lines[number + 1]}" if line.endswith("::") and number + 1 < len(lines) else ""
+        found[said["kind"]].append(" ".join((said["text"].rstrip(":") + more).split()))
+    return "; ".join(list(dict.fromkeys(found["Error"] or found["Abort"]))[:2])
+
+
+def _reading(lhe: Path | None) -> list[str]:
+    """Give settings by which Pythia reads events of a file, each one once."""
+    if lhe is None:
+        return []
+    return ["Beams:frameType = 4", f"Beams:LHEF = {lhe}", "Check:abortIfVeto = on"]
 
 
 @contextlib.contextmanager

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import multiprocessing
-from collections import deque
-from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import awkward as ak
 
 from flashsim.declarations.recipes import recipe_path
+from flashsim.gen.blocks import in_order
+from flashsim.gen.command_file import CommandFile
 from flashsim.gen.gen_file import Columns, GenFile, GenSummary, event_columns
 from flashsim.gen.libraries import require
-from flashsim.gen.pythia import MAX_SEED, CrossSection, PythiaGenerator
+from flashsim.gen.pythia import CRASHED, CrossSection, PythiaGenerator, block_seed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -81,6 +79,7 @@ def generate_gen(
         msg = f"events and workers must be at least 1, found {events} and {workers}"
         raise ValueError(msg)
     settings = recipe_path("reference", command_file)
+    commands = CommandFile.read(settings)
     for package in ("pythia8mc", "fastjet"):
         require(package)
     sections: list[CrossSection] = []
@@ -90,7 +89,9 @@ def generate_gen(
             sections.append(section)
             if progress is not None:
                 progress(file.events, events)
-        return file.finish(CrossSection.combined(sections), _provenance(settings, seed))
+        return file.finish(
+            CrossSection.combined(sections), _provenance(settings, seed), notes=commands.notes()
+        )
 
 
 def _provenance(settings: Path, seed: int) -> dict[str, Any]:
@@ -101,31 +102,18 @@ def _provenance(settings: Path, seed: int) -> dict[str, Any]:
 def _blocks(
     settings: Path, seed: int, events: int, workers: int, *, hidden: bool
 ) -> Iterator[tuple[Columns, CrossSection]]:
-    """Yield all blocks in order, made by this process or by several."""
+    """Yield all blocks in order."""
     tasks = [
         _Block(settings, seed, number, start + 1, min(EVENTS_PER_BLOCK, events - start), hidden)
         for number, start in enumerate(range(0, events, EVENTS_PER_BLOCK))
     ]
-    if workers == 1 or len(tasks) == 1:
-        yield from map(_generate, tasks)
-        return
-    # Workers are forked from a process that has imported everything and done nothing: a fork of this one
-    # would share libraries in the middle of use, and fresh ones would all import for seconds.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    with ProcessPoolExecutor(min(workers, len(tasks)), mp_context=context) as pool:
-        waiting: deque[Future[tuple[Columns, CrossSection]]] = deque()
-        try:
-            for task in tasks:
-                waiting.append(pool.submit(_generate, task))
-                # Blocks ahead of the writer are held in memory, so they are limited.
-                if len(waiting) > 2 * workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
+    return in_order(
+        _generate,
+        tasks,
+        workers=min(workers, len(tasks)),
+        preload=[__name__],
+        crashed=f"{settings}: {CRASHED}",
+    )
 
 
 @dataclass(frozen=True)
@@ -142,7 +130,7 @@ class _Block:
 
 def _generate(block: _Block) -> tuple[Columns, CrossSection]:
     """Generate the events of a block and give their NanoAOD branches."""
-    generator = PythiaGenerator(block.settings, _block_seed(block.seed, block.number))
+    generator = PythiaGenerator(block.settings, block_seed(block.seed, block.number))
     parts = []
     first = block.first
     for batch in generator.batches(block.events):
@@ -150,8 +138,3 @@ def _generate(block: _Block) -> tuple[Columns, CrossSection]:
         first += batch.record.events
     columns = {name: ak.concatenate([part[name] for part in parts]) for name in parts[0]}
     return columns, generator.cross_section()
-
-
-def _block_seed(seed: int, block: int) -> int:
-    digest = hashlib.blake2b(f"{seed}\0{block}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "little") % MAX_SEED + 1

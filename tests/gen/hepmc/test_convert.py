@@ -13,8 +13,7 @@ from coffea.nanoevents import NanoAODSchema, NanoEventsFactory
 from flashsim.errors import InputFileError, OutputFileError
 from flashsim.gen import convert_hepmc, generate_gen
 from flashsim.gen.hepmc.reader import HepMCReader
-from flashsim.gen.pythia import PythiaGenerator
-from flashsim.gen.pythia_events import _block_seed
+from flashsim.gen.pythia import PythiaGenerator, block_seed
 from flashsim.gen.weights import weight_branches
 
 pyhepmc = pytest.importorskip("pyhepmc", reason="pyhepmc is not installed (extra 'reference')")
@@ -67,7 +66,7 @@ def settings(command_file):
 def write(settings, tmp_path_factory):
     """Write the events that `generate_gen` makes with SEED to a file of a given name."""
     folder = tmp_path_factory.mktemp("hepmc")
-    generated = next(PythiaGenerator(settings, _block_seed(SEED, 0)).batches(EVENTS))
+    generated = next(PythiaGenerator(settings, block_seed(SEED, 0)).batches(EVENTS))
 
     def make(name, output_format="HepMC3", **options):
         path = folder / name

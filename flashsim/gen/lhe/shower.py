@@ -1,0 +1,396 @@
+"""Gen-level NanoAOD from LHE events that Pythia 8 showers and hadronises."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import awkward as ak
+import numpy as np
+
+from flashsim.declarations.recipes import recipe_folder
+from flashsim.errors import InputFileError
+from flashsim.execution.whole_files import refuse_input
+from flashsim.gen.blocks import in_order
+from flashsim.gen.cross_sections import FileSection, combined
+from flashsim.gen.gen_file import Columns, GenFile, GenSummary, event_columns
+from flashsim.gen.lhe.columns import lhe_columns
+from flashsim.gen.lhe.event import LHEEvent, plain
+from flashsim.gen.lhe.text import LHEText
+from flashsim.gen.lhe.weights import LHEWeights
+from flashsim.gen.libraries import require
+from flashsim.gen.pythia import CRASHED, EVENT_NUMBER, CrossSection, PythiaGenerator, block_seed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from flashsim.gen.command_file import CommandFile
+    from flashsim.gen.lhe.event import Init
+    from flashsim.gen.numbering import Numbering
+
+__all__ = ["EVENTS_PER_BLOCK", "shower_lhe"]
+
+EVENTS_PER_BLOCK = 500
+"""LHE events showered with one Pythia seed: the unit of work, whatever the number of workers."""
+
+_TUNE = "cp5.cmnd"
+_WEIGHTED = (3, 4)
+# Read here, and of no use to Pythia, which stumbles over some.
+_WEIGHTS = re.compile(r"<(initrwgt|rwgt|weights)\b[^>]*>.*?</\1\s*>\n?", re.DOTALL)
+
+
+def shower_lhe(
+    sources: Sequence[str | Path],
+    output: str | Path,
+    *,
+    settings: CommandFile | None = None,
+    tuned: bool = True,
+    events: int | None = None,
+    seed: int = 1,
+    workers: int = 1,
+    force: bool = False,
+    hidden: str | Path | None = None,
+    numbering: Numbering | None = None,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> GenSummary:
+    """Shower and hadronise LHE events with Pythia 8 and write them as gen-level NanoAOD (v9 branches).
+
+    Every event of the files is used once, in order; those that a matching refuses are counted and left out.
+    The same seed gives the same events whatever the number of workers. `genWeight` is the event's weight as
+    Pythia has it: 1 or -1 for unweighted events, XWGTUP in pb for weighted ones, times that of a merging.
+    Weights of scales, parton densities and reweighting are written relative to XWGTUP, as NanoAOD has them.
+
+    The cross section is that of the files' ``<init>`` blocks times the share of the weight that is left.
+
+    Parameters
+    ----------
+    sources
+        LHE files of one process, compressed or not.
+    output
+        NanoAOD file to write; it appears when it is complete.
+    settings
+        Pythia settings.
+    tuned
+        Whether the shipped CP5-like tune goes before settings that name no tune.
+    events
+        How many to read at most; default all.
+    seed
+        Any integer.
+    workers
+        Processes to work in.
+    force
+        Whether to replace an existing output.
+    hidden
+        A second file, for the hidden variables of the same events (`flashsim.gen.hidden`).
+    numbering
+        How events are numbered; by default with luminosity blocks that files of other events do not have.
+    progress
+        Called with the number of events read and `events`, after each block.
+
+    Raises
+    ------
+    InputFileError
+        If a file is not there, is not LHE, holds no event, is cut off or damaged (names the event), two files
+        have other weights, or no event is left.
+    RecipeError
+        If Pythia does not accept the settings.
+    OutputFileError
+        If the output exists (without `force`), is an input, or cannot be written.
+    MissingDependencyError
+        If pythia8mc or fastjet is not installed.
+    ValueError
+        If `events` or `workers` is below 1.
+    """
+    if workers < 1 or (events is not None and events < 1):
+        msg = f"events and workers must be at least 1, found {events} and {workers}"
+        raise ValueError(msg)
+    for package in ("pythia8mc", "fastjet"):
+        require(package)
+    paths = [Path(source) for source in sources]
+    for path in paths:
+        refuse_input(Path(output), path)
+    run = _Run(paths, settings, tuned, seed, hidden is not None)
+    with GenFile(output, hidden=hidden, force=force, numbering=numbering, titles=run.weights.titles) as file:
+        made = in_order(
+            _generate,
+            run.blocks(events),
+            workers=workers,
+            preload=[__name__],
+            crashed=f"{settings.path if settings is not None else paths[0]}: {CRASHED}",
+        )
+        counts = _Counts()
+        for block in made:
+            if block.columns is not None:
+                file.extend(block.columns)
+            counts.add(block)
+            if progress is not None:
+                progress(counts.read, events)
+        counts.check(paths)
+        section, notes = combined(counts.sections())
+        notes = [*counts.notes(events, vetoes=run.vetoes), *run.notes(), *notes]
+        return file.finish(section, run.provenance(counts), notes=notes)
+
+
+class _Run:
+    """LHE files and settings of one output, known before any event is showered."""
+
+    def __init__(
+        self, paths: list[Path], settings: CommandFile | None, tuned: bool, seed: int, hidden: bool
+    ) -> None:
+        cp5 = recipe_folder("reference") / _TUNE
+        self._paths, self._settings, self._seed, self._hidden = paths, settings, seed, hidden
+        self._commands = cp5 if settings is None else settings.path
+        self._base = cp5 if settings is not None and tuned and not settings.has_tune else None
+        with LHEText(paths[0]) as first:
+            self._strategy = first.init.strategy
+            self.weights = LHEWeights.of(first.head, first.init.pdf_sets[0])
+
+    @property
+    def vetoes(self) -> bool:
+        """Whether a matching or merging is asked for."""
+        return self._settings is not None and self._settings.matches
+
+    def blocks(self, events: int | None) -> Iterator[_Block]:
+        """Tasks, each with events of one file."""
+        left, number = events, 0
+        for path in self._paths:
+            if left == 0:
+                return
+            with LHEText(path) as text:
+                self._check(text)
+                rest, first = islice(text.events(), left), 1
+                head = _WEIGHTS.sub("", text.head)
+                while texts := list(islice(rest, EVENTS_PER_BLOCK)):
+                    yield _Block(
+                        path,
+                        head,
+                        text.init,
+                        self.weights,
+                        texts,
+                        first,
+                        self._commands,
+                        self._base,
+                        self._seed,
+                        number,
+                        self._hidden,
+                    )
+                    first, number = first + len(texts), number + 1
+                    left = None if left is None else left - len(texts)
+
+    def _check(self, text: LHEText) -> None:
+        """Refuse a file whose events cannot stand beside those of the first."""
+        first = self._paths[0]
+        if text.init.strategy != self._strategy:
+            msg = (
+                f"{text.path}: its events are weighted by strategy {text.init.strategy}, those of {first} by "
+                f"{self._strategy}; give files of one run"
+            )
+            raise InputFileError(msg)
+        weights = LHEWeights.of(text.head, text.init.pdf_sets[0])
+        if weights.titles != self.weights.titles:
+            msg = f"{text.path}: its head describes other weights than that of {first}; give files of one run"
+            raise InputFileError(msg)
+
+    def notes(self) -> list[str]:
+        """Give notes on settings and weights."""
+        notes = self._settings.notes(tuned=self._base is not None) if self._settings is not None else []
+        if self.weights.left_out:
+            notes.append(
+                f"{self.weights.left_out} of {len(self.weights.all)} LHE weights have no place in NanoAOD: "
+                "other forms of the scale, further sets of parton densities"
+            )
+        return notes
+
+    def provenance(self, counts: _Counts) -> dict[str, Any]:
+        """Where the events come from."""
+        names = [path.name for path in (self._base, self._commands) if path is not None]
+        return {
+            "lhe_files": {part.path.name: part.read for part in counts.files.values()},
+            "lhe_events": counts.read,
+            "refused_events": counts.read - counts.written,
+            "lhe_weights": {
+                "LHEScaleWeight": self.weights.scale,
+                "LHEPdfWeight": self.weights.pdf,
+                "LHEReweightingWeight": self.weights.reweighting,
+            },
+            "command_file": self._commands.name,
+            "command_files": names,
+            "settings": self._commands.read_text(encoding="utf-8", errors="replace"),
+            "seed": self._seed,
+        }
+
+
+@dataclass(frozen=True)
+class _Block:
+    """A unit of work: some events of a file, and all that is needed to shower them."""
+
+    path: Path
+    head: str
+    init: Init
+    weights: LHEWeights
+    texts: list[str]
+    first: int
+    commands: Path
+    base: Path | None
+    seed: int
+    number: int
+    hidden: bool
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What has become of a block.
+
+    Parameters
+    ----------
+    path, init
+        Of the file.
+    columns
+        Branches of the events that are left; none if none is.
+    read, written
+        Numbers of events.
+    before
+        Weights of all events as Pythia has them before any veto.
+    after
+        Weights of the same events afterwards, 0 for those that are left out.
+    pythia
+        Pythia's own estimate of the cross section.
+    said
+        Pythia's errors.
+    """
+
+    path: Path
+    init: Init
+    columns: Columns | None
+    read: int
+    written: int
+    before: np.ndarray[Any, np.dtype[np.float64]]
+    after: np.ndarray[Any, np.dtype[np.float64]]
+    pythia: CrossSection
+    said: str
+
+
+def _generate(block: _Block) -> _Made:
+    """Check the events of a block, shower them, and give their NanoAOD branches."""
+    events = [LHEEvent.of(text, block.first + k, block.path) for k, text in enumerate(block.texts)]
+    further = block.weights.branches(events, block.first, block.path)
+    before = np.array([block.init.pythia_weight(event.weight) for event in events])
+    after = np.zeros(len(events))
+    parts: list[Columns] = []
+    with tempfile.TemporaryDirectory(prefix="flashsim_") as folder:
+        lhe = Path(folder) / "events.lhe"
+        _write(lhe, block)
+        generator = PythiaGenerator(
+            block.commands, block_seed(block.seed, block.number), lhe=lhe, base=block.base
+        )
+        for place, batch in generator.showered():
+            weight = float(batch.weight[0])
+            # Mergings by weights refuse an event by a weight of zero.
+            if weight == 0.0 and before[place] != 0.0:
+                continue
+            after[place] = weight
+            own = lhe_columns([events[place]])
+            own |= {name: ak.from_regular(values[place : place + 1]) for name, values in further.items()}
+            parts.append(
+                event_columns(batch, block.seed, block.first + place, hidden=block.hidden, further=own)
+            )
+        section = generator.cross_section()
+    columns = {name: ak.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else None
+    return _Made(
+        block.path, block.init, columns, len(events), len(parts), before, after, section, generator.said
+    )
+
+
+def _write(path: Path, block: _Block) -> None:
+    """Write the events for Pythia, each with its place in the block as an attribute."""
+    lines = [block.head]
+    for place, text in enumerate(block.texts):
+        tag, _, body = _WEIGHTS.sub("", text).partition(">")
+        lines.append(f'{tag} {EVENT_NUMBER}="{place}">{plain(body)}')
+    lines.append("</LesHouchesEvents>\n")
+    path.write_text("".join(lines), encoding="latin-1")
+
+
+@dataclass
+class _FileCounts:
+    """Of one file: events read, and sums of weights before and after, of squares and of their product."""
+
+    path: Path
+    init: Init
+    read: int = 0
+    sums: np.ndarray[Any, np.dtype[np.float64]] = field(default_factory=lambda: np.zeros(5))
+    pythia: list[CrossSection] = field(default_factory=list)
+
+    @property
+    def section(self) -> CrossSection | None:
+        """Cross section of the ``<init>`` block, times the share of the weight that is left."""
+        if abs(self.init.strategy) not in _WEIGHTED or self.init.section is None:
+            # Pythia has unweighted the events, or the file says nothing: its estimate is what there is.
+            return CrossSection.combined(self.pythia) if sum(one.tried for one in self.pythia) else None
+        before, after, before2, after2, product = self.sums
+        if before == 0.0:
+            return None
+        share = after / before
+        error = np.sqrt(max(after2 - 2 * share * product + share**2 * before2, 0.0)) / abs(before)
+        whole = self.init.section
+        return CrossSection(
+            whole.value * share, float(np.hypot(whole.error * share, whole.value * error)), self.read
+        )
+
+
+class _Counts:
+    """What has become of the events so far."""
+
+    def __init__(self) -> None:
+        self.files: dict[Path, _FileCounts] = {}
+        self.read = self.written = 0
+        self._said: list[str] = []
+
+    def add(self, block: _Made) -> None:
+        """Count a block."""
+        file = self.files.setdefault(block.path, _FileCounts(block.path, block.init))
+        file.read += block.read
+        file.sums += (
+            block.before.sum(),
+            block.after.sum(),
+            np.square(block.before).sum(),
+            np.square(block.after).sum(),
+            (block.before * block.after).sum(),
+        )
+        file.pythia.append(block.pythia)
+        self.read += block.read
+        self.written += block.written
+        if block.said and block.said not in self._said:
+            self._said.append(block.said)
+
+    def check(self, paths: list[Path]) -> None:
+        """Refuse an output without events."""
+        if not self.read:
+            msg = f"{paths[0]}: holds no event; give a file that the generator has filled"
+            raise InputFileError(msg)
+        if not self.written:
+            reason = f" ({self._said[0]})" if self._said else ""
+            msg = (
+                f"{paths[0]}: Pythia leaves none of {self.read} events{reason}; "
+                "correct the settings of the matching, or the events"
+            )
+            raise InputFileError(msg)
+
+    def sections(self) -> list[FileSection]:
+        """Give what each file says of the cross section."""
+        return [FileSection(file.path, file.read, file.section) for file in self.files.values()]
+
+    def notes(self, events: int | None, *, vetoes: bool) -> list[str]:
+        """Give notes on numbers of events."""
+        notes = []
+        if events is not None and self.read < events:
+            notes.append(f"{events} events were asked for, the input holds {self.read}")
+        if refused := self.read - self.written:
+            why = "the matching or merging refuses them" if vetoes else "Pythia fails in them"
+            said = f": {self._said[0]}" if self._said and not vetoes else ""
+            notes.append(f"{refused} of {self.read} LHE events are not written, {why}{said}")
+        return notes
