@@ -70,6 +70,9 @@ _ALPGEN = 2
 # Print:quiet would hide Pythia's reason for a refusal as well.
 _QUIET = (
     "Print:quiet = off",
+    "Print:errors = on",
+    "Print:verbosity = 2",
+    "Print:useErrorStream = off",
     "Init:showProcesses = off",
     "Init:showMultipartonInteractions = off",
     "Init:showChangedSettings = off",

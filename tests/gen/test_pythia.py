@@ -101,7 +101,14 @@ def test_shipped_processes_initialise(command_file):
         ("HiggsSM:nonsense = on\n", "HiggsSM:nonsense"),
         ("include = no_such_file.cmnd\n", "no_such_file.cmnd"),
         ("Beams:eCM = 13000.\n", "refuses these settings"),
-        ("Beams:frameType = 4\nBeams:LHEF = events.lhe\n", "LHE file"),
+        ("Beams:frameType = 4\nBeams:LHEF = events.lhe\n", "reads events: give them to 'flashsim gen'"),
+        ("Beams:eCM = 13000.\nPrint:quiet = on\n", r"ProcessLevel::init: no process switched on\)"),
+        (
+            "PDF:pSet = LHAPDF6:NNPDF31_nnlo_as_0118\nWeakSingleBoson:ffbar2gmZ = on\n",
+            "libpythia8lhapdf6.so.*pythia8mc comes without LHAPDF",
+        ),
+        ("SUSY:all = on\nSLHA:file = nothere.spc\n", "SLHA:file = nothere.spc: there is no such file"),
+        ("include = bad.cmnd\n", r"include each other without end \(bad.cmnd -> bad.cmnd\)"),
     ],
 )
 def test_bad_settings_are_refused_with_their_reason(command_file, tmp_path, capfd, text, message):

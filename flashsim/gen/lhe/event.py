@@ -171,7 +171,7 @@ class LHEEvent:
     def _read(cls, text: str) -> LHEEvent:
         tag, _, body = text.partition(">")
         lines = [line for line in body.splitlines() if line.strip()]
-        if not lines:
+        if not lines or lines[0].lstrip().startswith("<"):
             _fault("is empty")
         head = _numbers(lines[0], _EVENT_COLUMNS, "its first line")
         count = int(head[0])

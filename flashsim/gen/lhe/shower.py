@@ -307,7 +307,8 @@ def _generate(block: _Block) -> _Made:
 
 def _write(path: Path, block: _Block) -> None:
     """Write the events for Pythia, each with its place in the block as an attribute."""
-    lines = [block.head]
+    start, mark, init = block.head.rpartition("<init")
+    lines = [start, mark, plain(init)]
     for place, text in enumerate(block.texts):
         tag, _, body = _WEIGHTS.sub("", text).partition(">")
         lines.append(f'{tag} {EVENT_NUMBER}="{place}">{plain(body)}')

@@ -102,6 +102,8 @@ class LHEText:
                     break
                 init = [] if mark.startswith(_INIT) else None
             elif mark.startswith(_INIT_END):
+                if not is_lhe:
+                    break
                 return "".join(lines), init
             else:
                 init.append(line)
