@@ -6,6 +6,7 @@ import contextlib
 import csv
 import io
 import json
+import logging
 import shutil
 import sys
 import warnings
@@ -25,6 +26,8 @@ from flashsim.analysis.samples import load_samples, open_datasets
 from flashsim.analysis.selection import load_selection
 from flashsim.analysis.vbf_hmumu import SCORE, AnalysisSchema, VbfHmumu
 from flashsim.errors import InputFileError, OutputFileError, TableError
+from flashsim.events.identity import content_branches
+from flashsim.events.sketch import same_numbers
 from flashsim.execution.extras import needs_extra
 from flashsim.execution.locks import sole_writer
 from flashsim.execution.whole_files import disk_errors, refuse_existing, require_parent, unfinished
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from flashsim.analysis.concepts import ResolvedSelection
     from flashsim.analysis.samples import Dataset, SamplesRecipe
     from flashsim.analysis.selection import SelectionRecipe
+    from flashsim.events.sketch import EventSketch
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -48,6 +52,8 @@ __all__ = [
     "process",
     "write",
 ]
+
+_log = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 1
 """Of the JSON file."""
@@ -107,7 +113,11 @@ def process(
         If Dask is asked for and is not there.
     """
     fileset = {
-        d.name: {"files": dict.fromkeys(d.files, "Events"), "metadata": {"view": d.view}} for d in datasets
+        d.name: {
+            "files": dict.fromkeys(d.files, "Events"),
+            "metadata": {"view": d.view, "content": _content_of(d.process, datasets)},
+        }
+        for d in datasets
     }
     with _executor(workers, dask) as executor, _progress_on_stderr(), warnings.catch_warnings():
         # From coffea, of collections that are not read.
@@ -125,6 +135,12 @@ def process(
         msg = f"{', '.join(empty[0].files)}: holds no events; {empty[0].name} needs some"
         raise InputFileError(msg)
     return found
+
+
+def _content_of(process_name: str, datasets: Sequence[Dataset]) -> list[str]:
+    """Name what stands for the content of a gen event in all files of a process: they must compare."""
+    files = [some for d in datasets if d.process == process_name for some in d.branches.values()]
+    return list(content_branches(frozenset.intersection(*files)))
 
 
 @contextlib.contextmanager
@@ -227,6 +243,8 @@ def analyze(
     branches = {path: d.branches[path] for d in datasets if d.view == "reco" for path in d.files}
     resolved = resolve(recipe, branches, era=declared.era, without=without, steps=steps)
     found = process(datasets, resolved, chunk=chunk, workers=workers, dask=dask)
+    if text := same_numbers(_sketches(found)):
+        _log.warning("%s", text)
     results = Results(declared, recipe, {d.name: d for d in datasets}, found)
     return Analysis(results, resolved, add_scores(results, seed=seed))
 
@@ -293,6 +311,11 @@ def cutflow_text(results: Results) -> str:
             lines += [f"  {step:16}" + "".join(f"{cell:>28}" for cell in cells)]
         lines += [""]
     return "\n".join(line.rstrip() for line in lines)
+
+
+def _sketches(found: dict[str, dict[str, Any]]) -> dict[str, EventSketch]:
+    """Sketches of the gen events of all files."""
+    return {path: sketch for one in found.values() for path, sketch in one["totals"]["sketches"].items()}
 
 
 def _cell(row: dict[str, Any] | None) -> str:

@@ -26,7 +26,9 @@ from flashsim.analysis.observables import (
 from flashsim.analysis.selection import CountStep, FlagsStep, any_box
 from flashsim.analysis.views import gen_jets, gen_muons, reco_jets, reco_muons, separated
 from flashsim.errors import RecipeError
-from flashsim.events.noise import hash_events
+from flashsim.events.identity import event_keys
+from flashsim.events.noise import EVENT_IDS
+from flashsim.events.sketch import EventSketch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -104,7 +106,8 @@ def fill_histogram(
 class VbfHmumu(processor.ProcessorABC):  # type: ignore[misc]  # coffea has no types
     """Cutflow, histograms and a table of preselected events.
 
-    The metadata of each data set say its ``view``: ``reco`` or ``gen``.
+    The metadata of each data set say its ``view``: ``reco`` or ``gen``; ``content``, where given, lists the
+    branches that tell gen events of the same numbers apart, see `flashsim.events.identity.CONTENTS`.
 
     Parameters
     ----------
@@ -123,7 +126,7 @@ class VbfHmumu(processor.ProcessorABC):  # type: ignore[misc]  # coffea has no t
     - ``cutflow``: numbers of events that pass each step and all before it, ``all`` first;
     - ``totals``: number, sum of weights, sum of the squared weights of gen events (of which a chunk's end may
       cut one in two when oversampled), by file the sum of the identities of its gen events (equal where two
-      files are of the same gen events), and numbers of folds found;
+      files are of the same gen events) and a sketch of them, and numbers of folds found;
     - ``reached``: for events that pass the first step their identity, weight, and number of steps passed;
     - ``preselected``: for events that pass all steps identity, fold, weight, relative weights of the
       variations that the file has (``variation_NAME``), and `OBSERVABLES`;
@@ -155,7 +158,8 @@ class VbfHmumu(processor.ProcessorABC):  # type: ignore[misc]  # coffea has no t
         """Analyse a chunk of events."""
         view = events.metadata["view"]
         weight = np.asarray(events["genWeight"], dtype=np.float64)
-        identity = hash_events(events)
+        gen = _gen_events(events)
+        identity = event_keys(gen)
         fold = (
             np.asarray(events["fold"]) if "fold" in events.fields else np.zeros(len(events), dtype=np.uint16)
         )
@@ -174,7 +178,7 @@ class VbfHmumu(processor.ProcessorABC):  # type: ignore[misc]  # coffea has no t
         return {
             events.metadata["dataset"]: {
                 "cutflow": dict(zip(("all", *names), map(int, counts), strict=True)),
-                "totals": _totals(identity, fold, weight, events.metadata.get("filename", "")),
+                "totals": _totals(identity, fold, weight, EventSketch.of(gen), events.metadata),
                 "reached": _columns(
                     {"event": identity[some], "weight": weight[some], "reached": reached[some]}
                 ),
@@ -321,9 +325,23 @@ def _counted(step: CountStep, objects: Any) -> NDArray[np.bool_]:
     return mask
 
 
+def _gen_events(events: Any) -> dict[str, Any]:
+    """Give the branches that tell which gen event each is, in memory."""
+    columns = {name: np.asarray(events[name]) for name in EVENT_IDS}
+    for name in events.metadata.get("content", ()):
+        collection, _, field = name.partition("_")
+        columns[name] = ak.to_packed(ak.materialize(events[collection][field]))
+    return columns
+
+
 def _totals(
-    identity: NDArray[np.uint64], fold: NDArray[Any], weight: NDArray[np.float64], file: str
+    identity: NDArray[np.uint64],
+    fold: NDArray[Any],
+    weight: NDArray[np.float64],
+    sketch: EventSketch,
+    metadata: Mapping[str, Any],
 ) -> dict[str, Any]:
+    file = metadata.get("filename", "")
     # Folds of one gen event stand side by side, so a gen event starts where the identity changes.
     starts = np.flatnonzero(np.diff(identity, prepend=~identity[:1]) != 0)
     sums = np.add.reduceat(weight, starts) if len(weight) else weight
@@ -332,6 +350,7 @@ def _totals(
         "sumw": float(weight.sum()),
         "sumw2": float((sums**2).sum()),
         "files": {file: int(identity[fold == 0].astype(object).sum()) if len(identity) else 0},
+        "sketches": {file: sketch},
         "folds": {int(fold.max(initial=0)) + 1},
     }
 

@@ -166,7 +166,7 @@ def _print_outcome(outcome: Outcome, notes: set[str]) -> None:
 
 def _print_whole(made: Generated, many: bool) -> None:
     """Print what has become of all files, and what of them was unlike the training."""
-    from flashsim.generation.report import outside_table, outside_warnings, table
+    from flashsim.generation.report import number_warning, outside_table, outside_warnings, table
 
     if many:
         typer.echo(table(made.outcomes))
@@ -175,6 +175,8 @@ def _print_whole(made: Generated, many: bool) -> None:
     if outside := outside_table(made.summaries, made.phase_spaces):
         typer.echo(outside)
     for text in outside_warnings(made.summaries):
+        warn(text)
+    if text := number_warning(made.summaries):
         warn(text)
 
 

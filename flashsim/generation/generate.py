@@ -14,6 +14,7 @@ from flashsim.errors import ModelFileError, OutputFileError
 from flashsim.events.collection import jagged_column
 from flashsim.events.gen_chunk import gen_chunk
 from flashsim.events.identity import event_keys
+from flashsim.events.sketch import EventSketch
 from flashsim.execution.whole_files import refuse_input
 from flashsim.generation.oversampling import MOST_FOLDS
 from flashsim.generation.plan import plan_output
@@ -179,13 +180,13 @@ class Generator:
             plan = self.plan(file, keep=keep, version=version)
             record = self._provenance(file, plan, command) | {"campaign": campaign}
             made = _finished(output, record, force=force, resume=resume) if output.exists() else None
-            reused = made is not None
+            reused, sketch = made is not None, EventSketch()
             if made is None:
                 with NanoWriter(output, compression=compression, force=force, version=plan.version) as writer:
                     writer.tree("Events", plan.branches, "Events", counter_titles=plan.counter_titles)
                     simulated = (pieces or self._pieces(overlap))(file, plan)
                     told = progress or _say_nothing
-                    made = self._write_events(
+                    made, sketch = self._write_events(
                         writer, simulated, lambda done: told(done, file.num_entries), overlap
                     )
                     self._write_trees(file, writer, plan)
@@ -205,6 +206,7 @@ class Generator:
             trained_on={name: found for name, found in trained_on.items() if found != plan.version},
             seconds=time.monotonic() - started,
             reused=reused,
+            sketch=sketch,
         )
 
     def plan(self, file: Branches, *, keep: Sequence[str] = (), version: str | None = None) -> OutputPlan:
@@ -246,7 +248,7 @@ class Generator:
             columns |= _columns(collection, plan.collections[name])
             if plan.collections[name].per == "object":
                 objects[name] = len(collection)
-        return Piece(stop, columns, objects, outside_counts)
+        return Piece(stop, columns, objects, outside_counts, EventSketch.of(arrays))
 
     def simulate(
         self, arrays: dict[str, ak.Array], plan: OutputPlan, *, origin: str = "input"
@@ -306,11 +308,12 @@ class Generator:
         pieces: Generator_[Piece, None, None],
         progress: Callable[[int], None],
         overlap: bool,
-    ) -> dict[str, Any]:
-        """Write all pieces; give what the provenance says about them."""
+    ) -> tuple[dict[str, Any], EventSketch]:
+        """Write all pieces; give what the provenance says about them, and a sketch of their events."""
         progress(0)
         objects = dict.fromkeys(self.collections, 0)
         outside_counts = dict.fromkeys(self.phase_spaces, OutsideCount())
+        sketch = EventSketch()
         with contextlib.closing(pieces), write_behind(writer.extend, overlap) as extend:
             for piece in pieces:
                 extend("Events", piece.columns)
@@ -318,11 +321,10 @@ class Generator:
                     objects[name] += number
                 for name, count in piece.outside_counts.items():
                     outside_counts[name] += count
+                sketch += piece.sketch
                 progress(piece.stop)
-        return {
-            "objects": objects,
-            "outside": {name: asdict(count) for name, count in outside_counts.items()},
-        }
+        outside = {name: asdict(count) for name, count in outside_counts.items()}
+        return {"objects": objects, "outside": outside}, sketch
 
     def _write_trees(self, file: NanoFile, writer: NanoWriter, plan: OutputPlan) -> None:
         for name in file.trees:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from flashsim.events.sketch import same_numbers
 from flashsim.text import text_table
 from flashsim.transforms.phase_space import OutsideCount
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from flashsim.generation.results import Summary
     from flashsim.transforms.phase_space import PhaseSpace
 
-__all__ = ["outside_table", "outside_warnings", "remarks", "sentence", "status", "table"]
+__all__ = ["number_warning", "outside_table", "outside_warnings", "remarks", "sentence", "status", "table"]
 
 MOST_OUTSIDE = 1e-3
 """Share of gen objects outside of a training's phase space from which on there is a warning."""
@@ -98,6 +99,11 @@ def outside_warnings(summaries: Iterable[Summary]) -> list[str]:
         for name, count in _summed(summaries).items()
         if count.outside > MOST_OUTSIDE * count.rows
     ]
+
+
+def number_warning(summaries: Iterable[Summary]) -> str:
+    """Warn of inputs that carry the same numbers for different events; empty if none do."""
+    return same_numbers({summary.input: summary.sketch for summary in summaries})
 
 
 def _summed(summaries: Iterable[Summary]) -> dict[str, OutsideCount]:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from flashsim.events.sketch import EventSketch
+
 if TYPE_CHECKING:
     from flashsim.generation.plan import OutputPlan  # in a type alias
     from flashsim.nanoaod.buffer import CheckedEntries
@@ -29,12 +31,15 @@ class Piece:
         Simulated objects by collection.
     outside_counts
         Gen objects and events outside of the trainings, see `ObjectSimulator.phase_spaces`.
+    sketch
+        Of its gen events.
     """
 
     stop: int
     columns: Mapping[str, Any] | CheckedEntries
     objects: dict[str, int]
     outside_counts: dict[str, OutsideCount]
+    sketch: EventSketch
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,8 @@ class Summary:
         Wall time.
     reused
         Whether the output was there already.
+    sketch
+        Of the gen events; empty where the output was there already.
     """
 
     input: str
@@ -79,6 +86,7 @@ class Summary:
     trained_on: dict[str, str]
     seconds: float = field(compare=False)
     reused: bool = False
+    sketch: EventSketch = field(default=EventSketch(), compare=False, repr=False)
 
 
 Progress: TypeAlias = Callable[[int, int], None]

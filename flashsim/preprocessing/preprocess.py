@@ -15,9 +15,11 @@ from flashsim.errors import InputFileError
 from flashsim.events.collection import Collection
 from flashsim.events.conditioning import conditioning_columns
 from flashsim.events.gen_chunk import gen_branches, gen_chunk
+from flashsim.events.identity import content_branches
 from flashsim.events.matching import match
 from flashsim.events.noise import EVENT_IDS
 from flashsim.events.recoil import components
+from flashsim.events.sketch import EventSketch, same_numbers
 from flashsim.learning.tables import SPLITS, TRAINING_TABLES, TableDescription, TableWriter, split_of
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.nanoaod.requirements import require_branches
@@ -64,12 +66,15 @@ def preprocess(
     load_output().refuse_clash(declaration)
     declaration, version, total = _survey(declaration, files)
     done = 0
+    sketches = dict.fromkeys(files, EventSketch())
     with TableWriter(TRAINING_TABLES, output, force=force) as writer:
         tables = _ChunkTables(declaration, writer)
         for path in files:
             with NanoFile(path) as file:
-                for _, stop, arrays in file.chunks(tables.branches, chunk, needed=gen_branches(declaration)):
+                wanted = sorted({*tables.branches, *content_branches(file.branches)})
+                for _, stop, arrays in file.chunks(wanted, chunk, needed=gen_branches(declaration)):
                     tables.write(arrays)
+                    sketches[path] += EventSketch.of(arrays)
                     if progress is not None:
                         progress(done + stop, total)
                 done += file.num_entries
@@ -85,6 +90,8 @@ def preprocess(
             non_finite=dict(writer.non_finite),
         )
         writer.describe(description)
+    if text := same_numbers({str(path): sketch for path, sketch in sketches.items()}):
+        _log.warning("%s", text)
     for branch, count in tables.not_allowed.items():
         if count:
             _log.warning(

@@ -7,6 +7,7 @@ row a gen object that both simulations reconstructed: ``run``, ``luminosityBlock
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -17,20 +18,23 @@ from pydantic import Field
 from flashsim.declarations.refinement import RefinerRecipe, load_gen_view
 from flashsim.errors import InputFileError
 from flashsim.events.gen_view import gen_view_branches
+from flashsim.events.identity import content_branches, event_keys
 from flashsim.events.noise import EVENT_IDS, event_hash, hash_events
+from flashsim.events.sketch import EventSketch, same_numbers
 from flashsim.learning.tables import SPLITS, Description, TableFormat, TableWriter, split_of
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.nanoaod.requirements import require_branches
 from flashsim.refinement.matching import SelectedPairs, pair_branches, select_pairs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    import awkward as ak
     from numpy.typing import NDArray
 
     from flashsim.learning.tables import ColumnType
+
+_log = logging.getLogger(__name__)
 
 __all__ = ["PAIRS", "PairDescription", "PairRows", "make_pairs", "read_pairs"]
 
@@ -84,7 +88,8 @@ def make_pairs(
 ) -> PairDescription:
     """Pair the objects of simulations of the same gen events, see `flashsim.interface.refinement.make_pairs`.
 
-    Events are found by their numbers, in whatever order the files have them; gen objects by their momenta.
+    Events are found by numbers and gen content, in whatever order the files have them, and by their numbers
+    alone where no content is the same; gen objects are found by their momenta.
 
     Parameters
     ----------
@@ -100,11 +105,13 @@ def make_pairs(
     counts: Counter[str] = Counter()
     total = sum(_events(fast) for fast, _ in files)
     done = 0
+    sketches = dict.fromkeys((fast for fast, _ in files), EventSketch())
     with TableWriter(PAIRS, output, force=force) as writer:
         for fast, full in files:
             with NanoFile(fast) as source, NanoFile(full) as target:
-                for stop, selected in _chunks(recipe, source, target, chunk):
+                for stop, selected, sketch in _chunks(recipe, source, target, chunk):
                     counts.update(selected.counts)
+                    sketches[fast] += sketch
                     ids = [selected.columns[name] for name in EVENT_IDS]
                     writer.extend("", split_of(ids, recipe.split), selected.columns)
                     if progress is not None:
@@ -120,6 +127,8 @@ def make_pairs(
             pairs={split: writer.rows["", split] for split in SPLITS},
         )
         writer.describe(description)
+    if text := same_numbers(sketches):
+        _log.warning("%s", text)
     return description
 
 
@@ -158,37 +167,82 @@ def _events(path: str) -> int:
 
 def _chunks(
     recipe: RefinerRecipe, source: NanoFile, target: NanoFile, size: int
-) -> Iterator[tuple[int, SelectedPairs]]:
-    """Yield the number of events done and the pairs of each chunk of the fast simulation."""
+) -> Iterator[tuple[int, SelectedPairs, EventSketch]]:
+    """Yield for each chunk of the fast simulation the events done, their pairs, and a sketch of them."""
     view = load_gen_view(recipe)
     names, needed = pair_branches(recipe, view), gen_view_branches(view)
     for file in (source, target):
         require_branches(file, names, f"to pair {recipe.object}")
-    full = target.read(names, needed=needed)
-    order, keys = _sorted_keys(full)
-    common = 0
-    for _, stop, fast in source.chunks(names, size, needed=needed):
-        wanted = hash_events(fast)
-        place = np.minimum(np.searchsorted(keys, wanted), max(len(keys) - 1, 0))
-        found = keys[place] == wanted if len(keys) else np.zeros(len(wanted), dtype=bool)
+    content = content_branches(source.branches.keys() & target.branches.keys())
+    full, places = target.read(names, needed=needed), _Places.of(target, content, size)
+    common = gen_objects = 0
+    for _, stop, fast in source.chunks(sorted({*names, *content}), size, needed=needed):
+        row = places.rows(event_keys(fast, content), hash_events(fast))
+        found = row >= 0
         common += int(np.count_nonzero(found))
         selected = select_pairs(
             recipe,
             view,
-            {name: array[found] for name, array in fast.items()},
-            {name: array[order[place[found]]] for name, array in full.items()},
+            {name: fast[name][found] for name in names},
+            {name: array[row[found]] for name, array in full.items()},
         )
+        gen_objects += selected.counts["in both files"]
         selected.counts["events apart"] = int(np.count_nonzero(~found))
-        yield stop, selected
+        yield stop, selected, EventSketch.of({name: fast[name] for name in (*EVENT_IDS, *content)})
     if common == 0:
         msg = (
             f"{source.path}: has no event in common with {target.path} (run, luminosityBlock, event); "
             "simulate the same gen events"
         )
         raise InputFileError(msg)
+    if gen_objects == 0:
+        _log.warning(
+            "%s: its events and those of %s carry the same run, luminosityBlock and event, but no gen "
+            "object is in both files, so there are no pairs: simulate the same gen events",
+            source.path,
+            target.path,
+        )
 
 
-def _sorted_keys(arrays: Mapping[str, ak.Array]) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
-    keys = hash_events(arrays)
-    order = np.argsort(keys, kind="stable")
-    return order, keys[order]
+@dataclass(frozen=True)
+class _Places:
+    """Where the events of a file stand.
+
+    Parameters
+    ----------
+    keys, numbers
+        `event_keys` and `hash_events` of the events, rising, shape (E,) each, with the row of each.
+    """
+
+    keys: tuple[NDArray[np.uint64], NDArray[np.int64]]
+    numbers: tuple[NDArray[np.uint64], NDArray[np.int64]]
+
+    @classmethod
+    def of(cls, file: NanoFile, content: Sequence[str], size: int) -> _Places:
+        parts = [
+            (event_keys(arrays, content), hash_events(arrays))
+            for *_, arrays in file.chunks([*EVENT_IDS, *content], size)
+        ]
+        none = np.empty(0, dtype=np.uint64)
+        keys, numbers = (np.concatenate([none, *(part[k] for part in parts)]) for k in (0, 1))
+        return cls(_ordered(keys), _ordered(numbers))
+
+    def rows(self, keys: NDArray[np.uint64], numbers: NDArray[np.uint64]) -> NDArray[np.int64]:
+        """Give the row of the event of the same key, else of the same numbers, else -1, shape (N,)."""
+        same = _found(self.keys, keys)
+        return np.where(same >= 0, same, _found(self.numbers, numbers))
+
+
+def _ordered(hashes: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    order = np.argsort(hashes, kind="stable")
+    return hashes[order], order
+
+
+def _found(
+    ordered: tuple[NDArray[np.uint64], NDArray[np.int64]], wanted: NDArray[np.uint64]
+) -> NDArray[np.int64]:
+    hashes, rows = ordered
+    if not len(hashes):
+        return np.full(len(wanted), -1, dtype=np.int64)
+    place = np.minimum(np.searchsorted(hashes, wanted), len(hashes) - 1)
+    return np.where(hashes[place] == wanted, rows[place], -1)

@@ -12,10 +12,14 @@ import yaml
 
 from flashsim.analysis.analyze import analyze, check_output, cutflow_text, write
 from flashsim.analysis.analyze import process as run_processor
+from flashsim.analysis.concepts import resolve
 from flashsim.analysis.drawing import draw_histogram, draw_oversampling
+from flashsim.analysis.results import Results
 from flashsim.analysis.samples import load_samples, open_datasets
+from flashsim.analysis.selection import load_selection
 from flashsim.declarations.recipes import recipe_path
 from flashsim.errors import InputFileError, OutputFileError
+from flashsim.nanoaod.reading import NanoFile
 
 from .conftest import write_dimuon_nanoaod
 
@@ -277,3 +281,89 @@ processes: {dy: {label: DY, files: {full: [full.root], flash: ['fl*.root']}}}
     assert (status, out) == (2, "")
     assert "--without id: expected one of jetId" in err
     assert not (tmp_path / "new").exists()
+
+
+@pytest.fixture(scope="module")
+def jobs(tmp_path_factory):
+    """Give three jobs of one process, which all count their events from run 1, block 1, event 1.
+
+    Of each there is a second simulation, of other objects.
+    """
+    folder = tmp_path_factory.mktemp("jobs")
+    return {
+        (job, detector): write_dimuon_nanoaod(
+            folder / f"job_{job}_{detector}.root", events, seed=job, detector=detector
+        )
+        for job, events in ((1, 60), (2, 60), (3, 30))
+        for detector in (1, 2)
+    }
+
+
+def totals_of(tmp_path, **files):
+    """Run the processor over files, lists by name of the simulation; give the results."""
+    recipe = {
+        "schema_version": 1,
+        "era": "UL2018",
+        "reference": next(iter(files)),
+        "simulations": {name: {"label": name} for name in files},
+        "processes": {
+            "higgs": {"label": "signal", "files": {k: list(map(str, v)) for k, v in files.items()}}
+        },
+    }
+    path = tmp_path / "samples.yaml"
+    path.write_text(yaml.safe_dump(recipe), encoding="utf-8")
+    declared = load_samples(str(path))
+    datasets = open_datasets(declared)
+    selection = load_selection("vbf_hmumu")
+    branches = {p: d.branches[p] for d in datasets for p in d.files}
+    found = run_processor(datasets, resolve(selection, branches, era="UL2018"))
+    return Results(declared, selection, {d.name: d for d in datasets}, found)
+
+
+def sum_of_squares(paths):
+    weights = [
+        np.asarray(NanoFile(path).read(["genWeight"])["genWeight"], dtype=np.float64) for path in paths
+    ]
+    return float(np.sum(np.concatenate(weights) ** 2))
+
+
+@pytest.mark.parametrize("chosen", [(1, 2), (1, 2, 3)], ids=["equal", "unequal"])
+def test_jobs_with_the_same_numbers_are_samples_of_their_own(jobs, tmp_path, chosen):
+    """Not passes of the same events, whether they are of one length or not."""
+    first, second = ([jobs[job, detector] for job in chosen] for detector in (1, 2))
+    results = totals_of(tmp_path, full=first, fast=second)
+    totals = results.totals("higgs/full")
+    assert totals.passes == 1
+    assert totals.sumw2 == pytest.approx(sum_of_squares(first))
+    # The other simulation is of the same gen events, job by job.
+    assert results.shared("higgs") == {"full": True, "fast": True}
+
+
+def test_two_simulations_of_one_job_are_passes_of_its_events(jobs, tmp_path):
+    results = totals_of(tmp_path, full=[jobs[1, 1]], both=[jobs[1, 1], jobs[1, 2]], other=[jobs[2, 1]])
+    totals = results.totals("higgs/both")
+    assert totals.passes == 2
+    assert totals.sumw2 == pytest.approx(4 * sum_of_squares([jobs[1, 1]]))
+    assert results.shared("higgs") == {"full": True, "both": True, "other": False}
+
+
+def test_numbers_tell_events_apart_where_a_file_lacks_the_gen_content(jobs, tmp_path):
+    """All files of a process are compared by what all of them have."""
+    drop = [f"GenPart_{name}" for name in ("pt", "eta", "phi", "pdgId", "statusFlags", "mass")]
+    drop += [f"GenJet_{name}" for name in ("pt", "eta", "phi", "mass")]
+    bare = write_dimuon_nanoaod(tmp_path / "bare.root", 60, seed=1, detector=3, drop=drop)
+    results = totals_of(tmp_path, full=[jobs[1, 1]], bare=[bare])
+    assert results.shared("higgs") == {"full": True, "bare": True}
+
+
+def test_inputs_with_the_same_numbers_and_other_events_are_named(jobs, tmp_path, quick, caplog):
+    samples = tmp_path / "samples.yaml"
+    totals_of(tmp_path, full=[jobs[1, 1], jobs[2, 1]])
+    analyze(str(samples), selection=quick)
+    (line,) = [line for line in caplog.messages if "same run, luminosityBlock and event" in line]
+    assert "job_1_1.root" in line
+    assert "job_2_1.root" in line
+    totals_of(tmp_path, full=[jobs[1, 1]], fast=[jobs[1, 2]])
+    caplog.clear()
+    analyze(str(samples), selection=quick)
+    assert not caplog.messages

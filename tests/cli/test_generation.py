@@ -94,6 +94,15 @@ def test_several_inputs_after_one_option(generate, folder):
     assert text == "flashsim: note: not kept, as they are indices into simulated collections: Tau_jetIdx"
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_other_events_of_the_same_numbers_are_named(generate, folder, made_process, workers):
+    full, fast, other = (made_process / f"{name}.root" for name in ("full", "fast", "other"))
+    status, _, err = generate(full, fast, other, "-o", "out", "--workers", workers)
+    assert status == 0
+    (line,) = [line for line in err.splitlines() if "same run, luminosityBlock and event" in line]
+    assert line.startswith(f"flashsim: warning: {other}: its events and those of {full} carry the same run,")
+
+
 def test_a_failing_file_does_not_keep_the_others_from_being_made(generate, folder):
     Path("b.root").symlink_to(MADE)
     Path("a.root").write_bytes(b"no ROOT file")

@@ -85,6 +85,16 @@ def test_values_that_are_not_allowed_are_told(toy, toy_declaration, tmp_path, ca
     assert "Jet_btag" not in caplog.text
 
 
+@pytest.mark.parametrize(("seed", "named"), [(1, False), (2, True)], ids=["same", "other"])
+def test_other_events_of_the_same_numbers_are_named(
+    toy, toy_declaration, toy_nanoaod, tmp_path, caplog, seed, named
+):
+    again = tmp_path / "again.root"
+    toy_nanoaod(again, seed=seed)
+    preprocess(toy_declaration, [toy[0], again], tmp_path / "t", chunk=7)
+    assert ("again.root: its events and those of " in caplog.text) == named
+
+
 @pytest.mark.parametrize("chunk", [1, 7, 1000])
 def test_tables_do_not_depend_on_chunks_files_and_their_order(
     toy, toy_declaration, toy_nanoaod, tmp_path, chunk

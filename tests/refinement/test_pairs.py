@@ -8,6 +8,7 @@ import pytest
 from flashsim.declarations.refinement import load_gen_view, load_refiner
 from flashsim.errors import InputFileError, OutputFileError, TableError
 from flashsim.nanoaod.reading import NanoFile
+from flashsim.nanoaod.writing import NanoWriter
 from flashsim.refinement.matching import pair_branches, select_pairs
 from flashsim.refinement.pairs import PAIRS, make_pairs, read_pairs
 
@@ -143,7 +144,7 @@ def test_values_are_those_of_the_files(made_pairs, made_process, small):
     assert set(rows.gen[:, recipe.gen_fields.index("hadronFlavour")]) <= {0.0, 4.0, 5.0}
 
 
-def test_pairs_of_other_events_are_refused(made_process, tmp_path, small):
+def test_there_are_no_pairs_of_other_events(made_process, tmp_path, small, caplog):
     files = [(str(made_process / "fast.root"), str(made_process / "fast.root"))]
     other = str(made_process / "other.root")
     with NanoFile(other) as file:
@@ -151,13 +152,37 @@ def test_pairs_of_other_events_are_refused(made_process, tmp_path, small):
     assert same_numbers  # other gen objects under the same numbers: none is in both files
     made = make_pairs(small("jets"), [(files[0][0], other)], tmp_path / "other")
     assert made.counts["in both files"] == 0
+    (line,) = caplog.messages
+    assert "no gen object is in both files" in line
+    assert "other.root" in line
+
+
+def test_events_are_found_among_others_of_the_same_numbers(made_pairs, made_process, tmp_path, small):
+    """A file may hold several jobs that count alike; the others stand first here."""
+    paths = [made_process / f"{name}.root" for name in ("other", "full")]
+    with (
+        NanoFile(paths[0]) as other,
+        NanoFile(paths[1]) as full,
+        NanoWriter(tmp_path / "both.root") as writer,
+    ):
+        branches = [b for b in full.branches.values() if b.name in other.branches]
+        writer.tree("Events", branches)
+        for file in (other, full):
+            writer.extend("Events", file.read([b.name for b in branches]))
+    recipe = small("jets")
+    files = [(str(made_process / "fast.root"), str(tmp_path / "both.root"))]
+    made = make_pairs(recipe, files, tmp_path / "pairs")
+    assert made.counts == made_pairs[1].counts
+    one, same = (read_pairs(folder, "train", recipe) for folder in (made_pairs[0], tmp_path / "pairs"))
+    assert np.array_equal(one.full, same.full)
 
 
 def test_files_without_a_common_event_are_refused(made_process, tmp_path, small, monkeypatch):
     from flashsim.refinement import pairs
 
     keys = iter([1, 2, 3, 4])
-    monkeypatch.setattr(pairs, "hash_events", lambda a: np.full(len(a["run"]), next(keys), np.uint64))
+    for name in ("hash_events", "event_keys"):
+        monkeypatch.setattr(pairs, name, lambda a, *_: np.full(len(a["run"]), next(keys), np.uint64))
     files = [(str(made_process / "fast.root"), str(made_process / "full.root"))]
     with pytest.raises(InputFileError, match="has no event in common"):
         make_pairs(small("jets"), files, tmp_path / "pairs")
