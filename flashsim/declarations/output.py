@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import ConfigDict, Field
 
+from flashsim.declarations.objects import NANOAOD_VERSIONS, Version
 from flashsim.declarations.recipes import Recipe, load_recipe, recipe_path
 from flashsim.errors import RecipeError
 
@@ -15,7 +16,18 @@ if TYPE_CHECKING:
 if TYPE_CHECKING:
     from flashsim.declarations.changes import Changes
 
-__all__ = ["Link", "OutputRecipe", "OversamplingRecipe", "load_output"]
+__all__ = [
+    "Constant",
+    "Link",
+    "OutputRecipe",
+    "OversamplingRecipe",
+    "PowerLaw",
+    "Proportional",
+    "RawMomentum",
+    "Synonym",
+    "VertexRecipe",
+    "load_output",
+]
 
 
 class Link(Recipe):
@@ -46,6 +58,82 @@ class OversamplingRecipe(Recipe):
     squares: list[str] = Field(default=[], description="sums of squared weights, divided by N")
 
 
+class Synonym(Recipe):
+    """One quantity whose branches have another name from some NanoAOD version on."""
+
+    before: str = Field(description="start of the branches' names before that version")
+    after: str = Field(description="start of their names from it on")
+    since: Version = Field(description="first NanoAOD version with the new name")
+    note: str = Field(
+        default="", description="where the two are not quite the same: stands in the branch's title"
+    )
+
+    def renamed(self, branch: str, version: str) -> str | None:
+        """Name in a NanoAOD version of what has this name in another one; none where it is something else."""
+        new = NANOAOD_VERSIONS.index(version) >= NANOAOD_VERSIONS.index(self.since)
+        old, name = (self.before, self.after) if new else (self.after, self.before)
+        return name + branch.removeprefix(old) if branch.startswith(old) else None
+
+
+class Constant(Recipe):
+    """Branches of the event with one value, where the NanoAOD version or the input has them."""
+
+    branches: str = Field(description="pattern of their names, as in a shell")
+    value: float = Field(description="the value; 1 is true")
+
+
+class Proportional(Recipe):
+    """A branch of the event that is nearly proportional to a simulated one."""
+
+    branch: str = Field(description="the branch; written in NanoAOD versions that have it")
+    of: str = Field(description="the simulated branch, by its name in that version")
+    factor: float = Field(description="multiplies it")
+    note: str = Field(default="", description="what is approximated: stands in the branch's title")
+
+
+class RawMomentum(Recipe):
+    """Missing momentum before the correction of jets: each jet above a threshold is put back uncorrected."""
+
+    name: str = Field(description="prefix of the branches that are written, such as RawMET")
+    of: str = Field(description="prefix of the corrected momentum, such as MET")
+    jets: str = Field(default="Jet", description="collection with pt, phi, rawFactor and area")
+    min_pt: float = Field(ge=0, description="smallest corrected pT in GeV")
+    offset: float = Field(
+        ge=0, description="share of density times area that the first correction takes off, which both have"
+    )
+    density: list[str] = Field(min_length=1, description="branch of the energy density; the first there is")
+    note: str = Field(default="", description="what is approximated: stands in the branches' titles")
+
+
+class PowerLaw(Recipe):
+    """A quantity that rises with another: ``factor * (x + offset) ** power``, times a log-normal spread."""
+
+    factor: float = Field(gt=0)
+    offset: float = Field(gt=0, description="keeps events without activity above zero")
+    power: float
+    spread: float = Field(ge=0, description="standard deviation of its logarithm")
+
+
+class VertexRecipe(Recipe):
+    """The rest of the primary vertex (``PV``) where models simulate a part of it."""
+
+    beside: str = Field(description="simulated branch that asks for the rest, such as PV_npvs")
+    gen: str = Field(description="prefix of the true position in the input, such as GenVtx")
+    luminous_region: dict[Literal["x", "y", "z"], tuple[float, float]] = Field(
+        description="mean and width of the position in cm, for inputs that do not have the true one"
+    )
+    jets: str = Field(description="gen jets that tell the activity")
+    max_abs_eta: float = Field(gt=0, description="acceptance of the tracker")
+    ndof: PowerLaw = Field(description="degrees of freedom, of the scalar sum of the jets' pT in GeV")
+    score: PowerLaw = Field(description="score, of the sum of the jets' squared pT in GeV^2")
+    chi2: tuple[float, float] = Field(description="reduced chi2, and standard deviation of its logarithm")
+    constant: tuple[float, float, float] = Field(description="resolution in x, y, z in cm at many tracks")
+    per_root: tuple[float, float, float] = Field(
+        description="the part that falls with the root of ndof, in cm; added in quadrature"
+    )
+    note: str = Field(default="", description="what is approximated: stands in the branches' titles")
+
+
 class OutputRecipe(Recipe):
     """What is copied from the input, and how collections point at each other."""
 
@@ -53,6 +141,13 @@ class OutputRecipe(Recipe):
     # `copy` would hide a method of pydantic models.
     copied: list[str] = Field(alias="copy", description="patterns of the input's branches to copy")
     links: list[Link] = Field(default=[], description="cross references")
+    synonyms: list[Synonym] = Field(
+        default=[], description="names of one quantity in several NanoAOD versions"
+    )
+    constants: list[Constant] = Field(default=[], description="branches with one value")
+    proportional: list[Proportional] = Field(default=[], description="branches that follow another")
+    raw_momenta: list[RawMomentum] = Field(default=[], description="missing momenta before corrections")
+    vertex: VertexRecipe | None = Field(default=None, description="the rest of the primary vertex")
     oversampling: OversamplingRecipe | None = Field(
         default=None, description="what changes with `--oversample N`"
     )

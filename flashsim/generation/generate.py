@@ -10,12 +10,15 @@ from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from flashsim.errors import ModelFileError, OutputFileError
 from flashsim.events.collection import jagged_column
 from flashsim.events.gen_chunk import gen_chunk
 from flashsim.events.identity import event_keys
 from flashsim.events.sketch import EventSketch
 from flashsim.execution.whole_files import refuse_input
+from flashsim.generation.completion import COMPLETION, complete
 from flashsim.generation.oversampling import MOST_FOLDS
 from flashsim.generation.plan import plan_output
 from flashsim.generation.provenance import check_finished
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator as Generator_
 
     import awkward as ak
+    from numpy.typing import NDArray
 
     from flashsim.declarations.output import OutputRecipe
     from flashsim.events.collection import Collection
@@ -288,7 +292,34 @@ class Generator:
             drawn = simulate_whole(simulator, arrays, events, simulated, folds=self.folds, origin=origin)
             simulated[simulator.collection] = _rounded(drawn.collection, simulator, plan)
             outside_counts |= drawn.outside_counts
+        simulated[COMPLETION] = self._completed(arrays, events, simulated, plan)
         return simulated, outside_counts
+
+    def _completed(
+        self,
+        arrays: dict[str, ak.Array],
+        events: NDArray[np.uint64],
+        simulated: Mapping[str, Collection],
+        plan: OutputPlan,
+    ) -> Collection:
+        """Make what events have besides; see `flashsim.generation.completion`."""
+        single = {
+            branch.name: simulated[name][field].astype(np.float64)
+            for name, collection in plan.collections.items()
+            if collection.per == "event" and name != COMPLETION
+            for field, branch in collection.branches.items()
+        }
+        completed = complete(
+            plan.completion,
+            self.recipe,
+            arrays,
+            single,
+            simulated,
+            events=events,
+            seed=self.seed,
+            folds=self.folds,
+        )
+        return rounded(completed, (), plan.collections[COMPLETION].bits)
 
     def _pieces(self, overlap: bool) -> Pieces:
         """Give what simulates a file in this process."""

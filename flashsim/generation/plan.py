@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cache
@@ -12,6 +13,7 @@ import numpy as np
 from flashsim.errors import InputFileError
 from flashsim.events.gen_chunk import gen_branches
 from flashsim.events.identity import identity_branches
+from flashsim.generation.completion import COMPLETION, plan_completion
 from flashsim.generation.oversampling import plan_oversampling, refuse_oversampled
 from flashsim.nanoaod.branch import Branch
 from flashsim.nanoaod.requirements import require_branches
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from flashsim.declarations.objects import ObjectDeclaration
-    from flashsim.declarations.output import Link, OutputRecipe
+    from flashsim.declarations.output import Link, OutputRecipe, Synonym
+    from flashsim.generation.completion import Completion
     from flashsim.generation.oversampling import Oversampling
     from flashsim.nanoaod.branch import Branches
 
@@ -48,6 +51,8 @@ class CollectionPlan:
         Mantissa bits by field; none for all.
     left_out
         Targets of the declaration that this NanoAOD version does not have.
+    renamed
+        Branches that have another name in this NanoAOD version, by that of the declaration.
     per
         Of what it has a value each.
     """
@@ -55,6 +60,7 @@ class CollectionPlan:
     branches: dict[str, Branch]
     bits: dict[str, int | None]
     left_out: tuple[str, ...]
+    renamed: dict[str, str] = dataclasses.field(default_factory=dict)
     per: Literal["object", "event"] = "object"
 
 
@@ -79,6 +85,8 @@ class OutputPlan:
         Descriptions of the output's collections, which are the titles of their counters.
     oversampling
         How often each event is written, and which branches are weights.
+    completion
+        Branches of the event beside those of models; `COMPLETION` among the collections.
     """
 
     version: str
@@ -88,6 +96,7 @@ class OutputPlan:
     collections: dict[str, CollectionPlan]
     counter_titles: dict[str, str]
     oversampling: Oversampling
+    completion: Completion
 
     @property
     def branches(self) -> list[Branch]:
@@ -104,6 +113,11 @@ class OutputPlan:
             for field in c.left_out
         )
         return list(dict.fromkeys(names))
+
+    @property
+    def renamed(self) -> dict[str, str]:
+        """Names of branches in this NanoAOD version, by those that models know them under."""
+        return {old: new for c in self.collections.values() for old, new in c.renamed.items()}
 
     @property
     def read(self) -> list[str]:
@@ -157,19 +171,25 @@ def plan_output(
     if version not in VERSIONS:
         msg = f"{file.path}: NanoAOD {version} cannot be written; choose one of {', '.join(VERSIONS)}"
         raise InputFileError(msg)
-    conditioning = {branch for d in declarations for branch in gen_branches(d)}
-    needed = sorted({*conditioning, *identity_branches(file.branches)})
-    require_branches(file, needed, "to generate from it")
     simulated = [d.collection for d in declarations if d.per == "object"]
-    single = {name for d in declarations if d.per == "event" for name in d.fields()}
     # The input's own types and titles come first, but only where it is of the version that is written.
-    models = [*([file.branches] if version == detected else []), *_schemas(version).values()]
+    own = [file.branches] if version == detected else []
+    models = [*own, *_schemas(version).values()]
+    collections = {d.collection: _plan(d, models, version, recipe, simulated) for d in declarations}
+    single = {name for d in declarations if d.per == "event" for name in d.fields()}
+    single |= {b.name for c in collections.values() for b in c.branches.values() if not b.jagged}
+    completion = plan_completion(file, recipe, [*own, load_schema(version)], _written(collections), single)
+    conditioning = {branch for d in declarations for branch in gen_branches(d)}
+    needed = sorted({*conditioning, *completion.needed, *identity_branches(file.branches)})
+    require_branches(file, needed, "to generate from it")
+    single |= completion.branches.keys() - completion.constants.keys()
     kept, stale = _kept(file, keep, simulated, single)
-    collections = {d.collection: _plan(d, models, version, recipe.links, simulated) for d in declarations}
+    completion = completion.without(kept)
     if flag_domain:
         for name, collection in collections.items():
             of = None if collection.per == "event" else name
             collection.branches[OUTSIDE.name] = replace(OUTSIDE, name=f"{name}_{OUTSIDE.name}", collection=of)
+    collections[COMPLETION] = _plan_completed(completion, models, version)
     copied = [b for b in file.branches.values() if b.name in kept or _is_copied(b, recipe, simulated, single)]
     return OutputPlan(
         version=version,
@@ -180,7 +200,30 @@ def plan_output(
         counter_titles=file.counter_titles
         | {name: title for name, title in counter_titles(version).items() if name in simulated},
         oversampling=plan_oversampling(file, copied, recipe, folds),
+        completion=completion,
     )
+
+
+def _written(collections: Mapping[str, CollectionPlan]) -> dict[str, list[str]]:
+    """Names of simulated branches with one value an event under "", and fields by collection."""
+    written = {name: list(plan.branches) for name, plan in collections.items() if plan.per == "object"}
+    whole = [plan for plan in collections.values() if plan.per == "event"]
+    return written | {"": [branch.name for plan in whole for branch in plan.branches.values()]}
+
+
+def _plan_completed(
+    completion: Completion, models: Sequence[Mapping[str, Branch]], version: str
+) -> CollectionPlan:
+    branches = {}
+    for name, branch in completion.branches.items():
+        title = next((known[name].title for known in models if name in known and known[name].title), "")
+        branches[name] = _noted(replace(branch, title=title), completion.notes.get(name, ""))
+    bits = {name: _bits(name, version) for name, b in branches.items() if b.dtype == np.dtype("float32")}
+    return CollectionPlan(branches, bits, (), per="event")
+
+
+def _noted(branch: Branch, note: str) -> Branch:
+    return replace(branch, title=f"{branch.title} (FlashSim: {note})".strip()) if note else branch
 
 
 def _is_copied(branch: Branch, recipe: OutputRecipe, simulated: Sequence[str], single: set[str]) -> bool:
@@ -220,7 +263,7 @@ def _plan(
     declaration: ObjectDeclaration,
     models: Sequence[Mapping[str, Branch]],
     version: str,
-    links: Sequence[Link],
+    recipe: OutputRecipe,
     simulated: Sequence[str],
 ) -> CollectionPlan:
     """Branches of one simulated collection in a file of a NanoAOD version.
@@ -230,26 +273,45 @@ def _plan(
     """
     collection = declaration.collection
     of = collection if declaration.per == "object" else None
-    left_out = tuple(
+    absent = [
         source.removeprefix(f"{collection}_")
         for target in declaration.targets
         if not target.exists_in(version)
         for source in declaration.sources(target)
-    )
+    ]
+    # Of two targets that are one quantity, the one of this version is written.
+    own = {declaration.branch(field) for field in declaration.fields() if field not in absent}
+    synonyms = {
+        field: found
+        for field in absent
+        if (found := _synonym(declaration.branch(field), recipe.synonyms, version)) is not None
+        and found[0] not in own
+    }
+    left_out = tuple(field for field in absent if field not in synonyms)
     titles = {target.branch: target.description for target in declaration.targets}
     titles |= {derived.branch: derived.description for derived in declaration.derived}
     fields = [field for field in declaration.fields() if field not in left_out]
     fields += [declaration.match] if declaration.match else []
-    fields += _link_fields(collection, links, simulated)
+    fields += _link_fields(collection, recipe.links, simulated)
     branches, bits = {}, {}
     for field in fields:
-        name = declaration.branch(field)
+        name, note = synonyms.get(field, (declaration.branch(field), ""))
         known = [m[name] for m in models if name in m and m[name].collection == of]
         dtype = known[0].dtype if known else np.dtype("float32")
         title = next((branch.title for branch in known if branch.title), titles.get(field, ""))
-        branches[field] = Branch(name, dtype, of, title)
+        branches[field] = _noted(Branch(name, dtype, of, title), note)
         bits[field] = _bits(name, version) if dtype == np.dtype("float32") else None
-    return CollectionPlan(branches, bits, left_out, declaration.per)
+    renamed = {declaration.branch(field): name for field, (name, _) in synonyms.items()}
+    return CollectionPlan(branches, bits, left_out, renamed, declaration.per)
+
+
+def _synonym(branch: str, synonyms: Sequence[Synonym], version: str) -> tuple[str, str] | None:
+    """Name of a branch in a NanoAOD version that has it under another one, and what is to be noted of it."""
+    for synonym in synonyms:
+        name = synonym.renamed(branch, version)
+        if name is not None and name in _schemas(version)[version]:
+            return name, synonym.note
+    return None
 
 
 def _link_fields(collection: str, links: Sequence[Link], simulated: Sequence[str]) -> list[str]:
