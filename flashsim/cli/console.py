@@ -99,8 +99,8 @@ def note(text: str) -> None:
 
 
 def warn(text: str) -> None:
-    """Print something that may make a result wrong."""
-    _say(f"warning: {text}")
+    """Print something that may make a result wrong, in a colour where there is a terminal."""
+    typer.secho(f"flashsim: warning: {text}", err=True, fg=typer.colors.YELLOW, bold=True)
 
 
 def _say(text: str) -> None:

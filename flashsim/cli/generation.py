@@ -165,16 +165,28 @@ def _print_outcome(outcome: Outcome, notes: set[str]) -> None:
 
 
 def _print_whole(made: Generated, many: bool) -> None:
-    """Print what has become of all files, and what of them was unlike the training."""
-    from flashsim.generation.report import number_warning, outside_table, outside_warnings, table
+    """Print what has become of all files, what models were trained on, and what was unlike the training.
+
+    What may make a result wrong comes last, where it is seen.
+    """
+    from flashsim.generation.report import (
+        number_warning,
+        origin_lines,
+        outside_table,
+        outside_warnings,
+        table,
+        version_warnings,
+    )
 
     if many:
         typer.echo(table(made.outcomes))
+    for text in origin_lines(made.summaries):
+        note(text)
     for name in made.without_phase_space:
         note(f"the model of {name} does not know the domain of its training: what is outside is not counted")
     if outside := outside_table(made.summaries, made.phase_spaces):
         typer.echo(outside)
-    for text in outside_warnings(made.summaries):
+    for text in (*outside_warnings(made.summaries), *version_warnings(made.summaries)):
         warn(text)
     if text := number_warning(made.summaries):
         warn(text)

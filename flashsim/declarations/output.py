@@ -68,11 +68,10 @@ class Synonym(Recipe):
         default="", description="where the two are not quite the same: stands in the branch's title"
     )
 
-    def renamed(self, branch: str, version: str) -> str | None:
-        """Name in a NanoAOD version of what has this name in another one; none where it is something else."""
+    def names(self, version: str) -> tuple[str, str]:
+        """Start of the branches' names in other NanoAOD versions, and in this one."""
         new = NANOAOD_VERSIONS.index(version) >= NANOAOD_VERSIONS.index(self.since)
-        old, name = (self.before, self.after) if new else (self.after, self.before)
-        return name + branch.removeprefix(old) if branch.startswith(old) else None
+        return (self.before, self.after) if new else (self.after, self.before)
 
 
 class Constant(Recipe):
@@ -108,9 +107,9 @@ class RawMomentum(Recipe):
 class PowerLaw(Recipe):
     """A quantity that rises with another: ``factor * (x + offset) ** power``, times a log-normal spread."""
 
-    factor: float = Field(gt=0)
+    factor: float = Field(gt=0, description="of the law")
     offset: float = Field(gt=0, description="keeps events without activity above zero")
-    power: float
+    power: float = Field(description="of the law")
     spread: float = Field(ge=0, description="standard deviation of its logarithm")
 
 

@@ -189,7 +189,9 @@ def _raw_momentum(raw: RawMomentum, single: Columns, jets: Collection) -> Column
     phi = jets["phi"].astype(np.float64)
 
     def summed(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.bincount(jets.event_rows, weights=values, minlength=len(density))
+        sums: NDArray[np.float64] = np.zeros(len(density))
+        np.add.at(sums, jets.event_rows, values)
+        return sums
 
     size, angle = single[f"{raw.of}_pt"], single[f"{raw.of}_phi"]
     x = size * np.cos(angle) + summed(correction * np.cos(phi))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from dataclasses import asdict
+from collections import Counter
+from dataclasses import asdict, replace
 from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,9 +23,11 @@ from flashsim.generation.completion import COMPLETION, complete
 from flashsim.generation.oversampling import MOST_FOLDS
 from flashsim.generation.plan import plan_output
 from flashsim.generation.provenance import check_finished
+from flashsim.generation.report import version_warnings
 from flashsim.generation.results import Piece, Summary
 from flashsim.generation.simulate import ObjectSimulator, simulate_whole
 from flashsim.generation.stream import read_ahead, write_behind
+from flashsim.models.origin import trained_on
 from flashsim.nanoaod.assembly import link_collections, ordered, rounded
 from flashsim.nanoaod.provenance import GENERATION, read_provenance
 from flashsim.nanoaod.reading import NanoFile
@@ -194,23 +197,39 @@ class Generator:
                         writer, simulated, lambda done: told(done, file.num_entries), overlap
                     )
                     self._write_trees(file, writer, plan)
-                    writer.write_string(GENERATION, json.dumps(record | made))
-            events = file.num_entries * self.folds
-        trained_on = {s.collection: s.model.nanoaod_version for s in self.simulators}
+                    summary = self._summary(file, output, plan, made, reused=False, started=started)
+                    warned = {"warnings": version_warnings([summary])}
+                    writer.write_string(GENERATION, json.dumps(record | made | warned))
+            summary = self._summary(file, output, plan, made, reused=reused, started=started)
+        return replace(summary, sketch=sketch)
+
+    def _summary(
+        self,
+        file: NanoFile,
+        output: Path,
+        plan: OutputPlan,
+        made: dict[str, Any],
+        *,
+        reused: bool,
+        started: float,
+    ) -> Summary:
+        versions = {s.collection: s.model.nanoaod_version for s in self.simulators}
         return Summary(
-            input=str(source),
+            input=file.path,
             output=str(output),
             version=plan.version,
-            events=events,
+            events=file.num_entries * self.folds,
             oversample=self.folds,
             objects=made["objects"],
             outside_counts={name: OutsideCount(**count) for name, count in made["outside"].items()},
             left_out=plan.left_out,
             stale=plan.stale,
-            trained_on={name: found for name, found in trained_on.items() if found != plan.version},
+            trained_on={name: found for name, found in versions.items() if found != plan.version},
+            renamed=plan.renamed,
+            origins={s.collection: trained_on(s.model) for s in self.simulators},
+            special=made.get("special", {}),
             seconds=time.monotonic() - started,
             reused=reused,
-            sketch=sketch,
         )
 
     def plan(self, file: Branches, *, keep: Sequence[str] = (), version: str | None = None) -> OutputPlan:
@@ -248,11 +267,23 @@ class Generator:
         columns = plan.oversampling.repeated(arrays, plan.copied)
         objects = {}
         simulated, outside_counts = self.simulate(arrays, plan, origin=origin)
+        special = self._special(simulated, plan)
         for name, collection in simulated.items():
             columns |= _columns(collection, plan.collections[name])
             if plan.collections[name].per == "object":
                 objects[name] = len(collection)
-        return Piece(stop, columns, objects, outside_counts, EventSketch.of(arrays))
+        return Piece(stop, columns, objects, outside_counts, EventSketch.of(arrays), special)
+
+    def _special(self, simulated: Mapping[str, Collection], plan: OutputPlan) -> dict[str, int]:
+        """Count values that stand for none, of models of another NanoAOD version than the output's."""
+        return {
+            branch.name: int(np.isin(simulated[s.collection][target.branch], target.special).sum())
+            for s in self.simulators
+            if s.declaration.per == "object" and s.model.nanoaod_version != plan.version
+            for target in s.declaration.targets
+            if target.special
+            and (branch := plan.collections[s.collection].branches.get(target.branch)) is not None
+        }
 
     def simulate(
         self, arrays: dict[str, ak.Array], plan: OutputPlan, *, origin: str = "input"
@@ -345,17 +376,19 @@ class Generator:
         objects = dict.fromkeys(self.collections, 0)
         outside_counts = dict.fromkeys(self.phase_spaces, OutsideCount())
         sketch = EventSketch()
+        special: Counter[str] = Counter()
         with contextlib.closing(pieces), write_behind(writer.extend, overlap) as extend:
             for piece in pieces:
                 extend("Events", piece.columns)
                 for name, number in piece.objects.items():
                     objects[name] += number
+                special.update(piece.special)
                 for name, count in piece.outside_counts.items():
                     outside_counts[name] += count
                 sketch += piece.sketch
                 progress(piece.stop)
         outside = {name: asdict(count) for name, count in outside_counts.items()}
-        return {"objects": objects, "outside": outside}, sketch
+        return {"objects": objects, "special": dict(special), "outside": outside}, sketch
 
     def _write_trees(self, file: NanoFile, writer: NanoWriter, plan: OutputPlan) -> None:
         for name in file.trees:
@@ -378,6 +411,7 @@ class Generator:
                 s.declaration.name: {"sha256": s.model.digest, "nanoaod_version": s.model.nanoaod_version}
                 for s in self.simulators
             },
+            "training": {s.declaration.name: trained_on(s.model) for s in self.simulators},
             "simulated": {name: list(c.branches) for name, c in plan.collections.items()},
             "copied": sorted(branch.name for branch in plan.copied),
             "recipe": self.recipe.model_dump(mode="json", by_alias=True),

@@ -52,7 +52,7 @@ class CollectionPlan:
     left_out
         Targets of the declaration that this NanoAOD version does not have.
     renamed
-        Branches that have another name in this NanoAOD version, by that of the declaration.
+        Patterns of branches that have another name in this NanoAOD version, by those of the declaration.
     per
         Of what it has a value each.
     """
@@ -116,7 +116,7 @@ class OutputPlan:
 
     @property
     def renamed(self) -> dict[str, str]:
-        """Names of branches in this NanoAOD version, by those that models know them under."""
+        """Patterns of names in this NanoAOD version, by those that models know the branches under."""
         return {old: new for c in self.collections.values() for old, new in c.renamed.items()}
 
     @property
@@ -295,22 +295,28 @@ def _plan(
     fields += _link_fields(collection, recipe.links, simulated)
     branches, bits = {}, {}
     for field in fields:
-        name, note = synonyms.get(field, (declaration.branch(field), ""))
+        name, _, note = synonyms.get(field, (declaration.branch(field), None, ""))
         known = [m[name] for m in models if name in m and m[name].collection == of]
         dtype = known[0].dtype if known else np.dtype("float32")
         title = next((branch.title for branch in known if branch.title), titles.get(field, ""))
         branches[field] = _noted(Branch(name, dtype, of, title), note)
         bits[field] = _bits(name, version) if dtype == np.dtype("float32") else None
-    renamed = {declaration.branch(field): name for field, (name, _) in synonyms.items()}
+    renamed = dict(names for _, names, _ in synonyms.values())
     return CollectionPlan(branches, bits, left_out, renamed, declaration.per)
 
 
-def _synonym(branch: str, synonyms: Sequence[Synonym], version: str) -> tuple[str, str] | None:
-    """Name of a branch in a NanoAOD version that has it under another one, and what is to be noted of it."""
+def _synonym(
+    branch: str, synonyms: Sequence[Synonym], version: str
+) -> tuple[str, tuple[str, str], str] | None:
+    """Name of a branch in a NanoAOD version that has it under another one.
+
+    Besides the patterns of the names that change, and what is to be noted of it.
+    """
     for synonym in synonyms:
-        name = synonym.renamed(branch, version)
-        if name is not None and name in _schemas(version)[version]:
-            return name, synonym.note
+        other, own = synonym.names(version)
+        name = own + branch.removeprefix(other)
+        if branch.startswith(other) and name in _schemas(version)[version]:
+            return name, (f"{other}*", f"{own}*"), synonym.note
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from flashsim.events.sketch import same_numbers
@@ -15,10 +16,23 @@ if TYPE_CHECKING:
     from flashsim.generation.results import Summary
     from flashsim.transforms.phase_space import PhaseSpace
 
-__all__ = ["number_warning", "outside_table", "outside_warnings", "remarks", "sentence", "status", "table"]
+__all__ = [
+    "number_warning",
+    "origin_lines",
+    "outside_table",
+    "outside_warnings",
+    "remarks",
+    "sentence",
+    "status",
+    "table",
+    "version_warnings",
+]
 
 MOST_OUTSIDE = 1e-3
 """Share of gen objects outside of a training's phase space from which on there is a warning."""
+
+MOST_SPECIAL = 1e-3
+"""Share of objects without a value from which on a warning names the branch."""
 
 _HEAD = ("output", "status", "attempts", "events", "seconds", "events/s")
 _OUTSIDE_HEAD = ("outside of the training", "variable", "number", "share", "training from", "to")
@@ -39,15 +53,56 @@ def sentence(summary: Summary) -> str:
 def remarks(summary: Summary) -> list[str]:
     """Say what a user may not expect of an output."""
     version = summary.version
-    notes = [
-        f"the model of {name} was trained on NanoAOD {trained}, the output is {version}: expect differences"
-        for name, trained in summary.trained_on.items()
-    ]
+    notes = []
+    if summary.renamed:
+        pairs = ", ".join(f"{old} as {new}" for old, new in summary.renamed.items())
+        notes.append(f"under the name that NanoAOD {version} has for it: {pairs}")
     if summary.left_out:
         notes.append(f"left out, as NanoAOD {version} does not have them: {', '.join(summary.left_out)}")
     if summary.stale:
         notes.append(f"not kept, as they are indices into simulated collections: {', '.join(summary.stale)}")
     return notes
+
+
+def origin_lines(summaries: Iterable[Summary]) -> list[str]:
+    """Say what the models were trained on: a line for all models of one origin."""
+    collections: dict[str, dict[str, None]] = {}
+    for summary in summaries:
+        for name, origin in summary.origins.items():
+            collections.setdefault(origin, {})[name] = None
+    return [f"{', '.join(names)}: trained on {origin}" for origin, names in collections.items()]
+
+
+def version_warnings(summaries: Iterable[Summary]) -> list[str]:
+    """Warn of models that were trained on another NanoAOD version than the output's, with what that does.
+
+    Values that stand for none, as -1 of a tagger, are counted: where the training had them the output has
+    them too, whatever files of its version have.
+    """
+    pairs: dict[tuple[str, str], dict[str, None]] = {}
+    objects: Counter[str] = Counter()
+    special: Counter[str] = Counter()
+    for summary in summaries:
+        for name, trained in summary.trained_on.items():
+            pairs.setdefault((trained, summary.version), {})[name] = None
+        if summary.trained_on:
+            objects.update(summary.objects)
+            special.update(summary.special)
+    warnings = [
+        f"the models of {', '.join(names)} were trained on NanoAOD {trained}, and the output is {version}: "
+        f"names and types are those of {version}, values are as in the training. For physics train models "
+        f"on {version} with 'flashsim preprocess' and 'flashsim train'"
+        for (trained, version), names in pairs.items()
+    ]
+    shares = {name: number / max(objects[name.partition("_")[0]], 1) for name, number in special.items()}
+    worst = sorted((name for name in shares if shares[name] > MOST_SPECIAL), key=lambda name: -shares[name])
+    if worst:
+        found = ", ".join(f"{name} of {shares[name]:.1%}" for name in worst)
+        warnings.append(
+            "objects without a value (-1 or the like), which the training has and CMS files of the output's "
+            f"version may not have: {found}"
+        )
+    return warnings
 
 
 def status(outcome: Outcome) -> str:

@@ -33,6 +33,9 @@ class Piece:
         Gen objects and events outside of the trainings, see `ObjectSimulator.phase_spaces`.
     sketch
         Of its gen events.
+    special
+        By branch, objects with a value that stands for none, see `flashsim.declarations.objects.Target`; of
+        models that were trained on another NanoAOD version.
     """
 
     stop: int
@@ -40,6 +43,7 @@ class Piece:
     objects: dict[str, int]
     outside_counts: dict[str, OutsideCount]
     sketch: EventSketch
+    special: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,12 @@ class Summary:
         Branches that were to be kept and are left out, as they index objects that are simulated anew.
     trained_on
         By collection, the NanoAOD version of a model's training where it is another one.
+    renamed
+        Patterns of branches that this NanoAOD version has under another name, by those that models have.
+    origins
+        By collection, what its model was trained on, in words.
+    special
+        As `Piece` has it, of all events.
     seconds
         Wall time.
     reused
@@ -84,6 +94,9 @@ class Summary:
     left_out: list[str]
     stale: list[str]
     trained_on: dict[str, str]
+    renamed: dict[str, str]
+    origins: dict[str, str]
+    special: dict[str, int]
     seconds: float = field(compare=False)
     reused: bool = False
     sketch: EventSketch = field(default=EventSketch(), compare=False, repr=False)

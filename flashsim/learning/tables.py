@@ -20,7 +20,7 @@ import tempfile
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, TypeAlias, TypeVar
 
 import numpy as np
 from pydantic import Field
@@ -73,13 +73,15 @@ def split_of(ids: Sequence[NDArray[np.int64]], share: Split) -> NDArray[np.int64
 class Description(Recipe):
     """What a folder of tables holds, and from which ``files`` it was made."""
 
+    _ORIGIN: ClassVar[set[str]] = {"files", "reference"}
+
     def content(self) -> dict[str, Any]:
         """JSON form without the files' names: equal tables are equal wherever their files lie."""
-        return self.model_dump(mode="json", exclude={"files"})
+        return self.model_dump(mode="json", exclude=self._ORIGIN)
 
     def digest(self) -> str:
         """Give a text that is equal where the content is."""
-        return hashlib.sha256(self.model_dump_json(exclude={"files"}).encode()).hexdigest()
+        return hashlib.sha256(self.model_dump_json(exclude=self._ORIGIN).encode()).hexdigest()
 
 
 D = TypeVar("D", bound=Description)
@@ -229,6 +231,9 @@ class TableDescription(Description):
     reconstructed: dict[str, int] = Field(description="gen objects that were reconstructed, by split")
     fakes: dict[str, int] = Field(description="reconstructed objects without a gen object, by split")
     non_finite: dict[str, int] = Field(description="values that are NaN or infinite, by column")
+    reference: bool | None = Field(
+        default=None, description="whether all inputs are of the reference simulation; none if not known"
+    )
 
 
 TRAINING_TABLES = TableFormat("training tables", "flashsim preprocess", "tables.json", TableDescription)

@@ -21,6 +21,7 @@ from flashsim.events.noise import EVENT_IDS
 from flashsim.events.recoil import components
 from flashsim.events.sketch import EventSketch, same_numbers
 from flashsim.learning.tables import SPLITS, TRAINING_TABLES, TableDescription, TableWriter, split_of
+from flashsim.nanoaod.provenance import REFERENCE, read_provenance
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.nanoaod.requirements import require_branches
 from flashsim.nanoaod.schema import detect_version
@@ -88,6 +89,7 @@ def preprocess(
             reconstructed=tables.reconstructed,
             fakes={split: writer.rows["fakes", split] for split in SPLITS},
             non_finite=dict(writer.non_finite),
+            reference=all(read_provenance(path, REFERENCE) is not None for path in files),
         )
         writer.describe(description)
     if text := same_numbers({str(path): sketch for path, sketch in sketches.items()}):

@@ -319,6 +319,7 @@ def _provenance(tables: Tables, recipe: TrainingRecipe, results: dict[str, FitRe
     description = tables.description
     return {
         "files": _short_names(description.files),
+        "reference": description.reference,
         "events": description.events,
         "gen_objects": description.gen_objects,
         "reconstructed": description.reconstructed,

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
+import awkward as ak
 import numpy as np
 import pytest
 
@@ -15,6 +16,7 @@ from flashsim.cli import generation
 from flashsim.generation.generate import DEFAULT_CHUNK
 from flashsim.models import shipped
 from flashsim.models.object_model import ObjectModel
+from flashsim.nanoaod.provenance import GENERATION, read_provenance
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.nanoaod.writing import COMPRESSIONS, NanoWriter
 
@@ -43,7 +45,8 @@ def test_generate_tells_what_is_unlike_the_training(generate, folder):
     assert " ".join(head.split()) == "outside of the training variable number share training from to"
     told = {line.partition("  ")[0] for line in rows}
     assert {"GenJet for Jet", "GenMuon for Muon"} <= told
-    first, *warnings = err.splitlines()
+    first, origin, *warnings = err.splitlines()
+    assert origin.startswith("flashsim: note: Electron, Jet, Muon: trained on ")
     assert first == f"flashsim: simulating {MADE} -> made_flash.root"
     assert sum(" any " in line for line in rows) == len(told) == len(warnings)
     for line in warnings:
@@ -52,12 +55,34 @@ def test_generate_tells_what_is_unlike_the_training(generate, folder):
         assert {"Jet_outsideDomain", "Muon_outsideDomain"} <= set(file.branches)
 
 
+def test_what_models_were_trained_on_is_said_and_kept(flashsim, folder):
+    status, _, err = flashsim("generate", "-i", MADE, "-o", "v9.root")
+    said = "trained on the reference simulation, which is not CMS simulation (shipped model)"
+    lines = [line for line in err.splitlines() if said in line]
+    assert (status, len(lines)) == (0, 1)
+    assert "trained on NanoAOD" not in err
+    record = read_provenance("v9.root", GENERATION)
+    assert {text in said for text in record["training"].values()} == {True}
+    assert record["warnings"] == []
+
+
+def test_models_of_another_version_end_with_a_warning_that_is_kept(flashsim, folder):
+    status, _, err = flashsim("generate", "-i", MADE, "-o", "v15.root", "--nano-version", "v15")
+    assert status == 0
+    warnings = [line.removeprefix("flashsim: warning: ") for line in err.splitlines()[-2:]]
+    assert "were trained on NanoAOD v9, and the output is v15" in warnings[0]
+    assert read_provenance("v15.root", GENERATION)["warnings"] == warnings
+    with NanoFile("v15.root") as file:
+        tags = np.asarray(ak.flatten(file.read(["Jet_btagDeepFlavB"])["Jet_btagDeepFlavB"]))
+    assert f"Jet_btagDeepFlavB of {np.mean(tags < 0):.1%}" in warnings[1]
+
+
 def test_a_model_without_domain_is_named(generate, folder, made_models, refused):
     old = replace(ObjectModel.load(made_models / "jets.safetensors"), phase_space=None)
     replace(old, fakes=replace(old.fakes, phase_space=None)).save(folder / "old.safetensors")
     status, out, err = generate("-i", MADE, "-m", "old.safetensors")
     assert (status, len(out.splitlines())) == (0, 1)
-    assert err.splitlines()[1].startswith(
+    assert err.splitlines()[2].startswith(
         "flashsim: note: the model of jets does not know the domain of its training"
     )
     result = generate("-i", MADE, "-m", "old.safetensors", "--flag-domain", "--force")
@@ -90,7 +115,8 @@ def test_several_inputs_after_one_option(generate, folder):
     ]
     assert rows[2].split() == ["total", "2", "done", "2", "480"]
     # The same note is given once.
-    (text,) = [line for line in err.splitlines() if " note: " in line]
+    text, origin = [line for line in err.splitlines() if " note: " in line]
+    assert "trained on" in origin
     assert text == "flashsim: note: not kept, as they are indices into simulated collections: Tau_jetIdx"
 
 

@@ -76,7 +76,7 @@ def test_the_vertex_is_whole_and_near_the_true_one(output):
         pull = (arrays[f"PV_{axis}"] - arrays[f"GenVtx_{axis}"]) / resolution
         # Positions are stored with 10 to 12 bits, of which far from the beam a micrometre is the last.
         assert np.median(np.abs(pull)) < 3
-        assert 0.5 < np.std(pull)
+        assert np.std(pull) > 0.5
         assert np.abs(arrays[f"PV_{axis}"] - arrays[f"GenVtx_{axis}"]).max() < 0.02
         assert branches[f"PV_{axis}"].title.endswith("(FlashSim: approximation from gen jets)")
     assert ndof.min() > 0
@@ -108,7 +108,7 @@ def test_names_are_those_of_the_version(output):
     assert {f"Electron_{iso}", f"Electron_{iso}_WP80", f"Electron_{iso}_WP90"} <= branches.keys()
     if new:
         assert "(FlashSim: trees of another training)" in branches["Electron_mvaIso"].title
-        assert summary.renamed["Electron_mvaFall17V2Iso"] == "Electron_mvaIso"
+        assert summary.renamed["Electron_mvaFall17V2Iso*"] == "Electron_mvaIso*"
         assert "Electron_mvaFall17V2Iso" not in summary.left_out
     schema = load_schema(version)
     for name, branch in branches.items():
@@ -202,7 +202,7 @@ def test_coffea_reads_whole_collections(output):
     count = len(events)
     position = events.PV
     assert len(ak.materialize(position.x)) == len(ak.materialize(position.z)) == count
-    assert bool(ak.all(np.isfinite(ak.materialize(position.rho))))
+    assert bool(ak.all(np.isfinite(ak.materialize(position.score))))
     assert bool(ak.all(ak.materialize(events.Flag.goodVertices)))
     met = events.PFMET if version == "v15" else events.MET
     assert bool(ak.all(ak.materialize(met.pt) >= 0))
