@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 __all__ = ["event_of"]
 
 _KEYS = frozenset(b"EUNCHFVP")
-_VERTEX_FIELDS, _PARTICLE_FIELDS, _PDF_FIELDS = 9, 12, 7
+# Up to the number of weights of a vertex, and of colour lines of a particle (two numbers each), which follow.
+_VERTEX_COUNTER, _PARTICLE_COUNTER, _PDF_FIELDS = 9, 12, 7
+_PER_WEIGHT, _PER_LINE = 1, 2
 _NAME = re.compile(rb'"([^"]*)"')
 _BEAM = 4
 
@@ -118,9 +120,7 @@ class _Graph:
                 self._expect_none(orphans + produced)
                 orphans, produced = self._vertex(fields)
                 continue
-            if len(fields) < _PARTICLE_FIELDS:
-                msg = f"a line P has {len(fields)} fields, expected at least {_PARTICLE_FIELDS}"
-                raise EventError(msg)
+            _check_length(fields, _PARTICLE_COUNTER, _PER_LINE)
             if not orphans + produced:
                 msg = "a vertex has more particles than its line V says"
                 raise EventError(msg)
@@ -140,9 +140,7 @@ class _Graph:
         return links_of(self.vertex_rows | {0: -1}, numbers, "vertex")
 
     def _vertex(self, fields: list[bytes]) -> tuple[int, int]:
-        if len(fields) < _VERTEX_FIELDS:
-            msg = f"a line V has {len(fields)} fields, expected at least {_VERTEX_FIELDS}"
-            raise EventError(msg)
+        _check_length(fields, _VERTEX_COUNTER, _PER_WEIGHT)
         number, orphans, produced = integers((fields[1], *fields[7:9]), "a line V")
         if orphans < 0 or produced < 0 or not number:
             msg = f"the line V of vertex {number} has the counts {orphans} and {produced}"
@@ -156,6 +154,16 @@ class _Graph:
         if missing:
             msg = f"a vertex lacks {missing} of the particles that its line V announces"
             raise EventError(msg)
+
+
+def _check_length(fields: list[bytes], counter: int, each: int) -> None:
+    """Raise if a line is not as long as the counter in it says."""
+    key, expected = fields[0].decode(), counter + 1
+    if len(fields) >= expected:
+        expected += each * integers([fields[counter]], f"a line {key}")[0]
+    if len(fields) != expected:
+        msg = f"a line {key} has {len(fields)} fields, expected {expected}"
+        raise EventError(msg)
 
 
 def _names(lines: list[bytes]) -> tuple[str, ...]:
