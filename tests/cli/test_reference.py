@@ -17,6 +17,16 @@ def test_gen(flashsim, folder, refused):
     assert out.startswith("gen.root: 3 events from vbf_hmumu.cmnd, cross section ")
     assert out.endswith(" pb\n")
     refused(flashsim("gen", "none.cmnd", "--output", "x.root"), "no reference recipe 'none.cmnd'")
+    numbers = ("--run", 7, "--lumi", 12, "--first-event", 501)
+    assert flashsim("gen", "vbf_hmumu.cmnd", "--events", 3, "--output", "told.root", *numbers)[0] == 0
+    with uproot.open("told.root:Events") as told, uproot.open("gen.root:Events") as by_default:
+        found = told.arrays(["run", "luminosityBlock", "event"]).to_list()
+        assert found == [{"run": 7, "luminosityBlock": 12, "event": 501 + k} for k in range(3)]
+        assert set(by_default.arrays(["luminosityBlock"]).luminosityBlock) != {12}
+        assert told.arrays(["GenPart_pt"]).to_list() == by_default.arrays(["GenPart_pt"]).to_list()
+    status, _, err = flashsim("gen", "vbf_hmumu.cmnd", "--output", "x.root", "--lumi", 2**31 - 1)
+    assert status == 2
+    assert "--lumi" in err
 
 
 def test_reference(flashsim, folder, refused):
