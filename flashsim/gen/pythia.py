@@ -11,7 +11,7 @@ import logging
 import os
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import awkward as ak
 import numba
@@ -163,6 +163,8 @@ class PythiaGenerator:
         A file of LHE events to shower, which takes the place of the settings' beams and process.
     base
         Settings that are read before the command file.
+    origin
+        The user's file of these LHE events, for messages.
 
     Attributes
     ----------
@@ -178,11 +180,19 @@ class PythiaGenerator:
     """
 
     def __init__(
-        self, command_file: Path, seed: int, *, lhe: Path | None = None, base: Path | None = None
+        self,
+        command_file: Path,
+        seed: int,
+        *,
+        lhe: Path | None = None,
+        base: Path | None = None,
+        origin: Path | None = None,
     ) -> None:
         self._file = command_file
+        self._origin = origin
         self.said = ""
         settings = CommandFile.read(command_file)
+        self._matches = settings.matches
         module = require("pythia8mc")
         with stdout_captured() as sink, _include_path(command_file.parent, recipe_folder("reference")):
             self._pythia: Any = module.Pythia("", False)
@@ -217,28 +227,43 @@ class PythiaGenerator:
         self._pythia.setUserHooksPtr(hook)
         return hook
 
-    def showered(self) -> Iterator[tuple[int, GeneratedEvents]]:
-        """Shower the events of the LHE file, one at a time.
+    def showered(self) -> Iterator[tuple[NDArray[np.int64], GeneratedEvents]]:
+        """Shower the events of the LHE file, each once.
 
         Yields
         ------
-        The number that the attribute `EVENT_NUMBER` of the LHE event has, and the event. Events that the
-        matching refuses, and those in which Pythia fails, are left out.
+        The numbers that the attribute `EVENT_NUMBER` of some LHE events has, and these events. Those that a
+        matching refuses, some of them by a weight of zero, and those in which Pythia fails, are left out.
         """
+        numbers: list[int] = []
+        events: list[ak.Array] = []
+        for number, event in self._single():
+            if self._matches and event["info"]["weights"][0, 0] == 0.0:
+                continue
+            numbers.append(number)
+            events.append(event)
+            if len(events) == _BATCH:
+                yield np.array(numbers), _generated(ak.concatenate(events), self._variations())
+                numbers, events = [], []
+        if events:
+            yield np.array(numbers), _generated(ak.concatenate(events), self._variations())
+
+    def _single(self) -> Iterator[tuple[int, ak.Array]]:
+        """Yield events one by one, as Pythia says only of the last one which it was."""
         while True:
             with stdout_captured() as sink:
                 try:
-                    batch = self._pythia.nextBatch(1, 1.0)
+                    event = self._pythia.nextBatch(1, 1.0)
                 except RuntimeError:
-                    batch = None
+                    event = None
                 text = printed(sink)
             if text.strip():
                 _log.debug("%s: %s", self._file, text.strip())
-            if batch is None and not self.said:
+            if event is None and not self.said:
                 self.said = _errors(text)
             info = self._pythia.infoPython()
-            if batch is not None:
-                yield int(info.getEventAttribute(EVENT_NUMBER, True)), _generated(batch, self._variations())
+            if event is not None:
+                yield int(info.getEventAttribute(EVENT_NUMBER, True)), event
             elif info.atEndOfFile():
                 return
 
@@ -286,8 +311,14 @@ class PythiaGenerator:
         names = [info.weightNameByIndex(k) for k in range(info.numberOfWeights())]
         return [k for k, name in enumerate(names) if k > 0 and "=" not in name]
 
-    def _fail(self, text: str) -> None:
-        msg = f"{self._file}: Pythia refuses these settings ({_reason(text)}): correct the file"
+    def _fail(self, text: str) -> NoReturn:
+        if self._origin is None:
+            msg = f"{self._file}: Pythia refuses these settings ({_reason(text)}): correct the file"
+        else:
+            msg = (
+                f"{self._origin}: Pythia refuses these events with {self._file} ({_reason(text)}): "
+                "correct one of the files"
+            )
         raise RecipeError(msg)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import awkward as ak
@@ -9,12 +10,14 @@ import numpy as np
 import pytest
 import uproot
 import yaml
+from lhe_files import STYLES, lhe_text
 
 ROOT = Path(__file__).resolve().parents[2]
 HOW_TO = {"target", "object", "conditioning", "relation", "generator", "loss"}
 """Pages that the other modules of this folder follow to the last block."""
 FOLLOWED = {
     ("README.md", "Simulate your own events", "bash"),
+    ("README.md", "From your generator", "bash"),
     ("analysis/README.md", "Analysis", "python"),
     ("analysis/README.md", "Oversampled events", "python"),
     ("docs/models.md", "Shipped models", "flashsim inspect"),
@@ -24,6 +27,7 @@ FOLLOWED = {
     ("generation/README.md", "Generation", "bash"),
     ("generation/README.md", "Oversampling", "bash"),
     ("preprocessing/README.md", "Preprocessing", "bash"),
+    ("reference/README.md", "Partons of MadGraph or POWHEG (LHE)", "bash"),
     ("training/README.md", "Grids", "yaml"),
     ("training/README.md", "Searches", "yaml"),
 }
@@ -118,6 +122,42 @@ def test_simulate_your_own_events(reader, gen_files):
     reader.follow("README.md", "Simulate your own events")
     for name in ("gen_1", "gen_2"):
         assert_simulated(next(reader.folder.glob(f"simulated/{name}*.root")))
+
+
+@pytest.fixture
+def events_of(reader):
+    """Write some events of a generator's style as events.lhe.gz."""
+    pytest.importorskip("pythia8mc", reason="pythia8mc is not installed (extra 'reference')")
+    pytest.importorskip("fastjet", reason="fastjet is not installed (extra 'reference')")
+
+    def write(style, events):
+        text = lhe_text(STYLES[style], events)
+        (reader.folder / "events.lhe.gz").write_bytes(gzip.compress(text.encode()))
+
+    return write
+
+
+@pytest.mark.parametrize("style", ["madgraph", "powheg"])
+def test_from_your_generator(reader, events_of, style):
+    """Of every second event the muons, and mostly a jet, are to be found in the simulation."""
+    events_of(style, 200)
+    reader.follow("README.md", "From your generator")
+    assert_simulated("flash.root", 200)
+    with uproot.open("flash.root") as file:
+        events = file["Events"].arrays(["Muon_pt", "Muon_genPartFlav", "LHE_HT", "nLHEPdfWeight"])
+    assert ak.mean(ak.sum((events.Muon_genPartFlav == 1) & (events.Muon_pt > 10), axis=1)) > 1.0
+    assert ak.all((events.LHE_HT > 10) == (np.arange(200) % 2 == 1))
+    assert ak.all(events.nLHEPdfWeight == 3)
+
+
+def test_partons_of_madgraph_with_matching(reader, events_of):
+    events_of("madgraph", 60)
+    page, heading = "reference/README.md", "Partons of MadGraph or POWHEG (LHE)"
+    reader.take(next(block for block in reader.blocks_of(page, heading) if block.title), page)
+    reader.follow(page, heading, "bash")
+    assert_simulated("flash.root", 60)
+    with uproot.open("matched.root") as file:
+        assert 5 < file["Events"].num_entries < 55
 
 
 def test_generation(reader, gen_files):

@@ -11,6 +11,7 @@ import numpy as np
 
 from flashsim.errors import InputFileError
 from flashsim.gen.pythia import CrossSection
+from flashsim.gen.weights import unstorable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -200,6 +201,8 @@ class LHEEvent:
         return event
 
     def _check(self) -> None:
+        if unstorable(np.array([self.weight]))[0]:
+            _fault(f"has a weight of {self.weight:g}, which NanoAOD cannot hold (float32)")
         if unknown := sorted(set(self.status.tolist()) - _STATUS):
             _fault(f"has a particle of status {unknown[0]}, which LHE does not know")
         if (incoming := int(np.sum(self.status == -1))) != 2:

@@ -281,27 +281,28 @@ def _generate(block: _Block) -> _Made:
     before = np.array([block.init.pythia_weight(event.weight) for event in events])
     after = np.zeros(len(events))
     parts: list[Columns] = []
+    written = 0
     with tempfile.TemporaryDirectory(prefix="flashsim_") as folder:
         lhe = Path(folder) / "events.lhe"
         _write(lhe, block)
         generator = PythiaGenerator(
-            block.commands, block_seed(block.seed, block.number), lhe=lhe, base=block.base
+            block.commands,
+            block_seed(block.seed, block.number),
+            lhe=lhe,
+            base=block.base,
+            origin=block.path,
         )
-        for place, batch in generator.showered():
-            weight = float(batch.weight[0])
-            # Mergings by weights refuse an event by a weight of zero.
-            if weight == 0.0 and before[place] != 0.0:
-                continue
-            after[place] = weight
-            own = lhe_columns([events[place]])
-            own |= {name: ak.from_regular(values[place : place + 1]) for name, values in further.items()}
-            parts.append(
-                event_columns(batch, block.seed, block.first + place, hidden=block.hidden, further=own)
-            )
+        for places, batch in generator.showered():
+            after[places] = batch.weight
+            own = lhe_columns([events[place] for place in places])
+            own |= {name: ak.from_regular(values[places]) for name, values in further.items()}
+            start = block.first + int(places[0])
+            parts.append(event_columns(batch, block.seed, start, hidden=block.hidden, further=own))
+            written += len(places)
         section = generator.cross_section()
     columns = {name: ak.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else None
     return _Made(
-        block.path, block.init, columns, len(events), len(parts), before, after, section, generator.said
+        block.path, block.init, columns, len(events), written, before, after, section, generator.said
     )
 
 

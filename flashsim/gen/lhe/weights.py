@@ -161,6 +161,11 @@ class LHEWeights:
                 # A ratio to nothing says nothing.
                 if event.weight != 0.0:
                     values[name][row] = [known[one] / event.weight for one in ids]
+                if not np.all(np.abs(values[name][row]) <= np.finfo(np.float32).max):
+                    msg = (
+                        f"{path}: event {first + row} has a weight too large for {name} (float32); correct it"
+                    )
+                    raise InputFileError(msg)
         return values
 
 

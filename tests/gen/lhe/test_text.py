@@ -74,6 +74,10 @@ BROKEN = {
         lambda text: replaced(text, 5, " 2.5000000000E+00", " inf"),
         "event 5 .*finite in its first line",
     ),
+    "huge weight": (
+        lambda text: replaced(text, 5, " 2.5000000000E+00", " 1e300"),
+        "event 5 has a weight of 1e.300",
+    ),
     "count": (
         lambda text: replaced(text, 2, "\n6 1 ", "\n7 1 "),
         "event 2 announces 7 particles and holds 6",
