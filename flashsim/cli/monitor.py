@@ -9,7 +9,7 @@ import typer
 
 from flashsim.cli.console import note
 from flashsim.cli.options import Force
-from flashsim.execution.whole_files import check_output, refuse_existing
+from flashsim.execution.whole_files import check_output, refuse_existing, refuse_input
 
 __all__ = ["COMMANDS"]
 
@@ -59,6 +59,7 @@ def monitor(
         typer.echo(f"{tensorboard}: {save_events(folder, tensorboard)} trainings")
     if export is not None:
         catalogue.update()
+        refuse_input(export, *catalogue.files())
         message = catalogue.message()
         save_page(message, export, force=force)
         typer.echo(f"{export}: {len(message['trainings'])} trainings in {len(message['groups'])} groups")

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from flashsim.errors import InputFileError
-from flashsim.monitor.discovery import Found, find, is_inside
+from flashsim.monitor.discovery import GROUP_FILE, Found, find, is_inside
 from flashsim.runs.history import RunReader
 from flashsim.runs.log import RUN_FILE
+from flashsim.text import json_ready
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +38,7 @@ class _Entry:
     reader: RunReader
     group: str | None
     state: str = ""
+    problem: str = ""
     epochs: tuple[tuple[str, int, int], ...] = ()
     told: int = 0
     drawn: int = 0
@@ -103,11 +105,16 @@ class Catalogue:
                 for g in self._found.groups.values()
             ],
             "trainings": [
-                self._training(name, entry, with_curves=entry.drawn > since)
+                json_ready(self._training(name, entry, with_curves=entry.drawn > since))
                 for name, entry in self._entries.items()
                 if entry.told > since
             ],
         }
+
+    def files(self) -> list[Path]:
+        """Files that are read: logs of trainings and descriptions of groups."""
+        logs = [self.root / name / RUN_FILE for name in self._entries]
+        return logs + [self.root / group / GROUP_FILE for group in self._found.groups]
 
     def _discover(self) -> bool:
         begun = time.monotonic()
@@ -127,16 +134,19 @@ class Catalogue:
         return changed
 
     def _follow(self, name: str, entry: _Entry) -> bool:
+        path = self.root / name / RUN_FILE
+        unreadable = f"{RUN_FILE} is a folder, expected a file" if path.is_dir() else ""
         try:
             # Again every time: what was a log may have been replaced by a link to somewhere else.
-            new = is_inside(self.root, self.root / name / RUN_FILE) and entry.reader.update()
-        except OSError:
-            new = False
+            new = is_inside(self.root, path) and entry.reader.update()
+        except OSError as error:
+            new, unreadable = False, f"{RUN_FILE} cannot be read ({error.strerror or error})"
         run = entry.reader.run
         state = run.state(self._clock())
-        if not new and state == entry.state:
+        problem = unreadable or run.problem or ("" if run.seen else f"{RUN_FILE} holds no event")
+        if not new and (state, problem) == (entry.state, entry.problem):
             return False
-        entry.state, entry.told = state, self.revision
+        entry.state, entry.problem, entry.told = state, problem, self.revision
         epochs = tuple((n, len(c.epochs), c.epochs[-1]) for n, c in run.curves.items())
         if epochs != entry.epochs or not entry.drawn:
             entry.epochs, entry.drawn = epochs, self.revision
@@ -159,6 +169,7 @@ class Catalogue:
             "seen": run.seen,
             "host": run.host,
             "error": run.error,
+            "problem": entry.problem,
             "parameters": run.parameters,
             "final": {key: _number(value) for key, value in run.final.items()},
         }

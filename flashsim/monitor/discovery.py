@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import stat
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from flashsim.runs.log import RUN_FILE
+from flashsim.text import read_json
 
 __all__ = ["GROUP_FILE", "Found", "Group", "find", "is_inside"]
 
@@ -62,7 +62,8 @@ def find(root: Path) -> Found:
         here = Path(path)
         name = here.relative_to(root).as_posix()
         depth = 0 if name == "." else name.count("/") + 1
-        if RUN_FILE in files and is_inside(root, here / RUN_FILE):
+        # A folder of that name holds no log, which is told of it.
+        if (RUN_FILE in files and is_inside(root, here / RUN_FILE)) or RUN_FILE in folders:
             if len(found.trainings) == _MOST_TRAININGS:
                 _log.warning("%s: has more than %d trainings; the others are left out", root, _MOST_TRAININGS)
                 break
@@ -98,7 +99,7 @@ def _read_group(path: Path, name: str) -> Group:
     try:
         if path.stat().st_size > _LARGEST_GROUP_FILE:
             return Group(name)
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content: dict[str, Any] = read_json(path.read_text(encoding="utf-8"))
         return Group(name, tuple(map(str, content["varied"])), len(content["points"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return Group(name)

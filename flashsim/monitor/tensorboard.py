@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 from typing import TYPE_CHECKING
 
+from flashsim.errors import InputFileError
 from flashsim.execution.extras import needs_extra
 from flashsim.execution.whole_files import disk_errors, refuse_existing, unfinished
 from flashsim.monitor.discovery import find
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from flashsim.runs.history import Run
 
 __all__ = ["save_events"]
+
+_log = logging.getLogger(__name__)
 
 
 def save_events(root: Path, output: Path) -> int:
@@ -34,24 +38,28 @@ def save_events(root: Path, output: Path) -> int:
 
     Returns
     -------
-    Number of trainings.
+    Number of trainings; one whose log cannot be read is left out, with a warning.
 
     Raises
     ------
     MissingDependencyError
         If tensorboardX is not installed.
-    InputFileError
-        If a log cannot be read.
     OutputFileError
         If the folder exists, or cannot be written.
     """
     refuse_existing(output, mend="name another folder")
-    names = sorted(find(root.resolve()).trainings)
+    names, saved = sorted(find(root.resolve()).trainings), 0
     with disk_errors(output), unfinished(output) as part:
         part.mkdir(parents=True)
         for name in names:
-            _save(read_run(root / name), part / name)
-    return len(names)
+            try:
+                run = read_run(root / name)
+            except InputFileError as error:
+                _log.warning("%s; it is left out", error)
+                continue
+            _save(run, part / name)
+            saved += 1
+    return saved
 
 
 def _save(run: Run, folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from array import array
@@ -11,12 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 
 from flashsim.errors import InputFileError
-from flashsim.runs.log import LOST_AFTER, RUN_FILE
+from flashsim.runs.log import LOST_AFTER, RUN_FILE, Parameter
+from flashsim.text import read_json
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from flashsim.runs.log import Parameter
 
 __all__ = ["STATES", "Curves", "Run", "RunReader", "State", "read_run"]
 
@@ -27,6 +25,12 @@ _PACE_EPOCHS = 20
 """Recent epochs that tell how long one takes."""
 _MOST_ROWS = 20_000
 _LONGEST_LINE = 1 << 20
+_LARGEST_NUMBER = 1 << 53
+"""Whole numbers up to here are exact wherever they are shown."""
+_LAST_TIME = 1e11
+"""In seconds since 1970: far beyond any clock, and short of what dates can be made of."""
+_LONGEST_REASON = 150
+_NOT_AN_EVENT = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 class Curves:
@@ -104,12 +108,14 @@ class Run:
         Time of the first start and of the last sign of life, in seconds since 1970.
     damaged
         Lines that could not be read.
+    fault
+        What is wrong with the first of them.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.name = folder.name
-        self.damaged = 0
+        self.damaged, self.fault = 0, ""
         self._reset()
 
     def _reset(self) -> None:
@@ -125,25 +131,25 @@ class Run:
         self._network = ""
 
     def add(self, event: dict[str, Any]) -> None:
-        """Take the next event of the log.
+        """Take the next event of the log; one that is none changes nothing.
 
         Raises
         ------
-        KeyError, TypeError, ValueError, AttributeError
+        ArithmeticError, AttributeError, LookupError, TypeError, ValueError
             If it is no event.
         """
-        kind, when = event["event"], float(event["time"])
+        kind, when = event["event"], _time(event["time"])
         match kind:
             case "queued" | "start":
                 self._begin(event, when)
             case "epoch":
-                name, number = str(event["network"]), int(event["epoch"])
-                losses = {k: math.nan if v is None else float(v) for k, v in event["losses"].items()}
-                self.epochs[name] = int(event["of"])
+                name, number = str(event["network"]), _whole(event["epoch"], least=1)
+                of, losses = _whole(event["of"]), _losses(event["losses"])
+                self.epochs[name] = of
                 self.curves.setdefault(name, Curves()).add(number, when, losses)
                 self._network = name
             case "finish":
-                self.final = {k: math.nan if v is None else float(v) for k, v in event["values"].items()}
+                self.final = _losses(event["values"])
                 self._phase = "finished"
             case "fail":
                 self.error = str(event["error"])
@@ -153,20 +159,27 @@ class Run:
             self._alive = self.seen
 
     def _begin(self, event: dict[str, Any], when: float) -> None:
-        name, parameters = str(event["name"]), dict(event["parameters"])
+        name, parameters = str(event["name"]), _parameters(event["parameters"])
         if event["event"] == "queued":
             # Only a training that is done anew loses what it has; its start will say so.
             self._phase = "queued"
         else:
-            epochs = {str(k): int(v) for k, v in event["epochs"].items()}
-            if not event["resumed"]:
+            epochs = {str(k): _whole(v) for k, v in event["epochs"].items()}
+            resumed, host, pid = event["resumed"], str(event["host"]), _whole(event["pid"])
+            if not resumed:
                 self._reset()
             self.epochs |= epochs
             self._phase, self.error, self.final = "running", "", {}
-            self.host, self.pid = str(event["host"]), int(event["pid"])
+            self.host, self.pid = host, pid
             self._before = self.worked
             self.started, self._resumed = when if self.started is None else self.started, when
         self.name, self.parameters = name, parameters
+
+    @property
+    def problem(self) -> str:
+        """What of its log could not be read, in a sentence; empty where all could."""
+        lines = "1 line" if self.damaged == 1 else f"{self.damaged} lines"
+        return f"{lines} of {RUN_FILE} cannot be read ({self.fault})" if self.damaged else ""
 
     @property
     def worked(self) -> float:
@@ -176,6 +189,8 @@ class Run:
     def state(self, now: float) -> State:
         """Tell what became of it by `now`, in seconds since 1970."""
         if self._phase == "running" and now - self.seen > LOST_AFTER:
+            return "lost"
+        if self.damaged and not self.seen:  # a log without an event that can be read
             return "lost"
         return self._phase
 
@@ -220,6 +235,7 @@ class RunReader:
         self._path = folder / RUN_FILE
         self._offset = 0
         self._within = False  # a line that is too long
+        self._line = 0
         self._file: int | None = None
 
     def update(self) -> bool:
@@ -238,8 +254,11 @@ class RunReader:
                 if not whole and len(line) < _LONGEST_LINE:
                     break  # torn, or not there in full yet: a later look begins here again
                 self._offset += len(line)
+                self._line += not self._within
                 if whole and not self._within:
                     self._take(line)
+                elif not whole and not self._within:
+                    self._note(f"it has more than {_LONGEST_LINE} bytes")
                 self._within = not whole
         return self._offset > before
 
@@ -247,7 +266,7 @@ class RunReader:
         """Begin anew where the log is another file than before; gives the offset to read from."""
         if self._file not in {None, status.st_ino} or status.st_size < self._offset:
             self.run = Run(self.run.folder)
-            self._offset, self._within = 0, False
+            self._offset, self._line, self._within = 0, 0, False
         self._file = status.st_ino
         return self._offset
 
@@ -255,9 +274,41 @@ class RunReader:
         if not line.strip():
             return
         try:
-            self.run.add(json.loads(line))
-        except (KeyError, TypeError, ValueError, AttributeError):
-            self.run.damaged += 1
+            self.run.add(read_json(line))
+        except _NOT_AN_EVENT as error:
+            reason = " ".join(str(error).split())[:_LONGEST_REASON]
+            self._note(f"no {reason}" if isinstance(error, KeyError) else reason)
+
+    def _note(self, reason: str) -> None:
+        self.run.damaged += 1
+        self.run.fault = self.run.fault or f"line {self._line}: {reason}"
+
+
+def _time(value: Any) -> float:
+    when = float(value)
+    if not 0.0 <= when <= _LAST_TIME:
+        msg = f"{when!r} is no time"
+        raise ValueError(msg)
+    return when
+
+
+def _whole(value: Any, *, least: int = 0) -> int:
+    number = int(value)
+    if not least <= number <= _LARGEST_NUMBER:
+        msg = f"expected a number from {least} to 2^53, found {number}"
+        raise ValueError(msg)
+    return number
+
+
+def _losses(values: dict[str, Any]) -> dict[str, float]:
+    return {str(name): math.nan if value is None else float(value) for name, value in values.items()}
+
+
+def _parameters(values: dict[str, Any]) -> dict[str, Parameter]:
+    if strange := [name for name, value in values.items() if not isinstance(value, Parameter)]:
+        msg = f"expected a text or a number as parameter '{strange[0]}'"
+        raise TypeError(msg)
+    return dict(values)
 
 
 def read_run(folder: Path) -> Run:

@@ -61,7 +61,8 @@ def test_what_is_no_file_is_passed_over(tmp_path):
     (tmp_path / "folder" / RUN_FILE).mkdir(parents=True)
     (tmp_path / "dead").mkdir()
     (tmp_path / "dead" / RUN_FILE).symlink_to("nowhere")
-    assert find(tmp_path).trainings == {}
+    assert find(tmp_path).trainings == {"folder": None}  # told, with what is wrong
+    assert not is_inside(tmp_path, tmp_path / "folder" / RUN_FILE)
     assert not is_inside(tmp_path, tmp_path / "missing")
 
 

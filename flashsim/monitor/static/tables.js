@@ -71,7 +71,8 @@ const tables = (() => {
       const box = make("input", {type: "checkbox", "aria-label": `Show ${t.name}`, onchange: event => show([t], event.target.checked)});
       box.checked = isShown(t);
       return make("tr", {"data-id": t.id, class: isShown(t) ? null : "off"}, make("td", {class: "box"}, box),
-        make("td", {class: "name", title: t.id}, swatch(colour(t)), t.name), make("td", {title: t.error || t.host || null}, pill(t.state)),
+        make("td", {class: "name", title: t.id}, swatch(colour(t)), t.name), make("td", {title: t.error || t.host || null}, pill(t.state),
+          ...(t.problem ? [make("div", {class: "problem"}, t.problem)] : [])),
         make("td", {class: "epochs"}, progress(t), make("span", {}, t.planned ? `${t.done} / ${t.planned}` : "–")),
         make("td", {class: "time"}, remaining(t, now)),
         ...parameters.map(name => make("td", {class: "number"}, model.parameter(t.parameters[name]))));
