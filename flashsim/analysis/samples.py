@@ -68,6 +68,11 @@ class SamplesRecipe(Recipe):
                 raise ValueError(msg)
         return self
 
+    @property
+    def inputs(self) -> list[str]:
+        """Files of all processes and simulations as they are named: paths, globs, URLs."""
+        return [name for p in self.processes.values() for named in p.files.values() for name in named]
+
 
 @dataclass(frozen=True)
 class Dataset:

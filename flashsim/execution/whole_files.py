@@ -160,7 +160,7 @@ def refuse_input(output: Path, *sources: str | Path) -> None:
             continue
         # The same file by a link, too.
         if output.samefile(source):
-            msg = f"{output}: is the input; name another output"
+            msg = f"{output}: is an input; name another output"
             raise OutputFileError(msg)
         if output.is_dir() and Path(source).resolve().is_relative_to(output.resolve()):
             msg = f"{output}: holds the input {source}, which would be replaced; name another output"

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from flashsim.errors import OutputFileError
-from flashsim.execution.whole_files import check_output, require_parent
+from flashsim.execution.whole_files import check_output, refuse_input, require_parent
 from flashsim.nanoaod.inputs import expand_inputs
 
 if TYPE_CHECKING:
@@ -61,14 +60,12 @@ def _stem(source: str) -> str:
 
 
 def _check_outputs(jobs: Sequence[tuple[str, Path]], *, may_exist: bool) -> None:
-    inputs = {os.path.realpath(source): source for source, _ in jobs if "://" not in source}
+    inputs = [source for source, _ in jobs]
     seen: set[Path] = set()
     for _, target in jobs:
         if target in seen:
             msg = f"{target}: several inputs would give this output; run them apart, into different folders"
             raise OutputFileError(msg)
         seen.add(target)
-        if os.path.realpath(target) in inputs:
-            msg = f"{target}: is an input; name another output"
-            raise OutputFileError(msg)
+        refuse_input(target, *inputs)
         check_output(target, force=may_exist, mend="name another output or add --force or --resume")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from flashsim.execution.extras import needs_extra
+from flashsim.execution.whole_files import refuse_input
 from flashsim.interface.arguments import counted_by_name, names_of
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def validate(
     InputFileError
         If a file cannot be read, or lacks what an object needs.
     OutputFileError
-        If the output exists without `force`, is no HTML file, or cannot be written.
+        If the output exists without `force`, is an input or no HTML file, or cannot be written.
     MissingDependencyError
         If a package of the extra ``analysis`` is not installed.
     """
@@ -80,6 +81,8 @@ def validate(
     from flashsim.interface.inspection import shipped_objects
 
     files = [str(name) for name in (reference, candidate, third) if name is not None]
+    for path in (Path(output), Path(output).with_suffix(".json")):
+        refuse_input(path, *files)
     wanted = shipped_objects("object") if objects is None else [load_object(n) for n in names_of(objects)]
     declarations = shared_objects(wanted, files) if objects is None else wanted
     found = validation.validate(
@@ -143,16 +146,20 @@ def analyze(
     Raises
     ------
     OutputFileError
-        If the folder exists without `force`, holds something else, or cannot be made.
+        If the folder exists without `force`, holds something else or an input, or cannot be made.
     FlashSimError
         If the samples or the selection are not valid, or a file cannot be used.
     """
     from flashsim.analysis import analyze as stage
+    from flashsim.analysis.samples import load_samples
     from flashsim.analysis.selection import load_selection
+    from flashsim.nanoaod.inputs import expand_inputs
 
     stage.check_output(Path(output), force=force)
+    declared = load_samples(str(samples))
+    refuse_input(Path(output), samples, selection, *expand_inputs(declared.inputs))
     done = stage.analyze(
-        str(samples),
+        declared,
         selection=load_selection(str(selection), changes),
         steps=steps,
         without=without,

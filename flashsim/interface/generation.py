@@ -172,7 +172,7 @@ def generate(
 
         prepare(PRELOAD)
     from flashsim.execution.threads import threads_of_process
-    from flashsim.execution.whole_files import make_folder
+    from flashsim.execution.whole_files import make_folder, refuse_input
     from flashsim.generation.campaign import Order, run_campaign
     from flashsim.generation.settings import Settings
 
@@ -189,6 +189,8 @@ def generate(
         threads=threads_of_process(threads, workers, dask),
         compression=compression,
     )
+    for _, target in jobs:
+        refuse_input(target, *settings.models)
     generator = settings.generator()  # now, so that mistakes show before any work
     for folder in dict.fromkeys(path.parent for _, path in jobs):
         make_folder(folder)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from flashsim.errors import InputFileError, ModelFileError
 from flashsim.execution.extras import needs_extra
+from flashsim.execution.whole_files import refuse_input
 from flashsim.interface.arguments import counted, names_of, paths_of
 
 if TYPE_CHECKING:
@@ -133,9 +134,11 @@ def train_refiner(
     """
     from flashsim.declarations.refinement import load_refiner
     from flashsim.learning.devices import prepare_device
+    from flashsim.learning.tables import table_files
     from flashsim.refinement import train
 
     device = prepare_device(device, threads)
+    refuse_input(Path(output), *table_files(Path(pairs)), recipe)
 
     def report(epoch: int, most: int, best: float) -> None:
         if progress is not None:
@@ -198,6 +201,7 @@ def apply_refiner(
     if len(files) > 1:
         msg = f"{len(files)} models where one is applied at a time ({', '.join(map(str, files))}); name one"
         raise ModelFileError(msg)
+    refuse_input(Path(output), source, *files)
     from flashsim.refinement import apply
     from flashsim.refinement.model import RefinerModel
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flashsim.execution.extras import needs_extra
+from flashsim.execution.whole_files import refuse_input
 from flashsim.interface.arguments import counted, names_of
 
 if TYPE_CHECKING:
@@ -161,12 +162,14 @@ def train(
     """
     from flashsim.declarations.training import load_training
     from flashsim.learning.devices import prepare_device
+    from flashsim.learning.tables import table_files
     from flashsim.runs.folder import run_folder
     from flashsim.training.figure import draw_losses
     from flashsim.training.train import train as fit_models
 
     device = prepare_device(device, threads)
     output = Path(output)
+    refuse_input(output, *table_files(Path(tables)), *([] if recipe is None else [recipe]))
     folder = run_folder(output, None if runs is None else Path(runs))
 
     def report(name: str, epoch: int, most: int, best: float) -> None:

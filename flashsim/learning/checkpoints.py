@@ -145,11 +145,12 @@ class Checkpoints:
     def _history(self, epoch: int) -> pd.DataFrame:
         """Losses of the epochs up to one, each once and finite or NaN."""
         try:
-            losses = pd.read_csv(self.losses)
+            text = self.losses.read_text(encoding="utf-8")
+            losses = pd.read_csv(io.StringIO(text))
             # The losses of an epoch are written before its checkpoint, which an interruption may prevent.
             losses = losses[losses["epoch"] <= epoch].astype(float).astype({"epoch": int})
-            whole = losses["epoch"].tolist() == list(range(epoch + 1))
-            whole = whole and {"train", "validation"} <= set(losses)
+            whole = text.endswith("\n") and {"train", "validation"} <= set(losses)
+            whole = whole and losses["epoch"].tolist() == list(range(epoch + 1))
         except _DAMAGE as error:
             raise self._damaged(self.losses, _reason(error)) from error
         if not whole:

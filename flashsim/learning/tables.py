@@ -53,6 +53,7 @@ __all__ = [
     "TableFormat",
     "TableWriter",
     "split_of",
+    "table_files",
 ]
 
 SPLITS = ("train", "validation", "test")
@@ -217,6 +218,11 @@ def _fault_in(table: pa.Table, columns: Mapping[str, ColumnType], rows: int | No
 def table_file(split: str, kind: str = "") -> Path:
     """Path of a table in its folder."""
     return Path(split, f"{kind}.parquet") if kind else Path(f"{split}.parquet")
+
+
+def table_files(folder: Path) -> list[Path]:
+    """Files of the tables in a folder, with their description; none where it is not there."""
+    return [*folder.glob("*.json"), *folder.glob("*.parquet"), *folder.glob("*/*.parquet")]
 
 
 class TableDescription(Description):

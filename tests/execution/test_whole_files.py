@@ -13,6 +13,7 @@ from flashsim.execution.whole_files import (
     disk_errors,
     make_folder,
     refuse_existing,
+    refuse_input,
     remove_unfinished,
     require_parent,
     unfinished,
@@ -163,3 +164,37 @@ def test_a_folder_without_permission_is_found_before_any_work(tmp_path):
                 check(tmp_path / "new")
     finally:
         tmp_path.chmod(0o700)
+
+
+@pytest.mark.parametrize("kind", ["itself", "symlink", "hard link", "relative", "through a folder"])
+def test_an_input_is_never_an_output(tmp_path, monkeypatch, kind):
+    source = tmp_path / "in.root"
+    source.write_text("x")
+    output = tmp_path / "out.root"
+    match kind:
+        case "itself":
+            output = source
+        case "symlink":
+            output.symlink_to(source)
+        case "hard link":
+            output.hardlink_to(source)
+        case "relative":
+            monkeypatch.chdir(tmp_path)
+            output = Path("in.root")
+        case _:
+            (tmp_path / "other").symlink_to(tmp_path)
+            output = tmp_path / "other" / "in.root"
+    with pytest.raises(OutputFileError, match=r"\.root: is an input; name another output"):
+        refuse_input(output, "root://host//x.root", tmp_path / "missing", source)
+    assert source.read_text() == "x"
+    refuse_input(tmp_path / "new.root", source)
+    refuse_input(source, "root://host//x.root", tmp_path / "missing")
+
+
+def test_a_folder_that_holds_an_input_is_not_replaced(tmp_path):
+    (tmp_path / "out" / "deep").mkdir(parents=True)
+    source = tmp_path / "out" / "deep" / "in.root"
+    source.touch()
+    with pytest.raises(OutputFileError, match=r"out: holds the input .*in\.root, which would be replaced"):
+        refuse_input(tmp_path / "out", source)
+    refuse_input(tmp_path / "out" / "deep" / "new.root", source)

@@ -257,7 +257,7 @@ def test_the_input_is_never_replaced(made_nanoaod, make_generator, tmp_path, for
     source = copy_events(made_nanoaod, tmp_path / "in.root", 0, 2)
     (tmp_path / "link.root").symlink_to(source)
     before = source.read_bytes()
-    with pytest.raises(OutputFileError, match=r"link\.root: is the input"):
+    with pytest.raises(OutputFileError, match=r"link\.root: is an input"):
         make_generator().run(source, tmp_path / "link.root", force=force)
     assert source.read_bytes() == before
 

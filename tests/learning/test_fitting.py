@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+import errno
+import io
+import signal
+import zipfile
+from pathlib import Path
+
 import pandas as pd
 import pytest
 import torch
 
 from flashsim.declarations.schedule import Schedule
-from flashsim.errors import RecipeError
+from flashsim.errors import ModelFileError, OutputFileError, RecipeError
 from flashsim.learning.fitting import Objective, fit
 from flashsim.learning.perceptron_module import PerceptronModule
 
@@ -255,3 +261,97 @@ def test_an_objective_is_resumed_with_its_state(tmp_path):
     assert objective.epochs == [1, 2, 3, 4]
     pd.testing.assert_frame_equal(again.history, result.history, check_dtype=False)
     assert float(objective.steps.detach()) == (result.best_epoch + 1) * ROWS / SCHEDULE.batch
+
+
+CUTS = {
+    "half": lambda raw: raw[: len(raw) // 2],
+    "empty": lambda raw: b"",
+    "junk": lambda raw: b"\x80" * 5000,
+}
+
+
+def flipped(raw):
+    """One byte of a tensor is another; the file is as long as before."""
+    with zipfile.ZipFile(io.BytesIO(raw)) as archive:
+        largest = max((i for i in archive.infolist() if "/data/" in i.filename), key=lambda i: i.file_size)
+        place = raw.index(archive.read(largest)) + 5
+    return raw[:place] + bytes([raw[place] ^ 1]) + raw[place + 1 :]
+
+
+@pytest.mark.parametrize("cut", [*CUTS.values(), flipped], ids=[*CUTS, "flipped"])
+def test_where_the_last_checkpoint_is_damaged_the_best_is_gone_on_from(whole, tmp_path, caplog, cut):
+    with pytest.raises(InterruptedFitError):
+        run(tmp_path, stop_after=4)
+    (tmp_path / "last.ckpt").write_bytes(cut((tmp_path / "last.ckpt").read_bytes()))
+    net, result, seen = run(tmp_path, resume=True)
+    assert same(net, whole[1])
+    assert result.history.equals(whole[2].history)
+    assert seen[0][0] < 5
+    assert "last.ckpt: is damaged (" in caplog.text
+    assert "going on from best.ckpt, after epoch" in caplog.text
+
+
+@pytest.mark.parametrize("cut", [*CUTS.values(), flipped], ids=[*CUTS, "flipped"])
+@pytest.mark.parametrize("name", ["best.ckpt", "losses.csv"])
+def test_what_a_fit_cannot_end_without_is_named(whole, tmp_path, name, cut):
+    if name == "losses.csv" and cut is flipped:
+        pytest.skip("a number is another one: no checkpoint is damaged")
+    with pytest.raises(InterruptedFitError):
+        run(tmp_path, stop_after=3)
+    damaged = cut((tmp_path / name).read_bytes())
+    (tmp_path / name).write_bytes(damaged)
+    sentence = rf"{name}: is damaged \(.+\); remove this file to train its network again, and .* --resume$"
+    with pytest.raises(ModelFileError, match=sentence) as refused:
+        run(tmp_path, resume=True)
+    assert "\n" not in str(refused.value)
+    assert (tmp_path / name).read_bytes() == damaged
+    (tmp_path / name).unlink()
+    assert same(run(tmp_path, resume=True)[0], whole[1])
+
+
+def test_a_checkpoint_of_another_network_is_named(tmp_path):
+    with pytest.raises(InterruptedFitError):
+        run(tmp_path, stop_after=2)
+    wide = PerceptronModule(3, 1, width=9, depth=1, dropout=0.2)
+    options = {"folder": tmp_path, "seed": 3, "accelerator": "cpu", "resume": True}
+    with pytest.raises(ModelFileError, match=r"best\.ckpt: is damaged \(its network is of another arch"):
+        fit(wide, loss, TRAIN, VALIDATION, SCHEDULE, **options)
+
+
+@pytest.mark.parametrize("spoilt", ["best", "last", "losses"])
+def test_a_full_disk_is_one_sentence_and_leaves_nothing_half_written(whole, tmp_path, monkeypatch, spoilt):
+    write_bytes = Path.write_bytes
+
+    def full(path, data):
+        if path.name.startswith(f".{spoilt}.") and full.epochs == 2:
+            write_bytes(path, data[:100])
+            raise OSError(errno.ENOSPC, "No space left on device")
+        full.epochs += path.name.startswith(f".{spoilt}.")
+        return write_bytes(path, data)
+
+    full.epochs = 0
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OutputFileError, match=r"cannot be written \(No space left on device\)$"):
+        run(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} <= {"best.ckpt", "last.ckpt", "losses.csv"}
+    monkeypatch.undo()
+    assert same(run(tmp_path, resume=True)[0], whole[1])
+
+
+def test_an_interrupt_is_its_callers(tmp_path):
+    def report(epoch, most, best):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(
+            network(),
+            loss,
+            TRAIN,
+            VALIDATION,
+            SCHEDULE,
+            folder=tmp_path,
+            seed=3,
+            accelerator="cpu",
+            report=report,
+        )
+    assert signal.getsignal(signal.SIGINT) is not signal.SIG_IGN

@@ -176,7 +176,7 @@ def test_a_refined_file_is_not_refined_again(refined, tmp_path):
 
 
 def test_the_input_is_never_the_output(refined, source):
-    with pytest.raises(OutputFileError, match="is the input"):
+    with pytest.raises(OutputFileError, match="is an input"):
         apply_refiner(refined[0], source, source, force=True)
 
 

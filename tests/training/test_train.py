@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -268,3 +270,51 @@ def test_a_trained_model_knows_the_truth(write_tables, toy_recipe, tmp_path):
     assert np.median(response) == pytest.approx(1.0, abs=0.03)
     assert np.std(values["eta"] - high.gen["eta"]) == pytest.approx(0.02, rel=0.2)
     assert np.mean(values["id"] == 6.0) == pytest.approx(0.7, abs=0.08)
+
+
+def test_a_training_that_was_interrupted_is_not_begun_again_unasked(trained, tables, toy_recipe, tmp_path):
+    def report(name, epoch, most, best):
+        if name == "flow":
+            raise KeyboardInterrupt
+
+    path = tmp_path / "a.safetensors"
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        train(tables.folder, toy_recipe(), path, accelerator="cpu", report=report)
+    assert stopped.value.__notes__ == [f"the checkpoints are in {path}.run", "go on with resume=True"]
+    sentence = (
+        r"a\.safetensors\.run: holds the checkpoints .* go on with --resume, or begin again with --force"
+    )
+    with pytest.raises(OutputFileError, match=sentence):
+        train(tables.folder, toy_recipe(), path, accelerator="cpu", report=pytest.fail)
+    told = []
+    again = train(
+        tables.folder, toy_recipe(), path, accelerator="cpu", resume=True, report=lambda *e: told.append(e[0])
+    )
+    assert "efficiency" not in told
+    assert same(again[0], trained[1])
+
+
+def test_two_trainings_do_not_share_a_folder(tables, toy_recipe, tmp_path):
+    def report(*_):
+        train(tables.folder, toy_recipe(), tmp_path / "b.safetensors", runs=tmp_path / "run", resume=True)
+
+    with pytest.raises(OutputFileError, match=r"run: is being written by another process; wait for it"):
+        train(tables.folder, toy_recipe(), tmp_path / "a.safetensors", runs=tmp_path / "run", report=report)
+
+
+def test_a_full_disk_at_the_end_keeps_the_training(trained, tables, toy_recipe, tmp_path, monkeypatch):
+    write_bytes, path = Path.write_bytes, tmp_path / "a.safetensors"
+
+    def full(at, data):
+        if at.name.startswith(".a.safetensors."):
+            write_bytes(at, data[:100])
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write_bytes(at, data)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OutputFileError, match=r"a\.safetensors: cannot be written \(No space left on device"):
+        train(tables.folder, toy_recipe(), path, accelerator="cpu")
+    assert [p.name for p in tmp_path.iterdir()] == ["a.safetensors.run"]
+    monkeypatch.undo()
+    model, _ = train(tables.folder, toy_recipe(), path, accelerator="cpu", resume=True, report=pytest.fail)
+    assert same(model, trained[1])

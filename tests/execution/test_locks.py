@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import errno
+import fcntl
+import subprocess
+import sys
+
+import pytest
+
+from flashsim.errors import OutputFileError
+from flashsim.execution.locks import held, sole_user, sole_writer
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from flashsim.execution.locks import sole_user, sole_writer
+with globals()[sys.argv[1]](Path(sys.argv[2])):
+    print("has it", flush=True)
+    time.sleep(600)
+"""
+
+LOCKS = {"sole_user": sole_user, "sole_writer": sole_writer}
+
+
+@pytest.fixture(params=LOCKS)
+def held_elsewhere(request, tmp_path):
+    """Function, path, and a process that has the lock."""
+    path = tmp_path / "output"
+    if request.param == "sole_user":
+        path.mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, request.param, path], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "has it\n"
+    yield LOCKS[request.param], path, process
+    process.kill()
+    process.communicate()
+
+
+def test_a_second_process_is_refused_until_the_first_is_gone(held_elsewhere):
+    lock, path, process = held_elsewhere
+    with (
+        pytest.raises(OutputFileError, match=r"output: is being written by another process; wait"),
+        lock(path),
+    ):
+        pass
+    process.kill()
+    process.wait()
+    # The lock's file is still there, but its process is dead.
+    files = path.iterdir() if path.is_dir() else path.parent.iterdir()
+    assert any(file.name.endswith(".lock") for file in files)
+    with lock(path):
+        pass
+
+
+@pytest.mark.parametrize("lock", LOCKS.values(), ids=LOCKS)
+def test_nothing_is_left_of_a_lock(tmp_path, lock):
+    path = tmp_path / "output"
+    path.mkdir()
+    for _ in range(2):
+        with lock(path), pytest.raises(OutputFileError, match="another process"), lock(path):
+            pass
+        assert [file.name for file in tmp_path.rglob("*")] == ["output"]
+
+
+def test_locks_of_other_names_are_apart(tmp_path):
+    with held(tmp_path) as mine, sole_user(tmp_path, name=".other"):
+        assert mine
+        with held(tmp_path) as again:
+            assert not again
+
+
+def test_a_file_system_without_locks_stops_nobody(tmp_path, monkeypatch):
+    def flock(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with sole_writer(tmp_path / "a"), held(tmp_path) as mine:
+        assert mine
+
+
+def test_of_many_that_want_it_one_has_it_at_a_time(tmp_path):
+    """Removing the lock's file at the end lets no two processes in."""
+    code = """
+import sys, time
+from pathlib import Path
+from flashsim.errors import OutputFileError
+from flashsim.execution.locks import sole_writer
+path, end = Path(sys.argv[1]), time.time() + 1.5
+while time.time() < end:
+    try:
+        with sole_writer(path):
+            (path.parent / "inside").mkdir()
+            (path.parent / "inside").rmdir()
+    except OutputFileError:
+        pass
+"""
+    processes = [subprocess.Popen([sys.executable, "-c", code, tmp_path / "a"]) for _ in range(3)]
+    assert [process.wait() for process in processes] == [0, 0, 0]
+    assert list(tmp_path.iterdir()) == []
