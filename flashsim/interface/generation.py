@@ -190,7 +190,7 @@ def generate(
         compression=compression,
     )
     for _, target in jobs:
-        refuse_input(target, *settings.models)
+        refuse_input(target, *(settings.models or ()))
     generator = settings.generator()  # now, so that mistakes show before any work
     for folder in dict.fromkeys(path.parent for _, path in jobs):
         make_folder(folder)

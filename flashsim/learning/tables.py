@@ -196,7 +196,7 @@ def _fault_of(schema: pa.Schema, columns: Mapping[str, ColumnType]) -> str | Non
         "bool": pa.types.is_boolean,
     }
     if missing := [name for name in columns if name not in schema.names]:
-        return f"lacks {', '.join(missing[:4])}, expected {len(columns)} columns of what is trained"
+        return f"lacks {', '.join(missing[:4])}, which the training needs"
     for name, wanted in columns.items():
         if schema.names.count(name) > 1:
             return f"has {schema.names.count(name)} columns '{name}', expected one"

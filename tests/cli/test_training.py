@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import signal
 from pathlib import Path
 
 import pytest
 
 from flashsim.models.object_model import ObjectModel
+from flashsim.runs.log import RunLog
 
 MADE = "../in/made.root"
 TRAINING = """
@@ -81,3 +84,86 @@ def test_real_files_that_cannot_be_preprocessed(flashsim, folder, nanoaod_dir, n
     refused(result, message)
     assert f"{file}: lacks " in result[2]
     assert list(folder.iterdir()) == []
+
+
+@pytest.fixture
+def interrupted(flashsim, folder, monkeypatch):
+    """Give the function that trains until a signal comes, after the first epoch of the flow."""
+    Path("short.yaml").write_text(TRAINING, encoding="utf-8")
+    assert flashsim("preprocess", "muons", MADE, "--output", "tables")[0] == 0
+
+    def run(number):
+        record = RunLog.epoch
+
+        def stop(log, network, *others):
+            record(log, network, *others)
+            if network == "flow":
+                signal.raise_signal(number)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(RunLog, "epoch", stop)
+            return flashsim(*ARGUMENTS)
+
+    return run
+
+
+ARGUMENTS = ("train", "muons", "tables", "-o", "m.safetensors", "--recipe", "short.yaml", "--device", "cpu")
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_training_that_is_stopped_says_how_it_goes_on(interrupted, flashsim, refused, number, status):
+    result = interrupted(number)
+    assert result[:2] == (status, "")
+    command = "flashsim train muons tables -o m.safetensors --recipe short.yaml --device cpu --resume"
+    assert result[2].splitlines()[1:] == [
+        f"flashsim: stopped by {number.name}; the checkpoints are in m.safetensors.run; go on with: {command}"
+    ]
+    assert not Path("m.safetensors").exists()
+    refused(flashsim(*ARGUMENTS), "go on with --resume, or begin again with --force")
+    assert flashsim(*command.split()[1:])[0] == 0
+    assert ObjectModel.load(Path("m.safetensors")).declaration.name == "muons"
+
+
+def test_a_checkpoint_that_is_cut_is_no_end(interrupted, flashsim, refused):
+    interrupted(signal.SIGTERM)
+    folder = Path("m.safetensors.run/efficiency")
+    for name in ("last.ckpt", "best.ckpt"):
+        raw = (folder / name).read_bytes()
+        (folder / name).write_bytes(raw[: len(raw) // 2])
+    refused(flashsim(*ARGUMENTS, "--resume"), "efficiency/best.ckpt: is damaged (")
+    (folder / "best.ckpt").unlink()
+    assert flashsim(*ARGUMENTS, "--resume")[0] == 0
+
+
+@pytest.mark.parametrize("spoilt", ["tables/tables.json", "tables/train/objects.parquet", "short.yaml"])
+def test_a_model_is_not_written_onto_what_it_is_made_of(flashsim, folder, refused, spoilt):
+    Path("short.yaml").write_text(TRAINING, encoding="utf-8")
+    assert flashsim("preprocess", "muons", MADE, "--output", "tables")[0] == 0
+    before = Path(spoilt).read_bytes()
+    Path("link").symlink_to(spoilt)
+    for output in (spoilt, "link"):
+        arguments = ("train", "muons", "tables", "-o", output, "--recipe", "short.yaml", "--force")
+        refused(flashsim(*arguments), f"{output}: is an input; name another output")
+    assert Path(spoilt).read_bytes() == before
+
+
+def test_a_full_disk_leaves_no_tables(flashsim, folder, refused, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("pyarrow.parquet.ParquetWriter.write_table", full)
+    result = flashsim("preprocess", "muons", MADE, "--output", "tables")
+    refused(result, "tables: training tables cannot be written there (No space left on device)")
+    assert list(folder.iterdir()) == []
+
+
+def test_a_disk_that_is_full_for_the_results_is_said(flashsim, folder, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("typer.echo", full)
+    status, _, err = flashsim("preprocess", "muons", MADE, "--output", "tables")
+    assert (status, err.splitlines()[-1]) == (
+        2,
+        "flashsim: error: the output: cannot be written (No space left on device)",
+    )
