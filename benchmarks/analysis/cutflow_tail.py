@@ -16,7 +16,7 @@ import vector
 from flashsim.analysis.analyze import analyze
 from flashsim.analysis.samples import ProcessRecipe, SamplesRecipe, SimulationRecipe
 from flashsim.declarations.output import load_output
-from flashsim.events.noise import EVENT_IDS, hash_events
+from flashsim.events.identity import event_keys, identity_branches
 from flashsim.generation.generate import Generator
 from flashsim.models.object_model import ObjectModel
 from flashsim.models.shipped import model_files
@@ -119,8 +119,7 @@ def _analysed(files: dict[str, list[str]]) -> Results:
 
 def _identities(path: Path) -> NDArray[np.uint64]:
     with NanoFile(path) as file:
-        arrays = file.read(list(EVENT_IDS))
-    return hash_events(arrays)
+        return event_keys(file.read(identity_branches(file.branches)))
 
 
 def _picked_share(whole: Results, identities: NDArray[np.uint64]) -> dict[str, float]:

@@ -31,7 +31,8 @@ class EventSample:
     ----------
     identity
         `flashsim.events.noise.event_hash` of each, shape (E,). Samples of several processes can have events
-        of one identity, for which detectors draw the same noise, pileup and unmatched objects.
+        of one identity. In those made before noise was keyed on gen content, they share their noise; in
+        others nothing, and errors that take them for dependent are not smaller than the true ones.
     spectra
         By name, rows of the events and values of what is histogrammed, shape (N,) each.
     columns

@@ -54,7 +54,7 @@ class Sample:
     ----------
     identity
         `flashsim.events.noise.event_hash` of each event, shape (E,). Events of several processes can have one
-        identity, and detectors and models draw the same noise for these.
+        identity; before noise was keyed on gen content, they had the same noise.
     event
         Number of the event of each gen object, shape (N,).
     reconstructed
