@@ -100,8 +100,16 @@ class RawMomentum(Recipe):
     offset: float = Field(
         ge=0, description="share of density times area that the first correction takes off, which both have"
     )
+    offset_until: Version = Field(
+        description="last NanoAOD version of trainings whose jets have that correction; none for PUPPI jets"
+    )
     density: list[str] = Field(min_length=1, description="branch of the energy density; the first there is")
     note: str = Field(default="", description="what is approximated: stands in the branches' titles")
+
+    def offset_in(self, version: str) -> float:
+        """Share that the first correction takes off jets of a NanoAOD version."""
+        has = NANOAOD_VERSIONS.index(version) <= NANOAOD_VERSIONS.index(self.offset_until)
+        return self.offset if has else 0.0
 
 
 class PowerLaw(Recipe):

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     Columns = dict[str, NDArray[np.float64]]
 
-__all__ = ["COMPLETION", "Completion", "complete", "plan_completion"]
+__all__ = ["COMPLETION", "Completion", "complete", "plan_completion", "raw_momentum"]
 
 COMPLETION = "Completion"
 """What plans and simulated events call these branches."""
@@ -137,6 +137,7 @@ def complete(
     simulated: Mapping[str, Collection],
     *,
     events: NDArray[np.uint64],
+    trained: Mapping[str, str],
     seed: int,
     folds: int,
 ) -> Collection:
@@ -156,6 +157,8 @@ def complete(
         Simulated collections of the E F events, folds of an event side by side.
     events
         `flashsim.events.noise.event_hash` of each gen event, shape (E,).
+    trained
+        NanoAOD versions of the trainings, by simulated collection.
     seed
         Of the vertices.
     folds
@@ -172,18 +175,34 @@ def complete(
             columns[scaled.branch] = scaled.factor * single[scaled.of]
     for raw in recipe.raw_momenta:
         if f"{raw.name}_pt" in completion.branches:
-            columns |= _raw_momentum(raw, single, simulated[raw.jets])
+            columns |= raw_momentum(raw, single, simulated[raw.jets], trained[raw.jets])
     if recipe.vertex is not None and completion.needed:
         columns |= _vertex(recipe.vertex, completion.gen_vertex, arrays, events, seed=seed, folds=folds)
     kept = {name: columns[name] for name in completion.branches}
     return Collection.of_counts(np.ones(rows, dtype=np.int64), kept)
 
 
-def _raw_momentum(raw: RawMomentum, single: Columns, jets: Collection) -> Columns:
-    """Take the corrections of jets off a missing momentum."""
+def raw_momentum(raw: RawMomentum, single: Columns, jets: Collection, trained: str) -> Columns:
+    """Take the corrections of jets off a missing momentum.
+
+    Parameters
+    ----------
+    raw
+        Declares how.
+    single
+        The corrected momentum and an energy density in GeV by branch, shape (E,).
+    jets
+        Of E events: pt, phi, rawFactor, area.
+    trained
+        NanoAOD version of the jets' training, or of the file that they are of.
+
+    Returns
+    -------
+    Its ``pt``, ``phi`` and ``sumEt`` by branch, shape (E,).
+    """
     density = next(single[name] for name in raw.density if name in single)
     pt, area = jets["pt"].astype(np.float64), jets["area"].astype(np.float64)
-    offset = raw.offset * density[jets.event_rows] * area
+    offset = raw.offset_in(trained) * density[jets.event_rows] * area
     first = np.maximum(pt * (1.0 - jets["rawFactor"]) - offset, 0.0)
     correction = np.where(pt > raw.min_pt, pt - first, 0.0)
     phi = jets["phi"].astype(np.float64)

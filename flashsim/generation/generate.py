@@ -347,6 +347,7 @@ class Generator:
             single,
             simulated,
             events=events,
+            trained={s.collection: s.model.nanoaod_version for s in self.simulators},
             seed=self.seed,
             folds=self.folds,
         )
