@@ -126,10 +126,11 @@ def test_values_are_those_that_branches_can_have(case, generator):
     for simulator in generator.simulators:
         declaration = simulator.declaration
         for target in (t for t in declaration.targets if t.branch in declaration.fields()):
-            name = declaration.branch(target.branch)
-            if name not in case.out:
-                assert name in case.summary.left_out
+            planned = case.plan.collections[declaration.collection].branches.get(target.branch)
+            if planned is None:
+                assert declaration.branch(target.branch) in case.summary.left_out
                 continue
+            name = planned.name
             values = case.flat(name)
             assert np.all(np.isfinite(values)), name
             if target.values is not None:
@@ -139,6 +140,26 @@ def test_values_are_those_that_branches_can_have(case, generator):
             if target.range is not None:
                 low, high = np.float32(target.range)
                 assert np.all(((values >= low) & (values <= high)) | np.isin(values, target.special)), name
+
+
+def test_the_vertex_is_whole(case):
+    assert {
+        f"PV_{name}" for name in ("x", "y", "z", "ndof", "chi2", "score", "npvs", "npvsGood")
+    } <= case.out.keys()
+    if case.events and "GenVtx_z" in case.gen:
+        assert np.abs(case.flat("PV_z") - case.flat("GenVtx_z")).max() < 0.05
+    filters = [name for name in case.out if name.startswith("Flag_")]
+    assert len(filters) > 20
+    assert all(case.flat(name).all() for name in filters)
+
+
+def test_counters_have_the_type_of_the_version(case):
+    expected = ">i4" if case.summary.version in {"v12", "v15"} else ">u4"
+    with uproot.open(case.path) as file:
+        counters = {b.count_branch.name for b in file["Events"].branches if b.count_branch is not None}
+        assert {"nJet", "nGenPart"} <= counters
+        for name in counters:
+            assert file["Events"][name].interpretation.from_dtype == np.dtype(expected), name
 
 
 def test_objects_fall_in_pt_and_point_at_each_other(case):
