@@ -89,6 +89,13 @@ def test_branches_are_those_of_nanoaod(found):
         assert observed_bits(flat) <= (mantissa_bits("v9", name) or 23)
 
 
+def test_counters_are_unsigned_as_in_v9(found, pair):
+    for path in (found[0], *pair):
+        with uproot.open(path) as file:
+            counters = [b.count_branch for b in file["Events"].branches if b.count_branch is not None]
+            assert {counter.typename for counter in counters} == {"uint32_t"}
+
+
 def test_objects_are_ordered_and_linked(found):
     events = read(found[0])
     for collection in OBJECTS:

@@ -72,6 +72,15 @@ def permutation(before, after):
     return [[list(o).index(x) for x in n] for o, n in zip(old.tolist(), new.tolist(), strict=True)]
 
 
+def test_counters_have_the_type_of_the_version(refined):
+    # The source is written without a version, with those of the newest; by its branches it is v9.
+    with uproot.open(refined[1]) as file:
+        kinds = {
+            b.name: b.typename for b in file["Events"].branches if b.name in {"nJet", "nMuon", "nGenPart"}
+        }
+    assert kinds == dict.fromkeys(("nJet", "nMuon", "nGenPart"), "uint32_t")
+
+
 def test_jets_are_in_order_with_all_that_is_theirs(source, refined):
     before, after = read(source), read(refined[1])
     assert ak.all(after["Jet_pt"][:, :-1] >= after["Jet_pt"][:, 1:])
