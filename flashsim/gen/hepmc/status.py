@@ -42,6 +42,7 @@ _MARKED_HARD = (3, 20)
 _NEVER_PYTHIA = (11, 20)
 _NUCLEI = 1_000_000_000
 _NUCLEONS = (2212, 2112)
+_BEAMS = 2
 # The tangent of the largest angle between a beam lepton and its copy: more is a scattering.
 _BEAM_SPREAD = 0.05
 
@@ -131,7 +132,11 @@ def _beams(record: EventRecord, hard_vertex: NDArray[np.int64]) -> NDArray[np.bo
     named = record.status == _BEAM
     heavy = is_hadron(record.pdg_id) | (code >= _NUCLEI)
     light = _is_lepton(code) | (code == 22)
+    stable = np.isin(code, _NUCLEONS) | (code >= _NUCLEI)
     root = (record.production_vertex < 0) & (record.end_vertex >= 0)
+    # Where many hadrons have no mother, the beams are not written and these decay.
+    many = np.bincount(record.event_index[root & heavy], minlength=record.events) > _BEAMS
+    root &= stable | ~heavy | ~many[record.event_index]
     hadronic = _events_with(record, root & heavy)[record.event_index]
     unnamed = ~_events_with(record, named)[record.event_index]
     beam = named | (unnamed & root & (heavy | (light & ~hadronic)))
@@ -139,7 +144,6 @@ def _beams(record: EventRecord, hard_vertex: NDArray[np.int64]) -> NDArray[np.bo
     may_be = (record.end_vertex >= 0) & (record.status != _FINAL) & (heavy | light)
     may_be &= (own_vertex < 0) | (record.production_vertex != own_vertex)
     may_be &= heavy | (record.pt <= _BEAM_SPREAD * np.abs(record.pz))
-    stable = np.isin(code, _NUCLEONS) | (code >= _NUCLEI)
     copies: NDArray[np.bool_] = _beam_copies(
         beam, may_be, stable, record.pdg_id, family.mother_offsets, family.mothers
     )

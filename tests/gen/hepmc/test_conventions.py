@@ -336,6 +336,23 @@ def test_hadrons_without_a_mother_decay(read, line):
     assert prompt(flags, place, "muon") == [False]
 
 
+def test_hadrons_of_an_event_without_beams_decay(read, line):
+    """As SIBYLL's and other generators' of air showers, which leave the beams out."""
+    record, flags, place = read(
+        {
+            "delta": line(2224, 2, px=2, mass=1.23),
+            "pi0": line(111, 2, px=4, mass=0.135),
+            "eta": line(221, 2, px=6, mass=0.55),
+            "proton": line(2212, 1, (0,), px=1.5, mass=0.938),
+            "electron": line(11, 1, (1,), px=3),
+            "positron": line(-11, 1, (1,), px=0.7),
+            "muon": line(13, 1, (2,), px=5),
+        }
+    )
+    assert [record.status[place[name]] for name in ("delta", "pi0", "eta")] == [2] * 3
+    assert not any(prompt(flags, place, "proton", "electron", "positron", "muon"))
+
+
 @pytest.fixture(scope="module")
 def generated(tmp_path_factory):
     path = tmp_path_factory.mktemp("z") / "z.cmnd"
