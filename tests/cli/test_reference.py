@@ -6,6 +6,7 @@ import json
 
 import pytest
 import uproot
+from lhe_files import MADGRAPH, lhe_text
 
 from flashsim.nanoaod.provenance import REFERENCE
 
@@ -27,6 +28,45 @@ def test_gen(flashsim, folder, refused):
     status, _, err = flashsim("gen", "vbf_hmumu.cmnd", "--output", "x.root", "--lumi", 2**31 - 1)
     assert status == 2
     assert "--lumi" in err
+
+
+def test_gen_of_several_lhe_files(flashsim, folder, refused):
+    pytest.importorskip("pythia8mc", reason="pythia8mc is not installed (extra 'reference')")
+    (folder / "runs").mkdir()
+    for seed in (1, 2):
+        (folder / "runs" / f"{seed}.dat").write_text(lhe_text(MADGRAPH, 4, seed))
+    (folder / "quick.cmnd").write_text("PartonLevel:MPI = off\n")
+    arguments = ("gen", "runs", "--settings", "quick.cmnd", "--output", "gen.root", "--events", 10)
+    left_out = "1 of 9 LHE weights have no place in NanoAOD: other forms of the scale"
+    left_out += ", further sets of parton densities"
+    status, out, err = flashsim(*arguments)
+    assert (status, out) == (0, "gen.root: 8 events from runs, cross section 800 +- 3 pb\n")
+    assert err.splitlines() == [
+        "flashsim: making gen-level events of runs -> gen.root",
+        "flashsim: note: 10 events were asked for, the input holds 8",
+        f"flashsim: note: {left_out}",
+    ]
+    status, out, err = flashsim("gen", "runs/1.dat", "runs/2.dat", *arguments[2:4], "-o", "two.root", "-n", 4)
+    assert (status, out) == (0, "two.root: 4 events from 2 inputs, cross section 800 +- 4 pb\n")
+    assert err.startswith("flashsim: making gen-level events of 2 inputs -> two.root\n")
+    refused(
+        flashsim("gen", "gen.root", "-o", "x.root"), "gen.root: is NanoAOD already; give it to 'flashsim gen"
+    )
+    refused(
+        flashsim("gen", "runs/*.dat", "quick.cmnd", "-o", "x.root"), "quick.cmnd: is Pythia 8 settings, and"
+    )
+    refused(flashsim("gen", "runs/1.dat", "-o", "runs/1.dat", "-f"), "runs/1.dat: is the input")
+    refused(flashsim("gen", "none.lhe.gz", "-o", "x.root"), "none.lhe.gz: there is no such file")
+
+
+def test_gen_without_a_tune(flashsim, folder):
+    pytest.importorskip("pythia8mc", reason="pythia8mc is not installed (extra 'reference')")
+    (folder / "z.cmnd").write_text("WeakSingleBoson:ffbar2gmZ = on\nPartonLevel:MPI = off\n")
+    status, _, err = flashsim("gen", "z.cmnd", "-n", 2, "-o", "gen.root")
+    assert status == 0
+    assert err.splitlines()[1].startswith("flashsim: note: z.cmnd names no tune (Tune:pp): Pythia's default")
+    with uproot.open("gen.root") as file:
+        assert "names no tune" in json.loads(str(file["flashsim_gen"]))["notes"][0]
 
 
 def test_reference(flashsim, folder, refused):

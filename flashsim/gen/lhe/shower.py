@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import tempfile
 from dataclasses import dataclass, field
@@ -111,10 +112,15 @@ def shower_lhe(
     for package in ("pythia8mc", "fastjet"):
         require(package)
     paths = [Path(source) for source in sources]
-    for path in paths:
+    for path in (*paths, *([settings.path] if settings is not None else [])):
         refuse_input(Path(output), path)
-    run = _Run(paths, settings, tuned, seed, hidden is not None)
-    with GenFile(output, hidden=hidden, force=force, numbering=numbering, titles=run.weights.titles) as file:
+    with contextlib.ExitStack() as files:
+        first = files.enter_context(LHEText(paths[0]))
+        run = _Run(paths, first, settings, tuned=tuned, seed=seed, hidden=hidden is not None)
+        titles = run.weights.titles
+        file = files.enter_context(
+            GenFile(output, hidden=hidden, force=force, numbering=numbering, titles=titles)
+        )
         made = in_order(
             _generate,
             run.blocks(events),
@@ -139,15 +145,22 @@ class _Run:
     """LHE files and settings of one output, known before any event is showered."""
 
     def __init__(
-        self, paths: list[Path], settings: CommandFile | None, tuned: bool, seed: int, hidden: bool
+        self,
+        paths: list[Path],
+        first: LHEText,
+        settings: CommandFile | None,
+        *,
+        tuned: bool,
+        seed: int,
+        hidden: bool,
     ) -> None:
         cp5 = recipe_folder("reference") / _TUNE
         self._paths, self._settings, self._seed, self._hidden = paths, settings, seed, hidden
         self._commands = cp5 if settings is None else settings.path
         self._base = cp5 if settings is not None and tuned and not settings.has_tune else None
-        with LHEText(paths[0]) as first:
-            self._strategy = first.init.strategy
-            self.weights = LHEWeights.of(first.head, first.init.pdf_sets[0])
+        # A pipe can be opened only once.
+        self._first = first
+        self.weights = LHEWeights.of(first.head, first.init.pdf_sets[0])
 
     @property
     def vetoes(self) -> bool:
@@ -160,7 +173,7 @@ class _Run:
         for path in self._paths:
             if left == 0:
                 return
-            with LHEText(path) as text:
+            with self._first if path == self._first.path else LHEText(path) as text:
                 self._check(text)
                 rest, first = islice(text.events(), left), 1
                 head = _WEIGHTS.sub("", text.head)
@@ -183,11 +196,11 @@ class _Run:
 
     def _check(self, text: LHEText) -> None:
         """Refuse a file whose events cannot stand beside those of the first."""
-        first = self._paths[0]
-        if text.init.strategy != self._strategy:
+        first = self._first.path
+        if text.init.strategy != self._first.init.strategy:
             msg = (
                 f"{text.path}: its events are weighted by strategy {text.init.strategy}, those of {first} by "
-                f"{self._strategy}; give files of one run"
+                f"{self._first.init.strategy}; give files of one run"
             )
             raise InputFileError(msg)
         weights = LHEWeights.of(text.head, text.init.pdf_sets[0])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import threading
 from pathlib import Path
 
 import awkward as ak
@@ -245,8 +247,18 @@ def test_files_that_do_not_belong_together(z, lhe, styles, quick, tmp_path):
         make_gen([z, tmp_path / "other.lhe"], tmp_path / "out.root", settings=quick)
 
 
+def test_a_pipe(z, quick, tmp_path):
+    os.mkfifo(tmp_path / "pipe.lhe")
+    writer = threading.Thread(target=(tmp_path / "pipe.lhe").write_text, args=(z.read_text(),), daemon=True)
+    writer.start()
+    assert make_gen(tmp_path / "pipe.lhe", tmp_path / "gen.root", settings=quick).events == 12
+    writer.join()
+
+
 def test_outputs_are_never_inputs(z, quick):
     content = z.read_bytes()
+    with pytest.raises(OutputFileError, match=r"quick\.cmnd: is the input"):
+        make_gen(z, quick, settings=quick, force=True)
     with pytest.raises(OutputFileError, match="is the input"):
         make_gen(z, z, settings=quick, force=True)
     assert z.read_bytes() == content
