@@ -21,7 +21,14 @@ from flashsim.declarations.conditioning import (
     Number,
 )
 from flashsim.declarations.gen_collections import GenCollection, GenView
-from flashsim.declarations.recipes import Recipe, parse_recipe, read_yaml, recipe_folder, recipe_path
+from flashsim.declarations.recipes import (
+    Recipe,
+    parse_recipe,
+    read_with_lines,
+    read_yaml,
+    recipe_folder,
+    recipe_path,
+)
 from flashsim.declarations.recoil import Recoil
 
 if TYPE_CHECKING:
@@ -356,10 +363,10 @@ def load_object(name: str, changes: Changes | None = None) -> ObjectDeclaration:
         If there is no such recipe or it is not valid.
     """
     path = recipe_path("preprocessing", name)
-    content = read_yaml(path)
+    content, lines = read_with_lines(path)
     view = content.get("gen_view")
     if isinstance(view, str):
         beside = path.parent / view
         shipped = recipe_folder("preprocessing") / view
         content["gen_view"] = read_yaml(shipped if shipped.is_file() and not beside.is_file() else beside)
-    return parse_recipe(ObjectDeclaration, content, origin=str(path), changes=changes)
+    return parse_recipe(ObjectDeclaration, content, origin=str(path), changes=changes, lines=lines)

@@ -29,6 +29,7 @@ __all__ = [
     "Recipe",
     "load_recipe",
     "parse_recipe",
+    "read_with_lines",
     "read_yaml",
     "recipe_folder",
     "recipe_path",
@@ -115,7 +116,7 @@ def load_recipe(model: type[AnyRecipe], path: Path, changes: Changes | None = No
     RecipeError
         If the file is not YAML, or does not fit the model: names the file and every offending key.
     """
-    content, lines = _read(path)
+    content, lines = read_with_lines(path)
     return parse_recipe(model, content, origin=str(path), changes=changes, lines=lines)
 
 
@@ -127,10 +128,17 @@ def read_yaml(path: Path) -> dict[str, object]:
     RecipeError
         If the file cannot be read, is not YAML or holds something else.
     """
-    return _read(path)[0]
+    return read_with_lines(path)[0]
 
 
-def _read(path: Path) -> tuple[dict[str, Any], Lines]:
+def read_with_lines(path: Path) -> tuple[dict[str, Any], Lines]:
+    """Content of one YAML file as `read_yaml` gives it, and the line of each entry.
+
+    Raises
+    ------
+    RecipeError
+        As `read_yaml`.
+    """
     try:
         content, lines = read_yaml_text(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:

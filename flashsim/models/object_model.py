@@ -6,6 +6,7 @@ comes from; nothing in the file is executed when it is read.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from flashsim.transforms.columns import QuantileNormal
 from flashsim.transforms.phase_space import PhaseSpace
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from flashsim.declarations.conditioning import Conditioning
@@ -164,14 +165,16 @@ class ObjectModel:
             return {k.removeprefix(f"{name}/"): v for k, v in tensors.items() if k.startswith(f"{name}/")}
 
         def perceptron(name: str) -> Perceptron:
-            return Perceptron(architectures[name], state(name))
+            with _named(name):
+                return Perceptron(architectures[name], state(name))
 
         def flow(name: str) -> Flow:
             architecture = dict(architectures[name])
             if (kind := architecture.pop("kind", None)) is None:
                 # Before there were kinds; of these files the oldest do not name leading variables, either.
                 kind, architecture = "spline_maf", {"leading": 0, **architecture}
-            return Flow(kind, architecture, state(name))
+            with _named(name):
+                return Flow(kind, architecture, state(name))
 
         fakes = None
         if declaration.fakes is not None:
@@ -224,6 +227,16 @@ class ObjectModel:
             _check_sides("flow of fakes", found, (columns, len(self.fakes.targets.targets)))
 
 
+@contextlib.contextmanager
+def _named(network: str) -> Iterator[None]:
+    """Say of which network an error is."""
+    try:
+        yield
+    except ValueError as error:
+        msg = f"{network}: {error}"
+        raise ValueError(msg) from error
+
+
 def _check_columns(
     codec: ConditioningCodec, declared: Sequence[Conditioning], phase_space: PhaseSpace | None
 ) -> None:
@@ -234,8 +247,8 @@ def _check_columns(
         wrong = next(iter([pair for pair in found if pair not in expected] or expected))
         msg = f"its conditioning does not fit its declaration at the column {wrong[0]}"
         raise ValueError(msg)
-    if phase_space is not None and phase_space.axes.keys() != codec.transforms.keys():
-        msg = "its phase space has other columns than its conditioning"
+    if phase_space is not None and {n: a.scale for n, a in phase_space.axes.items()} != dict(found):
+        msg = "its phase space has other columns or scales than its conditioning"
         raise ValueError(msg)
 
 

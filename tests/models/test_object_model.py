@@ -231,7 +231,10 @@ def spoil(tensors, name, value):
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
-        (lambda h: h["architectures"]["efficiency"].update(depth=10**9), "depth 1000000000, for which the"),
+        (
+            lambda h: h["architectures"]["efficiency"].update(depth=10**9),
+            "efficiency: the .* depth 1000000000, for which the",
+        ),
         (lambda h: h["architectures"]["flow"].update(layers=10**9), "layers 1000000000, for which the"),
         (lambda h: h["architectures"]["flow"].update(width=2**40), "for which the .* numbers of the file"),
         (lambda h: h["architectures"]["flow"].update(bins=-1), "has bins -1"),
@@ -252,6 +255,7 @@ def spoil(tensors, name, value):
         (lambda h: h["conditioning"].pop("pt"), "does not fit its declaration"),
         (lambda h: h["targets"][0]["values"].__setitem__(0, None), "damaged"),
         (lambda h: h["domain"].update(rows=-1), "expected a number of rows"),
+        (lambda h: h["domain"]["axes"]["pt"].update(scale="linear"), "columns or scales"),
         (lambda h: h["domain"]["axes"]["pt"]["quantiles"].reverse(), "finite quantiles that never fall"),
         (lambda h: h["domain"]["density"][0]["counts"].__delitem__(-1), "reshape"),
         (lambda h: h.update(provenance=[]), "mapping as provenance"),

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.numpy import save
 
 from flashsim.errors import ModelFileError, OutputFileError, RecipeError, TableError
 from flashsim.refinement.evaluation import evaluate, refine_rows
@@ -184,3 +187,60 @@ def test_agreement_of_equal_simulations_is_perfect(small, pair_rows):
     assert {(d.variable, d.group) for d in found.distances} >= {("pt", "all"), ("btagDeepFlavB", "5")}
     assert found.correlation["refined"] == 0.0 < found.correlation["fast"]
     assert found.sums["refined"] == found.sums["full"]
+
+
+def changed_file(path, *, header=lambda content: None, tensors=lambda arrays: None):
+    """Write a refiner's file again with another header or other tensors, as if it had been made so."""
+    with safe_open(path, framework="np") as file:
+        content = json.loads(file.metadata()["flashsim_refiner"])
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    content.pop("sha256")
+    header(content)
+    tensors(arrays)
+    path.write_bytes(save(arrays, metadata={"flashsim_refiner": json.dumps(content)}))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("name", ["mean", "value_low", "enter.weight", "transforms.0.median"])
+def test_a_refiner_with_numbers_that_are_none_is_refused(trained, tmp_path, name, value):
+    path = tmp_path / "a.safetensors"
+    shutil.copyfile(trained[0] / "model.safetensors", path)
+    changed_file(path, tensors=lambda arrays: arrays[name].reshape(-1).__setitem__(0, value))
+    if name == "value_low" and np.isinf(value):  # as of a column that training had no values of
+        RefinerModel.load(path)
+        return
+    with pytest.raises(ModelFileError, match=rf"the tensor {name} has 1 of \d+ numbers that are NaN or inf"):
+        RefinerModel.load(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (
+            {"header": lambda h: h["recipe"]["network"].update(blocks=10**9)},
+            "blocks 1000000000, for which the",
+        ),
+        ({"header": lambda h: h["recipe"]["network"].update(width=10**9)}, "width 1000000000, for which the"),
+        ({"header": lambda h: h["recipe"]["network"].update(width=17)}, "has shape"),
+        ({"header": lambda h: h.update(kernel=[])}, "expected mappings"),
+        ({"header": lambda h: h.pop("recipe")}, "'recipe'"),
+        ({"tensors": lambda t: t.pop("mean")}, "the tensor mean is missing"),
+        ({"tensors": lambda t: t.update(mean=t["mean"].astype(np.int32))}, "mean is of type int32"),
+    ],
+    ids=["blocks", "width", "another width", "kernel", "no recipe", "no mean", "whole numbers"],
+)
+def test_a_refiner_that_does_not_fit_its_header_is_refused(trained, tmp_path, change, fault):
+    path = tmp_path / "a.safetensors"
+    shutil.copyfile(trained[0] / "model.safetensors", path)
+    changed_file(path, **change)
+    with pytest.raises(ModelFileError, match=rf"a\.safetensors: is damaged or .*{fault}"):
+        RefinerModel.load(path)
+
+
+def test_a_refiner_whose_bytes_are_others_is_refused(trained, tmp_path):
+    path = tmp_path / "a.safetensors"
+    raw = bytearray((trained[0] / "model.safetensors").read_bytes())
+    raw[-1] ^= 1
+    path.write_bytes(raw)
+    with pytest.raises(ModelFileError, match="its content is not what was written, by its checksum"):
+        RefinerModel.load(path)
