@@ -214,7 +214,7 @@ def test_a_refiner_with_numbers_that_are_none_is_refused(trained, tmp_path, name
 
 
 @pytest.mark.parametrize(
-    ("change", "fault"),
+    ("spoilt", "fault"),
     [
         (
             {"header": lambda h: h["recipe"]["network"].update(blocks=10**9)},
@@ -229,10 +229,10 @@ def test_a_refiner_with_numbers_that_are_none_is_refused(trained, tmp_path, name
     ],
     ids=["blocks", "width", "another width", "kernel", "no recipe", "no mean", "whole numbers"],
 )
-def test_a_refiner_that_does_not_fit_its_header_is_refused(trained, tmp_path, change, fault):
+def test_a_refiner_that_does_not_fit_its_header_is_refused(trained, tmp_path, spoilt, fault):
     path = tmp_path / "a.safetensors"
     shutil.copyfile(trained[0] / "model.safetensors", path)
-    changed_file(path, **change)
+    changed_file(path, **spoilt)
     with pytest.raises(ModelFileError, match=rf"a\.safetensors: is damaged or .*{fault}"):
         RefinerModel.load(path)
 
