@@ -74,7 +74,7 @@ def gen(
     workers: Workers = 1,
     force: Force = False,
 ) -> None:
-    """Make gen-level NanoAOD from HepMC or LHE events, or with Pythia 8.
+    """Make gen-level NanoAOD from HepMC or LHE, or with Pythia 8.
 
     Needs the extra 'reference'.
 
