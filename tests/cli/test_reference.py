@@ -55,7 +55,7 @@ def test_gen_of_several_lhe_files(flashsim, folder, refused):
     refused(
         flashsim("gen", "runs/*.dat", "quick.cmnd", "-o", "x.root"), "quick.cmnd: is Pythia 8 settings, and"
     )
-    refused(flashsim("gen", "runs/1.dat", "-o", "runs/1.dat", "-f"), "runs/1.dat: is the input")
+    refused(flashsim("gen", "runs/1.dat", "-o", "runs/1.dat", "-f"), "runs/1.dat: is an input")
     refused(flashsim("gen", "none.lhe.gz", "-o", "x.root"), "none.lhe.gz: there is no such file")
 
 

@@ -224,7 +224,7 @@ def test_a_command_file_that_names_events(z, tmp_path, monkeypatch):
     with pytest.raises(InputFileError, match="is not LHE, as Beams:LHEF"):
         make_gen(commands, tmp_path / "2.root")
     commands.write_text(text.format("beside.lhe"))
-    with pytest.raises(OutputFileError, match="is the input"):
+    with pytest.raises(OutputFileError, match="is an input"):
         make_gen(commands, tmp_path / "runs" / "beside.lhe", force=True)
 
 
@@ -257,9 +257,9 @@ def test_a_pipe(z, quick, tmp_path):
 
 def test_outputs_are_never_inputs(z, quick):
     content = z.read_bytes()
-    with pytest.raises(OutputFileError, match=r"quick\.cmnd: is the input"):
+    with pytest.raises(OutputFileError, match=r"quick\.cmnd: is an input"):
         make_gen(z, quick, settings=quick, force=True)
-    with pytest.raises(OutputFileError, match="is the input"):
+    with pytest.raises(OutputFileError, match="is an input"):
         make_gen(z, z, settings=quick, force=True)
     assert z.read_bytes() == content
 
