@@ -63,7 +63,8 @@ def generate(
     keep: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="PATTERN", help="Reconstructed branches of the input that are kept, such as 'HLT_*'."
+            metavar="PATTERN",
+            help="Reconstructed branches and trees of the input that are kept, such as 'HLT_*'.",
         ),
     ] = None,
     nano_version: Annotated[
@@ -88,6 +89,15 @@ def generate(
             help="Write branches such as Jet_outsideDomain, which mark objects from outside of the training.",
         ),
     ] = False,
+    pileup: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PROFILE",
+            help="Simulate with this pileup, such as run2_2018: a shipped profile, a YAML file, a number of "
+            "interactions, or drawn (as in the training).",
+            show_default="the input's",
+        ),
+    ] = None,
     compression: Annotated[Compression, typer.Option(help="Compression of the output.")] = "zstd",
     changes: Changes = None,
     chunk: Chunk = 5000,
@@ -139,6 +149,7 @@ def generate(
             retries=retries,
             resume=resume,
             flag_domain=flag_domain,
+            pileup=pileup,
             compression=compression,
             force=force,
             command=shlex.join(["flashsim", *sys.argv[1:]]),

@@ -117,6 +117,10 @@ def _print_nanoaod(console: Console, d: Mapping[str, Any]) -> None:
         "branches": f"{d['branches']:,}, {d['event_branches']:,} with one value per event",
         "other trees": ", ".join(d["trees"]) or "none that can be copied",
     }
+    if d["version_marks"]:
+        facts["version told by"] = _some(d["version_marks"])
+    if d["version_doubt"]:
+        facts["version in doubt"] = f"{d['version_doubt']}; --nano-version of generate names another"
     if unreadable := d["unreadable_branches"]:
         facts["unreadable"] = _some(unreadable)
     _facts(console, facts)
@@ -135,7 +139,8 @@ def _print_nanoaod(console: Console, d: Mapping[str, Any]) -> None:
         _facts(
             console,
             {
-                "writes": f"NanoAOD {output['nanoaod_version']}, {source}",
+                "writes": f"NanoAOD {output['nanoaod_version']}, {source}"
+                + (", given --pileup PROFILE" if output["needs_pileup"] else ""),
                 "simulated": simulated,
                 "copied": f"{output['copied']} of the input's branches: events, generator level, weights",
                 "left out": f"{output['left_out']} others; --keep PATTERN keeps some",
@@ -165,13 +170,20 @@ def _print_use(console: Console, name: str, use: Mapping[str, Any]) -> None:
     _heading(console, f"{name} ({use['collection']})")
     gen, both = use["generate"]["missing"], use["preprocess"]["missing"]
     reco = [branch for branch in both if branch not in gen]
-    answers = {"generate": f"no, lacks {', '.join(gen)}" if gen else "yes"}
+    answers = {"generate": f"no, lacks {', '.join(gen)}" if gen else _with_pileup(use["generate"])}
     if both:
         same = ["the same branches"] if gen else []
         answers["preprocess"] = f"no, lacks {' and '.join([*same, *([', '.join(reco)] if reco else [])])}"
     else:
         answers |= {"preprocess": "yes", "targets": _targets(use["missing_targets"])}
     _facts(console, answers)
+
+
+def _with_pileup(generate: Mapping[str, Any]) -> str:
+    if not generate["drawn"]:
+        return "yes"
+    names = ", ".join(generate["drawn"])
+    return f"yes, with --pileup PROFILE: lacks {names}" if generate["needs_pileup"] else f"yes, draws {names}"
 
 
 def _targets(missing: Sequence[str]) -> str:

@@ -14,11 +14,12 @@ import numpy as np
 from flashsim import __version__
 from flashsim.events.identity import content_hash
 from flashsim.events.noise import event_hash
+from flashsim.events.pileup import gen_vertex
 from flashsim.gen.gen_jets import gen_jets, gen_met
 from flashsim.gen.hidden import hidden as hidden_variables
 from flashsim.gen.numbering import Numbering
 from flashsim.gen.particles import gen_part
-from flashsim.gen.pileup import gen_vertex, pileup
+from flashsim.gen.pileup import pileup
 from flashsim.nanoaod.branch import Branch
 from flashsim.nanoaod.hidden import HIDDEN_BRANCHES
 from flashsim.nanoaod.mantissa import round_mantissa

@@ -21,6 +21,7 @@ from flashsim.events.sketch import EventSketch
 from flashsim.execution.whole_files import refuse_input
 from flashsim.generation.completion import COMPLETION, complete
 from flashsim.generation.oversampling import MOST_FOLDS
+from flashsim.generation.pileup import choose_pileup
 from flashsim.generation.plan import plan_output
 from flashsim.generation.provenance import check_finished
 from flashsim.generation.report import version_warnings
@@ -30,7 +31,7 @@ from flashsim.generation.stream import read_ahead, write_behind
 from flashsim.models.origin import trained_on
 from flashsim.nanoaod.assembly import link_collections, ordered, rounded
 from flashsim.nanoaod.provenance import GENERATION, read_provenance
-from flashsim.nanoaod.reading import NanoFile
+from flashsim.nanoaod.reading import STANDARD_TREES, NanoFile
 from flashsim.nanoaod.writing import NanoWriter
 from flashsim.transforms.phase_space import OutsideCount
 
@@ -74,9 +75,13 @@ class Generator:
         How often each gen event is simulated: the number of folds, each with an equal share of its weight.
     flag_domain
         Whether objects say that what they come from was outside of the phase space of the training.
+    pileup
+        What events are simulated with in place of the input's pileup, see `choose_pileup`.
 
     Raises
     ------
+    RecipeError
+        If there is no such pileup.
     ModelFileError
         If two models simulate one collection, or there is none, or `flag_domain` is set and one of them does
         not know the phase space of its training.
@@ -94,6 +99,7 @@ class Generator:
         chunk: int = DEFAULT_CHUNK,
         oversample: int = 1,
         flag_domain: bool = False,
+        pileup: str | None = None,
     ) -> None:
         if not models:
             msg = "no models given: name at least one model file"
@@ -114,6 +120,7 @@ class Generator:
             raise ValueError(msg)
         self.recipe, self.seed, self.folds, self.device = recipe, seed, oversample, device
         self.flag_domain = flag_domain
+        self.pileup = None if pileup is None else choose_pileup(pileup, models)
         self.chunk = max(1, chunk // oversample)
 
     @property
@@ -224,6 +231,10 @@ class Generator:
             outside_counts={name: OutsideCount(**count) for name, count in made["outside"].items()},
             left_out=plan.left_out,
             stale=plan.stale,
+            pileup=plan.pileup.sentence(),
+            trees_left=plan.trees_left,
+            objects_left=plan.objects_left,
+            doubt=plan.doubt,
             trained_on={name: found for name, found in versions.items() if found != plan.version},
             renamed=plan.renamed,
             origins={s.collection: trained_on(s.model) for s in self.simulators},
@@ -243,6 +254,7 @@ class Generator:
             version=version,
             folds=self.folds,
             flag_domain=self.flag_domain,
+            pileup=self.pileup,
         )
 
     def piece(self, arrays: dict[str, ak.Array], plan: OutputPlan, stop: int, *, origin: str) -> Piece:
@@ -264,7 +276,8 @@ class Generator:
         InputFileError
             If a value that is needed is NaN.
         """
-        columns = plan.oversampling.repeated(arrays, plan.copied)
+        arrays = arrays | plan.pileup.columns(arrays, self.seed)
+        columns = plan.oversampling.repeated(arrays, [*plan.copied, *plan.pileup.branches])
         objects = {}
         simulated, outside_counts = self.simulate(arrays, plan, origin=origin)
         special = self._special(simulated, plan)
@@ -295,7 +308,7 @@ class Generator:
         Parameters
         ----------
         arrays
-            At least the branches `OutputPlan.needed`, of E events.
+            At least the branches `OutputPlan.needed` and those of `OutputPlan.pileup`, of E events.
         plan
             For the precision of the branches.
         origin
@@ -392,10 +405,22 @@ class Generator:
         return {"objects": objects, "special": dict(special), "outside": outside}, sketch
 
     def _write_trees(self, file: NanoFile, writer: NanoWriter, plan: OutputPlan) -> None:
-        for name in file.trees:
-            branches, arrays = file.read_tree(name)
-            writer.tree(name, list(branches.values()))
-            writer.extend(name, plan.oversampling.summed(arrays, self.recipe))
+        """Write the other trees; entries of gen events are repeated as these are."""
+        for name in plan.trees:
+            standard = name in STANDARD_TREES
+            entries = file.tree_entries(name)
+            folds = self.folds if not standard and entries == file.num_entries else 1
+            step = max(entries, 1) if standard else self.chunk
+            for start in range(0, max(entries, 1), step):
+                branches, arrays = file.read_tree(name, start, start + step)
+                if start == 0:
+                    writer.tree(name, list(branches.values()))
+                if standard:
+                    arrays = plan.oversampling.summed(arrays, self.recipe)
+                elif folds > 1:
+                    rows = np.repeat(np.arange(len(next(iter(arrays.values())))), folds)
+                    arrays = {column: values[rows] for column, values in arrays.items()}
+                writer.extend(name, arrays)
 
     def _provenance(self, file: NanoFile, plan: OutputPlan, command: str) -> dict[str, Any]:
         return {
@@ -408,6 +433,7 @@ class Generator:
             "input_uuid": file.uuid,
             "events": file.num_entries * self.folds,
             "nanoaod_version": plan.version,
+            "pileup": plan.pileup.describe(),
             "models": {
                 s.declaration.name: {"sha256": s.model.digest, "nanoaod_version": s.model.nanoaod_version}
                 for s in self.simulators
@@ -415,6 +441,7 @@ class Generator:
             "training": {s.declaration.name: trained_on(s.model) for s in self.simulators},
             "simulated": {name: list(c.branches) for name, c in plan.collections.items()},
             "copied": sorted(branch.name for branch in plan.copied),
+            "trees": [name for name in plan.trees if name not in STANDARD_TREES],
             "recipe": self.recipe.model_dump(mode="json", by_alias=True),
         }
 

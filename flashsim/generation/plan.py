@@ -15,9 +15,12 @@ from flashsim.events.gen_chunk import gen_branches
 from flashsim.events.identity import identity_branches
 from flashsim.generation.completion import COMPLETION, plan_completion
 from flashsim.generation.oversampling import plan_oversampling, refuse_oversampled
+from flashsim.generation.pileup import PileupPlan, plan_pileup
 from flashsim.nanoaod.branch import Branch
+from flashsim.nanoaod.reading import STANDARD_TREES
 from flashsim.nanoaod.requirements import require_branches
-from flashsim.nanoaod.schema import VERSIONS, counter_titles, detect_version, load_schema, mantissa_bits
+from flashsim.nanoaod.schema import VERSIONS, counter_titles, load_schema, mantissa_bits
+from flashsim.nanoaod.versions import tell_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from flashsim.declarations.output import Link, OutputRecipe, Synonym
     from flashsim.generation.completion import Completion
     from flashsim.generation.oversampling import Oversampling
+    from flashsim.generation.pileup import Pileup
     from flashsim.nanoaod.branch import Branches
 
 __all__ = ["OUTSIDE", "CollectionPlan", "OutputPlan", "plan_output"]
@@ -76,6 +80,14 @@ class OutputPlan:
         Branches that simulation reads, those that tell an event from others among them; sorted.
     copied
         Branches of the output that are the input's, values, types and titles.
+    doubt
+        Why the version may be another one, in words; empty if there is no doubt, or the user named it.
+    trees
+        Trees beside the events that are written.
+    trees_left
+        Trees that could be written, too.
+    objects_left
+        What else the input has, and that cannot be written.
     stale
         Branches that the user wants to keep and that are left out: indices into simulated collections, whose
         objects are others now.
@@ -87,22 +99,29 @@ class OutputPlan:
         How often each event is written, and which branches are weights.
     completion
         Branches of the event beside those of models; `COMPLETION` among the collections.
+    pileup
+        What is drawn of the pileup in place of the input's.
     """
 
     version: str
     needed: list[str]
     copied: list[Branch]
+    doubt: str
+    trees: list[str]
+    trees_left: list[str]
+    objects_left: list[str]
     stale: list[str]
     collections: dict[str, CollectionPlan]
     counter_titles: dict[str, str]
     oversampling: Oversampling
     completion: Completion
+    pileup: PileupPlan
 
     @property
     def branches(self) -> list[Branch]:
         """All branches of the output, counters apart."""
         simulated = [branch for c in self.collections.values() for branch in c.branches.values()]
-        return [*self.copied, *self.oversampling.branches, *simulated]
+        return [*self.copied, *self.pileup.branches, *self.oversampling.branches, *simulated]
 
     @property
     def left_out(self) -> list[str]:
@@ -134,6 +153,7 @@ def plan_output(
     version: str | None = None,
     folds: int = 1,
     flag_domain: bool = False,
+    pileup: Pileup | None = None,
 ) -> OutputPlan:
     """Plan what is generated from a file.
 
@@ -146,14 +166,16 @@ def plan_output(
     recipe
         What is copied, and how collections point at each other.
     keep
-        The user's patterns of reconstructed branches to keep nevertheless. They leave simulated collections
-        alone.
+        The user's patterns of reconstructed branches and of trees to keep nevertheless. They leave simulated
+        collections alone.
     version
         NanoAOD version of the output; by default that of the input.
     folds
         How often each gen event is simulated.
     flag_domain
         Whether objects have the field `OUTSIDE`.
+    pileup
+        Distribution of the pileup; by default it is that of the input.
 
     Raises
     ------
@@ -166,7 +188,9 @@ def plan_output(
     for declaration in declarations:
         recipe.refuse_clash(declaration)
     refuse_oversampled(file)
-    detected = detect_version(file.branches)
+    told = tell_version(file.branches)
+    detected = told.version or VERSIONS[0]
+    doubt = "" if version else told.doubt
     version = version or detected
     if version not in VERSIONS:
         msg = f"{file.path}: NanoAOD {version} cannot be written; choose one of {', '.join(VERSIONS)}"
@@ -181,8 +205,11 @@ def plan_output(
     completion = plan_completion(file, recipe, [*own, load_schema(version)], _written(collections), single)
     conditioning = {branch for d in declarations for branch in gen_branches(d)}
     needed = sorted({*conditioning, *completion.needed, *identity_branches(file.branches)})
+    drawn = plan_pileup(file, needed, pileup, version)
+    needed = sorted({*needed, *drawn.given} - {branch.name for branch in drawn.branches})
     require_branches(file, needed, "to generate from it")
     single |= completion.branches.keys() - completion.constants.keys()
+    trees = [name for name in file.trees if name in STANDARD_TREES or any(fnmatchcase(name, p) for p in keep)]
     kept, stale = _kept(file, keep, simulated, single)
     completion = completion.without(kept)
     if flag_domain:
@@ -191,16 +218,23 @@ def plan_output(
             collection.branches[OUTSIDE.name] = replace(OUTSIDE, name=f"{name}_{OUTSIDE.name}", collection=of)
     collections[COMPLETION] = _plan_completed(completion, models, version)
     copied = [b for b in file.branches.values() if b.name in kept or _is_copied(b, recipe, simulated, single)]
+    if drawn.pileup is not None:
+        copied = [branch for branch in copied if not branch.name.startswith("Pileup_")]
     return OutputPlan(
         version=version,
         needed=needed,
         copied=copied,
+        doubt=doubt,
+        trees=trees,
+        trees_left=[name for name in file.trees if name not in trees],
+        objects_left=list(file.other_objects),
         stale=stale,
         collections=collections,
         counter_titles=file.counter_titles
         | {name: title for name, title in counter_titles(version).items() if name in simulated},
         oversampling=plan_oversampling(file, copied, recipe, folds),
         completion=completion,
+        pileup=drawn,
     )
 
 
@@ -239,11 +273,13 @@ def _kept(
     taken = {*simulated, *(f"n{name}" for name in simulated), *single}
     for pattern in keep:
         fitting = {name for name in file.branches if fnmatchcase(name, pattern)}
+        if not fitting and any(fnmatchcase(name, pattern) for name in file.trees):
+            continue
         if not fitting:
-            msg = f"{file.path}: has no branch that fits --keep '{pattern}'; see 'flashsim inspect'"
+            msg = f"{file.path}: has no branch or tree that fits --keep '{pattern}'; see 'flashsim inspect'"
             raise InputFileError(msg)
         free = {name for name in fitting if file.branches[name].collection not in taken and name not in taken}
-        if not free:
+        if not free and not any(fnmatchcase(name, pattern) for name in file.trees):
             msg = (
                 f"{file.path}: --keep '{pattern}' asks for {min(fitting)}, which is simulated; "
                 "choose other branches"

@@ -18,9 +18,11 @@ _DECISIVE = {
     "seed": "seed",
     "oversample": "number of folds",
     "nanoaod_version": "NanoAOD version",
+    "pileup": "pileup",
     "models": "models",
     "simulated": "simulated branches",
     "copied": "copied branches",
+    "trees": "set of kept trees",
     "recipe": "output recipe",
 }
 """What two outputs with the same content have in common, and what it is called."""
@@ -47,8 +49,8 @@ def check_finished(path: Path, found: dict[str, Any] | None, wanted: dict[str, A
         msg = f"{path}: exists and is no finished output of flashsim; name another output or add --force"
         raise OutputFileError(msg)
     for key, meaning in _DECISIVE.items():
-        if found.get(key) != wanted[key]:
-            values = (found.get(key), wanted[key])
+        if found.get(key) != wanted.get(key):
+            values = (found.get(key), wanted.get(key))
             short = all(isinstance(value, str | int) for value in values)
             detail = f" ({values[0]}, now {values[1]})" if short else ""
             msg = (

@@ -54,6 +54,16 @@ def remarks(summary: Summary) -> list[str]:
     """Say what a user may not expect of an output."""
     version = summary.version
     notes = []
+    if summary.doubt:
+        notes.append(f"taken for NanoAOD {version}: {summary.doubt}; say --nano-version if it is another")
+    if summary.trees_left or summary.objects_left:
+        trees = (
+            [f"{', '.join(summary.trees_left)} (a tree: --keep NAME keeps it)"] if summary.trees_left else []
+        )
+        others = [f"{', '.join(summary.objects_left)} (cannot be kept)"] if summary.objects_left else []
+        notes.append(f"left out of the input: {', '.join([*trees, *others])}")
+    if summary.pileup:
+        notes.append(summary.pileup)
     if summary.renamed:
         pairs = ", ".join(f"{old} as {new}" for old, new in summary.renamed.items())
         notes.append(f"under the name that NanoAOD {version} has for it: {pairs}")

@@ -68,6 +68,12 @@ class Summary:
         Branches that the models have and this NanoAOD version has not.
     stale
         Branches that were to be kept and are left out, as they index objects that are simulated anew.
+    pileup
+        What was drawn of the pileup, in a sentence; empty if the input's was used.
+    trees_left, objects_left
+        Trees of the input that are left out, and other things, which cannot be kept.
+    doubt
+        Why the NanoAOD version may be another one; empty if there is no doubt, or the user named it.
     trained_on
         By collection, the NanoAOD version of a model's training where it is another one.
     renamed
@@ -93,6 +99,10 @@ class Summary:
     outside_counts: dict[str, OutsideCount]
     left_out: list[str]
     stale: list[str]
+    pileup: str
+    trees_left: list[str]
+    objects_left: list[str]
+    doubt: str
     trained_on: dict[str, str]
     renamed: dict[str, str]
     origins: dict[str, str]

@@ -32,7 +32,7 @@ class Settings:
     ----------
     models
         Paths of model files and folders; none for the shipped models.
-    seed, oversample, chunk, flag_domain
+    seed, oversample, chunk, flag_domain, pileup
         As `Generator` takes them.
     device
         As `Generator` takes it, or ``auto``: a GPU where a process finds one.
@@ -54,6 +54,7 @@ class Settings:
     chunk: int = DEFAULT_CHUNK
     device: str = "cpu"
     flag_domain: bool = False
+    pileup: str | None = None
     changes: str = "{}"
     threads: int | None = None
     compression: str = "zstd"
@@ -105,4 +106,5 @@ def _generator(settings: Settings) -> Generator:
         chunk=settings.chunk,
         oversample=settings.oversample,
         flag_domain=settings.flag_domain,
+        pileup=settings.pileup,
     )

@@ -82,6 +82,7 @@ def generate(
     retries: int = 1,
     resume: bool = False,
     flag_domain: bool = False,
+    pileup: str | float | Path | None = None,
     compression: str = "zstd",
     force: bool = False,
     command: str = "",
@@ -103,7 +104,7 @@ def generate(
     seed
         The same seed gives the same events, however the input is cut into files, chunks or workers.
     keep
-        Patterns of reconstructed branches of the input to keep, such as ``"HLT_*"``.
+        Patterns of reconstructed branches and of other trees of the input to keep, such as ``"HLT_*"``.
     nano_version
         NanoAOD version of the output, such as ``"v9"``; by default the input's.
     oversample
@@ -126,6 +127,10 @@ def generate(
         Leave outputs alone that are finished and made in the same way.
     flag_domain
         Flag objects from outside of the training, as ``Jet_outsideDomain``.
+    pileup
+        What events are simulated with in place of the input's pileup, such as ``"run2_2018"``: a shipped
+        profile, a YAML file, a number of interactions, or ``"drawn"``, as in the training of the models.
+        Needed where the input has no ``Pileup_nTrueInt``, as NANOGEN.
     compression
         ``"zstd"``, ``"lz4"``, ``"zlib"``, ``"lzma"`` or ``"none"``.
     force
@@ -186,6 +191,7 @@ def generate(
         changes=json.dumps(dict(changes or {})),
         device=device,
         flag_domain=flag_domain,
+        pileup=None if pileup is None else str(pileup),
         threads=threads_of_process(threads, workers, dask),
         compression=compression,
     )

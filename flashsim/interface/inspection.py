@@ -5,6 +5,7 @@ What a file lacks for generation and for preprocessing is asked of the stages th
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,13 +18,15 @@ from flashsim.declarations.recipes import read_yaml, recipe_folder
 from flashsim.errors import InputFileError, RecipeError
 from flashsim.events.gen_chunk import gen_branches
 from flashsim.events.noise import EVENT_IDS
+from flashsim.events.pileup import PILEUP
+from flashsim.generation.pileup import choose_pileup
 from flashsim.generation.plan import plan_output
 from flashsim.models.object_model import ObjectModel, read_header
 from flashsim.models.shipped import shipped_models
 from flashsim.nanoaod.inputs import opening
 from flashsim.nanoaod.provenance import GENERATION, read_provenance
 from flashsim.nanoaod.reading import NanoFile
-from flashsim.nanoaod.schema import detect_version
+from flashsim.nanoaod.versions import VERSIONS, detect_version, tell_version
 from flashsim.preprocessing.preprocess import needed_branches
 from flashsim.transforms.phase_space import PROBABILITIES
 
@@ -32,6 +35,9 @@ if TYPE_CHECKING:
     from flashsim.transforms.phase_space import PhaseSpace
 
 __all__ = ["inspect", "shipped_objects"]
+
+_SOME_PILEUP = choose_pileup("1", [])
+"""Stands for the profile that a user would name."""
 
 _OPEN = 1e9
 """Ranges that end here or later have no upper end; recipes cannot write infinity in JSON."""
@@ -168,13 +174,16 @@ def _describe_phase_space(space: PhaseSpace | None) -> dict[str, Any] | None:
 
 def _describe_nanoaod(path: str) -> dict[str, Any]:
     with NanoFile(path) as file:
+        told = tell_version(file.branches)
         collections = Counter(b.collection for b in file.branches.values() if b.collection is not None)
         return {
             "file": path,
             "kind": "nanoaod",
             "container": file.container,
             "events": file.num_entries,
-            "nanoaod_version": detect_version(file.branches),
+            "nanoaod_version": told.version or VERSIONS[0],
+            "version_marks": list(told.marks),
+            "version_doubt": told.doubt,
             "branches": len(file.branches),
             "collections": dict(sorted(collections.items())),
             "event_branches": sum(branch.collection is None for branch in file.branches.values()),
@@ -189,11 +198,18 @@ def _describe_nanoaod(path: str) -> dict[str, Any]:
 def _describe_use(file: NanoFile, declaration: ObjectDeclaration) -> dict[str, Any]:
     """Describe what an object can be used for with this file."""
     targets = [t for t in declaration.targets if t.exists_in(detect_version(file.branches))]
-    gen = _missing(file, [*EVENT_IDS, *gen_branches(declaration)])
+    lacking = _missing(file, [*EVENT_IDS, *gen_branches(declaration)])
+    gen = [name for name in lacking if name not in PILEUP]
     both = _missing(file, needed_branches(declaration))
     return {
         "collection": declaration.collection,
-        "generate": {"possible": not gen, "missing": gen},
+        # What is lacking of the pileup is drawn, given its true number of interactions or a profile.
+        "generate": {
+            "possible": not gen,
+            "missing": gen,
+            "drawn": [name for name in lacking if name in PILEUP],
+            "needs_pileup": PILEUP[0] in lacking,
+        },
         "preprocess": {"possible": not both, "missing": both},
         "missing_targets": _missing(
             file, [name for target in targets for name in declaration.sources(target)]
@@ -208,14 +224,17 @@ def _missing(file: NanoFile, names: list[str]) -> list[str]:
 def _describe_output(file: NanoFile) -> dict[str, Any] | None:
     """Describe what `flashsim generate` would write by default; none where it would refuse the file."""
     declarations = _shipped_models_declarations()
-    try:
-        plan = plan_output(file, declarations or shipped_objects(), load_output())
-    except InputFileError:
+    for pileup in (None, _SOME_PILEUP):
+        with contextlib.suppress(InputFileError):
+            plan = plan_output(file, declarations or shipped_objects(), load_output(), pileup=pileup)
+            break
+    else:
         return None
     copied = {branch.name for branch in plan.copied}
     return {
         "nanoaod_version": plan.version,
         "shipped_models": bool(declarations),
+        "needs_pileup": pileup is not None,
         "simulated": {name: len(collection.branches) for name, collection in plan.collections.items()},
         "copied": len(copied),
         "left_out": len(file.branches.keys() - copied),

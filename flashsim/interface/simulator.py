@@ -54,6 +54,9 @@ class Simulator:
         Threads of the networks; by default all cores.
     flag_domain
         Flag objects from outside of the training, as ``Jet.outsideDomain``.
+    pileup
+        What events are simulated with in place of their own pileup, as for `flashsim.generate`; needed where
+        they have none, as those of NANOGEN.
 
     Raises
     ------
@@ -83,6 +86,7 @@ class Simulator:
         chunk: int = 5000,
         threads: int | None = None,
         flag_domain: bool = False,
+        pileup: str | float | None = None,
     ) -> None:
         self.settings = Settings(
             models=model_paths(models),
@@ -92,6 +96,7 @@ class Simulator:
             chunk=chunk,
             device=device,
             flag_domain=flag_domain,
+            pileup=None if pileup is None else str(pileup),
             threads=threads,
         )
         self.settings.generator()  # now, so that mistakes show before any event

@@ -52,6 +52,9 @@ class EventArrays:
         If it is no array of records.
     """
 
+    trees: tuple[str, ...] = ()
+    other_objects: tuple[str, ...] = ()
+
     def __init__(self, events: ak.Array, path: str = "events") -> None:
         self.path = path
         self.num_entries = len(events)

@@ -60,3 +60,11 @@ class Branches(Protocol):
 
     def has(self, name: str) -> bool:
         """Whether they have a branch of this name."""
+
+    @property
+    def trees(self) -> tuple[str, ...]:
+        """Names of the trees beside the events that can be copied."""
+
+    @property
+    def other_objects(self) -> tuple[str, ...]:
+        """Names of what cannot be copied, apart from what CMS and this package keep of a file's making."""

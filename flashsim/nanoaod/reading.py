@@ -11,6 +11,7 @@ import uproot
 from flashsim.errors import FlashSimError, InputFileError, MissingDependencyError
 from flashsim.nanoaod.containers import Container, NtupleContainer, TreeContainer, is_container
 from flashsim.nanoaod.content import Content
+from flashsim.nanoaod.provenance import GEN, GENERATION, REFERENCE, REFINEMENT
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -21,7 +22,12 @@ if TYPE_CHECKING:
 
     from flashsim.nanoaod.branch import Branch
 
-__all__ = ["NanoFile"]
+__all__ = ["STANDARD_TREES", "NanoFile"]
+
+STANDARD_TREES = ("Runs", "LuminosityBlocks")
+"""Trees that NanoAOD has beside the events, and that every output has if its input has."""
+
+_NOTES = frozenset({"MetaData", "ParameterSets", "tag", GEN, GENERATION, REFERENCE, REFINEMENT})
 
 
 class NanoFile:
@@ -68,6 +74,7 @@ class NanoFile:
         except BaseException:
             self._file.close()
             raise
+        self._others: dict[str, Container] = {}
         self.num_entries = self._events.num_entries
         self.container: Literal["TTree", "RNTuple"] = self._events.kind
         self.branches: dict[str, Branch] = self._events.branches
@@ -192,22 +199,32 @@ class NanoFile:
         return tuple(
             name
             for name, classname in self._classnames.items()
-            if name != "Events" and is_container(classname) and self._container(name).branches
+            if name != "Events" and is_container(classname) and self._other(name).branches
         )
 
-    def read_tree(self, name: str) -> tuple[dict[str, Branch], dict[str, ak.Array]]:
-        """Read one of the other trees whole.
+    @cached_property
+    def other_objects(self) -> tuple[str, ...]:
+        """Names of what is neither a tree that can be copied nor a note of how the file was made."""
+        known = {"Events", *self.trees, *_NOTES}
+        return tuple(dict.fromkeys(name for name in self._classnames if name not in known))
+
+    def read_tree(
+        self, name: str, start: int = 0, stop: int | None = None
+    ) -> tuple[dict[str, Branch], dict[str, ak.Array]]:
+        """Read entries of one of the other trees.
 
         Parameters
         ----------
         name
             One of `trees`.
+        start, stop
+            First entry, and the one after the last (default: all).
 
         Returns
         -------
         branches : dict of str to Branch
         arrays : dict of str to ak.Array
-            All entries of all branches.
+            These entries of all branches.
 
         Raises
         ------
@@ -218,9 +235,19 @@ class NanoFile:
             found = ", ".join(self.trees) or "none"
             msg = f"{self.path}: has no tree {name!r} that can be copied; it has {found}"
             raise InputFileError(msg)
-        tree = self._container(name)
+        tree = self._other(name)
+        stop = tree.num_entries if stop is None else min(stop, tree.num_entries)
         with self._input_errors():
-            return tree.branches, tree.read(list(tree.branches), 0, tree.num_entries)
+            return tree.branches, tree.read(list(tree.branches), start, max(start, stop))
+
+    def tree_entries(self, name: str) -> int:
+        """Count the entries of one of `trees`."""
+        return self._other(name).num_entries
+
+    def _other(self, name: str) -> Container:
+        if name not in self._others:
+            self._others[name] = self._container(name)
+        return self._others[name]
 
     @cached_property
     def _classnames(self) -> dict[str, str]:

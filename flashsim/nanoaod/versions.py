@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from flashsim.declarations.objects import NANOAOD_VERSIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from flashsim.nanoaod.branch import Branch
 
-__all__ = ["VERSIONS", "detect_version", "marked_version"]
+__all__ = ["VERSIONS", "ToldVersion", "detect_version", "marked_version", "tell_version"]
 
 
 @dataclass(frozen=True)
@@ -73,34 +73,92 @@ VERSIONS = tuple(version for version in NANOAOD_VERSIONS if version in _MARKS)
 """NanoAOD versions that there are schemas of, oldest first."""
 
 
-def detect_version(branches: Mapping[str, Branch]) -> str:
-    """Tell the NanoAOD version that branches belong to, or the nearest of `VERSIONS`.
+_TOO_MANY = 2
+"""Branches of older types that outvote one name of a newer version: anybody can add a branch."""
+
+
+@dataclass(frozen=True)
+class ToldVersion:
+    """What branches tell of their NanoAOD version.
+
+    Parameters
+    ----------
+    version
+        The version; none if there is no mark of any.
+    marks
+        Branches that came with it.
+    doubt
+        Why it may be another one, in words; empty if there is no doubt.
+    """
+
+    version: str | None
+    marks: tuple[str, ...] = ()
+    doubt: str = ""
+
+
+def tell_version(branches: Mapping[str, Branch]) -> ToldVersion:
+    """Tell the NanoAOD version that branches belong to, from what, and how sure it is.
+
+    It is the newest of `VERSIONS` of which there is a mark. A single name of a newer version is outvoted by
+    branches of older types.
 
     Parameters
     ----------
     branches
         Branches of the ``Events`` tree, of full NanoAOD, of a skim, or gen level only.
 
-    Returns
-    -------
-    str
-        The newest of `VERSIONS` of which there is any mark; the oldest if there is none.
-
     Notes
     -----
     The marks were found by comparing central NanoAOD files of each version. Versions in between are told
     as a neighbour: v8 as v9, Run 3 scouting as v12.
     """
+    outvoted: list[str] = []
+    for version in reversed(VERSIONS):
+        marks = [mark for mark in _MARKS[version] if mark.on(branches)]
+        older = _of_older_types(branches, version)
+        if not marks:
+            continue
+        if len(marks) == 1 and marks[0].dtype is None and len(older) >= _TOO_MANY:
+            outvoted.append(f"{marks[0].branch} is of {version}")
+            continue
+        names = tuple(mark.branch for mark in marks)
+        newer = _of_older_types(branches, VERSIONS[-1])
+        if older:
+            doubt = f"{_some(names)} came with {version}, but {_some(older)} of an older type"
+        elif outvoted:
+            doubt = f"{_some(names)} came with {version}, but {' and '.join(outvoted)}"
+        elif len(names) == 1 and not newer:
+            doubt = f"nothing but {names[0]} tells it"
+        else:
+            doubt = ""
+        return ToldVersion(version, names, doubt)
+    but = f", but {' and '.join(outvoted)}" if outvoted else ""
+    return ToldVersion(None, (), f"no branch came with a later version{but}")
+
+
+def _of_older_types(branches: Mapping[str, Branch], version: str) -> list[str]:
+    """Branches with another type than they have in a version and later ones."""
+    upto = VERSIONS[: VERSIONS.index(version) + 1]
+    typed = (mark for v in upto for mark in _MARKS[v] if mark.dtype is not None)
+    return [mark.branch for mark in typed if mark.branch in branches and not mark.on(branches)]
+
+
+def _some(names: Sequence[str], most: int = 3) -> str:
+    shown = ", ".join(names[:most])
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
+
+
+def detect_version(branches: Mapping[str, Branch]) -> str:
+    """Tell the NanoAOD version that branches belong to, or the nearest of `VERSIONS`; see `tell_version`.
+
+    Returns
+    -------
+    str
+        The oldest of `VERSIONS` if there is no mark of any.
+    """
     return marked_version(branches) or VERSIONS[0]
 
 
 def marked_version(branches: Mapping[str, Branch]) -> str | None:
-    """Tell the newest of `VERSIONS` of which branches have any mark; none if they have none.
-
-    Parameters
-    ----------
-    branches
-        As for `detect_version`.
-    """
-    marked = (v for v in reversed(VERSIONS) if any(mark.on(branches) for mark in _MARKS[v]))
-    return next(marked, None)
+    """Tell the version of branches as `tell_version` does; none if they have no mark of any."""
+    return tell_version(branches).version

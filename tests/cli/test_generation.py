@@ -179,11 +179,13 @@ def test_there_is_one_kind_of_workers(generate, folder):
         (["-i", "text.root"], "text.root: is not a ROOT file that can be read"),
         (["-i", MADE, "--device", "abacus"], "expected auto, cpu, cuda or cuda:N, found 'abacus'"),
         (["-i", MADE, "--device", "cuda:7"], "--device cuda:7: torch cannot compute on it here"),
-        (["-i", MADE, "--keep", "HLT_No*"], "has no branch that fits --keep 'HLT_No*'"),
+        (["-i", MADE, "--keep", "HLT_No*"], "has no branch or tree that fits --keep 'HLT_No*'"),
         (
             ["-i", MADE, "--nano-version", "v3"],
             "NanoAOD v3 cannot be written; choose one of v5, v6, v9, v12, v15",
         ),
+        (["-i", MADE, "--pileup", "run1"], "no pileup profile 'run1': expected drawn, a number"),
+        (["-i", MADE, "--pileup", "-3"], "--pileup -3: expected a number of interactions from 0 to 1000"),
         (["-i", MADE, "-m", "none"], "none: there is no such model file"),
         (["-i", MADE, "-m", "."], "holds no model"),
         (["-i", MADE, "-m", "text.root"], "text.root: is not a model file"),
@@ -198,6 +200,18 @@ def test_mistakes_end_with_one_sentence(generate, folder, made_nanoaod, options,
     refused(generate(*options), message)
     assert [path.name for path in folder.iterdir()] == ["text.root"]
     assert made_nanoaod.read_bytes() == before
+
+
+def test_a_pileup_of_ones_own(generate, folder):
+    profile = Path("mine.yaml")
+    profile.write_text("schema_version: 1\nsource: made\nprobabilities: [0, 0, 0, 1]\n", encoding="utf-8")
+    status, _, err = generate("-i", MADE, "--pileup", profile)
+    assert status == 0
+    assert (
+        "flashsim: note: the pileup is drawn from the profile mine.yaml (mean 3.5): Pileup_nTrueInt, " in err
+    )
+    with NanoFile("made_flash.root") as file:
+        assert np.all(np.floor(file.read(["Pileup_nTrueInt"])["Pileup_nTrueInt"]) == 3)
 
 
 def test_without_shipped_models(flashsim, folder, monkeypatch, refused):

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 
 from flashsim.events.noise import event_hash
-from flashsim.gen.pileup import gen_vertex, pileup
+from flashsim.events.pileup import gen_vertex
+from flashsim.gen.pileup import pileup
 
 N = 4000
 

@@ -95,7 +95,7 @@ def test_keep(made_file, objects, pattern, expected):
 @pytest.mark.parametrize(
     ("pattern", "message"),
     [
-        ("HLT_Nothing*", r"made\.root: has no branch that fits --keep 'HLT_Nothing\*'"),
+        ("HLT_Nothing*", r"made\.root: has no branch or tree that fits --keep 'HLT_Nothing\*'"),
         ("Jet_*", r"made\.root: --keep 'Jet_\*' asks for Jet_area, which is simulated"),
     ],
 )

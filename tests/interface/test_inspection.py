@@ -43,7 +43,8 @@ def test_nanoaod(of_made):
     assert of_made["flashsim"] is None
     assert json.loads(json.dumps(of_made)) == of_made
     for use in of_made["objects"].values():
-        assert use["generate"] == use["preprocess"] == {"possible": True, "missing": []}
+        assert use["preprocess"] == {"possible": True, "missing": []}
+        assert use["generate"] == use["preprocess"] | {"drawn": [], "needs_pileup": False}
 
 
 def test_what_generate_would_write_is_what_it_writes(made_nanoaod, of_made, made_models, tmp_path):
@@ -67,7 +68,8 @@ def test_what_is_missing_is_named(made_nanoaod, tmp_path):
         writer.tree("Events", [b for b in file.branches.values() if b.name not in gone])
     description = inspect(str(path))
     jets, muons = description["objects"]["jets"], description["objects"]["muons"]
-    assert jets["generate"] == {"possible": False, "missing": ["GenJet_mass"]}
+    assert jets["generate"]["missing"] == ["GenJet_mass"]
+    assert not jets["generate"]["possible"]
     assert jets["missing_targets"] == ["Jet_qgl"]
     assert muons["preprocess"] == {"possible": False, "missing": ["GenJet_mass", "Muon_genPartIdx"]}
     assert description["output"] is None
@@ -75,6 +77,33 @@ def test_what_is_missing_is_named(made_nanoaod, tmp_path):
     assert "no, lacks GenJet_mass" in text
     assert "no, lacks the same branches and Muon_genPartIdx" in text
     assert "refuses this file" in text
+
+
+@pytest.mark.parametrize(
+    ("gone", "needs", "text"),
+    [
+        (
+            ["Pileup_nTrueInt", "Pileup_nPU"],
+            True,
+            "yes, with --pileup PROFILE: lacks Pileup_nPU, Pileup_nTrueInt",
+        ),
+        (["Pileup_nPU"], False, "yes, draws Pileup_nPU"),
+    ],
+)
+def test_pileup_that_is_drawn(made_nanoaod, tmp_path, gone, needs, text):
+    path = tmp_path / "less.root"
+    with NanoFile(made_nanoaod) as file, NanoWriter(path) as writer:
+        writer.tree("Events", [b for b in file.branches.values() if b.name not in gone])
+    description = inspect(str(path))
+    assert description["objects"]["jets"]["generate"] == {
+        "possible": True,
+        "missing": [],
+        "drawn": sorted(gone),
+        "needs_pileup": needs,
+    }
+    assert description["output"]["needs_pileup"] == needs
+    assert text in render(description)
+    assert ("given --pileup PROFILE" in render(description)) == needs
 
 
 def test_targets_that_training_would_leave_out(made_nanoaod, tmp_path):
