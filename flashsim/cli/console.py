@@ -69,6 +69,7 @@ def run(app: typer.Typer) -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="flashsim: %(message)s")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
+    reported, sys.unraisablehook = sys.unraisablehook, _unraisable
     try:
         status = app(prog_name="flashsim", standalone_mode=False)
     except FlashSimError as error:
@@ -85,6 +86,8 @@ def run(app: typer.Typer) -> None:
     except _Stopped as stopped:
         _say(f"stopped by {signal.Signals(stopped.number).name}; {_how_to_go_on(stopped)}")
         status = 128 + stopped.number
+    finally:
+        sys.unraisablehook = reported
     sys.exit(status)
 
 
@@ -144,6 +147,16 @@ def _stop(number: int, _: FrameType | None) -> None:
     for known in (signal.SIGINT, signal.SIGTERM):
         signal.signal(known, signal.SIG_IGN)
     raise _Stopped(number)
+
+
+def _unraisable(found: sys.UnraisableHookArgs) -> None:
+    """Stop after all where the signal came in the middle of a destructor, out of which nothing can be raised."""
+    if not isinstance(found.exc_value, _Stopped):
+        sys.__unraisablehook__(found)
+        return
+    number = found.exc_value.number
+    signal.signal(signal.SIGALRM, lambda *_: _stop(number, None))
+    signal.setitimer(signal.ITIMER_REAL, 0.001)
 
 
 @contextmanager

@@ -129,22 +129,18 @@ def run_campaign(
     order = replace(order, campaign=order.campaign or secrets.token_hex(8))
     if dask is not None:
         jobs = [(_absolute(source), output.absolute()) for source, output in jobs]
-        executor: Executor = DaskExecutor(dask)
-    elif workers > 1 and len(jobs) >= workers:
-        executor = ProcessExecutor(workers, preload=PRELOAD)
-    else:
-        make = partial(_generate_here, progress=progress)
-        if workers == 1:
-            return _run_jobs(
-                jobs, SerialExecutor(), partial(make, settings, None, order=order), retries, report
-            )
-        with Processes(workers, preload=PRELOAD) as processes:
-            work = partial(make, settings, processes, order=order)
-            return _run_jobs(jobs, SerialExecutor(), work, retries, report)
     try:
+        if dask is None and (workers == 1 or len(jobs) < workers):
+            make = partial(_generate_here, progress=progress, order=order)
+            if workers == 1:
+                return _run_jobs(jobs, SerialExecutor(), partial(make, settings, None), retries, report)
+            with Processes(workers, preload=PRELOAD) as processes:
+                return _run_jobs(jobs, SerialExecutor(), partial(make, settings, processes), retries, report)
+        executor: Executor = DaskExecutor(dask) if dask else ProcessExecutor(workers, preload=PRELOAD)
         with executor:
             return _run_jobs(jobs, executor, partial(generate_file, settings, order=order), retries, report)
     finally:
+        # Of writers that were killed, in this run or in one that it goes on with.
         for _, output in jobs:
             remove_unfinished(output)
 

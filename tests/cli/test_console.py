@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import signal
+import sys
+import time
+
 import pytest
 
 from flashsim.cli import console
@@ -61,3 +65,32 @@ def test_bars_in_a_terminal(monkeypatch, capsys):
     assert out == ""
     assert "10/10" in err
     assert "as a remark" in err
+
+
+def test_a_signal_in_a_destructor_is_not_lost(monkeypatch, capsys):
+    """Python reports what a destructor raises and goes on: the command would run to its end, deaf to signals."""
+
+    class Held:
+        def __del__(self):
+            signal.raise_signal(signal.SIGTERM)
+
+    def work(**_):
+        held = Held()
+        del held
+        time.sleep(20)
+
+    handlers = {
+        number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
+    }
+    reported = sys.unraisablehook
+    try:
+        started = time.monotonic()
+        with pytest.raises(SystemExit) as ended:
+            console.run(work)
+        assert time.monotonic() - started < 10
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    assert ended.value.code == 128 + signal.SIGTERM
+    assert capsys.readouterr().err.startswith("flashsim: stopped by SIGTERM")
+    assert sys.unraisablehook is reported

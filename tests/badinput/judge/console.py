@@ -100,6 +100,7 @@ class Console:
         memory: int = 4 * _GIGABYTE,
         kill: tuple[int, float] | None = None,
         environment: dict[str, str] | None = None,
+        call: str = "",
     ) -> Ended:
         """Run `flashsim` with some arguments.
 
@@ -117,6 +118,8 @@ class Console:
             A signal, and after how many seconds it is sent.
         environment
             Variables that are set.
+        call
+            Dotted name of a function that is called in place of the command line; what it gives is printed.
         """
         out, err = (folder.parent / f".{folder.name}.{name}" for name in ("out", "err"))
         given = tuple(str(a) for a in arguments)
@@ -129,6 +132,7 @@ class Console:
             "memory": memory,
             "kill": kill and [int(kill[0]), kill[1]],
             "environment": environment or {},
+            "call": call,
         }
         self._process.stdin.write(f"{json.dumps(request)}\n")
         self._process.stdin.flush()
@@ -137,6 +141,11 @@ class Console:
         out.unlink(), err.unlink()
         answer.pop("memory")
         return Ended(given, out=texts[0], err=texts[1], **answer)
+
+    def called(self, function: str, *arguments: object, folder: Path) -> Any:
+        """Call a function in a child, which may come to harm; gives what it gives, None where it fails."""
+        ended = self.run(*arguments, folder=folder, call=function)
+        return json.loads(ended.out) if ended.status == 0 else None
 
     def warm(self, *arguments: object, folder: Path) -> None:
         """Run a command in the process that the others are forked from, so that they need not load it."""

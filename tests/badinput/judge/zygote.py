@@ -129,10 +129,14 @@ def _run(request: dict) -> None:
         if request["memory"]:
             most = _virtual() + request["memory"]
             resource.setrlimit(resource.RLIMIT_AS, (most, most))
-        sys.argv = ["flashsim", *request["arguments"]]
-        from flashsim.cli.main import main
+        if request["call"]:
+            _call(request["call"], request["arguments"])
+        else:
+            sys.argv = ["flashsim", *request["arguments"]]
+            from flashsim.cli.main import main
 
-        main()
+            main()
+        status = 0
     except SystemExit as ended:
         status = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except BaseException:  # noqa: BLE001  # what Python would print, and its exit status
@@ -144,6 +148,14 @@ def _run(request: dict) -> None:
         with contextlib.suppress(Exception):
             sys.stderr.flush()
         os._exit(status)
+
+
+def _call(name: str, arguments: list[str]) -> None:
+    """Call a function by its dotted name and print what it gives as JSON."""
+    from importlib import import_module
+
+    module, _, function = name.rpartition(".")
+    print(json.dumps(getattr(import_module(module), function)(*arguments)))  # noqa: T201
 
 
 def _virtual() -> int:
