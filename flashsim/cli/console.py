@@ -150,7 +150,7 @@ def _stop(number: int, _: FrameType | None) -> None:
 
 
 def _unraisable(found: sys.UnraisableHookArgs) -> None:
-    """Stop after all where the signal came in the middle of a destructor, out of which nothing can be raised."""
+    """Stop after all where the signal came in a destructor, out of which nothing can be raised."""
     if not isinstance(found.exc_value, _Stopped):
         sys.__unraisablehook__(found)
         return

@@ -94,7 +94,9 @@ def _columns_of_objects(entry: Conditioning, chunk: GenChunk, gen: str) -> Mappi
             columns[entry.name] = objects[entry.field]
         case TurnOn():
             above = np.abs(objects[entry.field].astype(np.float64)) - entry.threshold
-            columns[entry.name] = expit(above / entry.width)
+            # Beyond the range of floats a step is 0 or 1 as just before.
+            with np.errstate(over="ignore"):
+                columns[entry.name] = expit(above / entry.width)
         case Angle():
             angle = objects[entry.field].astype(np.float64)
             columns = {f"{entry.name}_cos": np.cos(angle), f"{entry.name}_sin": np.sin(angle)}
@@ -160,7 +162,9 @@ def _rest(
 def _momentum(objects: Collection) -> NDArray[np.float64]:
     """Momenta px, py, pz, shape (3, N)."""
     pt, eta, phi = (objects[field].astype(np.float64) for field in ("pt", "eta", "phi"))
-    return np.stack((pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)))
+    # What is beyond the range of floats becomes no number in what follows, which is an error of its own.
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.stack((pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)))
 
 
 def _ring_activity(entry: Activity, objects: Collection, others: Collection) -> NDArray[np.float64]:

@@ -100,6 +100,15 @@ class GridRecipe(Recipe):
                 raise ValueError(msg)
         return vary
 
+    @model_validator(mode="after")
+    def _either_fixed_or_varied(self) -> Self:
+        for key in self.fixed:
+            for other in self.vary:
+                if f"{key}.".startswith(f"{other}.") or f"{other}.".startswith(f"{key}."):
+                    msg = f"expected keys that are fixed or varied, found {key} in fixed and {other} in vary"
+                    raise ValueError(msg)
+        return self
+
 
 @dataclass(frozen=True)
 class Grid:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -110,21 +111,28 @@ def simulate(
     differing = _by_detector(changes or {}, chosen)
     for name, parameters in chosen.items():
         load_detector(parameters, differing[name])
+    is_new = not output.exists()
     make_folder(output)
     gen, hidden = output / "gen.root", output / "hidden.root"
     reused = _made_before(gen, hidden, settings, seed, events)
     if not reused:
         _refuse_other(gen, hidden, force=force)
-        generate_gen(
-            settings,
-            gen,
-            events=events,
-            seed=seed,
-            workers=workers,
-            hidden=hidden,
-            force=force,
-            progress=counted(progress, "gen"),
-        )
+        try:
+            generate_gen(
+                settings,
+                gen,
+                events=events,
+                seed=seed,
+                workers=workers,
+                hidden=hidden,
+                force=force,
+                progress=counted(progress, "gen"),
+            )
+        except BaseException:
+            if is_new:
+                with contextlib.suppress(OSError):  # of a folder that is not empty
+                    output.rmdir()
+            raise
     detections = [
         detect(
             gen,

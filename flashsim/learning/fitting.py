@@ -9,10 +9,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
+import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import lightning
 import numpy as np
@@ -303,6 +304,29 @@ def fit(
     )
 
 
+class _Kept(ModelCheckpoint):
+    """Keeps a checkpoint, and knows it again where the folder of the training has been moved.
+
+    Lightning forgets which loss was the smallest if the folder has another path, and keeps a worse network.
+    """
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the state of a checkpoint, with all paths in the present folder."""
+
+        def here(path: str) -> str:
+            return os.path.join(str(self.dirpath), os.path.basename(path)) if path else ""  # noqa: PTH118, PTH119
+
+        moved = {
+            "dirpath": self.dirpath,
+            "best_k_models": {here(path): loss for path, loss in state_dict["best_k_models"].items()},
+            **{
+                key: here(state_dict[key])
+                for key in ("best_model_path", "kth_best_model_path", "last_model_path")
+            },
+        }
+        super().load_state_dict(state_dict | moved)
+
+
 def _run(
     fitting: _Fitting,
     folder: Path,
@@ -316,7 +340,7 @@ def _run(
     rows, held_out = (len(fitting.rows(name, slice(None))[0]) for name in ("train", "validation"))
     batches = _Batches(rows, min(schedule.batch, max(1, rows // schedule.min_steps)), seed=fitting.seed)
     best, last = (
-        ModelCheckpoint(
+        _Kept(
             folder,
             filename=name,
             monitor=monitor,

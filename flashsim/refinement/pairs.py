@@ -154,6 +154,8 @@ def read_pairs(folder: Path, split: str, recipe: RefinerRecipe) -> PairRows:
     rows = PAIRS.read_description(folder).pairs.get(split)
     table = PAIRS.read(folder, split, columns=columns, rows=rows)
     finite = np.isfinite(table[wanted].to_numpy(np.float64)).all(axis=1)
+    if count := int(np.count_nonzero(~finite)):
+        _log.warning("%s/%s: %d rows set aside, not finite", folder, split, count)
     # Copies, as torch wants memory that it may write to.
     parts = {kind: table.loc[finite, part].to_numpy(np.float32, copy=True) for kind, part in names.items()}
     event = event_hash(*(table.loc[finite, name].to_numpy() for name in EVENT_IDS))

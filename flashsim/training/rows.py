@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from flashsim.learning.tables import TRAINING_TABLES, TableDescription
+from flashsim.errors import TableError
+from flashsim.learning.tables import KINDS, TRAINING_TABLES, TableDescription
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -109,6 +110,19 @@ class Tables:
         """What the folder holds."""
         return TRAINING_TABLES.read_description(self.folder)
 
+    def check(self) -> None:
+        """Read all tables that a training needs: hours of it are not lost to a table that is damaged.
+
+        Raises
+        ------
+        TableError
+            If one is missing or damaged.
+        """
+        kinds = ("objects",) if self.description.declaration.fakes is None else KINDS
+        for split in ("train", "validation"):
+            for kind in kinds:
+                self._rows(split, kind)
+
     def objects(self, split: str) -> Rows:
         """Gen objects, reconstructed or not; targets are NaN where they are not."""
         return self._rows(split, "objects")
@@ -134,6 +148,12 @@ class Tables:
             columns, wanted = self._columns(kind), self._known_rows(split, kind)
             table = TRAINING_TABLES.read(self.folder, split, kind, columns=columns, rows=wanted)
             rows = Rows.of(table)
+            if (below := int(np.count_nonzero(rows.fakes < 0))) > 0:
+                msg = (
+                    f"{self.folder}/{split}/{kind}.parquet: the column 'fakes' is below 0 in {below} of "
+                    f"{len(table)} rows; make the training tables again with 'flashsim preprocess'"
+                )
+                raise TableError(msg)
             self._kept[split, kind] = rows.finite("conditioning", f"{self.folder}/{split}/{kind}")
         return self._kept[split, kind]
 

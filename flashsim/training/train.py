@@ -81,6 +81,7 @@ def train(
         raise TableError(msg)
     load_output().refuse_clash(declaration)
     _check_size(tables, recipe.min_rows)
+    tables.check()
     content = {"tables": tables.description.content()}
     with run.log(recipe, content, _planned(recipe, declaration), upgrade=_of_present_format) as log:
         trainer = _Trainer(tables, recipe, run.folder, resume, accelerator, report, log)

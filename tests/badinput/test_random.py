@@ -20,6 +20,7 @@ import yaml
 from judge import mutations, oracle
 from judge.columns import content, write_columns
 from judge.of_models import joined, parts
+from judge.of_tables import write_parquet
 from safetensors.numpy import load_file
 
 pytestmark = [pytest.mark.slow, pytest.mark.random]
@@ -55,7 +56,7 @@ class Tally:
 def tally():
     found = Tally()
     yield found
-    report = json.dumps(found.report(), indent=1)
+    report = json.dumps(found.report() | {"wrong": found.wrong}, indent=1)
     if name := os.environ.get("FLASHSIM_COUNTS"):
         Path(name).write_text(f"{report}\n", encoding="utf-8")
 
@@ -484,14 +485,16 @@ def test_parquet(judged, console, stock, right_training):
             return what
         table = pd.read_parquet(folder / name)
         what, columns = mutations.of_columns({c: table[c].to_numpy() for c in table}, rng)
-        pd.DataFrame(columns).to_parquet(folder / name, index=False)
+        write_parquet(pd.DataFrame(columns), folder / name)
         return what
 
-    def allowed(folder, _):
+    def allowed(folder, ended):
         found = console.called("judge.oracle.table_digest", folder / name, folder=folder)
         if found is None:
             return "a plain reader finds it damaged"
-        if odd := [c for c in found["odd"] if c.startswith(("gen.", "fast.", "full."))]:
+        if "rows set aside, not finite" not in ended.err and (
+            odd := [c for c in found["odd"] if c.startswith(("gen.", "fast.", "full."))]
+        ):
             return f"{odd} are not finite"
         if found == sound:
             return "the model is another, but no value of the table is"

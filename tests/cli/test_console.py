@@ -68,7 +68,7 @@ def test_bars_in_a_terminal(monkeypatch, capsys):
 
 
 def test_a_signal_in_a_destructor_is_not_lost(monkeypatch, capsys):
-    """Python reports what a destructor raises and goes on: the command would run to its end, deaf to signals."""
+    """Python reports what a destructor raises and goes on: the command would run to its end."""
 
     class Held:
         def __del__(self):

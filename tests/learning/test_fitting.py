@@ -143,6 +143,27 @@ def test_a_resumed_fit_ends_as_if_never_stopped(whole, tmp_path, epoch):
     assert seen[-1][0] == 5
 
 
+def test_a_fit_whose_folder_was_moved_knows_its_best_epoch(tmp_path):
+    """The first epoch is the best: none that comes after the move may take its place."""
+    schedule = Schedule(epochs=5, batch=50, patience=9, learning_rate=1e-2)
+
+    def rising(epochs):
+        def loss_of(net, rows, generator):
+            epochs[0] += not net.training
+            return loss(net, rows, generator) + (0.0 if net.training else 1.0 * epochs[0])
+
+        return loss_of
+
+    net, result, _ = run(tmp_path / "whole", schedule=schedule, loss=rising([0]))
+    epochs = [0]
+    with pytest.raises(InterruptedFitError):
+        run(tmp_path / "cut", schedule=schedule, loss=rising(epochs), stop_after=2)
+    (tmp_path / "cut").rename(tmp_path / "moved")
+    resumed, again, _ = run(tmp_path / "moved", schedule=schedule, loss=rising(epochs), resume=True)
+    assert same(net, resumed)
+    assert again.best_epoch == result.best_epoch == 0
+
+
 def test_a_fit_that_is_over_does_not_go_on(whole):
     folder, net, result, _ = whole
     again, repeated, seen = run(folder, resume=True)

@@ -25,6 +25,7 @@ __all__ = [
     "integers",
     "links_of",
     "momenta_of",
+    "units_of",
 ]
 
 UNKNOWN = -1.0
@@ -33,6 +34,7 @@ UNKNOWN = -1.0
 # Beyond the energies of cosmic rays (1e12 GeV) and the flight of any particle (1e25 mm): a damaged number.
 _LARGEST_MOMENTUM, _LARGEST_DISTANCE = 1e12, 1e25
 _LARGEST_NUMBER = 2**31
+_UNITS = (b"GEV", b"MEV", b"MM", b"CM")
 # Below this part of its momentum, no rounding explains the energy of a final particle.
 _LEAST_ENERGY = 0.9
 _MOMENTUM = ("px", "py", "pz", "energy", "mass")
@@ -148,6 +150,21 @@ def completed(event: SingleEvent, *, mev: bool, cm: bool) -> SingleEvent:
     if origin >= 0:
         position -= position[origin]
     return replace(event, position=position * 10.0 if cm else position)
+
+
+def units_of(line: bytes) -> tuple[bool, bool]:
+    """Whether momenta are in MeV, and lengths in cm, by the line U; GeV and mm where it says nothing.
+
+    Raises
+    ------
+    EventError
+        If it names another unit.
+    """
+    units = line.split()[1:]
+    if unknown := [unit.decode(errors="replace") for unit in units if unit not in _UNITS]:
+        msg = f"the line U has the unit {unknown[0]!r}, expected GEV or MEV and MM or CM"
+        raise EventError(msg)
+    return b"MEV" in units, b"CM" in units
 
 
 def floats(fields: Iterable[bytes], what: str) -> list[float]:

@@ -16,6 +16,7 @@ from flashsim.gen.hepmc.event import (
     integers,
     links_of,
     momenta_of,
+    units_of,
 )
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def event_of(lines: Sequence[bytes]) -> SingleEvent:
     for number in head.beams:
         if number in graph.particle_rows:
             status[graph.particle_rows[number]] = _BEAM
-    units = b" ".join(by_key[ord("U")][:1]).split()
+    mev, cm = units_of(b" ".join(by_key[ord("U")][:1]))
     event = SingleEvent(
         label=head.number,
         pdg_id=np.array(pdg_id, dtype=np.int64),
@@ -75,7 +76,7 @@ def event_of(lines: Sequence[bytes]) -> SingleEvent:
         pdf=_pdf(by_key[ord("F")]),
         section=_section(by_key[ord("C")]),
     )
-    return completed(event, mev=b"MEV" in units, cm=b"CM" in units)
+    return completed(event, mev=mev, cm=cm)
 
 
 class _Head:

@@ -16,6 +16,7 @@ from flashsim.gen.hepmc.event import (
     integers,
     links_of,
     momenta_of,
+    units_of,
 )
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def event_of(lines: Sequence[bytes]) -> SingleEvent:
     graph = _Graph(number, mother, by_key[ord("V")])
     attributes = _attributes(by_key[ord("A")])
     weights = [value for line in by_key[ord("W")] for value in floats(line.split()[1:], "the line W")]
-    units = b" ".join(by_key[ord("U")][:1]).split()
+    mev, cm = units_of(b" ".join(by_key[ord("U")][:1]))
     event = SingleEvent(
         label=numbers[0],
         pdg_id=np.array(pdg_id, dtype=np.int64),
@@ -97,7 +98,7 @@ def event_of(lines: Sequence[bytes]) -> SingleEvent:
         section=_section(attributes.get(b"GenCrossSection")),
         start=_place(place),
     )
-    return completed(event, mev=b"MEV" in units, cm=b"CM" in units)
+    return completed(event, mev=mev, cm=cm)
 
 
 class _Graph:

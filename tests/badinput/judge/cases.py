@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from judge.stock import Stock
 
 __all__ = [
-    "Build",
     "Case",
     "columns",
     "copied",
@@ -31,8 +30,6 @@ __all__ = [
     "text",
     "yaml_edited",
 ]
-
-Build = "Callable[[Stock, Path], None]"
 
 
 @dataclass(frozen=True)
@@ -56,6 +53,8 @@ class Case:
         What the two commands write.
     but
         Branches that are not compared, as regular expressions.
+    told
+        What stderr has, as regular expressions, of an input that is used but for a part of it.
     """
 
     name: str
@@ -65,9 +64,10 @@ class Case:
     right: str = ""
     outputs: tuple[str, str] = ("out.root", "right.root")
     but: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if bool(self.words) == bool(self.right):
+        if bool(self.words) == bool(self.right or self.told):
             msg = f"{self.name}: is refused with some words, or is right as another command is"
             raise ValueError(msg)
 

@@ -11,10 +11,11 @@ from judge.cases import Case, copied, damaged, edited, json_edited, several, tex
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     import pandas as pd
 
-__all__ = ["CASES"]
+__all__ = ["CASES", "write_parquet"]
 
 _HERE = "--device cpu --threads 1"
 _TRAIN = f"train muons tables -o out.safetensors --recipe {{training}} {_HERE}"
@@ -29,9 +30,18 @@ def table(source: str, name: str, change: Callable[[pd.DataFrame], Any]) -> Any:
 
         content = pd.read_parquet(folder / name)
         given = change(content)
-        (content if given is None else given).to_parquet(folder / name, index=False)
+        write_parquet(content if given is None else given, folder / name)
 
     return several(copied(source), build) if source else build
+
+
+def write_parquet(table: pd.DataFrame, path: Path) -> None:
+    """Write a table in which what is no number is a value, as the package writes it, and not an empty entry."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = {name: pa.array(list(v) if v.dtype == object else v.to_numpy()) for name, v in table.items()}
+    pq.write_table(pa.table(columns), path)
 
 
 def _put(column: str, value: Any) -> Callable[[pd.DataFrame], None]:
@@ -101,11 +111,6 @@ def _training_tables() -> list[Case]:
         "a target of text": ((r"objects\.parquet", r"target\.pt"), of(objects, _as_text("target.pt"))),
         "a column of lists": ((r"objects\.parquet", r"conditioning\.pt"), of(objects, _as_lists("conditioning.pt"))),
         "what was found is text": ((r"objects\.parquet", "reconstructed"), of(objects, _as_text("reconstructed"))),
-        "conditioning that is no number": ((r"conditioning\.pt|'pt'",), of(objects, _put("conditioning.pt", np.nan))),
-        "an infinite conditioning": ((r"conditioning\.eta|'eta'",), of(objects, _put("conditioning.eta", np.inf))),
-        "a target that is no number": ((r"\bpt\b",), of(objects, _put("target.pt", np.nan))),
-        "an infinite target": ((r"\beta\b",), of(objects, _put("target.eta", -np.inf))),
-        "an infinite target of fakes": ((r"\bpt\b",), of(fakes, _put("target.pt", np.inf))),
         "a number of fakes below 0": (("fakes",), of(events, _put("fakes", -3))),
         "a table without rows": (("tables|objects",), of(objects, lambda t: t[:0])),
         "an empty description": ((r"tables\.json",), several(copied("tables"), text(note, ""))),
@@ -125,7 +130,23 @@ def _training_tables() -> list[Case]:
         "a declaration without targets": ((r"tables\.json", "targets"), noted(lambda d: d["declaration"].pop("targets") and None)),
         "tables of another object": (("jets",), noted(lambda d: d["declaration"].update(name="jets"))),
     }  # fmt: skip
-    return [Case(f"train: {name}", _TRAIN, *content) for name, content in cases.items()]
+    aside = {
+        "conditioning that is no number": (
+            r"conditioning 'pt'",
+            of(objects, _put("conditioning.pt", np.nan)),
+        ),
+        "an infinite conditioning": (r"conditioning 'eta'", of(objects, _put("conditioning.eta", np.inf))),
+        "a target that is no number": (r"targets 'pt'", of(objects, _put("target.pt", np.nan))),
+        "an infinite target": (r"targets 'eta'", of(objects, _put("target.eta", -np.inf))),
+        "an infinite target of fakes": (r"targets 'pt'", of(fakes, _put("target.pt", np.inf))),
+    }
+    return [
+        *(Case(f"train: {name}", _TRAIN, *content) for name, content in cases.items()),
+        *(
+            Case(f"train: {name}", _TRAIN, (), build, told=(rf"1 rows set aside, not finite in {where}",))
+            for name, (where, build) in aside.items()
+        ),
+    ]
 
 
 def _pairs() -> list[Case]:
@@ -149,16 +170,30 @@ def _pairs() -> list[Case]:
         "a column is missing": (("train", r"fast\.pt"), of(lambda t: t.drop(columns="fast.pt"))),
         "a column of text": ((r"train\.parquet", r"full\.pt"), of(_as_text("full.pt"))),
         "a column of lists": ((r"train\.parquet", r"gen\.eta"), of(_as_lists("gen.eta"))),
-        "a value that is no number": ((r"fast|\bpt\b",), of(_put("fast.pt", np.nan))),
-        "an infinite value": ((r"full|\bpt\b",), of(_put("full.pt", np.inf))),
-        "a gen value that is no number": (("eta",), of(_put("gen.eta", np.nan))),
         "no rows": (("pairs",), of(lambda t: t[:0])),
         "a description that is no JSON": ((r"pairs\.json",), bytes_of("pairs.json", lambda b: b[:500])),
         "a description without its recipe": ((r"pairs\.json", "recipe"), noted(_kept("recipe"))),
         "a description of another version": ((r"pairs\.json", "version"), noted(lambda d: d | {"schema_version": 99})),
         "pairs of other branches": (("pairs",), noted(lambda d: d["recipe"].update(collection="Muon"))),
     }  # fmt: skip
-    return [Case(f"refine train: {name}", _REFINE, *content) for name, content in cases.items()]
+    aside = {
+        "a value that is no number": _put("fast.pt", np.nan),
+        "an infinite value": _put("full.pt", np.inf),
+        "a gen value that is no number": _put("gen.eta", np.nan),
+    }
+    return [
+        *(Case(f"refine train: {name}", _REFINE, *content) for name, content in cases.items()),
+        *(
+            Case(
+                f"refine train: {name}",
+                _REFINE,
+                (),
+                of(change),
+                told=("train: 1 rows set aside, not finite",),
+            )
+            for name, change in aside.items()
+        ),
+    ]
 
 
 def _interrupted() -> list[Case]:
@@ -173,14 +208,16 @@ def _interrupted() -> list[Case]:
     def checkpoint(change: Callable[[bytes], bytes]) -> Any:
         return of(damaged("run", last, change))
 
-    words = (r"last\.ckpt", "without --resume|start|again|remove|anew|begin")
+    def best(change: Callable[[bytes], bytes]) -> Any:
+        return of(damaged("run", f"{run}/flow/best.ckpt", change))
+
+    log = f"{run}/run.jsonl"
+    words = (r"best\.ckpt", "remove this file", "--resume")
     cases = {
-        "a checkpoint cut to half": (words, checkpoint(lambda b: b[: len(b) // 2])),
-        "an empty checkpoint": (words, checkpoint(lambda _: b"")),
-        "a checkpoint of zeros": (words, checkpoint(lambda b: bytes(len(b)))),
-        "a checkpoint of text": (words, checkpoint(lambda _: b"text" * 200)),
-        "a checkpoint of another network": (words, of(copied("run/efficiency/last.ckpt", last))),
-        "a checkpoint of a pickled command": (words, checkpoint(lambda _: _PICKLE)),
+        "the best checkpoint cut to half": (words, best(lambda b: b[: len(b) // 2])),
+        "an empty best checkpoint": (words, best(lambda _: b"")),
+        "a best checkpoint of another network": (words, of(copied("run/efficiency/best.ckpt", f"{run}/flow/best.ckpt"))),
+        "a best checkpoint of a pickled command": (words, best(lambda _: _PICKLE)),
         "a note that is cut off": ((r"training\.json",), of(damaged("run", f"{run}/training.json", lambda b: b[:99]))),
         "a note that is a list": ((r"training\.json|few\.safetensors\.run",), of(text(f"{run}/training.json", "[1, 2]"))),
         "a note that is nested deeply": ((r"training\.json|few\.safetensors\.run",), of(text(f"{run}/training.json", "[" * 99_999))),
@@ -189,8 +226,13 @@ def _interrupted() -> list[Case]:
     made = [Case(f"train --resume: {name}", go_on, *content) for name, content in cases.items()]
     same = ("few.safetensors", "right.safetensors")
     right = f"train muons {{tables}} -o right.safetensors --recipe {{training}} {_HERE}"
-    log = f"{run}/run.jsonl"
     accepted = {
+        "a last checkpoint cut to half": checkpoint(lambda b: b[: len(b) // 2]),
+        "an empty last checkpoint": checkpoint(lambda _: b""),
+        "a last checkpoint of zeros": checkpoint(lambda b: bytes(len(b))),
+        "a last checkpoint of text": checkpoint(lambda _: b"text" * 200),
+        "a last checkpoint of another network": of(copied("run/efficiency/last.ckpt", last)),
+        "a last checkpoint of a pickled command": checkpoint(lambda _: _PICKLE),
         "a log whose last line is cut off": of(damaged("run", log, lambda b: b[:-20])),
         "a log with a line of bytes": of(damaged("run", log, lambda b: b + b"\xff\xfe\n")),
         "a log with a time beyond bounds": of(
@@ -207,7 +249,7 @@ def _interrupted() -> list[Case]:
             "train: an interrupted training without --resume",
             f"train muons {{tables}} -o few.safetensors --recipe {{training}} {_HERE}",
             (r"few\.safetensors\.run", "--resume"),
-            of(lambda _, f: (f / f"{run}/fake_flow/last.ckpt").unlink()),
+            of(damaged("run", log, lambda b: b"\n".join(b.splitlines()[:-3]) + b"\n")),
         ),
     ]
 
