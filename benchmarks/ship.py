@@ -24,6 +24,7 @@ from flashsim.declarations.objects import Split, load_object
 from flashsim.declarations.recipes import recipe_folder
 from flashsim.declarations.training import load_training
 from flashsim.interface.inspection import shipped_objects
+from flashsim.models.shipped import write_digests
 from flashsim.preprocessing.preprocess import preprocess
 from flashsim.training.figure import draw_losses
 from flashsim.training.train import train
@@ -77,6 +78,7 @@ def make_model(name: str, tables: Path, work: Path, models: Path) -> None:
     output = models / f"{name}.safetensors"
     _, results = train(tables, load_training(name), output, runs=runs, resume=True, force=True, report=report)
     draw_losses(results, runs / "losses.png")
+    write_digests(models)
 
 
 def judgement(folders: dict[str, list[Path]], options: argparse.Namespace) -> list[str]:

@@ -7,14 +7,16 @@ import ctypes
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from multiprocessing import forkserver
 from multiprocessing.connection import wait
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Future
 
 __all__ = ["Processes", "prepare"]
@@ -46,7 +48,8 @@ class Processes:
     """A pool of processes; a context manager.
 
     When the block raises, they end at once, in place of finishing what they do; and they end when the
-    process that made them is gone.
+    process that made them is gone. They do not run the user's script again, so it needs no
+    ``if __name__ == "__main__"``; what is called must stand in a module.
 
     Parameters
     ----------
@@ -80,12 +83,13 @@ class Processes:
     def submit(self, function: Callable[..., T], *arguments: Any) -> Future[T]:
         """Call a function in one of the processes; where one has died, all are made anew."""
         before = set(multiprocessing.active_children())
-        try:
-            future = self._pool.submit(_run, function, arguments)
-        except BrokenExecutor:
-            self._pool.shutdown()
-            self._pool = self._start()
-            future = self._pool.submit(_run, function, arguments)
+        with _hidden_script():
+            try:
+                future = self._pool.submit(_run, function, arguments)
+            except BrokenExecutor:
+                self._pool.shutdown()
+                self._pool = self._start()
+                future = self._pool.submit(_run, function, arguments)
         self._children |= set(multiprocessing.active_children()) - before
         return future
 
@@ -95,6 +99,17 @@ class Processes:
             # One that has ended meanwhile is as it should be.
             with contextlib.suppress(ValueError, OSError):
                 child.terminate()
+
+
+@contextlib.contextmanager
+def _hidden_script() -> Iterator[None]:
+    """Hide the program's script from processes that start, which would run it again from its beginning."""
+    script = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = script
 
 
 def _run(function: Callable[..., T], arguments: tuple[Any, ...]) -> T:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from flashsim.models.shipped import shipped_models
+from flashsim.models.shipped import shipped_digests
 
 if TYPE_CHECKING:
     from flashsim.models.object_model import ObjectModel
@@ -25,7 +23,7 @@ def trained_on(model: ObjectModel) -> str:
     Shipped models are of the reference simulation; other model files say whether theirs was, if they are new
     enough, and else which files the training had: no more is known of them.
     """
-    if model.digest and model.digest in _shipped_digests():
+    if model.digest and model.digest in shipped_digests().values():
         return SHIPPED
     if model.provenance.get("reference"):
         return REFERENCE
@@ -38,8 +36,3 @@ def _named(files: Any) -> str:
         return "files that it does not name"
     more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
     return ", ".join(names[:_FEW]) + more
-
-
-@cache
-def _shipped_digests() -> frozenset[str]:
-    return frozenset(hashlib.sha256(path.read_bytes()).hexdigest() for path in shipped_models())

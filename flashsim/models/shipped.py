@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,9 +11,10 @@ from flashsim.errors import ModelFileError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["SUFFIX", "model_files", "shipped_models"]
+__all__ = ["SUFFIX", "model_files", "shipped_digests", "shipped_models", "write_digests"]
 
 SUFFIX = ".safetensors"
+_DIGESTS = "SHA256SUMS"
 
 _FOLDER = Path(__file__).resolve().parent
 
@@ -20,6 +22,20 @@ _FOLDER = Path(__file__).resolve().parent
 def shipped_models() -> list[Path]:
     """Paths of the shipped models, sorted by object name; empty where an installation has none."""
     return sorted(_FOLDER.glob(f"*{SUFFIX}"))
+
+
+def shipped_digests() -> dict[str, str]:
+    """SHA-256 of the shipped models by file name, as they were when they were shipped."""
+    listed = _FOLDER / _DIGESTS
+    lines = listed.read_text(encoding="utf-8").splitlines() if listed.is_file() else []
+    return {name: digest for digest, name in (line.split() for line in lines)}
+
+
+def write_digests(folder: Path = _FOLDER) -> None:
+    """List the SHA-256 of all models of a folder, as ``sha256sum --check`` reads it."""
+    models = sorted(folder.glob(f"*{SUFFIX}"))
+    lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in models]
+    (folder / _DIGESTS).write_text("".join(lines), encoding="utf-8")
 
 
 def model_files(named: Sequence[Path] | None = None) -> list[Path]:
@@ -33,7 +49,8 @@ def model_files(named: Sequence[Path] | None = None) -> list[Path]:
     Raises
     ------
     ModelFileError
-        If a file does not exist, a folder holds no model, or nothing is named and no model is shipped.
+        If a file does not exist, a folder holds no model, or nothing is named and no model is shipped or one
+        of them is damaged.
     """
     if not named:
         if not (shipped := shipped_models()):
@@ -42,6 +59,7 @@ def model_files(named: Sequence[Path] | None = None) -> list[Path]:
                 "--models, or make them with 'flashsim preprocess' and 'flashsim train'"
             )
             raise ModelFileError(msg)
+        _verify(shipped)
         return shipped
     files: list[Path] = []
     for path in named:
@@ -54,3 +72,15 @@ def model_files(named: Sequence[Path] | None = None) -> list[Path]:
             raise ModelFileError(msg)
         files += found
     return files
+
+
+def _verify(shipped: Sequence[Path]) -> None:
+    """Refuse a shipped model that is not as it was shipped."""
+    digests = shipped_digests()
+    for path in shipped:
+        if path.name in digests and hashlib.sha256(path.read_bytes()).hexdigest() != digests[path.name]:
+            msg = (
+                f"{path}: is not the model that flashsim shipped, by its SHA-256 in {_DIGESTS}: it is "
+                "damaged or replaced; install flashsim again, or name your own models with --models"
+            )
+            raise ModelFileError(msg)

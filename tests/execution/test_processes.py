@@ -4,6 +4,8 @@ import os
 import platform
 import resource
 import signal
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -52,6 +54,25 @@ def test_processes_end_at_once_and_clean_up(tmp_path):
         work()
     assert list(tmp_path.iterdir()) == []
     assert time.monotonic() - started < 50
+
+
+SCRIPT = """
+import os
+
+from flashsim.execution.processes import Processes
+
+print("script")
+with Processes(2) as processes:
+    found = [processes.submit(os.getppid) for _ in range(4)]
+    print(all(one.result() > 1 for one in found))
+"""
+
+
+def test_a_script_needs_no_guard(tmp_path):
+    path = tmp_path / "script.py"
+    path.write_text(SCRIPT, encoding="utf-8")
+    done = subprocess.run([sys.executable, path], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("script\nTrue\n", "")
 
 
 def new_pages(size):

@@ -9,7 +9,7 @@ from flashsim.declarations.objects import load_object
 from flashsim.errors import ModelFileError
 from flashsim.interface.inspection import shipped_objects
 from flashsim.models.object_model import FORMAT_VERSION, ObjectModel, read_header
-from flashsim.models.shipped import model_files, shipped_models
+from flashsim.models.shipped import model_files, shipped_digests, shipped_models, write_digests
 
 
 def test_named_files_and_folders(made_models, tmp_path):
@@ -29,6 +29,25 @@ def test_what_is_shipped_is_found(made_models, tmp_path, monkeypatch):
         model_files()
     shutil.copy(made_models / "jets.safetensors", tmp_path)
     assert model_files() == model_files([]) == shipped_models() == [tmp_path / "jets.safetensors"]
+
+
+def test_a_shipped_model_that_has_changed_is_refused(made_models, tmp_path, monkeypatch):
+    monkeypatch.setattr("flashsim.models.shipped._FOLDER", tmp_path)
+    path = tmp_path / "jets.safetensors"
+    shutil.copy(made_models / path.name, path)
+    write_digests(tmp_path)
+    assert model_files() == [path]
+    content = bytearray(path.read_bytes())
+    content[-1000] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ModelFileError, match=r"jets.safetensors: is not the model that flashsim shipped"):
+        model_files()
+    assert model_files([path]) == [path]
+
+
+def test_digests_are_of_the_shipped_models():
+    assert shipped_digests().keys() == {path.name for path in shipped_models()}
+    model_files()
 
 
 @pytest.fixture(scope="module")

@@ -50,7 +50,7 @@ def test_wheel_holds_the_package(root, wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     package = tracked(root, "flashsim", {".py", ".json", ".safetensors", ".md"})
     assert package <= names
-    assert "flashsim/py.typed" in names
+    assert {"flashsim/py.typed", "flashsim/models/SHA256SUMS"} <= names
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 
