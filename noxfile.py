@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 import nox
@@ -82,6 +83,17 @@ def mutations(session: nox.Session) -> None:
     """Change central lines one at a time and see that a test notices each."""
     session.install("-e", ".[test]")
     session.run("python", ".ci/mutations.py", *session.posargs)
+
+
+@nox.session(default=False)
+def damage(session: nox.Session) -> None:
+    """Damage inputs at random, other ones each week, and kill commands at random moments."""
+    session.install("-e", ".[test]")
+    seed = os.environ.get("FLASHSIM_SEED") or datetime.now(UTC).strftime("%G%V")
+    counts = Path(session.create_tmp()) / "counts.json"
+    env = {"FLASHSIM_SEED": seed, "FLASHSIM_COUNTS": str(counts)}
+    session.run("pytest", "tests/badinput", *(session.posargs or ("-m", "slow")), env=env)
+    session.log(counts.read_text(encoding="utf-8"))
 
 
 @nox.session(default=False)
