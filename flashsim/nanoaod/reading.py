@@ -127,7 +127,7 @@ class NanoFile:
         names, counters = list(dict.fromkeys(names)), self._counters(names)
         with self._input_errors():
             arrays = self._events.read([*names, *counters], start, max(start, stop))
-        self._check(arrays, needed, start)
+        self._check(arrays, needed, start, max(start, stop))
         return {name: arrays[name] for name in names}
 
     def chunks(
@@ -167,15 +167,24 @@ class NanoFile:
         for start in range(0, self.num_entries, size):
             with self._input_errors():
                 columns = {} if arrays is None else next(arrays)
-            self._check(columns, needed, start)
-            yield start, min(start + size, self.num_entries), {name: columns[name] for name in names}
+            stop = min(start + size, self.num_entries)
+            self._check(columns, needed, start, stop)
+            yield start, stop, {name: columns[name] for name in names}
 
     def _counters(self, names: Iterable[str]) -> list[str]:
         """Names of the numbers that count some branches, apart from these."""
         known = self._events.counters
         return sorted({known[name] for name in names if name in known} - {*names})
 
-    def _check(self, arrays: dict[str, ak.Array], needed: Collection[str], start: int) -> None:
+    def _check(self, arrays: dict[str, ak.Array], needed: Collection[str], start: int, stop: int) -> None:
+        for name, values in arrays.items():
+            # What is damaged in the list of a branch's baskets hides entries from the reader.
+            if len(values) != stop - start:
+                msg = (
+                    f"{self.path}: {name} has {len(values)} of the entries {start} to {stop - 1}, expected "
+                    f"{stop - start}: the branch is damaged; copy or make the file again"
+                )
+                raise InputFileError(msg)
         known = self._events.counters
         content = Content(self.path, self.branches, arrays, start, self._whole)
         content.check_lengths({n: known[n] for n in arrays if known.get(n) in arrays})

@@ -5,23 +5,11 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from pathlib import Path
 
 import pytest
 from judge import ALL_CASES
 from judge.columns import content
 from safetensors.numpy import load_file
-
-PENDING = Path(__file__).with_name("pending.txt")
-
-
-def parameters():
-    """Cases, those that are not mended yet marked."""
-    pending = set(PENDING.read_text().splitlines()) if PENDING.exists() else set()
-    mark = pytest.mark.xfail(reason="not mended yet", strict=False)
-    return [
-        pytest.param(case, id=case.name, marks=[mark] if case.name in pending else []) for case in ALL_CASES
-    ]
 
 
 def snapshot(folder):
@@ -44,7 +32,7 @@ def folder(tmp_path):
     return tmp_path / "here"
 
 
-@pytest.mark.parametrize("case", parameters())
+@pytest.mark.parametrize("case", ALL_CASES, ids=lambda case: case.name)
 def test_is_refused_or_read_right(case, console, stock, folder):
     arguments = [a.format_map(stock) for a in shlex.split(case.command)]
     if case.build is not None:

@@ -274,3 +274,18 @@ def test_real_events_survive_a_round_trip(real_file, tmp_path, name):
         assert copy.branches == {branch.name: branch for branch in branches}
         ours, theirs = copy.read(names), source.read(names)
         assert [n for n in names if not ak.array_equal(ours[n], theirs[n], equal_nan=True)] == []
+
+
+def test_a_branch_that_hides_its_entries_is_a_clear_error(tmp_path, monkeypatch):
+    """A damaged list of baskets makes a reader find fewer entries of a branch than the tree has."""
+    make(tmp_path / "x.root")
+    with NanoFile(tmp_path / "x.root") as file:
+        name = next(iter(file.branches))
+        read = file._events.read
+
+        def hiding(names, start, stop):
+            return {n: v[:0] if n == name else v for n, v in read(names, start, stop).items()}
+
+        monkeypatch.setattr(file._events, "read", hiding)
+        with pytest.raises(InputFileError, match=rf"x\.root: {name} has 0 of the entries 0 to \d+, expected"):
+            file.read(list(file.branches))

@@ -104,7 +104,6 @@ def _hepmc() -> list[Case]:
         "a momentum that is a word": muon(0, "much"),
         "a pion whose energy is no number": in_event(4, r"(^P \d+ -5 -?211 \S+ \S+ \S+) \S+", r"\1 nan"),
         "old: a weight less than announced": in_event(2, r"^(E .* 3) \S+ ", r"\1 ", "hepmc2"),
-        "old: no units": in_event(2, r"^U .*\n", "U\n", "hepmc2"),
         "old: a vertex with more particles than follow": in_event(2, r"^(V -6 .*) 3 0$", r"\1 9 0", "hepmc2"),
         "old: an energy that is no number": in_event(2, r"(^P \d+ 13 \S+ \S+ \S+) \S+", r"\1 nan", "hepmc2"),
     }
@@ -119,6 +118,14 @@ def _hepmc() -> list[Case]:
     made += [Case(f"gen: {name}", _GEN, (), build, _RIGHT, but=_IDENTITY) for name, build in accepted.items()]
     return [
         *made,
+        Case(
+            "gen: old: no units",
+            _GEN,
+            (),
+            in_event(2, r"^U .*\n", "", "hepmc2"),
+            "gen {hepmc2} -o right.root",
+            but=_IDENTITY,
+        ),
         Case("gen: the old format", "gen {hepmc2} -o out.root", (), None, _RIGHT, but=_IDENTITY),
         Case(
             "gen: a file of another name",

@@ -75,7 +75,7 @@ def _of_yaml() -> list[Case]:
         "a whole number of 5000 digits": (_BAD, edited("training", "bad.yaml", ("min_rows: 5", "min_rows: " + "9" * 5000))),
         "a whole number beyond 64 bits": ((*_BAD, "line 5"), edited("training", "bad.yaml", ("width: 4", "width: 99999999999999999999"))),
         "a number that is infinite": ((*_BAD, "line 5"), edited("training", "bad.yaml", ("width: 4", "width: .inf"))),
-        "a number that is none": ((*_BAD, "epochs"), edited("training", "bad.yaml", ("epochs: 2", "epochs: .nan"))),
+        "a number that is none": ((*_BAD, "line 5"), edited("training", "bad.yaml", ("epochs: 2", "epochs: .nan"))),
         "two documents": (_BAD, text("bad.yaml", "schema_version: 1\n---\nschema_version: 1\n")),
         "a text": (_BAD, text("bad.yaml", "just a text\n")),
     }  # fmt: skip
@@ -312,7 +312,7 @@ def _of_analyses() -> list[Case]:
         "no processes": ("processes", lambda d: d.update(processes={})),
         "processes that are a list": ("processes", lambda d: d.update(processes=[1])),
         "a cross section below 0": ("cross_section", lambda d: d["processes"]["dy"].update(cross_section=-1)),
-        "a cross section that is no number": ("cross_section", lambda d: d["processes"]["dy"].update(cross_section=float("nan"))),
+        "a cross section that is no number": ("line", lambda d: d["processes"]["dy"].update(cross_section=float("nan"))),
         "a luminosity that is text": ("luminosity", lambda d: d.update(luminosity="much")),
         "an era that is none": ("era", lambda d: d.update(era=[2018])),
         "a reference that is none": ("reference|delphes", lambda d: d.update(reference="delphes")),

@@ -40,7 +40,9 @@ def write_parquet(table: pd.DataFrame, path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    columns = {name: pa.array(list(v) if v.dtype == object else v.to_numpy()) for name, v in table.items()}
+    columns = {
+        name: pa.array(v.to_numpy() if v.dtype.kind in "biuf" else list(v)) for name, v in table.items()
+    }
     pq.write_table(pa.table(columns), path)
 
 
@@ -56,7 +58,7 @@ def _put(column: str, value: Any) -> Callable[[pd.DataFrame], None]:
 
 def _as_text(column: str) -> Callable[[pd.DataFrame], None]:
     def change(found: pd.DataFrame) -> None:
-        found[column] = found[column].astype(str)
+        found[column] = [str(value) for value in found[column]]
 
     return change
 
