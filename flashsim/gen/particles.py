@@ -82,7 +82,7 @@ def gen_part(record: EventRecord) -> GenParticles:
 
 def pseudorapidity(pt: NDArray[np.float64], pz: NDArray[np.float64]) -> NDArray[np.float64]:
     """Pseudorapidity with ROOT's convention for vectors along the beam, pz ± 22756 (pz in GeV)."""
-    along = pt == 0
+    along = pt < np.finfo(np.float32).tiny  # it is written as 0
     eta = np.arcsinh(pz / np.where(along, 1.0, pt))
     return np.where(along, pz + np.copysign(_ETA_ALONG_BEAM, pz), eta)
 

@@ -166,7 +166,7 @@ NANOAOD_RULES = (
 
 
 def _abs_eta(record: EventRecord) -> NDArray[np.float64]:
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         eta: NDArray[np.float64] = np.abs(np.arcsinh(record.pz / record.pt))
     return eta
 

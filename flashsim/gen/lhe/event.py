@@ -24,6 +24,7 @@ _STATUS = {-2, -1, 1, 2, 3, -9}
 _COLUMNS, _EVENT_COLUMNS, _INIT_COLUMNS, _PROCESS_COLUMNS = 13, 6, 10, 4
 _UNWEIGHTED = 3
 _STRATEGIES = (1, 2, 3, 4)
+_LARGEST_NUMBER = 2**31
 _ATTRIBUTE = re.compile(r"([\w:.-]+)\s*=\s*([\"'])(.*?)\2")
 _FORTRAN = re.compile(r"(?<=[\d.])[dD](?=[+-]?\d)")
 _BLOCKS = re.compile(r"<(rwgt|weights)\b[^>]*>(.*?)</\1\s*>", re.DOTALL)
@@ -184,6 +185,8 @@ class LHEEvent:
         if len(rows) != count:
             _fault(f"announces {count} particles and holds {len(rows)}")
         table = np.array(rows, dtype=np.float64).reshape(-1, _COLUMNS)
+        if rows and (largest := float(np.abs(table[:, :4]).max())) >= _LARGEST_NUMBER:
+            _fault(f"holds the whole number {largest:g}, expected one of 32 bits")
         named, unnamed = _further_weights(body)
         event = cls(
             weight=head[2],

@@ -77,6 +77,8 @@ class LHEText:
                     raise InputFileError(self._cut(f"event {self._read + 1} has no {_EVENT_END}"))
                 event = [line]
             elif event:
+                if not mark:  # Pythia would take an empty line for the end of the file
+                    continue
                 event.append(line)
                 if _EVENT_END in mark:
                     yield "".join(event)
