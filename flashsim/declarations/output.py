@@ -126,10 +126,7 @@ class VertexRecipe(Recipe):
 
     beside: str = Field(description="simulated branch that asks for the rest, such as PV_npvs")
     gen: str = Field(description="prefix of the true position in the input, such as GenVtx")
-    luminous_region: dict[Literal["x", "y", "z"], tuple[float, float]] = Field(
-        description="mean and width of the position in cm, for inputs that do not have the true one"
-    )
-    jets: str = Field(description="gen jets that tell the activity")
+    jets: str = Field(description="gen jets that measure the activity")
     max_abs_eta: float = Field(gt=0, description="acceptance of the tracker")
     ndof: PowerLaw = Field(description="degrees of freedom, of the scalar sum of the jets' pT in GeV")
     score: PowerLaw = Field(description="score, of the sum of the jets' squared pT in GeV^2")

@@ -37,8 +37,8 @@ class _Loader(yaml.SafeLoader):
     def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
         try:
             value = int(super().construct_yaml_int(node))
-        except ValueError as error:
-            raise _fault(node, f"{_shown(node)} is no number") from error
+        except (ValueError, IndexError) as error:  # PyYAML looks at the first character of nothing
+            raise _fault(node, f"'{_shown(node)}' is no number") from error
         if value not in _INTEGERS:
             raise _fault(node, f"{_shown(node)} has more than 64 bits")
         return value
@@ -46,8 +46,8 @@ class _Loader(yaml.SafeLoader):
     def construct_yaml_float(self, node: yaml.ScalarNode) -> float:
         try:
             value = float(super().construct_yaml_float(node))
-        except ValueError as error:
-            raise _fault(node, f"{_shown(node)} is no number") from error
+        except (ValueError, IndexError) as error:  # PyYAML looks at the first character of nothing
+            raise _fault(node, f"'{_shown(node)}' is no number") from error
         if not math.isfinite(value):
             raise _fault(node, f"{_shown(node)} is not finite")
         return value

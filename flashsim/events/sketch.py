@@ -1,7 +1,8 @@
 """A few events of each input, the same ones of all: enough to tell whether numbers stand for one event only.
 
-A sketch keeps the events whose hashed numbers are lowest. Inputs that count their events alike therefore keep
-the same numbers, however many events they have and in whatever order, and their contents can be compared.
+A sketch keeps the events with the lowest numbers and those whose hashed numbers are lowest. Inputs that count
+their events alike from one number on therefore keep the same, however many events they have and in whatever
+order, and their contents can be compared. Of inputs that overlap elsewhere it sees a sample.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from flashsim.events.identity import content_branches, content_hash
-from flashsim.events.noise import hash_events
+from flashsim.events.noise import EVENT_IDS, hash_events
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,19 +22,20 @@ if TYPE_CHECKING:
 
 __all__ = ["EventSketch", "same_numbers"]
 
-_KEPT = 256
+_KEPT = 128
 
 
 @dataclass(frozen=True)
 class EventSketch:
-    """Numbers and contents of at most 256 events of an input.
+    """Numbers and contents of at most 256 events of an input, half of them by number, half by hash.
 
     Parameters
     ----------
     branches
         What stands for the content, see `content_branches`; contents of other branches cannot be compared.
     events
-        Shape (K, 2): hashes of the numbers and of the content of each event, without repetition, rising.
+        Shape (K, 5): run, luminosityBlock, event, a hash of them and one of the content of each event,
+        without repetition, rising.
     """
 
     branches: tuple[str, ...] = ()
@@ -43,7 +45,11 @@ class EventSketch:
     def of(cls, arrays: Mapping[str, Any]) -> EventSketch:
         """Sketch the events of a chunk, which has at least the branches `identity_branches`."""
         branches = content_branches(arrays)
-        return cls(branches, _lowest(np.stack([hash_events(arrays), content_hash(arrays, branches)], axis=1)))
+        numbers = [np.asarray(arrays[name]).astype(np.uint64) for name in EVENT_IDS]
+        rows = np.stack([*numbers, hash_events(arrays), content_hash(arrays, branches)], axis=1)
+        # Folds of one gen event stand side by side.
+        changes = np.any(np.diff(rows, axis=0, prepend=~rows[:1]) != 0, axis=1)
+        return cls(branches, _lowest(rows[changes]))
 
     def __add__(self, other: EventSketch) -> EventSketch:
         """Sketch two chunks of one input together."""
@@ -63,7 +69,7 @@ def same_numbers(sketches: Mapping[str, EventSketch]) -> str:
     found: dict[tuple[tuple[str, ...], int], tuple[int, str]] = {}
     clashes: dict[str, str] = {}
     for path, sketch in sketches.items():
-        for number, content in [] if sketch.events is None else sketch.events.tolist():
+        for *_, number, content in [] if sketch.events is None else sketch.events.tolist():
             first, owner = found.setdefault((sketch.branches, number), (content, path))
             if first != content:
                 clashes.setdefault(path, owner)
@@ -78,9 +84,8 @@ def same_numbers(sketches: Mapping[str, EventSketch]) -> str:
     )
 
 
-def _lowest(events: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    if len(events) > _KEPT:
-        # Not more than these: a number that stands for many events is kept with as many as there is room for.
-        bound = np.partition(events[:, 0], _KEPT - 1)[_KEPT - 1]
-        events = events[events[:, 0] <= bound]
-    return np.unique(events, axis=0)[:_KEPT]
+def _lowest(rows: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    run, block, event, number, content = rows.T
+    by_number = np.lexsort((content, event, block, run))[:_KEPT]
+    by_hash = np.lexsort((content, number))[:_KEPT]
+    return np.unique(rows[np.concatenate([by_number, by_hash])], axis=0)

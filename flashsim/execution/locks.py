@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import glob
 import os
 from typing import IO, TYPE_CHECKING
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["held", "sole_user", "sole_writer"]
+__all__ = ["held", "remove_unfinished", "sole_user", "sole_writer"]
 
 
 @contextlib.contextmanager
@@ -61,6 +62,13 @@ def sole_writer(path: Path) -> Iterator[None]:
     """
     with _sole(path, path.with_name(f".{path.name}.lock")):
         yield
+
+
+def remove_unfinished(path: Path) -> None:
+    """Remove what writers of a file that were killed have left of it, unless another process writes it."""
+    with contextlib.suppress(OutputFileError), sole_writer(path):
+        for part in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+            part.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -23,6 +23,8 @@ __all__ = ["Processes", "prepare"]
 
 T = TypeVar("T")
 
+_hiding = threading.Lock()
+
 # From malloc.h of the GNU C library, which most often is the one.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _KEPT_BYTES, _LARGEST_KEPT_BYTES = 256 << 20, 32 << 20
@@ -104,12 +106,13 @@ class Processes:
 @contextlib.contextmanager
 def _hidden_script() -> Iterator[None]:
     """Hide the program's script from processes that start, which would run it again from its beginning."""
-    script = sys.modules["__main__"]
-    sys.modules["__main__"] = ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = script
+    with _hiding:
+        script = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            yield
+        finally:
+            sys.modules["__main__"] = script
 
 
 def _run(function: Callable[..., T], arguments: tuple[Any, ...]) -> T:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import glob
 import os
 import secrets
 import shutil
@@ -22,7 +21,6 @@ __all__ = [
     "make_folder",
     "refuse_existing",
     "refuse_input",
-    "remove_unfinished",
     "require_parent",
     "unfinished",
     "write_whole",
@@ -66,12 +64,6 @@ def unfinished(path: Path) -> Iterator[Path]:
         # The disk may be full or gone: what matters is the first error, not those of cleaning up.
         with contextlib.suppress(OSError):
             part.unlink()
-
-
-def remove_unfinished(path: Path) -> None:
-    """Remove what writers of a file that were killed have left of it, once no writer of it is at work."""
-    for part in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
-        part.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

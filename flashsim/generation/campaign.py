@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from flashsim.errors import OutputFileError, reason_of
 from flashsim.execution.executors import DaskExecutor, ProcessExecutor, SerialExecutor, run_calls
+from flashsim.execution.locks import remove_unfinished
 from flashsim.execution.processes import Processes
-from flashsim.execution.whole_files import remove_unfinished
 from flashsim.generation import PRELOAD
 from flashsim.generation.settings import ONE_AT_A_TIME, Settings
 from flashsim.generation.workers import pieces_of_processes

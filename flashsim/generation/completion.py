@@ -14,6 +14,7 @@ import numpy as np
 
 from flashsim.events.collection import Collection
 from flashsim.events.noise import Stream
+from flashsim.events.pileup import gen_vertex as drawn_vertex
 
 if TYPE_CHECKING:
     from collections.abc import Collection as Names
@@ -156,7 +157,7 @@ def complete(
     simulated
         Simulated collections of the E F events, folds of an event side by side.
     events
-        `flashsim.events.noise.event_hash` of each gen event, shape (E,).
+        `flashsim.events.identity.event_keys` of each gen event, shape (E,).
     trained
         NanoAOD versions of the trainings, by simulated collection.
     seed
@@ -236,8 +237,9 @@ def _vertex(
     pt = ak.values_astype(arrays[f"{vertex.jets}_pt"], np.float64)
     central = pt[abs(arrays[f"{vertex.jets}_eta"]) < vertex.max_abs_eta]
     activity, squares = (np.asarray(ak.sum(x, axis=1), dtype=np.float64) for x in (central, central**2))
-    # One true position for all folds of an event.
-    place = Stream(seed, prefix, "luminous region").normal(events, first, len(_AXES))
+    # One true position for all folds of an event; where the input has none, the one that pileup is drawn to.
+    names = [f"{vertex.gen}_{axis}" for axis in _AXES]
+    places = {name: np.asarray(arrays[name]) for name in names} if gen_vertex else drawn_vertex(seed, events)
     drawn: list[Columns] = []
     for fold in range(folds):
         noise = Stream(seed, prefix, "vertex", fold).normal(events, first, 6)
@@ -245,10 +247,8 @@ def _vertex(
         one = {"ndof": ndof, "score": _power_law(vertex.score, squares, noise[:, 4])}
         one["chi2"] = vertex.chi2[0] * np.exp(vertex.chi2[1] * noise[:, 5])
         for k, axis in enumerate(_AXES):
-            mean, width = vertex.luminous_region[axis]  # type: ignore[index]  # the axes are its keys
-            true = np.asarray(arrays[f"{vertex.gen}_{axis}"]) if gen_vertex else mean + width * place[:, k]
             resolution = np.hypot(vertex.constant[k], vertex.per_root[k] / np.sqrt(ndof))
-            one[axis] = true + resolution * noise[:, k]
+            one[axis] = places[names[k]] + resolution * noise[:, k]
         drawn.append(one)
     return {f"{prefix}_{name}": np.stack([one[name] for one in drawn], axis=1).ravel() for name in drawn[0]}
 

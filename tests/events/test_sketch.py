@@ -23,12 +23,12 @@ def test_chunks_change_nothing():
     arrays = job(1, 2000)
     whole, cut = sketch(arrays), sketch(arrays, 0, 7, 900, 1999)
     assert np.array_equal(whole.events, cut.events)
-    assert len(whole.events) == 256
+    assert 128 < len(whole.events) <= 256
     order = np.random.default_rng(1).permutation(2000)
     assert np.array_equal(sketch({n: v[order] for n, v in arrays.items()}).events, whole.events)
 
 
-@pytest.mark.parametrize("lengths", [(40, 40), (3000, 40), (40, 3000), (3000, 5000)])
+@pytest.mark.parametrize("lengths", [(40, 40), (3000, 40), (40, 3000), (3000, 5000), (100, 200_000)])
 def test_other_events_of_the_same_numbers_are_named(lengths):
     sketches = {f"{seed}.root": sketch(job(seed, events)) for seed, events in enumerate(lengths)}
     assert same_numbers(sketches).startswith("1.root: its events and those of 0.root carry the same run,")

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from flashsim.errors import OutputFileError
-from flashsim.execution.locks import held, sole_user, sole_writer
+from flashsim.execution.locks import held, remove_unfinished, sole_user, sole_writer
 
 HOLDER = """
 import sys, time
@@ -98,3 +98,25 @@ while time.time() < end:
     processes = [subprocess.Popen([sys.executable, "-c", code, tmp_path / "a"]) for _ in range(3)]
     assert [process.wait() for process in processes] == [0, 0, 0]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_killed_writers_left_is_removed_and_nothing_else(tmp_path):
+    kept = [tmp_path / name for name in ("[a].root", ".[a].root.part", ".b.root.12.part")]
+    for path in (*kept, tmp_path / ".[a].root.12ef.part"):
+        path.touch()
+    remove_unfinished(tmp_path / "[a].root")
+    assert sorted(tmp_path.iterdir()) == sorted(kept)
+
+
+def test_what_another_process_writes_is_left(held_elsewhere):
+    lock, path, process = held_elsewhere
+    if lock is not sole_writer:
+        pytest.skip("outputs have the lock of a writer")
+    part = path.with_name(f".{path.name}.12ef.part")
+    part.touch()
+    remove_unfinished(path)
+    assert part.exists()
+    process.kill()
+    process.wait()
+    remove_unfinished(path)
+    assert not part.exists()

@@ -14,7 +14,6 @@ from flashsim.execution.whole_files import (
     make_folder,
     refuse_existing,
     refuse_input,
-    remove_unfinished,
     require_parent,
     unfinished,
     write_whole,
@@ -82,14 +81,6 @@ def test_a_folder_that_came_meanwhile_is_kept(tmp_path):
         race()
     assert theirs.exists()
     assert names(tmp_path) == ["folder"]
-
-
-def test_what_killed_writers_left_is_removed_and_nothing_else(tmp_path):
-    kept = [tmp_path / name for name in ("[a].root", ".[a].root.part", ".b.root.12.part")]
-    for path in (*kept, tmp_path / ".[a].root.12ef.part"):
-        path.touch()
-    remove_unfinished(tmp_path / "[a].root")
-    assert names(tmp_path) == sorted(path.name for path in kept)
 
 
 def test_errors_of_the_disk_name_the_output(tmp_path):

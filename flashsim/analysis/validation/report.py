@@ -171,7 +171,7 @@ def validate(
     tell = progress or (lambda *_: None)
     objects = [_compare(files, declaration, recipe, tell) for declaration in declarations]
     report = Report(files, objects, recipe, time.monotonic() - started)
-    _write(report, output)
+    _write(report, output, force=force)
     return report
 
 
@@ -230,7 +230,7 @@ def _check_output(output: Path, *, force: bool) -> None:
         refuse_existing(path, force=force)
 
 
-def _write(report: Report, output: Path) -> None:
+def _write(report: Report, output: Path, *, force: bool) -> None:
     """Write both files under other names first: a report is whole or not there."""
     from flashsim.analysis.validation.page import page  # noqa: PLC0415  # matplotlib
 
@@ -241,5 +241,6 @@ def _write(report: Report, output: Path) -> None:
         unfinished(output) as html,
         unfinished(numbers) as json_file,
     ):
+        _check_output(output, force=force)  # another process may have been quicker
         json_file.write_text(json.dumps(report.as_json(), allow_nan=False) + "\n", encoding="utf-8")
         html.write_text(page(report), encoding="utf-8")
