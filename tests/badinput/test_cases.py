@@ -25,6 +25,12 @@ def times(paths):
     return {path: path.stat().st_mtime_ns for path in paths}
 
 
+def parameter(case):
+    """Give a case under its name; those in which Pythia begins take seconds."""
+    marks = [pytest.mark.slow] if case.name.endswith(("(Pythia)", "(LHE)")) else []
+    return pytest.param(case, id=case.name, marks=marks)
+
+
 @pytest.fixture
 def folder(tmp_path):
     """Give an empty current folder."""
@@ -32,7 +38,7 @@ def folder(tmp_path):
     return tmp_path / "here"
 
 
-@pytest.mark.parametrize("case", ALL_CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [parameter(case) for case in ALL_CASES])
 def test_is_refused_or_read_right(case, console, stock, folder):
     arguments = [a.format_map(stock) for a in shlex.split(case.command)]
     if case.build is not None:
