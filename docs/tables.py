@@ -315,7 +315,7 @@ def _blocks() -> dict[str, Callable[[], str]]:
 
 
 def renewed(text: str) -> str:
-    """Make all tables of a page anew.
+    """Make all tables of a page again.
 
     Raises
     ------

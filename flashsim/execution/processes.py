@@ -83,7 +83,7 @@ class Processes:
         self._pool.shutdown(cancel_futures=True)
 
     def submit(self, function: Callable[..., T], *arguments: Any) -> Future[T]:
-        """Call a function in one of the processes; where one has died, all are made anew."""
+        """Call a function in one of the processes; where one has died, all are started again."""
         before = set(multiprocessing.active_children())
         with _hidden_script():
             try:

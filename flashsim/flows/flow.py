@@ -49,7 +49,7 @@ class Flow:
         kind = kind_of(self.kind)
         check_sizes(self.architecture, self.tensors)
         check_shapes(self.tensors, kind.shapes(self.architecture))
-        if is_own(self.kind):  # what tensors those of others have is theirs to say
+        if is_own(self.kind):  # other packages check the tensors of their own kinds
             check_types(self.tensors)
 
     @classmethod

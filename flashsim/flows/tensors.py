@@ -125,7 +125,7 @@ def check_shapes(tensors: Tensors, shapes: Mapping[str, tuple[int, ...]]) -> Non
             raise ValueError(msg)
     for name, array in tensors.items():
         if name.endswith(_PERMUTATION) and not np.array_equal(np.sort(array), np.arange(len(array))):
-            msg = f"the tensor {name} is no permutation"
+            msg = f"the tensor {name} does not hold each index once, as a permutation does"
             raise ValueError(msg)
         if array.dtype.kind == "f" and (bad := int(np.count_nonzero(~np.isfinite(array)))):
             msg = f"the tensor {name} has {bad} of {array.size} numbers that are NaN or infinite"
@@ -152,5 +152,5 @@ def check_types(tensors: Tensors) -> None:
             msg = f"the tensor {name} is of type {array.dtype}, expected {needed}"
             raise ValueError(msg)
     if any(a.dtype != expected for n, a in tensors.items() if not n.endswith(_PERMUTATION)):
-        msg = "the tensors are of single and of double precision, expected one of both"
+        msg = "the tensors are of single and of double precision, expected one precision"
         raise ValueError(msg)

@@ -288,7 +288,7 @@ class Generator:
         return Piece(stop, columns, objects, outside_counts, EventSketch.of(arrays), special)
 
     def _special(self, simulated: Mapping[str, Collection], plan: OutputPlan) -> dict[str, int]:
-        """Count values that stand for none, of models of another NanoAOD version than the output's."""
+        """Count placeholder values such as -1, of models of another NanoAOD version than the output's."""
         return {
             branch.name: int(np.isin(simulated[s.collection][target.branch], target.special).sum())
             for s in self.simulators

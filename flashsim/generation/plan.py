@@ -20,7 +20,7 @@ from flashsim.nanoaod.branch import Branch
 from flashsim.nanoaod.reading import STANDARD_TREES
 from flashsim.nanoaod.requirements import require_branches
 from flashsim.nanoaod.schema import VERSIONS, counter_titles, load_schema, mantissa_bits
-from flashsim.nanoaod.versions import tell_version
+from flashsim.nanoaod.versions import describe_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -188,7 +188,7 @@ def plan_output(
     for declaration in declarations:
         recipe.refuse_clash(declaration)
     refuse_oversampled(file)
-    told = tell_version(file.branches)
+    told = describe_version(file.branches)
     detected = told.version or VERSIONS[0]
     doubt = "" if version else told.doubt
     version = version or detected

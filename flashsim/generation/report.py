@@ -86,7 +86,7 @@ def origin_lines(summaries: Iterable[Summary]) -> list[str]:
 def version_warnings(summaries: Iterable[Summary]) -> list[str]:
     """Warn of models that were trained on another NanoAOD version than the output's, with what that does.
 
-    Values that stand for none, as -1 of a tagger, are counted: where the training had them the output has
+    Placeholder values, such as -1 of a tagger, are counted: where the training had them the output has
     them too, whatever files of its version have.
     """
     pairs: dict[tuple[str, str], dict[str, None]] = {}

@@ -26,7 +26,7 @@ from flashsim.models.shipped import shipped_models
 from flashsim.nanoaod.inputs import opening
 from flashsim.nanoaod.provenance import GENERATION, read_provenance
 from flashsim.nanoaod.reading import NanoFile
-from flashsim.nanoaod.versions import VERSIONS, detect_version, tell_version
+from flashsim.nanoaod.versions import VERSIONS, describe_version, detect_version
 from flashsim.preprocessing.preprocess import needed_branches
 from flashsim.transforms.phase_space import PROBABILITIES
 
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 __all__ = ["inspect", "shipped_objects"]
 
-_SOME_PILEUP = choose_pileup("1", [])
 """Stands for the profile that a user would name."""
 
 _OPEN = 1e9
@@ -174,7 +173,7 @@ def _describe_phase_space(space: PhaseSpace | None) -> dict[str, Any] | None:
 
 def _describe_nanoaod(path: str) -> dict[str, Any]:
     with NanoFile(path) as file:
-        told = tell_version(file.branches)
+        told = describe_version(file.branches)
         collections = Counter(b.collection for b in file.branches.values() if b.collection is not None)
         return {
             "file": path,
@@ -224,7 +223,7 @@ def _missing(file: NanoFile, names: list[str]) -> list[str]:
 def _describe_output(file: NanoFile) -> dict[str, Any] | None:
     """Describe what `flashsim generate` would write by default; none where it would refuse the file."""
     declarations = _shipped_models_declarations()
-    for pileup in (None, _SOME_PILEUP):
+    for pileup in (None, choose_pileup("1", [])):  # any profile does
         with contextlib.suppress(InputFileError):
             plan = plan_output(file, declarations or shipped_objects(), load_output(), pileup=pileup)
             break

@@ -14,7 +14,7 @@ from flashsim.generation.settings import ONE_AT_A_TIME, Settings
 from flashsim.interface.arguments import model_paths
 from flashsim.nanoaod.arrays import EventArrays, records
 from flashsim.nanoaod.buffer import TreeBuffer, check_entries
-from flashsim.nanoaod.versions import VERSIONS, marked_version
+from flashsim.nanoaod.versions import VERSIONS, describe_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -190,7 +190,11 @@ class Simulator:
 
     def _version(self, events: ak.Array, source: EventArrays, generator: Generator) -> str | None:
         """Give the NanoAOD version of the result; none for that of the input."""
-        if self.settings.version is not None or _is_nano_events(events) or marked_version(source.branches):
+        if (
+            self.settings.version is not None
+            or _is_nano_events(events)
+            or describe_version(source.branches).version
+        ):
             return self.settings.version
         return max((s.model.nanoaod_version for s in generator.simulators), key=VERSIONS.index)
 

@@ -62,7 +62,7 @@ def find(root: Path) -> Found:
         here = Path(path)
         name = here.relative_to(root).as_posix()
         depth = 0 if name == "." else name.count("/") + 1
-        # A folder of that name holds no log, which is told of it.
+        # Where a folder has the name of a log, the page shows that as the training's problem.
         if (RUN_FILE in files and is_inside(root, here / RUN_FILE)) or RUN_FILE in folders:
             if len(found.trainings) == _MOST_TRAININGS:
                 _log.warning("%s: has more than %d trainings; the others are left out", root, _MOST_TRAININGS)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from flashsim.nanoaod.branch import Branch
 
-__all__ = ["VERSIONS", "ToldVersion", "detect_version", "marked_version", "tell_version"]
+__all__ = ["VERSIONS", "DetectedVersion", "describe_version", "detect_version"]
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ _TOO_MANY = 2
 
 
 @dataclass(frozen=True)
-class ToldVersion:
+class DetectedVersion:
     """What branches tell of their NanoAOD version.
 
     Parameters
@@ -96,7 +96,7 @@ class ToldVersion:
     doubt: str = ""
 
 
-def tell_version(branches: Mapping[str, Branch]) -> ToldVersion:
+def describe_version(branches: Mapping[str, Branch]) -> DetectedVersion:
     """Tell the NanoAOD version that branches belong to, from what, and how sure it is.
 
     It is the newest of `VERSIONS` of which there is a mark. A single name of a newer version is outvoted by
@@ -131,9 +131,9 @@ def tell_version(branches: Mapping[str, Branch]) -> ToldVersion:
             doubt = f"nothing but {names[0]} tells it"
         else:
             doubt = ""
-        return ToldVersion(version, names, doubt)
+        return DetectedVersion(version, names, doubt)
     but = f", but {' and '.join(outvoted)}" if outvoted else ""
-    return ToldVersion(None, (), f"no branch came with a later version{but}")
+    return DetectedVersion(None, (), f"no branch came with a later version{but}")
 
 
 def _of_older_types(branches: Mapping[str, Branch], version: str) -> list[str]:
@@ -149,16 +149,11 @@ def _some(names: Sequence[str], most: int = 3) -> str:
 
 
 def detect_version(branches: Mapping[str, Branch]) -> str:
-    """Tell the NanoAOD version that branches belong to, or the nearest of `VERSIONS`; see `tell_version`.
+    """Tell the NanoAOD version that branches belong to, or the nearest of `VERSIONS`; see `describe_version`.
 
     Returns
     -------
     str
         The oldest of `VERSIONS` if there is no mark of any.
     """
-    return marked_version(branches) or VERSIONS[0]
-
-
-def marked_version(branches: Mapping[str, Branch]) -> str | None:
-    """Tell the version of branches as `tell_version` does; none if they have no mark of any."""
-    return tell_version(branches).version
+    return describe_version(branches).version or VERSIONS[0]

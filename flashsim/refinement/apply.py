@@ -146,7 +146,7 @@ def _original(branch: Branch) -> Branch:
 
 
 def _bits(file: NanoFile, model: RefinerModel) -> dict[str, int]:
-    """Mantissa bits of the branches that are written anew, where the version's schema knows them."""
+    """Mantissa bits of the branches that are rewritten, where the version's schema knows them."""
     version = detect_version(file.branches)
     schema = load_schema(version)
     recipe = model.recipe

@@ -63,7 +63,7 @@ class ChunkRefinement:
     branches
         Branches of the file.
     bits
-        Mantissa bits of branches that are written anew; others keep all.
+        Mantissa bits of branches that are rewritten; others keep all.
     seed
         Of the numbers that spread atoms.
 

@@ -161,7 +161,7 @@ class Run:
     def _begin(self, event: dict[str, Any], when: float) -> None:
         name, parameters = str(event["name"]), _parameters(event["parameters"])
         if event["event"] == "queued":
-            # Only a training that is done anew loses what it has; its start will say so.
+            # Only a training that begins again loses what it has; its start will say so.
             self._phase = "queued"
         else:
             epochs = {str(k): _whole(v) for k, v in event["epochs"].items()}
@@ -263,7 +263,7 @@ class RunReader:
         return self._offset > before
 
     def _start(self, status: os.stat_result) -> int:
-        """Begin anew where the log is another file than before; gives the offset to read from."""
+        """Begin again where the log is another file than before; gives the offset to read from."""
         if self._file not in {None, status.st_ino} or status.st_size < self._offset:
             self.run = Run(self.run.folder)
             self._offset, self._line, self._within = 0, 0, False

@@ -290,7 +290,7 @@ def _flow_tensors(
 
 
 def _flow_loss(network: nn.Module, rows: tuple[Tensor, ...], generator: torch.Generator | None) -> Tensor:
-    """Loss of a flow, with the point masses spread anew at every call."""
+    """Loss of a flow, with the point masses spread again at every call."""
     low, spread, conditioning = rows
     uniform = torch.rand(low.shape, generator=generator, device=low.device)
     least = SMALLEST_PROBABILITY

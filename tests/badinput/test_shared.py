@@ -110,7 +110,7 @@ def test_the_nominal_weight_by_name(events, name, weight, value, section):
 def test_a_cycle_of_vertices(gen):
     ended = gen("vertex_cycle.hepmc")
     assert ended.faults == []
-    assert ended.status == 0 or ended.says(r"vertex_cycle\.hepmc", "event 1")
+    assert ended.status == 0, ended.err
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,10 @@ def test_a_second_tree(generate, tmp_path):
     assert "left out" in ended.err
     with uproot.open(tmp_path / "f.root") as file:
         trees = set(file.keys(cycle=False, filter_classname="TTree"))
+        events = file["Events"].num_entries
+    assert "Events" in trees
     assert trees <= {"Events", "Runs", "LuminosityBlocks"}
+    assert events == 36
 
 
 def test_no_pileup_with_a_profile(generate, tmp_path):

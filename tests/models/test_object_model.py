@@ -317,7 +317,7 @@ def test_a_header_that_is_no_sound_json_is_refused(tmp_path, read, text, fault):
         (lambda t: t.update({"efficiency/0.bias": np.zeros(4)}), "of single and of double precision"),
         (
             lambda t: spoil(t, "flow/transform._transforms.1._permutation", 1),
-            "_permutation is no permutation",
+            "_permutation does not hold each index once",
         ),
     ],
 )

@@ -5,7 +5,7 @@ import pytest
 
 from flashsim.nanoaod.branch import Branch
 from flashsim.nanoaod.schema import VERSIONS, detect_version, load_schema
-from flashsim.nanoaod.versions import marked_version, tell_version
+from flashsim.nanoaod.versions import describe_version
 
 TRUTH = {
     "tt_2018_v5": "v5",
@@ -61,7 +61,7 @@ def test_nothing_is_the_oldest():
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_whole_schemas_are_beyond_doubt(version):
-    told = tell_version(load_schema(version))
+    told = describe_version(load_schema(version))
     assert (told.version or "v5") == version
     assert set(told.marks) <= load_schema(version).keys()
     # All that tells v5 is that nothing is there which came later.
@@ -70,15 +70,15 @@ def test_whole_schemas_are_beyond_doubt(version):
 
 @pytest.mark.parametrize("name", TRUTH)
 def test_real_files_do_not_contradict_themselves(real_file, name):
-    assert "but" not in tell_version(real_file(name).branches).doubt
+    assert "but" not in describe_version(real_file(name).branches).doubt
 
 
 def test_one_name_is_outvoted_by_types():
     own = {"PFMET_pt": Branch("PFMET_pt", np.dtype("float32"))}
-    told = tell_version(load_schema("v9") | own)
+    told = describe_version(load_schema("v9") | own)
     assert told.version == "v9"
     assert told.doubt.endswith("came with v9, but PFMET_pt is of v15")
-    told = tell_version(load_schema("v5") | own)
+    told = describe_version(load_schema("v5") | own)
     assert told.version is None
     assert told.doubt == "no branch came with a later version, but PFMET_pt is of v15"
 
@@ -91,14 +91,14 @@ def test_contradictions_are_said():
         else branch
         for name, branch in schema.items()
     }
-    told = tell_version(widened)
+    told = describe_version(widened)
     assert told.version == "v15"
     assert "came with v15, but GenPart_genPartIdxMother, GenPart_statusFlags" in told.doubt
     assert told.doubt.endswith("of an older type")
 
 
 def test_few_marks_are_said():
-    told = tell_version({"GenVtx_x": Branch("GenVtx_x", np.dtype("float32"))})
+    told = describe_version({"GenVtx_x": Branch("GenVtx_x", np.dtype("float32"))})
     assert (told.version, told.doubt) == ("v9", "nothing but GenVtx_x tells it")
-    assert tell_version({}).doubt == "no branch came with a later version"
-    assert marked_version({}) is None
+    assert describe_version({}).doubt == "no branch came with a later version"
+    assert describe_version({}).version is None

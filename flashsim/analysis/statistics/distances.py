@@ -94,7 +94,7 @@ class Separation:
 class _Pooled:
     """Values of one or two samples sorted together; a set of weights of their events then costs few passes.
 
-    Replicas by scipy's function, which sorts anew for each, take 2.6 times as long, and need another for KS.
+    Replicas by scipy's function, which sorts again for each, take 2.6 times as long, and need another for KS.
     Events of the second sample have keys of their own, so that weights of shape (K,) tell both the event and
     the sample.
     """
