@@ -61,7 +61,8 @@ def combined(parts: Sequence[FileSection]) -> tuple[CrossSection | None, list[st
     low = min(range(len(known)), key=lambda k: known[k].value)
     high = max(range(len(known)), key=lambda k: known[k].value)
     apart = known[high].value - known[low].value
-    slack = _SIGMAS * math.hypot(known[low].error, known[high].error)
+    # An error that is not known (NaN) hides no difference.
+    slack = _SIGMAS * math.hypot(*np.nan_to_num([known[low].error, known[high].error]))
     if apart > max(slack, _RELATIVE * abs(known[high].value)):
         note = (
             f"cross sections of the files differ ({parts[low].path.name}: {known[low].value:.4g} pb, "

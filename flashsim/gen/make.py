@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from flashsim.declarations.recipes import recipe_path
 from flashsim.errors import InputFileError, RecipeError
-from flashsim.execution.whole_files import refuse_input
 from flashsim.gen.command_file import CommandFile
 from flashsim.gen.hepmc import convert_hepmc
 from flashsim.gen.kinds import Kind, inputs_of_one_kind, kind_of
@@ -74,8 +73,6 @@ def make_gen(
     """
     numbering = Numbering(run, lumi, first_event)
     kind, paths = inputs_of_one_kind([source] if isinstance(source, str | Path) else source)
-    for path in paths:
-        refuse_input(Path(output), path)
     if settings is not None and kind is not Kind.LHE:
         msg = f"{settings}: settings are for LHE events, and {paths[0]} is {kind.value}; leave them out"
         raise InputFileError(msg)

@@ -227,30 +227,41 @@ class PythiaGenerator:
         self._pythia.setUserHooksPtr(hook)
         return hook
 
-    def showered(self) -> Iterator[tuple[NDArray[np.int64], GeneratedEvents]]:
+    def showered(self, events: int) -> Iterator[tuple[NDArray[np.int64], GeneratedEvents]]:
         """Shower the events of the LHE file, each once.
+
+        Parameters
+        ----------
+        events
+            How many the file holds.
 
         Yields
         ------
         The numbers that the attribute `EVENT_NUMBER` of some LHE events has, and these events. Those that a
         matching refuses, some of them by a weight of zero, and those in which Pythia fails, are left out.
+
+        Raises
+        ------
+        RecipeError
+            If Pythia has not come to the end of the file after so many events.
         """
         numbers: list[int] = []
-        events: list[ak.Array] = []
-        for number, event in self._single():
+        done: list[ak.Array] = []
+        for number, event in self._single(events):
             if self._matches and event["info"]["weights"][0, 0] == 0.0:
                 continue
             numbers.append(number)
-            events.append(event)
-            if len(events) == _BATCH:
-                yield np.array(numbers), _generated(ak.concatenate(events), self._variations())
-                numbers, events = [], []
-        if events:
-            yield np.array(numbers), _generated(ak.concatenate(events), self._variations())
+            done.append(event)
+            if len(done) == _BATCH:
+                yield np.array(numbers), _generated(ak.concatenate(done), self._variations())
+                numbers, done = [], []
+        if done:
+            yield np.array(numbers), _generated(ak.concatenate(done), self._variations())
 
-    def _single(self) -> Iterator[tuple[int, ak.Array]]:
+    def _single(self, events: int) -> Iterator[tuple[int, ak.Array]]:
         """Yield events one by one, as Pythia says only of the last one which it was."""
-        while True:
+        # Each attempt reads one event at least; the last one finds the end of the file.
+        for _ in range(events + 1):
             with stdout_captured() as sink:
                 try:
                     event = self._pythia.nextBatch(1, 1.0)
@@ -266,6 +277,11 @@ class PythiaGenerator:
                 yield int(info.getEventAttribute(EVENT_NUMBER, True)), event
             elif info.atEndOfFile():
                 return
+        msg = (
+            f"{self._origin}: Pythia does not come to the end of these events with {self._file} "
+            f"({self.said or 'no reason given'}): correct one of the files"
+        )
+        raise RecipeError(msg)
 
     def batches(self, events: int) -> Iterator[GeneratedEvents]:
         """Generate events; those in which Pythia fails are replaced by new ones.

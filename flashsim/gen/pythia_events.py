@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import awkward as ak
 
 from flashsim.declarations.recipes import recipe_path
+from flashsim.execution.whole_files import refuse_input
 from flashsim.gen.blocks import in_order
 from flashsim.gen.command_file import CommandFile
 from flashsim.gen.gen_file import Columns, GenFile, GenSummary, event_columns
@@ -16,7 +18,6 @@ from flashsim.gen.pythia import CRASHED, CrossSection, PythiaGenerator, block_se
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from flashsim.gen.numbering import Numbering
 
@@ -69,7 +70,7 @@ def generate_gen(
     RecipeError
         If there is no such command file, or Pythia does not accept it.
     OutputFileError
-        If the output exists (without `force`) or cannot be written.
+        If the output exists (without `force`), is the command file, or cannot be written.
     MissingDependencyError
         If pythia8mc or fastjet is not installed.
     ValueError
@@ -79,6 +80,8 @@ def generate_gen(
         msg = f"events and workers must be at least 1, found {events} and {workers}"
         raise ValueError(msg)
     settings = recipe_path("reference", command_file)
+    for target in filter(None, (output, hidden)):
+        refuse_input(Path(target), settings)
     commands = CommandFile.read(settings)
     for package in ("pythia8mc", "fastjet"):
         require(package)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -32,3 +33,10 @@ def test_a_file_without_a_cross_section_leaves_none(known, notes):
     section, found = combined(parts)
     assert section is None
     assert len(found) == notes
+
+
+def test_an_unknown_error_hides_no_difference():
+    section, notes = combined([part("a", 100, 10.0, math.nan, 0), part("b", 100, 20.0, 0.1, 0)])
+    assert section.value == pytest.approx(15.0)
+    assert math.isnan(section.error)
+    assert "a: 10 pb, b: 20 pb" in notes[0]

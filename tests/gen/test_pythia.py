@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -93,6 +94,27 @@ def test_shipped_processes_initialise(command_file):
         batch = next(PythiaGenerator(command_file(process), seed=1).batches(5))
         leptons = (batch.record.status == 1) & (batch.record.abs_pdg_id == lepton) & (batch.record.pt > 5)
         assert np.all(np.bincount(batch.record.event_index[leptons], minlength=5) >= 1)
+
+
+def test_pythia_that_never_ends_a_file_is_stopped(command_file, monkeypatch):
+    generator = PythiaGenerator(command_file("dy_mumu"), seed=1, origin=Path("events.lhe"))
+    calls = []
+
+    class Stuck:
+        def nextBatch(self, events, mode):  # noqa: N802  # Pythia's name
+            calls.append(events)
+            raise RuntimeError
+
+        def infoPython(self):  # noqa: N802  # Pythia's name
+            return self
+
+        def atEndOfFile(self):  # noqa: N802  # Pythia's name
+            return False
+
+    monkeypatch.setattr(generator, "_pythia", Stuck())
+    with pytest.raises(RecipeError, match=r"^events\.lhe: Pythia does not come to the end of these events"):
+        list(generator.showered(7))
+    assert len(calls) == 8
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from flashsim.errors import InputFileError
+from flashsim.execution.whole_files import refuse_input
 from flashsim.gen.cross_sections import FileSection, combined
 from flashsim.gen.gen_file import GenFile, GenSummary, UsedWeight, event_columns
 from flashsim.gen.hepmc.reader import HepMCReader
@@ -73,7 +74,7 @@ def convert_hepmc(
         wanted name; if an event holds what cannot be true or stored; or if the weights of two files have
         other names.
     OutputFileError
-        If the output exists (without `force`) or cannot be written.
+        If the output exists (without `force`), is an input, or cannot be written.
     MissingDependencyError
         If fastjet is not installed.
     ValueError
@@ -82,8 +83,10 @@ def convert_hepmc(
     if events is not None and events < 1:
         msg = f"events must be at least 1, found {events}"
         raise ValueError(msg)
-    require("fastjet")
     paths = [Path(source)] if isinstance(source, str | Path) else [Path(path) for path in source]
+    for target in filter(None, (output, hidden)):
+        refuse_input(Path(target), *paths)
+    require("fastjet")
     with HepMCReader(paths[0], weight=weight) as first:
         others = [index for index in range(len(first.weight_names)) if index != first.nominal]
         names = [first.weight_names[index] for index in others]
@@ -105,7 +108,7 @@ def convert_hepmc(
             section, notes = combined(sections)
             provenance = {
                 "hepmc_file": paths[0].name,
-                "inputs": {str(part.path.name): part.events for part in sections},
+                "inputs": [{"file": part.path.name, "events": part.events} for part in sections],
                 "generators": generators,
                 "seed": seed,
                 "weights": weights,

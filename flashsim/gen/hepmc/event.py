@@ -9,6 +9,7 @@ import numba
 import numpy as np
 
 from flashsim.gen.hepmc.graph import continued, has_loop
+from flashsim.gen.limits import LARGEST_MOMENTUM, LARGEST_NUMBER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -31,9 +32,8 @@ __all__ = [
 UNKNOWN = -1.0
 """What CMS stores where a generator does not say."""
 
-# Beyond the energies of cosmic rays (1e12 GeV) and the flight of any particle (1e25 mm): a damaged number.
-_LARGEST_MOMENTUM, _LARGEST_DISTANCE = 1e12, 1e25
-_LARGEST_NUMBER = 2**31
+# In mm: beyond the flight of any particle.
+_LARGEST_DISTANCE = 1e25
 _UNITS = (b"GEV", b"MEV", b"MM", b"CM")
 # Below this part of its momentum, no rounding explains the energy of a final particle.
 _LEAST_ENERGY = 0.9
@@ -193,8 +193,8 @@ def integers(fields: Iterable[bytes], what: str) -> list[int]:
         values = list(map(int, fields))
     except ValueError as error:
         raise _no_number(what, error) from None
-    if values and not -_LARGEST_NUMBER < min(values) <= max(values) < _LARGEST_NUMBER:
-        msg = f"{what} holds a number above {_LARGEST_NUMBER}"
+    if values and not -LARGEST_NUMBER < min(values) <= max(values) < LARGEST_NUMBER:
+        msg = f"{what} holds a number above {LARGEST_NUMBER}"
         raise EventError(msg)
     return values
 
@@ -228,7 +228,7 @@ def _no_number(what: str, error: ValueError) -> EventError:
 def _check_numbers(event: SingleEvent) -> None:
     size = np.abs(event.momentum)
     # What is not a number compares as false.
-    wrong = ~(size <= _LARGEST_MOMENTUM)
+    wrong = ~(size <= LARGEST_MOMENTUM)
     if wrong.any():
         row, column = np.argwhere(wrong)[0]
         _refuse(event, row, f"{_MOMENTUM[column]} {event.momentum[row, column]:g} GeV")
@@ -296,13 +296,17 @@ def _inherit(position, start, production, first_incoming):  # type: ignore[no-un
     unset = np.array([(row == 0.0).all() for row in position])
     for vertex in range(len(position)):
         ancestor = vertex
-        for _ in range(len(position)):
-            if ancestor < 0 or not unset[ancestor]:
-                break
+        while ancestor >= 0 and unset[ancestor]:
             mother = first_incoming[ancestor]
             ancestor = production[mother] if mother >= 0 else -1
-        if unset[vertex]:
-            position[vertex] = position[ancestor] if ancestor >= 0 and not unset[ancestor] else start
+        place = position[ancestor].copy() if ancestor >= 0 else start
+        # All on the way have the same place, and are not walked again.
+        on_the_way = vertex
+        while on_the_way >= 0 and unset[on_the_way]:
+            position[on_the_way] = place
+            unset[on_the_way] = False
+            mother = first_incoming[on_the_way]
+            on_the_way = production[mother] if mother >= 0 else -1
 
 
 def _origin(event: SingleEvent) -> int:

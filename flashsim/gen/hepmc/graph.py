@@ -52,23 +52,30 @@ def continued(  # noqa: PLR0917
     ends_nowhere = (production == hard_vertex) & (end < 0) & (status != _FINAL)
     leaves = np.flatnonzero(ends_nowhere & ~np.isin(np.abs(pdg_id), _LIGHT_PARTONS))
     alike = np.isin(pdg_id, pdg_id[leaves]) & (production >= 0) & (production != hard_vertex)
-    others = [place for place in np.flatnonzero(alike) if _is_first(pdg_id, production, end, place)]
+    others = np.flatnonzero(alike & _are_first(pdg_id, production, end))
     pairs = [
         (float(np.linalg.norm(momentum[leaf] - momentum[other])), int(leaf), int(other))
         for leaf in leaves
         for other in others
         if pdg_id[leaf] == pdg_id[other]
     ]
-    found: list[tuple[int, int]] = []
+    found: dict[int, int] = {}
+    taken: set[int] = set()
     for _, leaf, other in sorted(pairs):
-        if not any(leaf == first or other == second for first, second in found):
-            found.append((leaf, other))
-    return found
+        if leaf not in found and other not in taken:
+            found[leaf] = other
+            taken.add(other)
+    return list(found.items())
 
 
-def _is_first(pdg_id: Index, production: Index, end: Index, place: np.int64) -> bool:
-    mothers = pdg_id[end == production[place]]
-    return not (mothers == pdg_id[place]).any() and not is_hadron(mothers.astype(np.int32)).any()
+def _are_first(pdg_id: Index, production: Index, end: Index) -> NDArray[np.bool_]:
+    """Whether no mother has the particle's own PDG number, and none is a hadron."""
+    ends = end >= 0
+    # Of a vertex and a PDG number, which has 32 bits.
+    copied = np.isin(production * 2**33 + pdg_id, end[ends] * 2**33 + pdg_id[ends])
+    from_hadron = np.isin(production, end[ends & is_hadron(pdg_id.astype(np.int32))])
+    first: NDArray[np.bool_] = ~copied & ~from_hadron
+    return first
 
 
 @numba.njit(cache=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import count
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -118,7 +119,7 @@ class _Graph:
         self._rows: dict[int, int] = {}
         for line in vertices:
             self._write(line, particle)
-        free = (value for value in range(-1, -2 * len(number) - 2, -1) if value not in self._rows)
+        free = (value for value in count(-1, -1) if value not in self._rows)
         for row, value in enumerate(mother):
             if value > 0:
                 above = links_of(particle, [value], "particle")[0]

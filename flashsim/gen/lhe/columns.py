@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import awkward as ak
 import numpy as np
 
+from flashsim.gen.particles import pseudorapidity
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -59,13 +61,10 @@ def _particles(events: Sequence[LHEEvent]) -> dict[str, Any]:
     px, py, pz, energy, _ = joined([event.momentum for event in events]).T
     incoming = status == _INCOMING
     pt = np.where(incoming, 0.0, np.hypot(px, py))
-    # Along the beam eta is infinite; the sign is kept, as in ROOT's vectors.
-    with np.errstate(divide="ignore", invalid="ignore"):
-        eta = np.where(pt > 0, np.arcsinh(pz / pt), np.sign(pz) * 22756.0)
     squared = energy**2 - px**2 - py**2 - pz**2
     flat = {
         "LHEPart_pt": pt,
-        "LHEPart_eta": np.where(incoming, 0.0, eta),
+        "LHEPart_eta": np.where(incoming, 0.0, pseudorapidity(pt, pz)),
         "LHEPart_phi": np.where(incoming, 0.0, np.arctan2(py, px)),
         # Massless particles have a small mass of either sign by rounding, as in CMS files.
         "LHEPart_mass": np.where(incoming, 0.0, np.sign(squared) * np.sqrt(np.abs(squared))),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 import numpy as np
 
 from flashsim.errors import InputFileError
+from flashsim.gen.limits import LARGEST_MOMENTUM, LARGEST_NUMBER
 from flashsim.gen.pythia import CrossSection
 from flashsim.gen.weights import unstorable
 
@@ -24,7 +25,7 @@ _STATUS = {-2, -1, 1, 2, 3, -9}
 _COLUMNS, _EVENT_COLUMNS, _INIT_COLUMNS, _PROCESS_COLUMNS = 13, 6, 10, 4
 _UNWEIGHTED = 3
 _STRATEGIES = (1, 2, 3, 4)
-_LARGEST_NUMBER = 2**31
+_MOMENTUM = ("px", "py", "pz", "energy", "mass")
 _ATTRIBUTE = re.compile(r"([\w:.-]+)\s*=\s*([\"'])(.*?)\2")
 _FORTRAN = re.compile(r"(?<=[\d.])[dD](?=[+-]?\d)")
 _BLOCKS = re.compile(r"<(rwgt|weights)\b[^>]*>(.*?)</\1\s*>", re.DOTALL)
@@ -177,6 +178,8 @@ class LHEEvent:
             _fault("is empty")
         head = _numbers(lines[0], _EVENT_COLUMNS, "its first line")
         count = int(head[0])
+        if count != head[0]:
+            _fault(f"announces {head[0]:g} particles, expected a whole number")
         rows: list[list[float]] = []
         for line in lines[1:]:
             if line.lstrip()[0] in "#<":
@@ -185,8 +188,7 @@ class LHEEvent:
         if len(rows) != count:
             _fault(f"announces {count} particles and holds {len(rows)}")
         table = np.array(rows, dtype=np.float64).reshape(-1, _COLUMNS)
-        if rows and (largest := float(np.abs(table[:, :4]).max())) >= _LARGEST_NUMBER:
-            _fault(f"holds the whole number {largest:g}, expected one of 32 bits")
+        _check_table(table)
         named, unnamed = _further_weights(body)
         event = cls(
             weight=head[2],
@@ -220,6 +222,23 @@ class _FaultError(Exception):
 
 def _fault(text: str) -> NoReturn:
     raise _FaultError(text)
+
+
+def _check_table(table: NDArray[np.float64]) -> None:
+    """Refuse numbers that are cut when they are stored, and momenta that cannot be true."""
+    whole, momentum = table[:, :6], table[:, 6:11]  # up to the colours; up to the mass
+    if np.any(cut := whole != np.trunc(whole)):
+        row, column = np.argwhere(cut)[0]
+        _fault(f"holds {whole[row, column]:g} in particle {row + 1}, expected a whole number")
+    if np.any(large := np.abs(whole) >= LARGEST_NUMBER):
+        row, column = np.argwhere(large)[0]
+        _fault(f"holds the whole number {whole[row, column]:g}, expected one of 32 bits")
+    if np.any(large := np.abs(momentum) > LARGEST_MOMENTUM):
+        row, column = np.argwhere(large)[0]
+        _fault(
+            f"has {_MOMENTUM[column]} {momentum[row, column]:g} GeV in particle {row + 1}, "
+            f"expected at most {LARGEST_MOMENTUM:g} GeV"
+        )
 
 
 def plain(text: str) -> str:

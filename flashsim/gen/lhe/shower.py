@@ -112,8 +112,9 @@ def shower_lhe(
     for package in ("pythia8mc", "fastjet"):
         require(package)
     paths = [Path(source) for source in sources]
-    for path in (*paths, *([settings.path] if settings is not None else [])):
-        refuse_input(Path(output), path)
+    read = [*paths, *([settings.path] if settings is not None else [])]
+    for target in filter(None, (output, hidden)):
+        refuse_input(Path(target), *read)
     with contextlib.ExitStack() as files:
         first = files.enter_context(LHEText(paths[0]))
         run = _Run(paths, first, settings, tuned=tuned, seed=seed, hidden=hidden is not None)
@@ -222,7 +223,7 @@ class _Run:
         """Where the events come from."""
         names = [path.name for path in (self._base, self._commands) if path is not None]
         return {
-            "lhe_files": {part.path.name: part.read for part in counts.files.values()},
+            "lhe_files": [{"file": part.path.name, "events": part.read} for part in counts.files.values()],
             "lhe_events": counts.read,
             "refused_events": counts.read - counts.written,
             "lhe_weights": {
@@ -305,7 +306,7 @@ def _generate(block: _Block) -> _Made:
             base=block.base,
             origin=block.path,
         )
-        for places, batch in generator.showered():
+        for places, batch in generator.showered(len(events)):
             after[places] = batch.weight
             own = lhe_columns([events[place] for place in places])
             own |= {name: ak.from_regular(values[places]) for name, values in further.items()}

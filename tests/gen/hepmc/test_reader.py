@@ -12,7 +12,7 @@ import uproot
 from typer.testing import CliRunner
 
 from flashsim.cli.main import app
-from flashsim.errors import InputFileError
+from flashsim.errors import InputFileError, OutputFileError
 from flashsim.gen import convert_hepmc
 
 NAMES = ["MEWeight", "MUR0.5 MUF1", "MUR0.5_MUF1", "Weight"]
@@ -172,6 +172,43 @@ def test_white_space_does_not_matter(write):
 
 def test_files_joined_end_to_end_are_read_to_their_end(write):
     assert convert(write(lambda text: text + text)).events == 6
+
+
+def test_a_written_vertex_may_have_any_number(tmp_path):
+    """A vertex that is not written takes a number that no other has, however many are taken."""
+    particles = [
+        "P 1 0 2212 0 0 50 50 0 4",
+        "P 2 1 23 0 0 50 50 0 2",
+        "P 3 2 13 0 0 50 50 0 1",
+    ]
+    taken = [f"V -{number} 0 []" for number in range(1, 9)]
+    body = ["E 0 10 3", "U GEV MM", *taken, *particles]
+    head = ["HepMC::Version 3.02.06", "HepMC::Asciiv3-START_EVENT_LISTING"]
+    path = tmp_path / "a.hepmc"
+    path.write_text("\n".join([*head, *body, "HepMC::Asciiv3-END_EVENT_LISTING", ""]))
+    assert convert(path).events == 1
+    assert read(path).GenPart_pdgId.to_list() == [[23, 13]]
+    assert read(path).GenPart_genPartIdxMother.to_list() == [[-1, 0]]
+
+
+def test_files_of_one_name_are_counted_apart(write):
+    first = write()
+    (first.parent / "other").mkdir()
+    second = write(name="other/a.hepmc")
+    convert_hepmc([first, second], first.with_name("out.root"), events=5)
+    assert provenance(first)["inputs"] == [{"file": "a.hepmc", "events": 3}, {"file": "a.hepmc", "events": 2}]
+
+
+def test_an_input_is_never_replaced(write):
+    path = write()
+    before = path.read_bytes()
+    path.with_name("link.hepmc").symlink_to(path)
+    for output in (path, path.with_name("link.hepmc")):
+        with pytest.raises(OutputFileError, match="is an input; name another output"):
+            convert_hepmc(path, output, force=True)
+        with pytest.raises(OutputFileError, match="is an input; name another output"):
+            convert_hepmc(path, path.with_name("out.root"), hidden=output, force=True)
+    assert path.read_bytes() == before
 
 
 def particle(text, event, place, column, value):

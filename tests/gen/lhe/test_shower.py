@@ -57,7 +57,7 @@ def test_every_event_is_used_once(made, style):
     )
     # Every event has its own muons: the record and the LHE branches are of the same one.
     assert len(set(ak.flatten(events.LHEPart_pt[:, 2:3]).to_list())) == EVENTS
-    assert provenance["lhe_files"] == {"z.lhe.gz": EVENTS}
+    assert provenance["lhe_files"] == [{"file": "z.lhe.gz", "events": EVENTS}]
     assert provenance["refused_events"] == 0
     assert provenance["command_files"] == ["cp5.cmnd", "quick.cmnd"]
 
@@ -142,7 +142,10 @@ def test_workers_and_files_change_nothing(z, lhe, quick, tmp_path, monkeypatch):
     assert same(read(tmp_path / "1.root")[0], read(tmp_path / "3.root")[0])
     # Blocks do not reach over the end of a file.
     assert done == [(5, None), (10, None), (12, None), (17, None), (19, None)] * 2
-    assert read(tmp_path / "1.root")[1]["lhe_files"] == {"z.lhe": 12, "y.lhe": 7}
+    assert read(tmp_path / "1.root")[1]["lhe_files"] == [
+        {"file": "z.lhe", "events": 12},
+        {"file": "y.lhe", "events": 7},
+    ]
 
 
 def test_the_first_events_are_taken(z, quick, tmp_path):

@@ -101,6 +101,26 @@ BROKEN = {
         lambda text: replaced(text, 7, "<wgt id='2'> ", "<wgt id='2'> x"),
         "event 7 holds no number in its weight '2'",
     ),
+    "pdg id of no whole number": (
+        lambda text: replaced(text, 3, "\n23 2 ", "\n23.7 2 "),
+        "event 3 holds 23.7 in particle 3, expected a whole number",
+    ),
+    "colour of no whole number": (
+        lambda text: replaced(text, 3, " 501 0 ", " 501.5 0 "),
+        "event 3 holds 501.5 in particle 1, expected a whole number",
+    ),
+    "number of particles": (
+        lambda text: replaced(text, 2, "\n6 1 ", "\n6.5 1 "),
+        "event 2 announces 6.5 particles, expected a whole number",
+    ),
+    "number of 64 bits": (
+        lambda text: replaced(text, 3, "\n23 2 ", "\n4294967319 2 "),
+        r"event 3 holds the whole number 4.29497e\+09, expected one of 32 bits",
+    ),
+    "momentum": (
+        lambda text: replaced(text, 4, "23 2 1 2 0 0 ", "23 2 1 2 0 0 2e12 "),
+        r"event 4 has px 2e\+12 GeV in particle 3, expected at most 1e\+12 GeV",
+    ),
     "joined": (lambda text: text + text, "further events after 8"),
     "empty event": (
         lambda text: text.replace("<event npLO", "<event>\n</event>\n<event npLO", 1),
