@@ -18,6 +18,12 @@ from flashsim.cli.options import (
     Workers,
     changes_of,
 )
+from flashsim.declarations.event_numbers import (
+    EVENTS_PER_LUMINOSITY_BLOCK,
+    MOST_BLOCK,
+    MOST_EVENT,
+    MOST_RUN,
+)
 from flashsim.execution.whole_files import check_output
 
 __all__ = ["COMMANDS"]
@@ -49,19 +55,19 @@ def gen(
         ),
     ] = None,
     seed: Seed = 1,
-    run: Annotated[int, typer.Option(metavar="N", help="Run of the events.", min=1, max=2**31 - 1)] = 1,
+    run: Annotated[int, typer.Option(metavar="N", help="Run of the events.", min=1, max=MOST_RUN)] = 1,
     lumi: Annotated[
         int | None,
         typer.Option(
             metavar="N",
-            help="First luminosity block; the next one begins after 1000 events.",
+            help=f"First luminosity block; the next one begins after {EVENTS_PER_LUMINOSITY_BLOCK} events.",
             min=1,
-            max=2**31 - 2**20,
+            max=MOST_BLOCK,
             show_default="a hash of the first event",
         ),
     ] = None,
     first_event: Annotated[
-        int, typer.Option(metavar="N", help="Number of the first event.", min=1, max=2**62)
+        int, typer.Option(metavar="N", help="Number of the first event.", min=1, max=MOST_EVENT)
     ] = 1,
     weight: Annotated[
         str | None,

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from concurrent.futures import Future
 
-__all__ = ["in_order"]
+__all__ = ["EVENTS_PER_BLOCK", "in_order"]
+
+EVENTS_PER_BLOCK = 500
+"""Events that Pythia makes or showers with one seed: the unit of work, whatever the number of workers."""
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")

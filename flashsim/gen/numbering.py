@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any
 import awkward as ak
 import numpy as np
 
+from flashsim.declarations.event_numbers import (
+    EVENTS_PER_LUMINOSITY_BLOCK,
+    MOST_BLOCK,
+    MOST_EVENT,
+    MOST_RUN,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-__all__ = ["EVENTS_PER_BLOCK", "MOST_BLOCK", "MOST_RUN", "Numbering"]
-
-EVENTS_PER_BLOCK = 1000
-"""Events in one luminosity block."""
-MOST_RUN = 2**31 - 1
-"""The largest run: readers with signed numbers take no larger one."""
-MOST_BLOCK = 2**31 - 2**20
-"""The largest first block: it leaves room for the blocks of 10^9 events."""
+__all__ = ["Numbering"]
 
 _CONTENT = ("GenPart_", "GenJet_", "GenMET_", "GenVtx_")
 
@@ -35,11 +35,11 @@ class Numbering:
     run
         Their run, 1 to `MOST_RUN`.
     luminosity_block
-        The first block, 1 to `MOST_BLOCK`; the next one begins after `EVENTS_PER_BLOCK` events. None takes
-        a hash of the first event's content, so that files of different events have different numbers: of a
-        hundred files with a thousand events each, two share a block with a probability of 2e-6.
+        The first block, 1 to `MOST_BLOCK`; the next one begins after `EVENTS_PER_LUMINOSITY_BLOCK` events.
+        None takes a hash of the first event's content, so that files of different events have different
+        numbers: of a hundred files with a thousand events each, two share a block with a probability of 2e-6.
     first_event
-        Number of the first event, at least 1.
+        Number of the first event, 1 to `MOST_EVENT`.
 
     Raises
     ------
@@ -52,7 +52,7 @@ class Numbering:
     first_event: int = 1
 
     def __post_init__(self) -> None:
-        limits = {"run": MOST_RUN, "luminosity_block": MOST_BLOCK, "first_event": 2**62}
+        limits = {"run": MOST_RUN, "luminosity_block": MOST_BLOCK, "first_event": MOST_EVENT}
         for name, most in limits.items():
             value = getattr(self, name)
             if value is not None and not 1 <= value <= most:
@@ -81,13 +81,15 @@ class Numbering:
         row = np.arange(first, first + events, dtype=np.uint64)
         return {
             "run": np.full(events, self.run, dtype=np.uint32),
-            "luminosityBlock": (row // EVENTS_PER_BLOCK + self._first_block).astype(np.uint32),
+            "luminosityBlock": (row // EVENTS_PER_LUMINOSITY_BLOCK + self._first_block).astype(np.uint32),
             "event": row + np.uint64(self.first_event),
         }
 
     def luminosity_blocks(self, events: int) -> dict[str, NDArray[np.uint32]]:
         """Give run and luminosityBlock of each block of a file with so many events."""
-        blocks = np.arange(-(-events // EVENTS_PER_BLOCK), dtype=np.uint32) + np.uint32(self._first_block)
+        blocks = np.arange(-(-events // EVENTS_PER_LUMINOSITY_BLOCK), dtype=np.uint32) + np.uint32(
+            self._first_block
+        )
         return {"run": np.full(len(blocks), self.run, dtype=np.uint32), "luminosityBlock": blocks}
 
     @property

@@ -10,7 +10,7 @@ import awkward as ak
 
 from flashsim.declarations.recipes import recipe_path
 from flashsim.execution.whole_files import refuse_input
-from flashsim.gen.blocks import in_order
+from flashsim.gen.blocks import EVENTS_PER_BLOCK, in_order
 from flashsim.gen.command_file import CommandFile
 from flashsim.gen.gen_file import Columns, GenFile, GenSummary, event_columns
 from flashsim.gen.libraries import require
@@ -21,10 +21,7 @@ if TYPE_CHECKING:
 
     from flashsim.gen.numbering import Numbering
 
-__all__ = ["EVENTS_PER_BLOCK", "generate_gen"]
-
-EVENTS_PER_BLOCK = 500
-"""Events made with one Pythia seed: the unit of work, whatever the number of workers."""
+__all__ = ["generate_gen"]
 
 
 def generate_gen(
@@ -80,7 +77,7 @@ def generate_gen(
         msg = f"events and workers must be at least 1, found {events} and {workers}"
         raise ValueError(msg)
     settings = recipe_path("reference", command_file)
-    for target in filter(None, (output, hidden)):
+    for target in (output, hidden or output):
         refuse_input(Path(target), settings)
     commands = CommandFile.read(settings)
     for package in ("pythia8mc", "fastjet"):

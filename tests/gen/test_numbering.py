@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flashsim.gen.numbering import EVENTS_PER_BLOCK, MOST_BLOCK, MOST_RUN, Numbering
+from flashsim.declarations.event_numbers import EVENTS_PER_LUMINOSITY_BLOCK, MOST_BLOCK, MOST_RUN
+from flashsim.gen.numbering import Numbering
 
 
 def columns(seed, events=3):
@@ -48,7 +49,7 @@ def test_numbers_are_those_asked_for_and_signed_readers_take_them(run, block, ev
     assert [values.dtype for values in found.values()] == [np.uint32, np.uint32, np.uint64]
     assert set(found["run"]) == {run}
     assert found["event"].tolist() == list(range(event + first, event + first + events))
-    blocks = [block + row // EVENTS_PER_BLOCK for row in range(first, first + events)]
+    blocks = [block + row // EVENTS_PER_LUMINOSITY_BLOCK for row in range(first, first + events)]
     assert found["luminosityBlock"].tolist() == blocks
     assert max(run, blocks[-1]) < 2**31
 

@@ -7,7 +7,7 @@ import pytest
 import uproot
 
 from flashsim.errors import OutputFileError, RecipeError
-from flashsim.gen.pythia_events import EVENTS_PER_BLOCK
+from flashsim.gen.blocks import EVENTS_PER_BLOCK
 from flashsim.interface.reference import simulate
 
 EVENTS = 8

@@ -84,7 +84,7 @@ def convert_hepmc(
         msg = f"events must be at least 1, found {events}"
         raise ValueError(msg)
     paths = [Path(source)] if isinstance(source, str | Path) else [Path(path) for path in source]
-    for target in filter(None, (output, hidden)):
+    for target in (output, hidden or output):
         refuse_input(Path(target), *paths)
     require("fastjet")
     with HepMCReader(paths[0], weight=weight) as first:

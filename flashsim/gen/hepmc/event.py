@@ -24,8 +24,10 @@ __all__ = [
     "completed",
     "floats",
     "integers",
+    "lines_by_key",
     "links_of",
     "momenta_of",
+    "pdf_of",
     "units_of",
 ]
 
@@ -38,6 +40,7 @@ _UNITS = (b"GEV", b"MEV", b"MM", b"CM")
 # Below this part of its momentum, no rounding explains the energy of a final particle.
 _LEAST_ENERGY = 0.9
 _MOMENTUM = ("px", "py", "pz", "energy", "mass")
+_PDF_FIELDS = 7
 
 
 class EventError(Exception):
@@ -150,6 +153,41 @@ def completed(event: SingleEvent, *, mev: bool, cm: bool) -> SingleEvent:
     if origin >= 0:
         position -= position[origin]
     return replace(event, position=position * 10.0 if cm else position)
+
+
+def lines_by_key(lines: Sequence[bytes], keys: bytes) -> dict[int, list[bytes]]:
+    """Sort lines by their first letter; a letter that none has, has none.
+
+    Raises
+    ------
+    EventError
+        If a line begins with anything else.
+    """
+    by_key: dict[int, list[bytes]] = {key: [] for key in keys}
+    for line in lines:
+        if line[0] not in by_key or line[1:2].strip():
+            msg = f"a line begins with {line[:20].decode(errors='replace')!r}"
+            raise EventError(msg)
+        by_key[line[0]].append(line)
+    return by_key
+
+
+def pdf_of(fields: Sequence[bytes], what: str) -> tuple[float, ...]:
+    """Read the incoming partons, in the order of `SingleEvent.pdf`.
+
+    Both formats have PDG number and x of both, scale, x f(x) of both, and the numbers of two PDF sets.
+
+    Raises
+    ------
+    EventError
+        If a number is missing or is none.
+    """
+    values = floats(fields, what)
+    if len(values) < _PDF_FIELDS:
+        msg = f"{what} has {len(values)} numbers, expected 9"
+        raise EventError(msg)
+    id1, id2, x1, x2, scale, xf1, xf2 = values[:_PDF_FIELDS]
+    return scale, id1, id2, x1, x2, xf1, xf2
 
 
 def units_of(line: bytes) -> tuple[bool, bool]:

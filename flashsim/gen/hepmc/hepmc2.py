@@ -14,8 +14,10 @@ from flashsim.gen.hepmc.event import (
     completed,
     floats,
     integers,
+    lines_by_key,
     links_of,
     momenta_of,
+    pdf_of,
     units_of,
 )
 
@@ -24,9 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["event_of"]
 
-_KEYS = frozenset(b"EUNCHFVP")
+_KEYS = b"EUNCHFVP"
 # Up to the number of weights of a vertex, and of colour lines of a particle (two numbers each), which follow.
-_VERTEX_COUNTER, _PARTICLE_COUNTER, _PDF_FIELDS = 9, 12, 7
+_VERTEX_COUNTER, _PARTICLE_COUNTER = 9, 12
 _PER_WEIGHT, _PER_LINE = 1, 2
 _NAME = re.compile(rb'"([^"]*)"')
 _BEAM = 4
@@ -45,12 +47,7 @@ def event_of(lines: Sequence[bytes]) -> SingleEvent:
     EventError
         If they are not as the format has them, or what they hold cannot be true.
     """
-    by_key: dict[int, list[bytes]] = {key: [] for key in _KEYS}
-    for line in lines:
-        if line[0] not in by_key or line[1:2].strip():
-            msg = f"a line begins with {line[:20].decode(errors='replace')!r}"
-            raise EventError(msg)
-        by_key[line[0]].append(line)
+    by_key = lines_by_key(lines, _KEYS)
     head = _Head(lines[0])
     graph = _Graph([line for line in lines if line[0] in b"VP"])
     if len(graph.position) != head.vertices:
@@ -62,6 +59,7 @@ def event_of(lines: Sequence[bytes]) -> SingleEvent:
         if number in graph.particle_rows:
             status[graph.particle_rows[number]] = _BEAM
     mev, cm = units_of(b" ".join(by_key[ord("U")][:1]))
+    pdf = by_key[ord("F")]
     event = SingleEvent(
         label=head.number,
         pdg_id=np.array(pdg_id, dtype=np.int64),
@@ -73,7 +71,7 @@ def event_of(lines: Sequence[bytes]) -> SingleEvent:
         hard_vertex=graph.vertex_rows.get(head.hard_vertex, -1),
         weights=tuple(head.weights),
         names=_names(by_key[ord("N")]),
-        pdf=_pdf(by_key[ord("F")]),
+        pdf=pdf_of(pdf[0].split()[1:], "the line F") if pdf else SingleEvent.pdf,
         section=_section(by_key[ord("C")]),
     )
     return completed(event, mev=mev, cm=cm)
@@ -171,17 +169,6 @@ def _names(lines: list[bytes]) -> tuple[str, ...]:
     if not lines:
         return ()
     return tuple(name.decode(errors="replace") for name in _NAME.findall(lines[0]))
-
-
-def _pdf(lines: list[bytes]) -> tuple[float, ...]:
-    if not lines:
-        return SingleEvent.pdf
-    values = floats(lines[0].split()[1:], "the line F")
-    if len(values) < _PDF_FIELDS:
-        msg = f"the line F has {len(values)} numbers, expected 9"
-        raise EventError(msg)
-    id1, id2, x1, x2, scale, xf1, xf2 = values[:_PDF_FIELDS]
-    return scale, id1, id2, x1, x2, xf1, xf2
 
 
 def _section(lines: list[bytes]) -> Section | None:

@@ -15,8 +15,10 @@ from flashsim.gen.hepmc.event import (
     completed,
     floats,
     integers,
+    lines_by_key,
     links_of,
     momenta_of,
+    pdf_of,
     units_of,
 )
 
@@ -25,11 +27,10 @@ if TYPE_CHECKING:
 
 __all__ = ["event_of", "generators_of", "weight_names_of"]
 
-_KEYS = frozenset(b"EUWATVP")
+_KEYS = b"EUWATVP"
 _PARTICLE_FIELDS = 10
 _VERTEX = re.compile(rb"V\s+(-\d+)\s+(-?\d+)\s*\[([-\d,\s]*)\]\s*(?:@\s*(.*))?$")
 _HARD_VERTEX = b"signal_process_vertex"
-_PDF_FIELDS = 7
 
 
 def weight_names_of(head: Sequence[bytes]) -> list[str]:
@@ -59,12 +60,7 @@ def event_of(lines: Sequence[bytes]) -> SingleEvent:
     EventError
         If they are not as the format has them, or what they hold cannot be true.
     """
-    by_key: dict[int, list[bytes]] = {key: [] for key in _KEYS}
-    for line in lines:
-        if line[0] not in by_key or line[1:2].strip():
-            msg = f"a line begins with {line[:20].decode(errors='replace')!r}"
-            raise EventError(msg)
-        by_key[line[0]].append(line)
+    by_key = lines_by_key(lines, _KEYS)
     head, _, place = lines[0].partition(b"@")
     numbers = integers(head.split()[1:], "the line E")
     if len(numbers) < 3:  # number, vertices, particles
@@ -85,6 +81,7 @@ def event_of(lines: Sequence[bytes]) -> SingleEvent:
     attributes = _attributes(by_key[ord("A")])
     weights = [value for line in by_key[ord("W")] for value in floats(line.split()[1:], "the line W")]
     mev, cm = units_of(b" ".join(by_key[ord("U")][:1]))
+    pdf = attributes.get(b"GenPdfInfo")
     event = SingleEvent(
         label=numbers[0],
         pdg_id=np.array(pdg_id, dtype=np.int64),
@@ -95,7 +92,7 @@ def event_of(lines: Sequence[bytes]) -> SingleEvent:
         position=np.array(graph.position, dtype=np.float64).reshape(-1, 3),
         hard_vertex=graph.row(attributes.get(_HARD_VERTEX, b"0")),
         weights=tuple(weights),
-        pdf=_pdf(attributes.get(b"GenPdfInfo")),
+        pdf=SingleEvent.pdf if pdf is None else pdf_of(pdf.split(), "GenPdfInfo"),
         section=_section(attributes.get(b"GenCrossSection")),
         start=_place(place),
     )
@@ -182,17 +179,6 @@ def _place(text: bytes) -> tuple[float, float, float]:
         msg = f"the place of a vertex has {len(values)} numbers, expected 4"
         raise EventError(msg)
     return values[0], values[1], values[2]
-
-
-def _pdf(text: bytes | None) -> tuple[float, ...]:
-    if text is None:
-        return SingleEvent.pdf
-    values = floats(text.split(), "GenPdfInfo")
-    if len(values) < _PDF_FIELDS:
-        msg = f"GenPdfInfo has {len(values)} numbers, expected 9"
-        raise EventError(msg)
-    id1, id2, x1, x2, scale, xf1, xf2 = values[:_PDF_FIELDS]
-    return scale, id1, id2, x1, x2, xf1, xf2
 
 
 def _section(text: bytes | None) -> Section | None:

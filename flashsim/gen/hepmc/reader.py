@@ -59,8 +59,6 @@ class HepMCReader:
         The generators that the file names, with their versions.
     cross_section
         In pb as the last event read has it, of the nominal weight; None if there is none.
-    empty
-        How many of the events read so far have no particles.
 
     Raises
     ------
@@ -72,7 +70,6 @@ class HepMCReader:
         self._text = HepMCText(path)
         self.path = self._text.path
         self.cross_section: CrossSection | None = None
-        self.empty = 0
         self._read = 0
         self._blocks = self._text.events()
         try:
@@ -117,7 +114,6 @@ class HepMCReader:
         self._first = None
         while event is not None:
             event = replace(event, weights=self._weights(event))
-            self.empty += not len(event)
             self.cross_section = self._section(event) or self.cross_section
             yield event
             event = self._next()

@@ -16,7 +16,7 @@ import numpy as np
 from flashsim.declarations.recipes import recipe_folder
 from flashsim.errors import InputFileError
 from flashsim.execution.whole_files import refuse_input
-from flashsim.gen.blocks import in_order
+from flashsim.gen.blocks import EVENTS_PER_BLOCK, in_order
 from flashsim.gen.cross_sections import FileSection, combined
 from flashsim.gen.gen_file import Columns, GenFile, GenSummary, event_columns
 from flashsim.gen.lhe.columns import lhe_columns
@@ -33,10 +33,7 @@ if TYPE_CHECKING:
     from flashsim.gen.lhe.event import Init
     from flashsim.gen.numbering import Numbering
 
-__all__ = ["EVENTS_PER_BLOCK", "shower_lhe"]
-
-EVENTS_PER_BLOCK = 500
-"""LHE events showered with one Pythia seed: the unit of work, whatever the number of workers."""
+__all__ = ["shower_lhe"]
 
 _TUNE = "cp5.cmnd"
 _WEIGHTED = (3, 4)
@@ -113,7 +110,7 @@ def shower_lhe(
         require(package)
     paths = [Path(source) for source in sources]
     read = [*paths, *([settings.path] if settings is not None else [])]
-    for target in filter(None, (output, hidden)):
+    for target in (output, hidden or output):
         refuse_input(Path(target), *read)
     with contextlib.ExitStack() as files:
         first = files.enter_context(LHEText(paths[0]))
