@@ -39,7 +39,12 @@ def prepare(preload: Sequence[str]) -> None:
         As for `Processes`.
     """
     multiprocessing.get_context("forkserver").set_forkserver_preload(list(preload))
-    forkserver.ensure_running()
+    # Ctrl-C reaches all processes of a terminal: the one that imports would end in a traceback of its own.
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 class _Ended(SystemExit):
@@ -69,8 +74,8 @@ class Processes:
     def _start(self) -> ProcessPoolExecutor:
         # Workers are forked from a process that has imported everything and done nothing: a fork of this one
         # would share libraries in the middle of use, and fresh ones would all import for seconds.
+        prepare(self._preload)
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(self._preload)
         _keep_memory()
         return ProcessPoolExecutor(self.number, mp_context=context, initializer=_begin)
 

@@ -98,10 +98,10 @@ def check_output(path: Path, *, force: bool = False, mend: str = _MEND) -> None:
         If it exists and `force` is not set, is a folder, or cannot be written; `mend` says what to do with
         one that exists.
     """
-    refuse_existing(path, force=force, mend=mend)
     if path.is_dir():
         msg = f"{path}: is a folder; name a file"
         raise OutputFileError(msg)
+    refuse_existing(path, force=force, mend=mend)
     _require_writable(path, path.parents)
 
 

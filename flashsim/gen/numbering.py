@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Numbering"]
 
+_PARTICLES = "GenPart_pt"
 _CONTENT = ("GenPart_", "GenJet_", "GenMET_", "GenVtx_")
 
 
@@ -65,14 +66,18 @@ class Numbering:
         Parameters
         ----------
         columns
-            Branches of the file's first events by name, at least one event. The first event alone counts,
-            with its particles, jets and vertex, so that shorter and longer runs of one job agree.
+            Branches of the file's first events by name, at least one event. The first event that has
+            particles (else the first) alone counts, with its particles, jets and vertex, so that shorter and
+            longer runs of one job agree.
         """
         if self.luminosity_block is not None:
             return self
+        row = 0
+        if _PARTICLES in columns:
+            row = int(np.argmax(np.asarray(ak.num(columns[_PARTICLES])) > 0))
         digest = hashlib.blake2b(digest_size=8)
         for name in sorted(name for name in columns if name.startswith(_CONTENT)):
-            values = np.asarray(ak.flatten(ak.Array(columns[name])[:1], axis=None))
+            values = np.asarray(ak.flatten(ak.Array(columns[name])[row : row + 1], axis=None))
             digest.update(name.encode() + b"\0" + values.tobytes() + b"\0")
         return replace(self, luminosity_block=int.from_bytes(digest.digest(), "little") % MOST_BLOCK + 1)
 

@@ -59,6 +59,18 @@ class Pileup:
         return np.interp(uniform, self.probabilities, self.quantiles)
 
     @property
+    def described(self) -> str:
+        """What it is, in a few words."""
+        if self.quantiles[0] == self.quantiles[-1]:
+            return f"{self.mean:g} interactions in every event"
+        source = (
+            "as in the training of the models"
+            if self.name == DRAWN
+            else f"drawn from the profile {self.name}"
+        )
+        return f"{source} (mean {self.mean:.1f})"
+
+    @property
     def mean(self) -> float:
         """Mean number of interactions."""
         steps, values = np.diff(self.probabilities), np.asarray(self.quantiles)
@@ -133,9 +145,7 @@ class PileupPlan:
             return ""
         if self.pileup is None:
             return f"not in the input, and drawn given its {_TRUE}: {names}"
-        return (
-            f"the pileup is drawn from the profile {self.pileup.name} (mean {self.pileup.mean:.1f}): {names}"
-        )
+        return f"the pileup is {self.pileup.described}: {names}"
 
     def _stored(self, values: NDArray[Any], branch: Branch) -> NDArray[Any]:
         # What is simulated from is what is written: simulated again, the output gives the same.

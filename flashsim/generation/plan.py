@@ -193,7 +193,8 @@ def plan_output(
     doubt = "" if version else told.doubt
     version = version or detected
     if version not in VERSIONS:
-        msg = f"{file.path}: NanoAOD {version} cannot be written; choose one of {', '.join(VERSIONS)}"
+        known = ", ".join(VERSIONS)
+        msg = f"--nano-version {version}: NanoAOD {version} cannot be written; choose one of {known}"
         raise InputFileError(msg)
     simulated = [d.collection for d in declarations if d.per == "object"]
     # The input's own types and titles come first, but only where it is of the version that is written.

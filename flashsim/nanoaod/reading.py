@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -27,6 +28,7 @@ __all__ = ["STANDARD_TREES", "NanoFile"]
 STANDARD_TREES = ("Runs", "LuminosityBlocks")
 """Trees that NanoAOD has beside the events, and that every output has if its input has."""
 
+_GENERATOR_FILE = re.compile(r"\.(lhe|hepmc[23]?)(\.\w+)?$", re.IGNORECASE)
 _NOTES = frozenset({"MetaData", "ParameterSets", "tag", GEN, GENERATION, REFERENCE, REFINEMENT})
 
 
@@ -308,6 +310,12 @@ class NanoFile:
             msg = f"{self.path}: reading from here needs the package {error.name}; install it"
             raise MissingDependencyError(msg) from error
         except Exception as error:
+            if _GENERATOR_FILE.search(self.path):
+                msg = (
+                    f"{self.path}: is not NanoAOD, by its name generator events; "
+                    "make gen-level NanoAOD of them with 'flashsim gen'"
+                )
+                raise InputFileError(msg) from error
             # Damaged bytes surface as almost any exception, from struct.error to KeyError.
             msg = f"{self.path}: is not a ROOT file that can be read, or is damaged ({_first_line(error)})"
             raise InputFileError(msg) from error

@@ -35,6 +35,20 @@ def test_the_first_event_decides_and_no_weight_does():
     assert Numbering().of_file(columns(1) | {"genWeight": ak.Array([2.0, 3.0, 4.0])}) == first
 
 
+def test_an_event_without_particles_decides_nothing():
+    empty = ak.Array([[]])
+    apart = set()
+    for seed in (1, 2):
+        full = columns(seed)
+        shifted = {
+            "GenPart_pt": ak.concatenate([empty, full["GenPart_pt"]]),
+            "GenVtx_z": ak.concatenate([[0.0], full["GenVtx_z"]]),
+        }
+        apart.add(Numbering().of_file(shifted).luminosity_block)
+    assert len(apart) == 2
+    assert Numbering().of_file({"GenPart_pt": empty}).luminosity_block is not None
+
+
 @given(
     st.integers(1, MOST_RUN),
     st.integers(1, MOST_BLOCK),

@@ -113,7 +113,7 @@ def test_what_is_not_simulated_can_be_kept(made_file):
 
 def test_unknown_version(made_file, objects):
     with pytest.raises(
-        InputFileError, match=r"made\.root: NanoAOD v8 cannot be written; choose one of v5, v6"
+        InputFileError, match=r"--nano-version v8: NanoAOD v8 cannot be written; choose one of v5, v6"
     ):
         plan_output(made_file, objects, load_output(), version="v8")
 

@@ -289,3 +289,12 @@ def test_a_branch_that_hides_its_entries_is_a_clear_error(tmp_path, monkeypatch)
         monkeypatch.setattr(file._events, "read", hiding)
         with pytest.raises(InputFileError, match=rf"x\.root: {name} has 0 of the entries 0 to \d+, expected"):
             file.read(list(file.branches))
+
+
+@pytest.mark.parametrize("name", ["x.lhe", "x.lhe.gz", "x.hepmc", "x.HepMC3.xz"])
+def test_generator_events_belong_to_another_command(tmp_path, name):
+    (tmp_path / name).write_text("<LesHouchesEvents>", encoding="utf-8")
+    with pytest.raises(
+        InputFileError, match=r"generator events; make gen-level NanoAOD of them with 'flashsim gen'"
+    ):
+        NanoFile(tmp_path / name)
