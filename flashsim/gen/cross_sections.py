@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-__all__ = ["FileSection", "combined"]
+__all__ = ["FileCrossSection", "combined"]
 
 _SIGMAS, _RELATIVE = 5.0, 0.02
 
 
 @dataclass(frozen=True)
-class FileSection:
+class FileCrossSection:
     """What a file says of its events' cross section.
 
     Parameters
@@ -29,16 +29,16 @@ class FileSection:
         The file.
     events
         How many were read.
-    section
+    cross_section
         Its cross section, in pb; none if it says nothing.
     """
 
     path: Path
     events: int
-    section: CrossSection | None
+    cross_section: CrossSection | None
 
 
-def combined(parts: Sequence[FileSection]) -> tuple[CrossSection | None, list[str]]:
+def combined(parts: Sequence[FileCrossSection]) -> tuple[CrossSection | None, list[str]]:
     """Cross section of files of one process, averaged by events, and what to tell the user of it.
 
     Returns
@@ -46,14 +46,14 @@ def combined(parts: Sequence[FileSection]) -> tuple[CrossSection | None, list[st
     None if a file says nothing of it; and a note where two files do not agree within five standard
     deviations and 2 %: they may be of different processes, whose cross sections would add.
     """
-    known = [part.section for part in parts if part.section is not None]
+    known = [part.cross_section for part in parts if part.cross_section is not None]
     if not known or len(known) < len(parts):
         return None, [f"of {len(parts)} files, {len(known)} give a cross section; none is written"] * bool(
             known
         )
     share = np.array([part.events for part in parts], dtype=np.float64)
     share /= share.sum()
-    section = CrossSection(
+    cross_section = CrossSection(
         value=float(share @ [one.value for one in known]),
         error=float(np.sqrt(share**2 @ np.square([one.error for one in known]))),
         tried=sum(one.tried for one in known),
@@ -69,5 +69,5 @@ def combined(parts: Sequence[FileSection]) -> tuple[CrossSection | None, list[st
             f"{parts[high].path.name}: {known[high].value:.4g} pb); they are averaged by events, as of one "
             "process: make files of different processes apart"
         )
-        return section, [note]
-    return section, []
+        return cross_section, [note]
+    return cross_section, []

@@ -204,14 +204,16 @@ class GenFile:
 
     def finish(
         self,
-        section: CrossSection | None,
+        cross_section: CrossSection | None,
         provenance: Mapping[str, Any],
         *,
         notes: Iterable[str] = (),
         weight: UsedWeight | None = None,
     ) -> GenSummary:
         """Write sums, luminosity blocks and, under ``flashsim_gen``, where the events come from."""
-        value, error = (section.value, section.error) if section is not None else (math.nan, math.nan)
+        value, error = (
+            (cross_section.value, cross_section.error) if cross_section is not None else (math.nan, math.nan)
+        )
         summary = GenSummary(
             self.events, value, error, float(self._sums[0]), float(self._sums[1]), tuple(notes), weight
         )

@@ -1,4 +1,4 @@
-"""What an input of `flashsim gen` is: told from its content, not from its name."""
+"""What an input of `flashsim gen` is: recognised by its content, not by its name."""
 
 from __future__ import annotations
 
@@ -14,16 +14,19 @@ from flashsim.nanoaod.inputs import expand_inputs, opening
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Kind", "inputs_of_one_kind", "kind_of"]
+__all__ = ["LHE_MARK", "NOT_READ", "Kind", "inputs_of_one_kind", "kind_of"]
 
 _HEAD = 4096
 _TEXT = bytes({*range(0x20, 0x100), *b"\t\n\r\f"} - {0x7F})
 _EXPECTED = "expected HepMC text, LHE or a Pythia 8 command file"
 _SUFFIXES = (".hepmc", ".hepmc2", ".hepmc3", ".lhe", ".root", ".gz", ".bz2", ".xz", ".zst", ".zstd")
-_MARKS = {
+LHE_MARK = b"<LesHouchesEvents"
+"""What every LHE file has at its beginning."""
+NOT_READ = {
     b"\x89HDF": f"is HDF5; {_EXPECTED}: write the events as HepMC or LHE text",
     b"HepMC::IO_Ascii": "is a HepMC file of a format before 2.0; write HepMC3",
 }
+"""Files that nothing here reads: a mark of their first bytes, and what to say."""
 
 
 class Kind(Enum):
@@ -50,11 +53,11 @@ def kind_of(path: str | Path) -> Kind:
     if stat.S_ISFIFO(mode):
         return Kind.LHE if ".lhe" in path.name.lower() else Kind.HEPMC
     head = _head(path)
-    if b"<LesHouchesEvents" in head:
+    if LHE_MARK in head:
         return Kind.LHE
     if head.startswith(b"root"):
         raise InputFileError(_root_reason(path))
-    if reason := next((reason for mark, reason in _MARKS.items() if mark in head[:256]), None):
+    if reason := next((reason for mark, reason in NOT_READ.items() if mark in head[:256]), None):
         msg = f"{path}: {reason}"
         raise InputFileError(msg)
     if b"HepMC::" in head:
@@ -116,7 +119,7 @@ def _in_folder(folder: Path) -> list[tuple[Path, Kind]]:
         if path.name.startswith(".") or not path.is_file():
             continue
         head = _head(path)
-        if b"HepMC::" in head or b"<LesHouchesEvents" in head:
+        if b"HepMC::" in head or LHE_MARK in head:
             found.append((path, kind_of(path)))
     if not found:
         msg = f"{folder}: is a folder without HepMC or LHE files; name a file, or a folder that has some"

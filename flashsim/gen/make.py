@@ -45,8 +45,8 @@ def make_gen(
     Parameters
     ----------
     source
-        Event files, told by their content, or a Pythia 8 command file: a path, a glob, a folder of event
-        files, ``@FILE``, or several of them, all of one kind.
+        Event files, recognised by their content, or a Pythia 8 command file: a path, a glob, a folder of
+        event files, ``@FILE``, or several of them, all of one kind.
     output
         NanoAOD file to write; it appears when it is complete.
     settings

@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 import logging
 import os
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -21,6 +20,7 @@ from flashsim.declarations.recipes import recipe_folder
 from flashsim.errors import RecipeError
 from flashsim.gen.command_file import CommandFile
 from flashsim.gen.libraries import printed, require, stdout_captured
+from flashsim.gen.pythia_messages import errors_of, refusal_of
 from flashsim.gen.record import EventRecord
 from flashsim.gen.status import is_hadron
 
@@ -85,8 +85,6 @@ _QUIET = (
     "Next:numberShowEvent = 0",
     "Next:numberShowLHA = 0",
 )
-_SAID = re.compile(r"PYTHIA (?P<kind>Error|Abort)(:| in | from )\s*(?P<text>.+)")
-_END_OF_FILE = "reached end of Les Houches Events File"
 
 
 @dataclass(frozen=True)
@@ -271,7 +269,7 @@ class PythiaGenerator:
             if text.strip():
                 _log.debug("%s: %s", self._file, text.strip())
             if event is None and not self.said:
-                self.said = _errors(text)
+                self.said = errors_of(text)
             info = self._pythia.infoPython()
             if event is not None:
                 yield int(info.getEventAttribute(EVENT_NUMBER, True)), event
@@ -329,35 +327,13 @@ class PythiaGenerator:
 
     def _fail(self, text: str) -> NoReturn:
         if self._origin is None:
-            msg = f"{self._file}: Pythia refuses these settings ({_reason(text)}): correct the file"
+            msg = f"{self._file}: Pythia refuses these settings ({refusal_of(text)}): correct the file"
         else:
             msg = (
-                f"{self._origin}: Pythia refuses these events with {self._file} ({_reason(text)}): "
+                f"{self._origin}: Pythia refuses these events with {self._file} ({refusal_of(text)}): "
                 "correct one of the files"
             )
         raise RecipeError(msg)
-
-
-def _reason(text: str) -> str:
-    """Give Pythia's reason for a refusal, from what it has printed."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    reason = _errors(text) or " ".join(" ".join(lines[:2]).split()) or "no reason given"
-    if "lhapdf" in reason.lower():
-        return f"{reason}; pythia8mc comes without LHAPDF, take a set that Pythia has, such as PDF:pSet = 20"
-    return reason
-
-
-def _errors(text: str) -> str:
-    """Errors among what Pythia has printed, the deepest cause first; its last words if there are none."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    found: dict[str, list[str]] = {"Error": [], "Abort": []}
-    for number, line in enumerate(lines):
-        if (said := _SAID.search(line)) is None or _END_OF_FILE in line:
-            continue
-        # Some go on in the next line.
-        more = f" {lines[number + 1]}" if line.endswith("::") and number + 1 < len(lines) else ""
-        found[said["kind"]].append(" ".join((said["text"].rstrip(":") + more).split()))
-    return "; ".join(list(dict.fromkeys(found["Error"] or found["Abort"]))[:2])
 
 
 def _reading(lhe: Path | None) -> list[str]:

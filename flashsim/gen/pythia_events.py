@@ -82,15 +82,15 @@ def generate_gen(
     commands = CommandFile.read(settings)
     for package in ("pythia8mc", "fastjet"):
         require(package)
-    sections: list[CrossSection] = []
+    cross_sections: list[CrossSection] = []
     with GenFile(output, hidden=hidden, force=force, numbering=numbering) as file:
-        for columns, section in _blocks(settings, seed, events, workers, hidden=hidden is not None):
+        for columns, cross_section in _blocks(settings, seed, events, workers, hidden=hidden is not None):
             file.extend(columns)
-            sections.append(section)
+            cross_sections.append(cross_section)
             if progress is not None:
                 progress(file.events, events)
         return file.finish(
-            CrossSection.combined(sections), _provenance(settings, seed), notes=commands.notes()
+            CrossSection.combined(cross_sections), _provenance(settings, seed), notes=commands.notes()
         )
 
 

@@ -37,7 +37,7 @@ def make_gen(
     ----------
     source
         HepMC events, LHE events, or a Pythia 8 command file: a path, a glob, a folder of event files, or
-        several of them. What a file is, is told from its content; all must be of one kind.
+        several of them. What a file is, is recognised by its content; all must be of one kind.
     output
         The gen-level NanoAOD file; it appears complete or not at all.
     settings

@@ -1,4 +1,4 @@
-"""What an input is, is told from its content."""
+"""What an input is, is recognised by its content."""
 
 from __future__ import annotations
 

@@ -65,10 +65,10 @@ def test_hadrons_of_a_string_have_its_partons_as_mothers(ttbar):
 
 
 def test_cross_section_is_about_that_of_leading_order(ttbar):
-    section = ttbar[1]
-    assert 300 < section.value < 700
-    assert 0 < section.error < 0.25 * section.value
-    assert section.tried >= 30
+    cross_section = ttbar[1]
+    assert 300 < cross_section.value < 700
+    assert 0 < cross_section.error < 0.25 * cross_section.value
+    assert cross_section.tried >= 30
 
 
 def test_cross_sections_combine_by_their_points():

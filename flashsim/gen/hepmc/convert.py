@@ -9,7 +9,7 @@ import numpy as np
 
 from flashsim.errors import InputFileError
 from flashsim.execution.whole_files import refuse_input
-from flashsim.gen.cross_sections import FileSection, combined
+from flashsim.gen.cross_sections import FileCrossSection, combined
 from flashsim.gen.gen_file import GenFile, GenSummary, UsedWeight, event_columns
 from flashsim.gen.hepmc.reader import HepMCReader
 from flashsim.gen.libraries import require
@@ -42,8 +42,8 @@ def convert_hepmc(
 
     `genWeight` is the nominal weight, found by its name (`flashsim.gen.weights.nominal_index`). Every other
     is a branch ``GenWeight_*`` of its own, an event weight to be used in place of `genWeight`, with the
-    generator's name as its title; its sum is ``GenWeightSumw_*`` in Runs. Events are numbered anew
-    (`numbering`). An event without particles is written empty: its weight is in the sums.
+    generator's name as its title; its sum is ``GenWeightSumw_*`` in Runs. Events get new
+    numbers (`numbering`). An event without particles is written empty: its weight is in the sums.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def convert_hepmc(
         branches = weight_branches(names)
         weights = dict(zip(branches, names, strict=True))
         empty = 0
-        sections: list[FileSection] = []
+        cross_sections: list[FileCrossSection] = []
         generators: list[str] = []
         with GenFile(output, hidden=hidden, force=force, weights=weights, numbering=numbering) as file:
             for reader, batch, values in _batches(first, paths, events):
@@ -101,14 +101,14 @@ def convert_hepmc(
                 columns |= dict(zip(branches, values[:, others].T, strict=True))
                 empty += int(np.count_nonzero(np.diff(batch.record.offsets) == 0))
                 file.extend(columns)
-                _count(sections, reader, len(values))
+                _count(cross_sections, reader, len(values))
                 generators += [name for name in reader.generators if name not in generators]
                 if progress is not None:
                     progress(file.events, events)
-            section, notes = combined(sections)
+            cross_section, notes = combined(cross_sections)
             provenance = {
                 "hepmc_file": paths[0].name,
-                "inputs": [{"file": part.path.name, "events": part.events} for part in sections],
+                "inputs": [{"file": part.path.name, "events": part.events} for part in cross_sections],
                 "generators": generators,
                 "seed": seed,
                 "weights": weights,
@@ -116,7 +116,7 @@ def convert_hepmc(
             }
             used = UsedWeight(first.weight_names[first.nominal], len(first.weight_names))
             notes += _notes(first, empty)
-            return file.finish(section, provenance, notes=notes, weight=used)
+            return file.finish(cross_section, provenance, notes=notes, weight=used)
 
 
 def _notes(first: HepMCReader, empty: int) -> list[str]:
@@ -161,9 +161,9 @@ def _difference(names: list[str], expected: list[str]) -> str:
     return f"weight {place + 1} is '{names[place]}', expected '{expected[place]}'"
 
 
-def _count(sections: list[FileSection], reader: HepMCReader, events: int) -> None:
+def _count(cross_sections: list[FileCrossSection], reader: HepMCReader, events: int) -> None:
     """Add events to what is known of their file; its cross section is what it says last."""
     before = 0
-    if sections and sections[-1].path == reader.path:
-        before = sections.pop().events
-    sections.append(FileSection(reader.path, before + events, reader.cross_section))
+    if cross_sections and cross_sections[-1].path == reader.path:
+        before = cross_sections.pop().events
+    cross_sections.append(FileCrossSection(reader.path, before + events, reader.cross_section))

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "UNKNOWN",
+    "CrossSections",
     "EventError",
-    "Section",
     "SingleEvent",
     "completed",
     "floats",
@@ -60,7 +60,7 @@ class EventError(Exception):
 
 
 @dataclass(frozen=True)
-class Section:
+class CrossSections:
     """Cross sections of a run, one for every weight or a single one.
 
     Parameters
@@ -100,7 +100,7 @@ class SingleEvent:
         Names of the weights as this event has them; HepMC3 has them once for all events.
     pdf
         Scale in GeV, and for both incoming partons PDG number, x and x f(x), in this order; -1 if unknown.
-    section
+    cross_sections
         None if unknown.
     """
 
@@ -115,7 +115,7 @@ class SingleEvent:
     weights: tuple[float, ...] = ()
     names: tuple[str, ...] = ()
     pdf: tuple[float, ...] = (UNKNOWN,) * 7
-    section: Section | None = None
+    cross_sections: CrossSections | None = None
     start: tuple[float, float, float] = field(default=(0.0, 0.0, 0.0), repr=False)
 
     def __len__(self) -> int:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from flashsim.gen.hepmc.event import (
+    CrossSections,
     EventError,
-    Section,
     SingleEvent,
     completed,
     floats,
@@ -72,7 +72,7 @@ def event_of(lines: Sequence[bytes]) -> SingleEvent:
         weights=tuple(head.weights),
         names=_names(by_key[ord("N")]),
         pdf=pdf_of(pdf[0].split()[1:], "the line F") if pdf else SingleEvent.pdf,
-        section=_section(by_key[ord("C")]),
+        cross_sections=_cross_sections(by_key[ord("C")]),
     )
     return completed(event, mev=mev, cm=cm)
 
@@ -171,11 +171,11 @@ def _names(lines: list[bytes]) -> tuple[str, ...]:
     return tuple(name.decode(errors="replace") for name in _NAME.findall(lines[0]))
 
 
-def _section(lines: list[bytes]) -> Section | None:
+def _cross_sections(lines: list[bytes]) -> CrossSections | None:
     if not lines:
         return None
     values = floats(lines[0].split()[1:], "the line C")
     if len(values) < 2:  # value and error
         msg = "the line C has no error"
         raise EventError(msg)
-    return Section((values[0],), (values[1],), 0)
+    return CrossSections((values[0],), (values[1],), 0)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from flashsim.gen.hepmc.event import (
+    CrossSections,
     EventError,
-    Section,
     SingleEvent,
     completed,
     floats,
@@ -93,7 +93,7 @@ def event_of(lines: Sequence[bytes]) -> SingleEvent:
         hard_vertex=graph.row(attributes.get(_HARD_VERTEX, b"0")),
         weights=tuple(weights),
         pdf=SingleEvent.pdf if pdf is None else pdf_of(pdf.split(), "GenPdfInfo"),
-        section=_section(attributes.get(b"GenCrossSection")),
+        cross_sections=_cross_sections(attributes.get(b"GenCrossSection")),
         start=_place(place),
     )
     return completed(event, mev=mev, cm=cm)
@@ -181,7 +181,7 @@ def _place(text: bytes) -> tuple[float, float, float]:
     return values[0], values[1], values[2]
 
 
-def _section(text: bytes | None) -> Section | None:
+def _cross_sections(text: bytes | None) -> CrossSections | None:
     """Value and error of the first weight, events accepted and tried, then those of each further weight."""
     if text is None:
         return None
@@ -191,7 +191,7 @@ def _section(text: bytes | None) -> Section | None:
         raise EventError(msg)
     more = values[4:]
     tried = values[3] if len(values) > 3 else 0.0
-    return Section(
+    return CrossSections(
         values=(values[0], *more[0::2]),
         errors=(values[1], *more[1::2]),
         tried=int(tried) if 0 < tried < 2**62 else 0,

@@ -114,7 +114,7 @@ class HepMCReader:
         self._first = None
         while event is not None:
             event = replace(event, weights=self._weights(event))
-            self.cross_section = self._section(event) or self.cross_section
+            self.cross_section = self._cross_section(event) or self.cross_section
             yield event
             event = self._next()
 
@@ -191,15 +191,15 @@ class HepMCReader:
             raise InputFileError(msg)
         return weights
 
-    def _section(self, event: SingleEvent) -> CrossSection | None:
-        section = event.section
-        if section is None:
+    def _cross_section(self, event: SingleEvent) -> CrossSection | None:
+        known = event.cross_sections
+        if known is None:
             return None
         # One value for each weight, or one for all.
-        index = self.nominal if len(section.values) == len(self.weight_names) else 0
-        value = section.values[index]
-        error = section.errors[index] if index < len(section.errors) else math.nan
-        return CrossSection(value, error, section.tried) if math.isfinite(value) else None
+        index = self.nominal if len(known.values) == len(self.weight_names) else 0
+        value = known.values[index]
+        error = known.errors[index] if index < len(known.errors) else math.nan
+        return CrossSection(value, error, known.tried) if math.isfinite(value) else None
 
 
 def joined(events: list[SingleEvent], weight: NDArray[np.float64]) -> GeneratedEvents:

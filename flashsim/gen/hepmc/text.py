@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flashsim.errors import InputFileError
+from flashsim.gen.kinds import LHE_MARK, NOT_READ
 from flashsim.gen.opened import DAMAGED, decompressed
 
 if TYPE_CHECKING:
@@ -14,9 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["HepMCText"]
 
 _FORMATS = {b"HepMC::Asciiv3": "hepmc3", b"HepMC::IO_GenEvent": "hepmc2"}
-_OTHERS = {
-    b"<LesHouchesEvents": "holds partons (LHE); shower them with Pythia, Herwig or Sherpa and write HepMC",
-    b"HepMC::IO_Ascii": "is a HepMC file of a format before 2.0; write HepMC3",
+_OTHERS = NOT_READ | {
+    LHE_MARK: "is LHE, expected HepMC text; give it to 'flashsim gen' or `flashsim.make_gen`, which shower it"
 }
 _MARK, _END = b"HepMC::", b"END_EVENT_LISTING"
 _LONGEST_HEADER, _LONGEST_LINE = 10_000, 10_000_000
@@ -106,7 +106,9 @@ class HepMCText:
     @staticmethod
     def rest(complete: int) -> str:
         """Say what can be done with a file that is damaged after some complete events."""
-        return "make it anew" + (f", or take the complete ones with --events {complete}" if complete else "")
+        return "make the file again" + (
+            f", or take the complete ones with --events {complete}" if complete else ""
+        )
 
     def _unreadable(self, error: Exception) -> InputFileError:
         return InputFileError(f"{self.path}: cannot be read ({error}); give a complete HepMC file")

@@ -47,7 +47,7 @@ class Init:
     strategy
         How events are weighted (IDWTUP): 3 unweighted, 4 weighted with the cross section as mean, 1 and 2 for
         Pythia to unweight; negative where weights may be.
-    sections, errors
+    cross_sections, errors
         Cross section of each process and its statistical error, in pb.
     """
 
@@ -55,7 +55,7 @@ class Init:
     energies: tuple[float, float]
     pdf_sets: tuple[int, int]
     strategy: int
-    sections: tuple[float, ...]
+    cross_sections: tuple[float, ...]
     errors: tuple[float, ...]
 
     @classmethod
@@ -78,34 +78,34 @@ class Init:
                 energies=(float(head[2]), float(head[3])),
                 pdf_sets=(int(head[6]), int(head[7])),
                 strategy=int(head[8]),
-                sections=tuple(row[0] for row in processes),
+                cross_sections=tuple(row[0] for row in processes),
                 errors=tuple(row[1] for row in processes),
             )
         except (IndexError, ValueError) as error:
-            msg = f"{path}: its <init> block cannot be read ({error}); make it anew"
+            msg = f"{path}: its <init> block cannot be read ({error}); make the file again"
             raise InputFileError(msg) from error
         init._check(path, int(head[9]))
         return init
 
     def _check(self, path: Path, processes: int) -> None:
-        numbers = (*self.energies, *self.sections, *self.errors)
+        numbers = (*self.energies, *self.cross_sections, *self.errors)
         if not all(math.isfinite(number) for number in numbers):
             reason = "holds a number that is not finite"
         elif min(self.energies) <= 0:
             reason = f"has beams of {self.energies[0]:g} and {self.energies[1]:g} GeV"
         elif abs(self.strategy) not in _STRATEGIES:
             reason = f"has the weighting strategy {self.strategy}, expected 1 to 4, or negative"
-        elif processes < 1 or len(self.sections) != processes:
-            reason = f"announces {processes} processes and holds {len(self.sections)}"
+        elif processes < 1 or len(self.cross_sections) != processes:
+            reason = f"announces {processes} processes and holds {len(self.cross_sections)}"
         else:
             return
-        msg = f"{path}: its <init> block {reason}; make it anew"
+        msg = f"{path}: its <init> block {reason}; make the file again"
         raise InputFileError(msg)
 
     @property
-    def section(self) -> CrossSection | None:
+    def cross_section(self) -> CrossSection | None:
         """Cross section of all processes together; none if the file gives no positive one."""
-        value = sum(self.sections)
+        value = sum(self.cross_sections)
         return CrossSection(value, math.hypot(*self.errors), 0) if value > 0 else None
 
     def pythia_weight(self, xwgtup: float) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,14 +17,15 @@ from flashsim.declarations.recipes import recipe_folder
 from flashsim.errors import InputFileError
 from flashsim.execution.whole_files import refuse_input
 from flashsim.gen.blocks import EVENTS_PER_BLOCK, in_order
-from flashsim.gen.cross_sections import FileSection, combined
+from flashsim.gen.cross_sections import combined
 from flashsim.gen.gen_file import Columns, GenFile, GenSummary, event_columns
 from flashsim.gen.lhe.columns import lhe_columns
+from flashsim.gen.lhe.counts import Counts, ShoweredBlock
 from flashsim.gen.lhe.event import LHEEvent, plain
 from flashsim.gen.lhe.text import LHEText
 from flashsim.gen.lhe.weights import LHEWeights
 from flashsim.gen.libraries import require
-from flashsim.gen.pythia import CRASHED, EVENT_NUMBER, CrossSection, PythiaGenerator, block_seed
+from flashsim.gen.pythia import CRASHED, EVENT_NUMBER, PythiaGenerator, block_seed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 __all__ = ["shower_lhe"]
 
 _TUNE = "cp5.cmnd"
-_WEIGHTED = (3, 4)
 # Read here, and of no use to Pythia, which stumbles over some.
 _WEIGHTS = re.compile(r"<(initrwgt|rwgt|weights)\b[^>]*>.*?</\1\s*>\n?", re.DOTALL)
 
@@ -126,7 +126,7 @@ def shower_lhe(
             preload=[__name__],
             crashed=f"{settings.path if settings is not None else paths[0]}: {CRASHED}",
         )
-        counts = _Counts()
+        counts = Counts()
         for block in made:
             if block.columns is not None:
                 file.extend(block.columns)
@@ -134,9 +134,9 @@ def shower_lhe(
             if progress is not None:
                 progress(counts.read, events)
         counts.check(paths)
-        section, notes = combined(counts.sections())
+        cross_section, notes = combined(counts.cross_sections())
         notes = [*counts.notes(events, vetoes=run.vetoes), *run.notes(), *notes]
-        return file.finish(section, run.provenance(counts), notes=notes)
+        return file.finish(cross_section, run.provenance(counts), notes=notes)
 
 
 class _Run:
@@ -216,7 +216,7 @@ class _Run:
             )
         return notes
 
-    def provenance(self, counts: _Counts) -> dict[str, Any]:
+    def provenance(self, counts: Counts) -> dict[str, Any]:
         """Where the events come from."""
         names = [path.name for path in (self._base, self._commands) if path is not None]
         return {
@@ -252,40 +252,7 @@ class _Block:
     hidden: bool
 
 
-@dataclass(frozen=True)
-class _Made:
-    """What has become of a block.
-
-    Parameters
-    ----------
-    path, init
-        Of the file.
-    columns
-        Branches of the events that are left; none if none is.
-    read, written
-        Numbers of events.
-    before
-        Weights of all events as Pythia has them before any veto.
-    after
-        Weights of the same events afterwards, 0 for those that are left out.
-    pythia
-        Pythia's own estimate of the cross section.
-    said
-        Pythia's errors.
-    """
-
-    path: Path
-    init: Init
-    columns: Columns | None
-    read: int
-    written: int
-    before: np.ndarray[Any, np.dtype[np.float64]]
-    after: np.ndarray[Any, np.dtype[np.float64]]
-    pythia: CrossSection
-    said: str
-
-
-def _generate(block: _Block) -> _Made:
+def _generate(block: _Block) -> ShoweredBlock:
     """Check the events of a block, shower them, and give their NanoAOD branches."""
     events = [LHEEvent.of(text, block.first + k, block.path) for k, text in enumerate(block.texts)]
     further = block.weights.branches(events, block.first, block.path)
@@ -310,10 +277,10 @@ def _generate(block: _Block) -> _Made:
             start = block.first + int(places[0])
             parts.append(event_columns(batch, block.seed, start, hidden=block.hidden, further=own))
             written += len(places)
-        section = generator.cross_section()
+        cross_section = generator.cross_section()
     columns = {name: ak.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else None
-    return _Made(
-        block.path, block.init, columns, len(events), written, before, after, section, generator.said
+    return ShoweredBlock(
+        block.path, block.init, columns, len(events), written, before, after, cross_section, generator.said
     )
 
 
@@ -326,84 +293,3 @@ def _write(path: Path, block: _Block) -> None:
         lines.append(f'{tag} {EVENT_NUMBER}="{place}">{plain(body)}')
     lines.append("</LesHouchesEvents>\n")
     path.write_text("".join(lines), encoding="latin-1")
-
-
-@dataclass
-class _FileCounts:
-    """Of one file: events read, and sums of weights before and after, of squares and of their product."""
-
-    path: Path
-    init: Init
-    read: int = 0
-    sums: np.ndarray[Any, np.dtype[np.float64]] = field(default_factory=lambda: np.zeros(5))
-    pythia: list[CrossSection] = field(default_factory=list)
-
-    @property
-    def section(self) -> CrossSection | None:
-        """Cross section of the ``<init>`` block, times the share of the weight that is left."""
-        if abs(self.init.strategy) not in _WEIGHTED or self.init.section is None:
-            # Pythia has unweighted the events, or the file says nothing: its estimate is what there is.
-            return CrossSection.combined(self.pythia) if sum(one.tried for one in self.pythia) else None
-        before, after, before2, after2, product = self.sums
-        if before == 0.0:
-            return None
-        share = after / before
-        error = np.sqrt(max(after2 - 2 * share * product + share**2 * before2, 0.0)) / abs(before)
-        whole = self.init.section
-        return CrossSection(
-            whole.value * share, float(np.hypot(whole.error * share, whole.value * error)), self.read
-        )
-
-
-class _Counts:
-    """What has become of the events so far."""
-
-    def __init__(self) -> None:
-        self.files: dict[Path, _FileCounts] = {}
-        self.read = self.written = 0
-        self._said: list[str] = []
-
-    def add(self, block: _Made) -> None:
-        """Count a block."""
-        file = self.files.setdefault(block.path, _FileCounts(block.path, block.init))
-        file.read += block.read
-        file.sums += (
-            block.before.sum(),
-            block.after.sum(),
-            np.square(block.before).sum(),
-            np.square(block.after).sum(),
-            (block.before * block.after).sum(),
-        )
-        file.pythia.append(block.pythia)
-        self.read += block.read
-        self.written += block.written
-        if block.said and block.said not in self._said:
-            self._said.append(block.said)
-
-    def check(self, paths: list[Path]) -> None:
-        """Refuse an output without events."""
-        if not self.read:
-            msg = f"{paths[0]}: holds no event; give a file that the generator has filled"
-            raise InputFileError(msg)
-        if not self.written:
-            reason = f" ({self._said[0]})" if self._said else ""
-            msg = (
-                f"{paths[0]}: Pythia leaves none of {self.read} events{reason}; "
-                "correct the settings of the matching, or the events"
-            )
-            raise InputFileError(msg)
-
-    def sections(self) -> list[FileSection]:
-        """Give what each file says of the cross section."""
-        return [FileSection(file.path, file.read, file.section) for file in self.files.values()]
-
-    def notes(self, events: int | None, *, vetoes: bool) -> list[str]:
-        """Give notes on numbers of events."""
-        notes = []
-        if events is not None and self.read < events:
-            notes.append(f"{events} events were asked for, the input holds {self.read}")
-        if refused := self.read - self.written:
-            why = "the matching or merging refuses them" if vetoes else "Pythia fails in them"
-            said = f": {self._said[0]}" if self._said and not vetoes else ""
-            notes.append(f"{refused} of {self.read} LHE events are not written, {why}{said}")
-        return notes

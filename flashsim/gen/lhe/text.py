@@ -112,9 +112,9 @@ class LHEText:
         if not is_lhe:
             msg = f"{self.path}: is not LHE, the line {_FILE}> is missing; give events in LHE format"
         elif init is None:
-            msg = f"{self.path}: has no <init> block with beams and cross sections; make it anew"
+            msg = f"{self.path}: has no <init> block with beams and cross sections; make the file again"
         else:
-            msg = f"{self.path}: is cut off in its <init> block; make it anew"
+            msg = f"{self.path}: is cut off in its <init> block; make the file again"
         raise InputFileError(msg)
 
     def _nothing_follows(self) -> None:
@@ -135,4 +135,4 @@ class LHEText:
 
     def _cut(self, what: str) -> str:
         rest = f", or take the complete ones with --events {self._read}" if self._read else ""
-        return f"{self.path}: {what} after {self._read} complete events; make it anew{rest}"
+        return f"{self.path}: {what} after {self._read} complete events; make the file again{rest}"

@@ -155,7 +155,7 @@ class LHEWeights:
                 if missing := [one for one in ids if one not in known]:
                     msg = (
                         f"{path}: event {first + row} lacks the weight '{missing[0]}', which the file's head "
-                        "describes; make the file anew"
+                        "describes; make the file again"
                     )
                     raise InputFileError(msg)
                 # A ratio to nothing says nothing.

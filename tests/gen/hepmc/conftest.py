@@ -24,7 +24,7 @@ def _vertices(record, start, stop):
     return list(dict.fromkeys(int(number) for number in numbers if number >= 0))
 
 
-def _event3(record, number, start, stop, weights, hard, section):
+def _event3(record, number, start, stop, weights, hard, cross_section):
     vertices = _vertices(record, start, stop)
     code = {vertex: -1 - place for place, vertex in enumerate(vertices)} | {-1: 0}
     lines = [f"E {number} {len(vertices)} {stop - start}", "U GEV MM"]
@@ -32,8 +32,8 @@ def _event3(record, number, start, stop, weights, hard, section):
         lines.append("W " + " ".join(f"{weight:.16e}" for weight in weights))
     if hard >= 0:
         lines.append(f"A 0 signal_process_vertex {code[hard]}")
-    if section is not None:
-        pairs = [f"{value!r} {error!r}" for value, error in section]
+    if cross_section is not None:
+        pairs = [f"{value!r} {error!r}" for value, error in cross_section]
         lines.append(" ".join(["A 0 GenCrossSection", pairs[0], "10 20", *pairs[1:]]))
     for vertex in vertices:
         incoming = np.flatnonzero(record.end_vertex[start:stop] == vertex) + 1
@@ -50,7 +50,7 @@ def _event3(record, number, start, stop, weights, hard, section):
     return lines
 
 
-def _event2(record, number, start, stop, weights, names, hard, section):
+def _event2(record, number, start, stop, weights, names, hard, cross_section):
     vertices = _vertices(record, start, stop)
     code = {vertex: -1 - place for place, vertex in enumerate(vertices)} | {-1: 0}
     values = " ".join([str(len(weights)), *(f"{weight:.16e}" for weight in weights)])
@@ -58,8 +58,8 @@ def _event2(record, number, start, stop, weights, names, hard, section):
     if names:
         lines.append(f"N {len(names)} " + " ".join(f'"{name}"' for name in names))
     lines.append("U GEV MM")
-    if section is not None:
-        lines.append(f"C {section[0][0]!r} {section[0][1]!r}")
+    if cross_section is not None:
+        lines.append(f"C {cross_section[0][0]!r} {cross_section[0][1]!r}")
     every = np.arange(start, stop)
     for vertex in vertices:
         own = (record.end_vertex[every] == vertex) & (record.production_vertex[every] < 0)
@@ -78,13 +78,13 @@ def _event2(record, number, start, stop, weights, names, hard, section):
 
 @pytest.fixture(scope="session")
 def hepmc_text():
-    """Text of a record: `text(record, version, weights=, names=, hard=, section=)`.
+    """Text of a record: `text(record, version, weights=, names=, hard=, cross_section=)`.
 
-    `weights` has a list for each event, `hard` the number of the vertex of its hard process, `section`
+    `weights` has a list for each event, `hard` the number of the vertex of its hard process, `cross_section`
     pairs of a cross section and its error.
     """
 
-    def text(record, version="hepmc3", *, weights=None, names=None, hard=None, section=None):
+    def text(record, version="hepmc3", *, weights=None, names=None, hard=None, cross_section=None):
         lines = list(_HEADS[version])
         if names and version == "hepmc3":
             lines.append("W " + "\\|".join(names))
@@ -92,9 +92,9 @@ def hepmc_text():
             own = (weights or [[1.0]] * record.events)[event]
             vertex = -1 if hard is None else int(hard[event])
             if version == "hepmc3":
-                lines += _event3(record, event, start, stop, own, vertex, section)
+                lines += _event3(record, event, start, stop, own, vertex, cross_section)
             else:
-                lines += _event2(record, event, start, stop, own, names, vertex, section)
+                lines += _event2(record, event, start, stop, own, names, vertex, cross_section)
         return "\n".join([*lines, _ENDS[version], ""])
 
     return text

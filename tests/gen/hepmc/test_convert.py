@@ -47,13 +47,13 @@ def hepmc_events(generated, run, *, cm=False, shift=(0.0, 0.0, 0.0)):
             if ends >= 0:
                 vertices.setdefault(ends, pyhepmc.GenVertex()).add_particle_in(particle)
         event.add_tree(roots)
-        section, pdf = pyhepmc.GenCrossSection(), pyhepmc.GenPdfInfo()
-        section.set_cross_section(40.0 + number, 2.0, number + 1, number + 1)
+        cross_section, pdf = pyhepmc.GenCrossSection(), pyhepmc.GenPdfInfo()
+        cross_section.set_cross_section(40.0 + number, 2.0, number + 1, number + 1)
         pdf.scale = generated.scale_pdf[number]
         pdf.parton_id1, pdf.parton_id2 = int(generated.id1[number]), int(generated.id2[number])
         pdf.x1, pdf.x2 = generated.x1[number], generated.x2[number]
         pdf.xf1, pdf.xf2 = generated.xpdf1[number], generated.xpdf2[number]
-        event.cross_section, event.pdf_info = section, pdf
+        event.cross_section, event.pdf_info = cross_section, pdf
         yield event
 
 
@@ -221,7 +221,10 @@ def damaged(text):
         "absent.hepmc": (None, "no such file"),
         "empty.hepmc": (b"", "is empty"),
         "other.hepmc": (b"1 2 3\n" * 100, "is not HepMC"),
-        "partons.hepmc": (b"<LesHouchesEvents version='3.0'>\n", "LHE"),
+        "partons.hepmc": (
+            b"<LesHouchesEvents version='3.0'>\n",
+            "is LHE, expected HepMC text; give it to 'flashsim gen'",
+        ),
         "header.hepmc": (b"\n".join([*text.split(b"\n")[:2], text[-38:].strip(), b""]), "holds no event"),
         "cut.hepmc": (text[:middle], r"event 8 is cut off.*--events 7"),
         "between.hepmc": (text[: text.index(b"\nE 7 ") + 1], r"END_EVENT_LISTING is missing after 7 events"),

@@ -18,7 +18,7 @@ from flashsim.gen import convert_hepmc
 NAMES = ["MEWeight", "MUR0.5 MUF1", "MUR0.5_MUF1", "Weight"]
 # Not representable in 32 bits.
 WEIGHTS = [[7.0, 0.1, 2.0, 0.1], [7.0, 0.2, 2.0, 0.7], [7.0, 0.3, 2.0, -0.3]]
-SECTION = [(7.0, 0.7), (8.0, 0.8), (9.0, 0.9), (10.0, 1.0)]
+CROSS_SECTION = [(7.0, 0.7), (8.0, 0.8), (9.0, 0.9), (10.0, 1.0)]
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def provenance(path):
 
 
 def test_the_nominal_weight_is_written_and_summed(write, version):
-    path = write(weights=WEIGHTS, names=NAMES, section=SECTION)
+    path = write(weights=WEIGHTS, names=NAMES, cross_section=CROSS_SECTION)
     summary = convert(path)
     expected = np.array([own[3] for own in WEIGHTS])
     assert read(path).genWeight.to_list() == expected.astype(np.float32).tolist()
@@ -73,7 +73,7 @@ def test_the_nominal_weight_is_written_and_summed(write, version):
 
 
 def test_a_weight_can_be_chosen(write, version):
-    path = write(weights=WEIGHTS, names=NAMES, section=SECTION)
+    path = write(weights=WEIGHTS, names=NAMES, cross_section=CROSS_SECTION)
     summary = convert(path, weight="MUR0.5_MUF1")
     assert set(read(path).genWeight) == {2.0}
     assert summary.sum_of_weights == 6.0

@@ -76,7 +76,7 @@ POWHEG = Style(
     fortran=True,
 )
 STYLES = {"madgraph": MADGRAPH, "powheg": POWHEG}
-SECTION, SECTION_ERROR = 800.0, 4.0
+CROSS_SECTION, CROSS_SECTION_ERROR = 800.0, 4.0
 
 
 def _two_body(rng, mass):
@@ -155,7 +155,8 @@ def lhe_text(style=MADGRAPH, events=20, seed=1):
     init = (
         f"2212 2212 {_number(BEAM, style)} {_number(BEAM, style)} "
         f"0 0 {style.pdf} {style.pdf} {style.strategy} 1\n"
-        f"{_number(SECTION, style)} {_number(SECTION_ERROR, style)} {_number(style.weight, style)} 1\n"
+        f"{_number(CROSS_SECTION, style)} {_number(CROSS_SECTION_ERROR, style)} "
+        f"{_number(style.weight, style)} 1\n"
     )
     head = f'<LesHouchesEvents version="{style.version}">\n<header>\n{style.comment}{style.groups}</header>\n'
     body = "".join(event_text(rng, style, number) for number in range(events))

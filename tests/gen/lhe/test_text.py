@@ -26,8 +26,8 @@ def test_events_are_read(tmp_path, lhe, styles, name, packed):
     style = styles[name]
     assert init.strategy == style.strategy
     assert init.energies == (6500.0, 6500.0)
-    assert init.section.value == 800.0
-    assert init.section.error == 4.0
+    assert init.cross_section.value == 800.0
+    assert init.cross_section.error == 4.0
     assert [len(event.pdg_id) for event in events] == [5, 6] * 6
     assert [event.weight for event in events] == [
         -style.weight if style.strategy < 0 and k == 9 else style.weight for k in range(12)
@@ -58,7 +58,10 @@ BROKEN = {
     "init too short": (lambda text: text.replace(" 3 1\n", " 3 2\n"), "<init> block .*2 processes"),
     "strategy": (lambda text: text.replace(" 3 1\n", " 7 1\n"), "strategy 7, expected 1 to 4"),
     "beams": (lambda text: text.replace(" 6.5000000000E+03", " -6.5E+03"), "beams of -6500 and"),
-    "section nan": (lambda text: text.replace(" 8.0000000000E+02", " nan"), "<init> block .*not finite"),
+    "cross section nan": (
+        lambda text: text.replace(" 8.0000000000E+02", " nan"),
+        "<init> block .*not finite",
+    ),
     "cut in event": (
         lambda text: text[: text.rindex("<wgt")],
         "event 8 is cut off after 7 complete.*--events 7",
