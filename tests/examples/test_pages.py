@@ -66,6 +66,7 @@ NOT_RUN = {
     "flashsim generate --input 'gen_*.root' --output simulated/ --workers 8": "starts eight processes or "
     "needs a cluster; tests/generation does with two and a local one",
     "pip install dask-jobqueue": "needs a batch system",
+    "pytest tests/badinput": "runs tests",
     "pip install 'flashsim[reference]'": PYTHIA,
     "flashsim gen ": PYTHIA,
 }
