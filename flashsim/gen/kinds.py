@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from enum import Enum
 from pathlib import Path
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["LHE_MARK", "NOT_READ", "Kind", "inputs_of_one_kind", "kind_of"]
 
 _HEAD = 4096
+_LHE_EVENT = re.compile(rb"^\s*<(event|init)\b", re.MULTILINE)
 _TEXT = bytes({*range(0x20, 0x100), *b"\t\n\r\f"} - {0x7F})
 _EXPECTED = "expected HepMC text, LHE or a Pythia 8 command file"
 _SUFFIXES = (".hepmc", ".hepmc2", ".hepmc3", ".lhe", ".root", ".gz", ".bz2", ".xz", ".zst", ".zstd")
@@ -62,6 +64,11 @@ def kind_of(path: str | Path) -> Kind:
         raise InputFileError(msg)
     if b"HepMC::" in head:
         return Kind.HEPMC
+    if _LHE_EVENT.search(head):
+        msg = (
+            f"{path}: holds LHE events without <LesHouchesEvents> and <init> before them; give the whole file"
+        )
+        raise InputFileError(msg)
     if not head.strip():
         msg = f"{path}: is empty; {_EXPECTED}"
         raise InputFileError(msg)

@@ -50,6 +50,7 @@ def _root(path, trees):
         (b"", "is empty"),
         (b" \n\n", "is empty"),
         (gzip.compress(b""), "is empty"),
+        (b"<event>\n 5 1 ...", "LHE events without <LesHouchesEvents>"),
         (bytes(range(256)) * 10, "is no file that gen reads; expected HepMC text, LHE or a Pythia 8"),
         (gzip.compress(TEXTS[Kind.LHE])[:20], "cannot be decompressed"),
         (b"\x89HDF\r\n\x1a\n" + bytes(100), "is HDF5"),

@@ -126,6 +126,11 @@ def _notes(first: HepMCReader, empty: int) -> list[str]:
             f"none of the {len(first.weight_names)} weights is named as the nominal one: the first, "
             f"'{first.weight_names[0]}', is taken; choose another with --weight NAME"
         )
+    if first.other_chosen and first.one_cross_section:
+        notes.append(
+            "the cross section is that of the nominal weight: the file has none of "
+            f"'{first.weight_names[first.nominal]}'"
+        )
     if empty:
         have = "event has" if empty == 1 else "events have"
         notes.append(f"{empty} {have} no particles: written empty, with the weight in the sums")

@@ -55,6 +55,10 @@ class HepMCReader:
         Index of the nominal weight.
     nominal_known
         Whether its name, or the user, says that it is the nominal one.
+    other_chosen
+        Whether the user has chosen another weight than the nominal one.
+    one_cross_section
+        Whether the last event read has one cross section for all of several weights.
     generators
         The generators that the file names, with their versions.
     cross_section
@@ -70,12 +74,14 @@ class HepMCReader:
         self._text = HepMCText(path)
         self.path = self._text.path
         self.cross_section: CrossSection | None = None
+        self.one_cross_section = False
         self._read = 0
         self._blocks = self._text.events()
         try:
             first = self._required(self._next())
             self.weight_names = self._names(first)
             self.nominal, self.nominal_known = self._nominal(weight)
+            self.other_chosen = self.nominal != (nominal_index(self.weight_names) or 0)
         except BaseException:
             self._text.close()
             raise
@@ -183,10 +189,15 @@ class HepMCReader:
             weights = tuple(by_name[name] for name in self.weight_names)
         wrong = np.flatnonzero(unstorable(np.array(weights)))
         if len(wrong):
+            value = weights[wrong[0]]
+            mend = (
+                ", which NanoAOD's numbers of 32 bits cannot hold; scale the generator's weights, or leave"
+                if np.isfinite(value)
+                else "; leave"
+            )
             msg = (
                 f"{self.path}: event {self._read}: weight '{self.weight_names[wrong[0]]}' is "
-                f"{weights[wrong[0]]:g}, which NanoAOD's numbers of 32 bits cannot hold; "
-                "scale the generator's weights, or leave this event out"
+                f"{value:g}{mend} this event out"
             )
             raise InputFileError(msg)
         return weights
@@ -196,7 +207,8 @@ class HepMCReader:
         if known is None:
             return None
         # One value for each weight, or one for all.
-        index = self.nominal if len(known.values) == len(self.weight_names) else 0
+        self.one_cross_section = len(known.values) != len(self.weight_names)
+        index = 0 if self.one_cross_section else self.nominal
         value = known.values[index]
         error = known.errors[index] if index < len(known.errors) else math.nan
         return CrossSection(value, error, known.tried) if math.isfinite(value) else None

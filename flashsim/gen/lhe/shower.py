@@ -188,6 +188,7 @@ class _Run:
                         self._seed,
                         number,
                         self._hidden,
+                        self.vetoes,
                     )
                     first, number = first + len(texts), number + 1
                     left = None if left is None else left - len(texts)
@@ -250,6 +251,7 @@ class _Block:
     seed: int
     number: int
     hidden: bool
+    vetoes: bool
 
 
 def _generate(block: _Block) -> ShoweredBlock:
@@ -278,6 +280,9 @@ def _generate(block: _Block) -> ShoweredBlock:
             parts.append(event_columns(batch, block.seed, start, hidden=block.hidden, further=own))
             written += len(places)
         cross_section = generator.cross_section()
+    if not block.vetoes:
+        # What Pythia fails in is no veto: the other events stand for it.
+        before[after == 0.0] = 0.0
     columns = {name: ak.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else None
     return ShoweredBlock(
         block.path, block.init, columns, len(events), written, before, after, cross_section, generator.said

@@ -78,6 +78,10 @@ def test_a_weight_can_be_chosen(write, version):
     assert set(read(path).genWeight) == {2.0}
     assert summary.sum_of_weights == 6.0
     assert summary.cross_section == (9.0 if version == "hepmc3" else 7.0)
+    said = [
+        note for note in summary.notes if "of the nominal weight: the file has none of 'MUR0.5_MUF1'" in note
+    ]
+    assert len(said) == (version == "hepmc2")
     assert read(path).GenWeight_Weight.to_list() == [np.float32(own[3]) for own in WEIGHTS]
     with pytest.raises(
         InputFileError, match=r"no weight 'MUR1'; of its 4 weights, the nearest are .*'MUR0.5"
@@ -124,7 +128,7 @@ def test_a_weight_that_cannot_be_stored_is_refused(write, value, column):
     weights = [list(own) for own in WEIGHTS]
     weights[1][column] = value
     path = write(weights=weights, names=NAMES)
-    with pytest.raises(InputFileError, match=rf"event 2: weight '{NAMES[column]}' is .*32 bits cannot hold"):
+    with pytest.raises(InputFileError, match=rf"event 2: weight '{NAMES[column]}' is .*leave this event out"):
         convert(path)
     assert [found.name for found in path.parent.iterdir()] == ["a.hepmc"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import threading
 from pathlib import Path
 
@@ -164,6 +165,17 @@ def test_a_cut_file_gives_its_complete_events(z, quick, tmp_path):
         make_gen(z, tmp_path / "out.root", settings=quick)
     assert [path.name for path in tmp_path.iterdir()] == ["z.lhe"]
     assert make_gen(z, tmp_path / "out.root", settings=quick, events=11).events == 11
+
+
+def test_what_pythia_fails_in_is_no_veto(z, quick, tmp_path):
+    """One event violates the conservation of momentum: the others stand for its cross section."""
+    bad = re.sub(r"(\n\s*13\s+1(?:\s+\d+){4}\s+\S+\s+\S+\s+)\S+", r"\g<1>934.0", z.read_text(), count=1)
+    assert bad != z.read_text()
+    z.write_text(bad)
+    summary = make_gen(z, tmp_path / "out.root", settings=quick)
+    assert summary.events == 11
+    assert any("1 of 12 LHE events are not written, Pythia fails in them" in note for note in summary.notes)
+    assert summary.cross_section == pytest.approx(800.0)
 
 
 def test_matching_refuses_events_and_their_share_of_the_cross_section(lhe, tmp_path):
