@@ -7,6 +7,7 @@ import errno
 import fcntl
 import glob
 import os
+import time
 from typing import IO, TYPE_CHECKING
 
 from flashsim.errors import OutputFileError
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["held", "remove_unfinished", "sole_user", "sole_writer"]
+__all__ = ["held", "remove_unfinished", "sole_user", "sole_writer", "wait_for_writer"]
+
+_PAUSE = 0.2
 
 
 @contextlib.contextmanager
@@ -60,8 +63,20 @@ def sole_writer(path: Path) -> Iterator[None]:
     OutputFileError
         If another process writes it, or its folder cannot be written to.
     """
-    with _sole(path, path.with_name(f".{path.name}.lock")):
+    with _sole(path, _lock_of(path)):
         yield
+
+
+def wait_for_writer(path: Path, seconds: float) -> None:
+    """Wait until no other process writes an output, so many seconds at most; whether one does is not said."""
+    deadline = time.monotonic() + seconds
+    lock = _lock_of(path)
+    while time.monotonic() < deadline and lock.exists():
+        file = _locked(lock)
+        if file is not None:
+            _release(file)
+            return
+        time.sleep(_PAUSE)
 
 
 def remove_unfinished(path: Path) -> None:
@@ -85,6 +100,10 @@ def _sole(path: Path, lock: Path) -> Iterator[None]:
         with contextlib.suppress(OSError):
             lock.unlink()
         _release(file)
+
+
+def _lock_of(path: Path) -> Path:
+    return path.with_name(f".{path.name}.lock")
 
 
 def _locked(path: Path) -> IO[bytes] | None:

@@ -47,7 +47,10 @@ class TorchKind:
 
     def shapes(self, architecture: Architecture) -> dict[str, tuple[int, ...]]:
         """Shapes of the module's state."""
-        with torch.device("meta"):  # no memory for its weights
+        try:
+            with torch.device("meta"):  # no memory for its weights
+                state = self.module(architecture).state_dict()
+        except NotImplementedError:  # some modules compute with values while they are built
             state = self.module(architecture).state_dict()
         return {name: tuple(t.shape) for name, t in state.items()}
 

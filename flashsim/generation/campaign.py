@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from flashsim.errors import OutputFileError, reason_of
 from flashsim.execution.executors import DaskExecutor, ProcessExecutor, SerialExecutor, run_calls
-from flashsim.execution.locks import remove_unfinished
+from flashsim.execution.locks import remove_unfinished, wait_for_writer
 from flashsim.execution.processes import Processes
 from flashsim.generation import PRELOAD
 from flashsim.generation.settings import ONE_AT_A_TIME, Settings
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from flashsim.generation.results import Summary
 
 __all__ = ["Order", "Outcome", "generate_file", "run_campaign"]
+
+_PATIENCE = 60.0
+"""Seconds that a task on a cluster waits for a writer that is taken for lost."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +74,14 @@ class Outcome:
         return text if text.startswith((self.source, str(self.output))) else f"{self.source}: {text}"
 
 
-def generate_file(settings: Settings, source: str, output: Path, order: Order) -> Summary:
-    """Generate one file in this process, wherever that is; see `Generator.run`."""
+def generate_file(
+    settings: Settings, source: str, output: Path, order: Order, *, patience: float = 0.0
+) -> Summary:
+    """Generate one file in this process, wherever that is; see `Generator.run`.
+
+    With patience it waits so many seconds for another process that writes the output.
+    """
+    wait_for_writer(output, patience)
     with ONE_AT_A_TIME:
         generator = settings.generator()
         return generator.run(source, output, **settings.options(), **vars(order))
@@ -137,8 +146,10 @@ def run_campaign(
             with Processes(workers, preload=PRELOAD) as processes:
                 return _run_jobs(jobs, SerialExecutor(), partial(make, settings, processes), retries, report)
         executor: Executor = DaskExecutor(dask) if dask else ProcessExecutor(workers, preload=PRELOAD)
+        # A worker that the cluster takes for lost may still be writing what it has given to another one.
+        make = partial(generate_file, settings, order=order, patience=_PATIENCE if dask else 0.0)
         with executor:
-            return _run_jobs(jobs, executor, partial(generate_file, settings, order=order), retries, report)
+            return _run_jobs(jobs, executor, make, retries, report)
     finally:
         # Of writers that were killed, in this run or in one that it goes on with.
         for _, output in jobs:

@@ -21,14 +21,16 @@ sys.path.append(str(Path(__file__).resolve().parents[2]))
 
 
 def write_dimuon_nanoaod(
-    path, events=300, *, seed=1, detector=1, signal=False, folds=1, version="v9", drop=()
+    path, events=300, *, seed=1, detector=1, signal=False, folds=1, version="v9", drop=(), block=1
 ):
     """Write NanoAOD; files of one seed have the same gen events, and other objects with another detector.
 
-    With folds every gen event stands there so often, each for its share of the weight.
+    With folds every gen event stands there so often, each for its share of the weight. Files count their
+    events alike, as many jobs do, but for `block`, the first luminosity block.
     """
     rng = np.random.default_rng(seed)
     arrays = _gen_level(rng, events, signal=signal)
+    arrays["luminosityBlock"] += block - 1
     rows = np.repeat(np.arange(events), folds)
     arrays = {name: values[rows] for name, values in arrays.items()}
     arrays["genWeight"] = arrays["genWeight"] / folds

@@ -30,11 +30,16 @@ def samples(tmp_path_factory, made_process):
     for seed, process in enumerate(("vbf_hmumu", "dy_mumu", "ewk_zjj_like")):
         (folder / process).mkdir(parents=True)
         for name, detector in detectors.items():
-            options = {"seed": seed, "detector": detector, "signal": process == "vbf_hmumu"}
+            options = {
+                "seed": seed,
+                "detector": detector,
+                "signal": process == "vbf_hmumu",
+                "block": 1 + 1000 * seed,
+            }
             write_dimuon_nanoaod(folder / process / f"{name}.root", 2500, **options)
     (folder / "vbf_hmumu_25").mkdir()
     over = folder / "vbf_hmumu_25" / "flash.root"
-    write_dimuon_nanoaod(over, 600, seed=0, detector=4, signal=True, folds=3)
+    write_dimuon_nanoaod(over, 600, seed=0, detector=4, signal=True, folds=3, block=9001)
     (folder / "ttbar").mkdir()
     for name, made in {"gen": "gen", "full": "full", "flash": "full_1", "fast": "fast"}.items():
         copy_with_muon_mass(made_process / f"{made}.root", folder / "ttbar" / f"{name}.root")

@@ -4,11 +4,13 @@ import errno
 import fcntl
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 
 from flashsim.errors import OutputFileError
-from flashsim.execution.locks import held, remove_unfinished, sole_user, sole_writer
+from flashsim.execution.locks import held, remove_unfinished, sole_user, sole_writer, wait_for_writer
 
 HOLDER = """
 import sys, time
@@ -120,3 +122,20 @@ def test_what_another_process_writes_is_left(held_elsewhere):
     process.wait()
     remove_unfinished(path)
     assert not part.exists()
+
+
+def test_a_writer_is_waited_for_as_long_as_there_is_patience(held_elsewhere):
+    lock, path, process = held_elsewhere
+    if lock is not sole_writer:
+        pytest.skip("outputs have the lock of a writer")
+    started = time.monotonic()
+    wait_for_writer(path, 0.5)
+    assert 0.4 < time.monotonic() - started < 30
+    timer = threading.Timer(0.5, process.kill)
+    timer.start()
+    started = time.monotonic()
+    wait_for_writer(path, 100)
+    assert time.monotonic() - started < 60
+    with sole_writer(path):
+        pass
+    wait_for_writer(path, 100)
