@@ -31,6 +31,7 @@ OUTSIDE = (
     "benchmarks/README.md",
     "examples/README.md",
     "flashsim/models/*.md",
+    "generation/pileup/*.yaml",
     *(
         f"{stage}/{pattern}"
         for stage in ("preprocessing", "training", "generation", "analysis", "reference")
