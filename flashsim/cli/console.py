@@ -84,8 +84,12 @@ def run(app: typer.Typer) -> None:
         _say(f"error: {error.filename or 'the output'}: cannot be written ({error.strerror})")
         status = 2
     except _Stopped as stopped:
-        _say(f"stopped by {signal.Signals(stopped.number).name}; {_how_to_go_on(stopped)}")
-        status = 128 + stopped.number
+        status = _say_stopped(stopped)
+    except Exception as error:
+        # A library that was stopped while it was imported says that it could not be.
+        if (behind := _stop_behind(error)) is None:
+            raise
+        status = _say_stopped(behind)
     finally:
         sys.unraisablehook = reported
     sys.exit(status)
@@ -120,6 +124,20 @@ def _say_usage(error: typer.TyperException) -> None:
     command = "flashsim" if context is None else context.command_path
     text = text.replace("Value error, ", "").rstrip(".")
     _say(f"error: {text}; see '{command} --help'")
+
+
+def _stop_behind(error: BaseException) -> _Stopped | None:
+    """Find the signal that an error comes from, if it does."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, _Stopped):
+        cause = cause.__cause__ or cause.__context__
+    return cause
+
+
+def _say_stopped(stopped: _Stopped) -> int:
+    """Print what was stopped, and give the exit status."""
+    _say(f"stopped by {signal.Signals(stopped.number).name}; {_how_to_go_on(stopped)}")
+    return 128 + stopped.number
 
 
 def _how_to_go_on(stopped: _Stopped) -> str:

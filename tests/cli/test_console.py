@@ -94,3 +94,39 @@ def test_a_signal_in_a_destructor_is_not_lost(monkeypatch, capsys):
     assert ended.value.code == 128 + signal.SIGTERM
     assert capsys.readouterr().err.startswith("flashsim: stopped by SIGTERM")
     assert sys.unraisablehook is reported
+
+
+@pytest.mark.parametrize("linked", [True, False], ids=["cause", "context"])
+def test_a_signal_in_an_import_is_no_error_of_the_import(capsys, linked):
+    """A library written in C that a signal finds at its start says that it cannot be imported."""
+
+    def app(**_):
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except BaseException as stop:
+            if linked:
+                raise ImportError from stop
+            raise ImportError  # noqa: B904  # as C code does
+
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with pytest.raises(SystemExit) as ended:
+            console.run(app)
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    assert ended.value.code == 128 + signal.SIGTERM
+    assert capsys.readouterr().err.startswith("flashsim: stopped by SIGTERM")
+
+
+def test_other_errors_are_shown():
+    def app(**_):
+        raise ImportError
+
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with pytest.raises(ImportError):
+            console.run(app)
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
