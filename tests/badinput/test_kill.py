@@ -26,7 +26,8 @@ SIGNALS = (signal.SIGKILL, signal.SIGTERM)
 
 def trials(number, first=1):
     """Numbers of trials; only the first is for every day."""
-    return [pytest.param(k, marks=[] if k < first else [pytest.mark.slow]) for k in range(number)]
+    weekly = [pytest.mark.slow, pytest.mark.weekly]
+    return [pytest.param(k, marks=[] if k < first else weekly) for k in range(number)]
 
 
 def weights(path):
@@ -108,8 +109,7 @@ def test_goes_on_to_the_same_result(name, trial, console, commands, uninterrupte
     kill_and_go_on(name, trial, console, commands, uninterrupted, tmp_path)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("trial", range(4))
+@pytest.mark.parametrize("trial", trials(4))
 def test_goes_on_with_processes(trial, console, commands, uninterrupted, tmp_path):
     kill_and_go_on("generate, two processes", trial, console, commands, uninterrupted, tmp_path)
 
@@ -202,8 +202,7 @@ def cluster(tmp_path_factory):
     running.close()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("trial", range(12))
+@pytest.mark.parametrize("trial", trials(12))
 def test_a_cluster_loses_nothing(trial, cluster, console, commands, uninterrupted, tmp_path):
     """A worker is killed at a random moment; every third time whoever gave the work as well."""
     arguments, result = commands["generate"]

@@ -23,7 +23,7 @@ from judge.of_models import joined, parts
 from judge.of_tables import write_parquet
 from safetensors.numpy import load_file
 
-pytestmark = [pytest.mark.slow, pytest.mark.random]
+pytestmark = [pytest.mark.slow, pytest.mark.random, pytest.mark.weekly]
 
 SEED = int(os.environ.get("FLASHSIM_SEED", "16"))
 VERDICTS = ("refused", "harmless", "legitimate", "crashed", "silent")

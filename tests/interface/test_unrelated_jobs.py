@@ -82,6 +82,7 @@ def test_jobs_that_count_alike_share_no_noise(tmp_path, monkeypatch, key):
 
 
 @pytest.mark.slow
+@pytest.mark.weekly
 def test_a_hundred_jobs_of_pythia_share_no_noise(command_file, tmp_path):
     """A seed each, and numbers as they are by default."""
     paths = [tmp_path / f"{seed}.root" for seed in range(100)]
