@@ -20,11 +20,13 @@ from flashsim.gen.hidden import hidden as hidden_variables
 from flashsim.gen.numbering import Numbering
 from flashsim.gen.particles import gen_part
 from flashsim.gen.pileup import pileup
+from flashsim.gen.stable import stable_particles
 from flashsim.nanoaod.branch import Branch
 from flashsim.nanoaod.hidden import HIDDEN_BRANCHES
 from flashsim.nanoaod.mantissa import round_mantissa
 from flashsim.nanoaod.provenance import GEN
 from flashsim.nanoaod.schema import counter_titles, load_schema, mantissa_bits
+from flashsim.nanoaod.stable import STABLE_BRANCHES
 from flashsim.nanoaod.writing import NanoWriter
 
 if TYPE_CHECKING:
@@ -56,7 +58,7 @@ _EVENT_IDS = (
     Branch("luminosityBlock", np.dtype("uint32"), title="luminosityBlock/i"),
     Branch("event", np.dtype("uint64"), title="event/l"),
 )
-_HIDDEN_NAMES = tuple(branch.name for branch in HIDDEN_BRANCHES)
+_BESIDE_NAMES = frozenset(branch.name for branch in (*HIDDEN_BRANCHES, *STABLE_BRANCHES))
 
 Columns = dict[str, Any]
 """Branches of some events under their NanoAOD names."""
@@ -120,9 +122,9 @@ class GenSummary:
 
 
 class GenFile:
-    """Write gen-level NanoAOD and, if wanted, the hidden variables of the same events beside it.
+    """Write gen-level NanoAOD and, if wanted, what else a detector needs of the same events beside it.
 
-    Used as a context manager; both files appear under their names when `finish` has been called and the block
+    Used as a context manager; all files appear under their names when `finish` has been called and the block
     ends, and not at all if it raises.
 
     Parameters
@@ -131,6 +133,8 @@ class GenFile:
         NanoAOD file to write.
     hidden
         A second file, for the hidden variables (`flashsim.gen.hidden`).
+    particles
+        Another one, for all stable visible particles (`flashsim.gen.stable`).
     force
         Whether to replace existing files.
     weights
@@ -152,6 +156,7 @@ class GenFile:
         output: str | Path,
         *,
         hidden: str | Path | None = None,
+        particles: str | Path | None = None,
         force: bool = False,
         weights: Mapping[str, str] | None = None,
         numbering: Numbering | None = None,
@@ -159,7 +164,12 @@ class GenFile:
     ) -> None:
         self._files = contextlib.ExitStack()
         self._writer = NanoWriter(output, force=force, version=_VERSION)
-        self._beside = NanoWriter(hidden, force=force, version=_VERSION) if hidden is not None else None
+        beside = ((hidden, HIDDEN_BRANCHES), (particles, STABLE_BRANCHES))
+        self._beside = [
+            (NanoWriter(path, force=force, version=_VERSION), branches)
+            for path, branches in beside
+            if path is not None
+        ]
         self._weights = dict(weights or {})
         self._numbering = numbering or Numbering()
         self._titles = dict(titles or {})
@@ -170,8 +180,8 @@ class GenFile:
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as files:
             files.enter_context(self._writer)
-            if self._beside is not None:
-                files.enter_context(self._beside)
+            for writer, _ in self._beside:
+                files.enter_context(writer)
             self._writer.tree("Runs", (*_RUNS, *map(_sum_branch, self._weights)), title="Runs")
             self._writer.tree("LuminosityBlocks", _LUMINOSITY_BLOCKS, title="LuminosityBlocks")
             self._files = files.pop_all()
@@ -187,15 +197,15 @@ class GenFile:
         if not self.events:
             self._numbering = self._numbering.of_file(columns)
         columns = self._numbering.numbers(self.events, len(columns["genWeight"])) | columns
-        shown = {name: values for name, values in columns.items() if name not in _HIDDEN_NAMES}
+        shown = {name: values for name, values in columns.items() if name not in _BESIDE_NAMES}
         for name in (*self._weights, "genWeight"):
             shown[name] = np.asarray(columns[name]).astype(np.float32)
         if not self.events:
             self._declare(shown)
         self._writer.extend("Events", shown)
-        if self._beside is not None:
-            names = (*_HIDDEN_NAMES, *(branch.name for branch in _EVENT_IDS))
-            self._beside.extend("Events", {name: columns[name] for name in names})
+        for writer, branches in self._beside:
+            names = [branch.name for branch in (*_EVENT_IDS, *branches)]
+            writer.extend("Events", {name: columns[name] for name in names})
         weights = np.asarray(columns["genWeight"], dtype=np.float64)
         self._sums += weights.sum(), np.square(weights).sum()
         for name in self._weights:
@@ -238,14 +248,20 @@ class GenFile:
         collections = {branch.collection for branch in branches}
         titles = {name: title for name, title in counter_titles(_VERSION).items() if name in collections}
         self._writer.tree("Events", branches, title="Events", counter_titles=titles)
-        if self._beside is not None:
-            self._beside.tree("Events", (*_EVENT_IDS, *HIDDEN_BRANCHES), title="Events")
+        for writer, beside in self._beside:
+            writer.tree("Events", (*_EVENT_IDS, *beside), title="Events")
 
 
 def event_columns(
-    batch: GeneratedEvents, seed: int, first: int, *, hidden: bool, further: Columns | None = None
+    batch: GeneratedEvents,
+    seed: int,
+    first: int,
+    *,
+    hidden: bool,
+    particles: bool = False,
+    further: Columns | None = None,
 ) -> Columns:
-    """All branches of a batch, with NanoAOD's precision, and the hidden variables if wanted.
+    """All branches of a batch, with NanoAOD's precision, and those of the files beside it if wanted.
 
     Parameters
     ----------
@@ -258,6 +274,8 @@ def event_columns(
         apart those of equal content, such as empty ones, for pileup and vertices.
     hidden
         Whether hidden variables are wanted: they cost time that a gen-level file alone need not take.
+    particles
+        Whether all stable visible particles are wanted.
     further
         Branches of NanoAOD that the events have besides.
     """
@@ -275,8 +293,8 @@ def event_columns(
     }
     if batch.shower_weights is not None:
         columns["PSWeight"] = ak.from_regular(batch.shower_weights)
-    particles, jets = gen_part(batch.record), gen_jets(batch.record)
-    columns |= particles.branches | jets.branches | gen_met(batch.record)
+    pruned, jets = gen_part(batch.record), gen_jets(batch.record)
+    columns |= pruned.branches | jets.branches | gen_met(batch.record)
     columns |= further or {}
     schema = load_schema(_VERSION)
     stored = {name: _stored(values, schema[name]) for name, values in columns.items()}
@@ -285,7 +303,9 @@ def event_columns(
     stored |= {name: _stored(values, schema[name]) for name, values in beside.items()}
     # Sums are made of it before it is rounded.
     stored["genWeight"] = ak.Array(np.asarray(batch.weight, dtype=np.float64))
-    return stored | hidden_variables(batch.record, jets, particles) if hidden else stored
+    if particles:
+        stored |= stable_particles(batch.record)
+    return stored | hidden_variables(batch.record, jets, pruned) if hidden else stored
 
 
 def _keys(columns: Columns, first: int) -> NDArray[np.uint64]:

@@ -33,6 +33,7 @@ def generate_gen(
     force: bool = False,
     workers: int = 1,
     hidden: str | Path | None = None,
+    particles: str | Path | None = None,
     numbering: Numbering | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> GenSummary:
@@ -57,6 +58,8 @@ def generate_gen(
         Processes to work in.
     hidden
         A second file, for the hidden variables of the same events (`flashsim.gen.hidden`).
+    particles
+        Another one, for all their stable visible particles (`flashsim.gen.stable`).
     numbering
         How events are numbered; by default with luminosity blocks that other jobs do not have.
     progress
@@ -77,14 +80,15 @@ def generate_gen(
         msg = f"events and workers must be at least 1, found {events} and {workers}"
         raise ValueError(msg)
     settings = recipe_path("reference", command_file)
-    for target in (output, hidden or output):
+    for target in (output, hidden or output, particles or output):
         refuse_input(Path(target), settings)
     commands = CommandFile.read(settings)
     for package in ("pythia8mc", "fastjet"):
         require(package)
     cross_sections: list[CrossSection] = []
-    with GenFile(output, hidden=hidden, force=force, numbering=numbering) as file:
-        for columns, cross_section in _blocks(settings, seed, events, workers, hidden=hidden is not None):
+    beside = (hidden is not None, particles is not None)
+    with GenFile(output, hidden=hidden, particles=particles, force=force, numbering=numbering) as file:
+        for columns, cross_section in _blocks(settings, seed, events, workers, beside):
             file.extend(columns)
             cross_sections.append(cross_section)
             if progress is not None:
@@ -100,11 +104,11 @@ def _provenance(settings: Path, seed: int) -> dict[str, Any]:
 
 
 def _blocks(
-    settings: Path, seed: int, events: int, workers: int, *, hidden: bool
+    settings: Path, seed: int, events: int, workers: int, beside: tuple[bool, bool]
 ) -> Iterator[tuple[Columns, CrossSection]]:
     """Yield all blocks in order."""
     tasks = [
-        _Block(settings, seed, number, start + 1, min(EVENTS_PER_BLOCK, events - start), hidden)
+        _Block(settings, seed, number, start + 1, min(EVENTS_PER_BLOCK, events - start), *beside)
         for number, start in enumerate(range(0, events, EVENTS_PER_BLOCK))
     ]
     return in_order(
@@ -118,7 +122,7 @@ def _blocks(
 
 @dataclass(frozen=True)
 class _Block:
-    """A unit of work: `events` events from event number `first` on, with hidden variables if wanted."""
+    """A unit of work: `events` events from event number `first` on; what files beside it hold, if wanted."""
 
     settings: Path
     seed: int
@@ -126,6 +130,7 @@ class _Block:
     first: int
     events: int
     hidden: bool
+    particles: bool
 
 
 def _generate(block: _Block) -> tuple[Columns, CrossSection]:
@@ -134,7 +139,7 @@ def _generate(block: _Block) -> tuple[Columns, CrossSection]:
     parts = []
     first = block.first
     for batch in generator.batches(block.events):
-        parts.append(event_columns(batch, block.seed, first, hidden=block.hidden))
+        parts.append(event_columns(batch, block.seed, first, hidden=block.hidden, particles=block.particles))
         first += batch.record.events
     columns = {name: ak.concatenate([part[name] for part in parts]) for name in parts[0]}
     return columns, generator.cross_section()
