@@ -46,7 +46,8 @@ _GROUPS = frozenset(
         "Flag",
         "PV",
         "Rho",
-        "fixedGridRho",
+        "fixedGridRhos",
+        "SoftActivityJets",
         "GenJet",
         "GenPart",
         "GenMET",
@@ -62,8 +63,26 @@ _GROUPS = frozenset(
         "LHEScaleWeight",
         "LHEReweightingWeight",
         "HTXS",
+        "Photon",
+        "Tau",
+        "FatJet",
+        "SubJet",
+        "SV",
+        "OtherPV",
+        "FsrPhoton",
+        "CorrT1METJet",
+        "SoftActivityJet",
+        "GenJetAK8",
+        "SubGenJetAK8",
+        "TrackGenJetAK4",
+        "GenVisTau",
+        "GenDressedLepton",
+        "GenIsolatedPhoton",
     )
 )
+
+# The groups of scalars whose names came without an underscore.
+_SCALARS = ("fixedGridRho", "SoftActivityJet")
 
 # Titles of these list the weights of one sample, which is wrong of any other.
 _SAMPLE_TITLES = frozenset({"PSWeight", "LHEPdfWeight", "LHEScaleWeight", "LHEReweightingWeight"})
@@ -120,9 +139,8 @@ def extract_schema(files: Sequence[str], title_files: Sequence[str] = ()) -> dic
 
 
 def _group(branch: Branch) -> str:
-    # The one group of scalars whose names came without an underscore.
-    if branch.name.startswith("fixedGridRho"):
-        return "fixedGridRho"
+    if branch.collection is None and branch.name.startswith(_SCALARS):
+        return next(f"{name}s" for name in _SCALARS if branch.name.startswith(name))
     return branch.collection or branch.name.partition("_")[0]
 
 

@@ -27,8 +27,8 @@ __all__ = [
 def load_schema(version: str) -> dict[str, Branch]:
     """Load the branches of a NanoAOD version.
 
-    Event numbers, jets, leptons, missing momentum, vertices, energy density and everything at generator
-    level; not taus, photons, fat jets or triggers.
+    Event numbers, jets, fat jets, leptons, taus, photons, missing momentum, vertices, energy density and
+    everything at generator level; not triggers.
 
     Parameters
     ----------

@@ -33,7 +33,7 @@ def test_schemas_hold_what_simulation_needs(version, tmp_path):
         assert schema[f"{collection}_pt"] == Branch(
             f"{collection}_pt", np.dtype("f4"), collection, schema[f"{collection}_pt"].title
         )
-    assert not any(name.startswith(("GenModel", "HLT", "Tau")) for name in schema)
+    assert not any(name.startswith(("GenModel", "HLT", "IsoTrack")) for name in schema)
     # Whatever a schema declares has to be writable, without a single entry too.
     with NanoWriter(tmp_path / "x.root") as writer:
         writer.tree("Events", list(schema.values()), counter_titles=counter_titles(version))
@@ -84,7 +84,7 @@ def test_schemas_are_those_of_real_files(real_file, version):
     schema = load_schema(version)
     file = real_file(SOURCES[version])
     for name, branch in file.branches.items():
-        if branch.collection in {"Jet", "Muon", "Electron", "GenJet", "GenPart"}:
+        if branch.collection in {"Jet", "Muon", "Electron", "FatJet", "Tau", "SV", "GenJet", "GenPart"}:
             assert (schema[name].dtype, schema[name].collection) == (branch.dtype, branch.collection)
             assert branch.title in {"", schema[name].title}
     bits = {name: mantissa_bits(version, name) for name in schema if file.has(name)}
