@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["held", "remove_unfinished", "sole_user", "sole_writer", "wait_for_writer"]
+__all__ = ["held", "remove_unfinished", "sole_maker", "sole_user", "sole_writer", "wait_for_writer"]
 
 _PAUSE = 0.2
 
@@ -67,6 +67,29 @@ def sole_writer(path: Path) -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def sole_maker(path: Path, seconds: float) -> Iterator[None]:
+    """Be the only process that makes a file which several need, whose folder is there: wait for others.
+
+    Who comes in must look whether another one has made it meanwhile. The file itself is written inside, under
+    `sole_writer`.
+
+    Parameters
+    ----------
+    path
+        The file.
+    seconds
+        How long to wait.
+
+    Raises
+    ------
+    OutputFileError
+        If another process still makes it then, or its folder cannot be written to.
+    """
+    with _sole(path, path.with_name(f".{path.name}.making"), seconds):
+        yield
+
+
 def wait_for_writer(path: Path, seconds: float) -> None:
     """Wait until no other process writes an output, so many seconds at most; whether one does is not said."""
     deadline = time.monotonic() + seconds
@@ -87,9 +110,13 @@ def remove_unfinished(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _sole(path: Path, lock: Path) -> Iterator[None]:
+def _sole(path: Path, lock: Path, seconds: float = 0.0) -> Iterator[None]:
+    deadline = time.monotonic() + seconds
     with disk_errors(path):
         file = _locked(lock)
+        while file is None and time.monotonic() < deadline:
+            time.sleep(_PAUSE)
+            file = _locked(lock)
     if file is None:
         msg = f"{path}: is being written by another process; wait for it, or name another output"
         raise OutputFileError(msg)

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from flashsim.gen.pythia import CrossSection, GeneratedEvents
 
-__all__ = ["Columns", "GenFile", "GenSummary", "UsedWeight", "event_columns"]
+__all__ = ["EVENT_IDS", "Columns", "GenFile", "GenSummary", "UsedWeight", "event_columns"]
 
 _VERSION = "v9"
 
@@ -53,11 +53,12 @@ _LUMINOSITY_BLOCKS = (
     Branch("luminosityBlock", np.dtype("uint32"), title="luminosityBlock/i"),
 )
 
-_EVENT_IDS = (
+EVENT_IDS = (
     Branch("run", np.dtype("uint32"), title="run/i"),
     Branch("luminosityBlock", np.dtype("uint32"), title="luminosityBlock/i"),
     Branch("event", np.dtype("uint64"), title="event/l"),
 )
+"""Branches that every file with a tree of events has."""
 _BESIDE_NAMES = frozenset(branch.name for branch in (*HIDDEN_BRANCHES, *STABLE_BRANCHES))
 
 Columns = dict[str, Any]
@@ -204,7 +205,7 @@ class GenFile:
             self._declare(shown)
         self._writer.extend("Events", shown)
         for writer, branches in self._beside:
-            names = [branch.name for branch in (*_EVENT_IDS, *branches)]
+            names = [branch.name for branch in (*EVENT_IDS, *branches)]
             writer.extend("Events", {name: columns[name] for name in names})
         weights = np.asarray(columns["genWeight"], dtype=np.float64)
         self._sums += weights.sum(), np.square(weights).sum()
@@ -249,7 +250,7 @@ class GenFile:
         titles = {name: title for name, title in counter_titles(_VERSION).items() if name in collections}
         self._writer.tree("Events", branches, title="Events", counter_titles=titles)
         for writer, beside in self._beside:
-            writer.tree("Events", (*_EVENT_IDS, *beside), title="Events")
+            writer.tree("Events", (*EVENT_IDS, *beside), title="Events")
 
 
 def event_columns(

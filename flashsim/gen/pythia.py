@@ -163,6 +163,8 @@ class PythiaGenerator:
         Settings that are read before the command file.
     origin
         The user's file of these LHE events, for messages.
+    energy
+        Energy of the beams in their centre of mass, GeV, in place of the settings'.
 
     Attributes
     ----------
@@ -185,6 +187,7 @@ class PythiaGenerator:
         lhe: Path | None = None,
         base: Path | None = None,
         origin: Path | None = None,
+        energy: float | None = None,
     ) -> None:
         self._file = command_file
         self._origin = origin
@@ -198,7 +201,8 @@ class PythiaGenerator:
                 if path is not None and not self._pythia.readFile(str(path)):
                     self._fail(printed(sink))
             self._check(settings, events_are_read=lhe is not None)
-            for setting in (*_QUIET, "Random:setSeed = on", f"Random:seed = {seed}", *_reading(lhe)):
+            own = ("Random:setSeed = on", f"Random:seed = {seed}", *_reading(lhe), *_beams(energy))
+            for setting in (*_QUIET, *own):
                 self._pythia.readString(setting)
             # Pythia keeps no reference to it.
             self._hook = self._matching(module)
@@ -341,6 +345,11 @@ def _reading(lhe: Path | None) -> list[str]:
     if lhe is None:
         return []
     return ["Beams:frameType = 4", f"Beams:LHEF = {lhe}", "Check:abortIfVeto = on"]
+
+
+def _beams(energy: float | None) -> list[str]:
+    """Give settings of symmetric beams; none where the user's shall stand."""
+    return [] if energy is None else ["Beams:frameType = 1", f"Beams:eCM = {energy!r}"]
 
 
 @contextlib.contextmanager

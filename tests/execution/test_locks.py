@@ -10,7 +10,14 @@ import time
 import pytest
 
 from flashsim.errors import OutputFileError
-from flashsim.execution.locks import held, remove_unfinished, sole_user, sole_writer, wait_for_writer
+from flashsim.execution.locks import (
+    held,
+    remove_unfinished,
+    sole_maker,
+    sole_user,
+    sole_writer,
+    wait_for_writer,
+)
 
 HOLDER = """
 import sys, time
@@ -139,3 +146,31 @@ def test_a_writer_is_waited_for_as_long_as_there_is_patience(held_elsewhere):
     with sole_writer(path):
         pass
     wait_for_writer(path, 100)
+
+
+def test_makers_of_one_file_wait_for_each_other(tmp_path):
+    path, order = tmp_path / "output", []
+
+    def make(name):
+        with sole_maker(path, 60.0):
+            order.append(name)
+            time.sleep(0.3)
+            order.append(name)
+
+    threads = [threading.Thread(target=make, args=(name,)) for name in "ab"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert order in (["a", "a", "b", "b"], ["b", "b", "a", "a"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_patience_with_a_maker_ends(tmp_path):
+    path = tmp_path / "output"
+    with (
+        sole_maker(path, 0.0),
+        pytest.raises(OutputFileError, match="output: is being written by another process; wait"),
+        sole_maker(path, 0.3),
+    ):
+        pass
