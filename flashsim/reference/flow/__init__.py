@@ -1,0 +1,1 @@
+"""From particles to particle-flow candidates: tracks, calorimeters, vertices, PUPPI and rho."""

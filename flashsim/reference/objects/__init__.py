@@ -1,0 +1,1 @@
+"""Objects of an event, all made of the same candidates."""
