@@ -62,6 +62,11 @@ TRACK = np.dtype(
 transport, -1 of a fake."""
 
 
+# Of charged pions and kaons: decays to muons per cm at 1 GeV of pT, and the least share of the momentum for the muon.
+_DECAYS = np.array([0.13957 / 780.4, 0.64 * 0.49368 / 371.2])
+_MUON_SHARE = np.array([(0.10566 / 0.13957) ** 2, (0.10566 / 0.49368) ** 2])
+
+
 class TrackerRecipe(Recipe):
     """Efficiency and resolution of tracks."""
 
@@ -89,6 +94,13 @@ class TrackerRecipe(Recipe):
     fakes: float = Field(ge=0, description="fake tracks per interaction")
     muon_efficiency: list[float] = Field(description="of muons' chambers, well above threshold")
     muon_momentum: float = Field(gt=0, description="momentum that muons need to reach the chambers, in GeV")
+    station_efficiency: float = Field(
+        gt=0, le=1, description="share of stations with a segment of fast muons"
+    )
+    late_decays: float = Field(
+        ge=0, description="path in cm beyond the tracker on which hadrons become muons"
+    )
+    accidental: float = Field(ge=0, description="share of hadrons that a segment of others fits to")
     punch_through: float = Field(ge=0, description="share of hadrons with segments in chambers, per 100 GeV")
     electron_seeding: float = Field(
         gt=0, description="pT of electrons whose seeds are found half of the time, in GeV"
@@ -127,6 +139,9 @@ class Tracker(NamedTuple):
     fakes: float
     muon_efficiency: NDArray[np.float64]
     muon_momentum: float
+    station_efficiency: float
+    late_decays: float
+    accidental: float
     punch_through: float
     electron_seeding: float
     electron_efficiency: NDArray[np.float64]
@@ -222,7 +237,7 @@ def _track(out, place, hits, row, state, tracker, field):
     track.pt = min(1.0 / max(abs(measured), 1e-5), 2.0e4)
     track.ptErr = spread * track.pt
     _place(track, hit, eta, d0, phi, z, slope, width, state, tracker)
-    track.layers = layers
+    track.layers = min(max(int(layers + 1.4 * normal(state)), tracker.least_layers), 19)
     track.lostInnerHits = _lost_hits(radius, state)
     track.pixelHits = max(4 - track.lostInnerHits, 0) if radius < 14.0 else 0
     track.chi2 = gamma(state, layers) / layers * (1.0 + 0.6 * (width > 1.0))
@@ -284,17 +299,28 @@ def _lost_hits(radius, state):
 
 @numba.njit(cache=True)
 def _chambers(track, hit, code, eta, state, tracker):
-    """Segments in the muon chambers: of muons that reach them, and of some hadrons."""
-    momentum = hit.pt * (1.0 if eta < 1.2 else math.cosh(hit.eta) / math.cosh(1.2))
+    """Segments in the muon chambers: of muons that reach them, of decays in flight, and of some hadrons."""
     if code == 13:
         track.kind = 13
+    if eta > 2.4:
+        return
+    momentum = hit.pt * (1.0 if eta < 1.2 else math.cosh(hit.eta) / math.cosh(1.2))
+    least = 1.0
+    if code == 211 or code == 321:
+        kind = 1 if code == 321 else 0
+        least = _MUON_SHARE[kind]
+        chance = tracker.late_decays * _DECAYS[kind] / hit.pt
+        track.inFlight = hit.source == IN_FLIGHT or (hit.end > 108.0 and uniform(state) < chance)
+    if code == 13 or track.inFlight:
+        track.kind = 13
+        momentum *= least + (1.0 - least) * uniform(state)
         passed = 1.0 / (1.0 + math.exp(-(momentum - tracker.muon_momentum) / (0.12 * tracker.muon_momentum)))
-        if eta < 2.4 and uniform(state) < passed * np.interp(eta, tracker.eta, tracker.muon_efficiency):
-            reach = 1.0 - math.exp(-momentum / (0.8 * tracker.muon_momentum))
+        if uniform(state) < passed * np.interp(eta, tracker.eta, tracker.muon_efficiency):
+            reach = tracker.station_efficiency * (1.0 - math.exp(-momentum / (0.5 * tracker.muon_momentum)))
             for _ in range(4):
                 track.chambers += uniform(state) < reach
             track.chambers = max(track.chambers, 1)
-    elif eta < 2.4 and uniform(state) < tracker.punch_through * min(momentum, 100.0) / 100.0:
+    elif uniform(state) < tracker.accidental + tracker.punch_through * min(momentum, 100.0) / 100.0:
         track.chambers = 1 + (uniform(state) < 0.25)
 
 

@@ -40,6 +40,7 @@ VERTEX = np.dtype(
 """Those of an event stand by falling score; `interaction` is the one that most tracks are from."""
 
 _REACH, _BIN = 25.0, 0.01  # cm
+_BEAM = 0.005  # cm, several times the width of the beam spot
 
 
 class VertexRecipe(Recipe):
@@ -190,7 +191,10 @@ def _fit(tracks, first, last, hits, peaks, out, state, vertexing):
         row[3] += across
         row[4] += track.pt**vertexing.score_power
         row[5] += 1.0
-        if track.hit >= 0 and hits[track.hit].source == PRIMARY and track.pt > votes[best, 1] / 1e3:
+        # Those from the beam spot say where the vertex is across the beam, decays of B hadrons do not.
+        direct = track.hit >= 0 and hits[track.hit].source == PRIMARY
+        direct = direct and math.hypot(hits[track.hit].x, hits[track.hit].y) < _BEAM
+        if direct and track.pt > votes[best, 1] / 1e3:
             votes[best, 0], votes[best, 1] = track.hit, int(1e3 * track.pt)
     kept = np.array([v for v in range(size) if sums[v, 5] >= 2.0 and 2.0 * sums[v, 0] - 3.0 > 0.0])
     order = kept[np.argsort(-sums[kept, 4])] if len(kept) else kept

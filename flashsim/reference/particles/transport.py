@@ -361,7 +361,7 @@ def _decay_in_flight(out, row, place, state, material):
     if is_kaon and uniform(state) > 0.64:
         return place
     x, y, z, phi = _at(hadron, math.hypot(hadron.x, hadron.y) + flight, material)
-    hadron.end = math.hypot(x, y)
+    hadron.end, hadron.source = math.hypot(x, y), IN_FLIGHT
     least = (_MUON / mass) ** 2
     pt = hadron.pt * (least + (1.0 - least) * uniform(state))
     px, py, pz = pt * math.cos(phi), pt * math.sin(phi), pt * math.sinh(hadron.eta)

@@ -1,0 +1,224 @@
+"""Isolation of leptons and photons: sums of what particle flow found in cones around them.
+
+The sums are CMS's. Charged candidates of the primary vertex count whole, neutral ones from 0.5 GeV on.
+Pileup among the neutrals is taken off as half of the charged pileup of muons (delta beta; MUO-16-001,
+arXiv:1804.04528) and as rho times an effective area of electrons and photons (EGM-17-001, arXiv:2012.06888).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+import numba
+import numpy as np
+from pydantic import Field
+
+from flashsim.declarations.recipes import Recipe
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from flashsim.events.collection import Collection, Directions
+
+__all__ = ["Areas", "Sums", "TrackCone", "cone_sums", "mini_cone", "track_sum", "work_points"]
+
+CHARGED, NEUTRAL, PHOTON, PILEUP, PUPPI = range(5)
+
+_LEAST_NEUTRAL = 0.5  # GeV
+_HALF = 0.5  # neutral pileup per charged pileup
+_MINI_SCALE, _MINI_LEAST, _MINI_MOST = 10.0, 0.05, 0.2  # K. Rehermann, B. Tweedie, arXiv:1007.2221
+
+
+class Areas(Recipe):
+    """Effective areas by |eta|: rho times the area is the pileup in a cone of 0.3."""
+
+    eta: list[float] = Field(description="upper edges in |eta|")
+    area: list[float] = Field(description="area in each bin")
+
+    def pileup(self, eta: NDArray[np.float64], rho: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Pileup in GeV in a cone of 0.3 around objects at `eta`, shape (N,), in events of density `rho`."""
+        rows = np.minimum(np.searchsorted(self.eta, np.abs(eta)), len(self.area) - 1)
+        return np.asarray(self.area)[rows] * rho
+
+
+class TrackCone(NamedTuple):
+    """Which tracks a sum takes.
+
+    Parameters
+    ----------
+    radius, hole
+        Outer and inner radius.
+    strip
+        Tracks closer in eta are left out.
+    least_pt
+        In GeV.
+    dz, d0
+        Largest distances in cm, to the object along the beam and to the beam line.
+    """
+
+    radius: float
+    hole: float
+    strip: float
+    least_pt: float
+    dz: float
+    d0: float
+
+
+class Sums:
+    """Sums of transverse momenta in GeV around N objects, in K cones each.
+
+    Parameters
+    ----------
+    sums
+        Shape (N, K, 5).
+    """
+
+    def __init__(self, sums: NDArray[np.float64]) -> None:
+        self.charged = sums[..., CHARGED]
+        self.neutral = sums[..., NEUTRAL]
+        self.photon = sums[..., PHOTON]
+        self.pileup = sums[..., PILEUP]
+        self.puppi = sums[..., PUPPI]
+
+    def delta_beta(self, cone: int) -> NDArray[np.float64]:
+        """All of a cone, with half of the charged pileup taken off the neutral part, shape (N,)."""
+        off = _HALF * self.pileup[:, cone]
+        return self.charged[:, cone] + np.maximum(self.neutral[:, cone] + self.photon[:, cone] - off, 0.0)
+
+    def by_area(self, cone: int, pileup: NDArray[np.float64]) -> NDArray[np.float64]:
+        """All of a cone, with a `pileup` of shape (N,) taken off the neutral part, shape (N,)."""
+        return self.charged[:, cone] + np.maximum(self.neutral[:, cone] + self.photon[:, cone] - pileup, 0.0)
+
+
+def mini_cone(pt: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Radius of the cone of mini isolation, shape (N,)."""
+    return np.clip(_MINI_SCALE / pt, _MINI_LEAST, _MINI_MOST)
+
+
+def work_points(value: NDArray[np.float64], cuts: list[float]) -> NDArray[np.uint8]:
+    """Count the falling `cuts` that each value, shape (N,), lies below."""
+    return (value[:, None] < np.asarray(cuts)).sum(axis=1).astype(np.uint8)
+
+
+def cone_sums(
+    directions: Directions,
+    candidates: Collection,
+    owner: NDArray[np.int64],
+    radii: NDArray[np.float64],
+    *,
+    holes: tuple[ArrayLike, ...] = (0.0001, 0.01, 0.01, 0.01),
+) -> Sums:
+    """Sum the candidates around objects.
+
+    Parameters
+    ----------
+    directions
+        Of N objects.
+    candidates
+        pt, eta, phi, pdgId, fromPV, puppi.
+    owner
+        Shape (candidates,): row of the object that a candidate is a part of, -1 of none; it does not count
+        there.
+    radii
+        Shape (N, K).
+    holes
+        Inner radii for charged candidates of the primary vertex, neutral hadrons, photons and charged pileup:
+        each a number or of shape (N,).
+    """
+    size = len(directions[1])
+    inner = np.stack([np.broadcast_to(np.asarray(hole, float), (size,)) for hole in holes], axis=1)
+    code = np.abs(candidates["pdgId"])
+    primary = candidates["fromPV"] > 1
+    kind = np.full(len(code), -1, dtype=np.int8)
+    kind[code == 211] = PILEUP
+    kind[(code == 211) & primary] = CHARGED
+    kind[(code == 130) | (code == 1)] = NEUTRAL
+    kind[(code == 22) | (code == 2)] = PHOTON
+    kind[(candidates["pt"] < _LEAST_NEUTRAL) & (kind != CHARGED)] = -1
+    out = np.zeros((*radii.shape, 5))
+    columns = (candidates["pt"], candidates["eta"], candidates["phi"], candidates["puppi"])
+    _cone_sums(*directions, candidates.offsets, *columns, kind, owner, radii, inner, out)
+    return Sums(out)
+
+
+@numba.njit(cache=True)
+def _cone_sums(
+    offsets,
+    eta,
+    phi,
+    candidate_offsets,
+    pt,
+    candidate_eta,
+    candidate_phi,
+    puppi,
+    kind,
+    owner,
+    radii,
+    inner,
+    out,
+):
+    cones = radii.shape[1]
+    for event in range(len(offsets) - 1):
+        for i in range(offsets[event], offsets[event + 1]):
+            most = radii[i].max()
+            for j in range(candidate_offsets[event], candidate_offsets[event + 1]):
+                off = candidate_eta[j] - eta[i]
+                if kind[j] < 0 or abs(off) > most or owner[j] == i:
+                    continue
+                turn = abs(candidate_phi[j] - phi[i])
+                turn = min(turn, 2.0 * math.pi - turn)
+                distance = math.hypot(off, turn)
+                if distance > most or distance < inner[i, kind[j]]:
+                    continue
+                for k in range(cones):
+                    if distance < radii[i, k]:
+                        out[i, k, kind[j]] += pt[j]
+                        if kind[j] != PILEUP:
+                            out[i, k, PUPPI] += pt[j] * puppi[j]
+
+
+def track_sum(
+    directions: Directions,
+    z: NDArray[np.float64],
+    own: NDArray[np.int64],
+    tracks: Collection,
+    cone: TrackCone,
+) -> NDArray[np.float64]:
+    """Sum the pT of tracks around N objects, shape (N,), in GeV.
+
+    Parameters
+    ----------
+    directions
+        Of the objects.
+    z
+        Shape (N,): where each comes from along the beam, in cm.
+    own
+        Shape (N,): row of the object's own track, -1 without one.
+    tracks
+        pt, eta, phi, z, d0, quality.
+    cone
+        Which tracks count.
+    """
+    offsets, eta, phi = directions
+    columns = tuple(tracks[name] for name in ("pt", "eta", "phi", "z", "d0", "quality"))
+    return _track_sum(offsets, eta, phi, z, own, tracks.offsets, columns, cone)
+
+
+@numba.njit(cache=True)
+def _track_sum(offsets, eta, phi, z, own, track_offsets, tracks, cone):
+    pt, track_eta, track_phi, track_z, d0, quality = tracks
+    out = np.zeros(len(eta))
+    for event in range(len(offsets) - 1):
+        for i in range(offsets[event], offsets[event + 1]):
+            for j in range(track_offsets[event], track_offsets[event + 1]):
+                off = abs(track_eta[j] - eta[i])
+                if off > cone.radius or off < cone.strip or pt[j] < cone.least_pt or j == own[i]:
+                    continue
+                if abs(track_z[j] - z[i]) > cone.dz or abs(d0[j]) > cone.d0 or not quality[j]:
+                    continue
+                turn = abs(track_phi[j] - phi[i])
+                distance = math.hypot(off, min(turn, 2.0 * math.pi - turn))
+                if cone.hole < distance < cone.radius:
+                    out[i] += pt[j]
+    return out
