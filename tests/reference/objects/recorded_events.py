@@ -1,4 +1,4 @@
-"""Small recorded events for tests of leptons and photons: random, but of the recorder's types and relations."""
+"""Small recorded events for tests of leptons and photons: random, of the types of the recorder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ KINDS = (211, 211, 211, 211, 11, 13)
 
 
 def some_events(events: int = 40, tracks: int = 30, clusters: int = 20, seed: int = 1) -> Recorded:
-    """Events with `tracks` tracks, each with its candidate, and `clusters` ECAL clusters, half of them linked."""
+    """Events with `tracks` tracks, each with its candidate, and `clusters` ECAL clusters, half linked."""
     rng = np.random.default_rng(seed)
     size = events * tracks
     kind = rng.choice(KINDS, size)

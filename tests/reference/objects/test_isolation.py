@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from recorded_events import some_events
 
 from flashsim.events.collection import Collection
 from flashsim.reference.objects.isolation import (
@@ -12,7 +13,6 @@ from flashsim.reference.objects.isolation import (
     track_sum,
     work_points,
 )
-from recorded_events import some_events
 
 
 @pytest.fixture(scope="module")

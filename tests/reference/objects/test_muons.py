@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import yaml
+from recorded_events import one_event, some_events
 
 from flashsim.declarations.recipes import recipe_path
 from flashsim.reference.objects.muons import MuonRecipe, muons
-from recorded_events import one_event, some_events
 
 
 @pytest.fixture(scope="module")
