@@ -1,45 +1,98 @@
-"""Compare reconstructed objects of the reference simulation with those of CMS's full simulation.
+"""Compare simulated NanoAOD files with those of CMS's full simulation.
 
-    python -m benchmarks.realism tt_2018_v5.root GEN_DIR --output docs/realism.md
+    python -m benchmarks.realism v9=run2/full.root v15=run3/full.root --real ../shared/nanoaod
 
-GEN_DIR holds ``gen.root`` and ``hidden.root`` of the same process (``flashsim reference``). Writes the page,
-and the numbers as JSON if asked to.
+Each simulated file is judged against the real files of a NanoAOD version, in the folder that --real names.
+Prints the goals and whether they are reached; writes the pages if --output names one (all numbers stand
+beside it, in NAME_numbers.md), and the numbers as JSON. With --strict the exit status
+is 1 if a goal is not reached.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
+import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from benchmarks.machine import machine, made_on
 from benchmarks.realism.compare import compare
-from benchmarks.realism.page import page
-from benchmarks.realism.samples import real_sample, reference_sample
+from benchmarks.realism.joint import joint_lines
+from benchmarks.realism.page import Judgement, goals, numbers_page, page
+from benchmarks.realism.samples import HALVES, REAL_FILES, like, read_sample
+from benchmarks.verdicts import VERDICTS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_OTHER = {"tune": "judge", "judge": "tune", "both": "both"}
 
 
-def main() -> None:
-    """Run the comparison."""
+def judge(version: str, simulated: Path, folder: Path, half: str) -> Judgement:
+    """Judge a simulated file by a half of the real events of a version, a key of `REAL_FILES`."""
+    names = REAL_FILES[version]
+    real = [read_sample(folder / name) for name in names]
+    drawn = like(read_sample(simulated), real)
+    events = sum(sample.half(half).events for sample in real)
+    others = [sample.half(_OTHER[half]) for sample in real]
+    passed = [compare([one], other, half).numbers for one, other in zip(real, others, strict=True)]
+    numbers = [number.passes for found in passed for number in found]
+    return Judgement(
+        version,
+        simulated.name,
+        names,
+        (events, drawn.events),
+        compare(real, drawn, half),
+        joint_lines(real, drawn),
+        sum(numbers) / max(len(numbers), 1),
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the comparison; give the exit status."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.realism", description=__doc__)
-    parser.add_argument("real", type=Path, help="NanoAOD of CMS's full simulation")
-    parser.add_argument("folder", type=Path, help="folder with gen.root and hidden.root")
-    parser.add_argument("--output", type=Path, required=True, help="page to write")
+    parser.add_argument("files", nargs="+", metavar="VERSION=FILE", help=f"version: {', '.join(REAL_FILES)}")
+    default = os.environ.get("FLASHSIM_NANOAOD", "../shared/nanoaod")
+    parser.add_argument("--real", type=Path, default=Path(default), help="folder of the real files")
+    parser.add_argument("--half", choices=HALVES, default="judge", help="half of the real events")
+    parser.add_argument("--output", type=Path, help="page to write")
     parser.add_argument("--json", type=Path, help="file for the numbers")
-    parser.add_argument("--detector", default="full", help="detector, by name or path")
-    parser.add_argument("--events", type=int, default=8000, help="gen-level events to use")
-    parser.add_argument("--seed", type=int, default=1, help="seed of the detector")
-    options = parser.parse_args()
-    real = real_sample(options.real)
-    reference = reference_sample(options.folder, options.detector, options.events, options.seed)
-    comparisons = compare(real, reference)
-    text = page(comparisons, f"`{options.real.name}`", real.events, reference.events)
-    options.output.write_text(f"{text.rstrip()}\n", encoding="utf-8")
+    parser.add_argument("--strict", action="store_true", help="status 1 if a goal is not reached")
+    options = parser.parse_args(arguments)
+    pairs = [text.partition("=") for text in options.files]
+    for version, _, file in pairs:
+        if version not in REAL_FILES or not Path(file).is_file():
+            parser.error(f"{version}={file} is not VERSION=FILE of a file and one of {', '.join(REAL_FILES)}")
+    computer = machine()
+    judgements = [judge(version, Path(file), options.real, options.half) for version, _, file in pairs]
+    if options.output:
+        command = f"python -m benchmarks.realism {' '.join(options.files)} --half {options.half}"
+        options.output.write_text(page(judgements, made_on(command, computer)), encoding="utf-8")
+        appendix = options.output.with_name(f"{options.output.stem}_numbers.md")
+        appendix.write_text(numbers_page(judgements), encoding="utf-8")
     if options.json:
-        numbers = [asdict(comparison) | {"passes": comparison.passes} for comparison in comparisons]
-        options.json.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
-    passed = sum(comparison.passes for comparison in comparisons)
-    print(f"{passed} of {len(comparisons)} numbers pass")
+        options.json.write_text(
+            json.dumps([_numbers(one) for one in judgements], indent=1) + "\n", encoding="utf-8"
+        )
+    reached = [goal for judgement in judgements for goal in goals(judgement)]
+    for goal in reached:
+        print(f"{goal['goal']}: {VERDICTS[goal['passed']].strip('*')} ({goal['found']})")
+    return int(options.strict and not all(goal["passed"] for goal in reached))
+
+
+def _numbers(judgement: Judgement) -> dict[str, Any]:
+    return {
+        "version": judgement.version,
+        "goals": goals(judgement),
+        "other_half": judgement.other_half,
+        "numbers": [asdict(one) | {"passes": one.passes} for one in judgement.comparisons.numbers],
+        "missing": judgement.comparisons.missing,
+        "joint": [asdict(line) | {"passes": line.passes} for line in judgement.joint],
+    }
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

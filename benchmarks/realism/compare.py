@@ -7,19 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.realism.tables import CONTINUOUS, DISCRETE, POINT_MASSES, groups
+from benchmarks.realism.groups import groups
+from benchmarks.realism.samples import joined
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from benchmarks.realism.samples import Sample
 
-__all__ = ["QUANTILES", "Comparison", "compare", "compared"]
+__all__ = ["QUANTILES", "Comparison", "Comparisons", "compare", "compared"]
 
 QUANTILES = (0.05, 0.16, 0.5, 0.84, 0.95)
-LEAST = 50
+LEAST = 30
 """Smallest number of real objects that are compared."""
 
 STATISTICAL = 3.0
@@ -30,6 +31,15 @@ WIDTH = 0.25
 
 SHARE = 0.05
 """Tolerance of a share of objects."""
+
+_FEW_VALUES = 8
+"""A branch of whole numbers with no more values is compared by the share of each."""
+
+_RARE = 0.01
+"""Shares of values that fewer real objects have are not compared."""
+
+_USUAL_POINTS, _USUAL_SHARE, _OTHER_SHARE = (-1000.0, -99.0, -10.0, -9.0, -2.0, -1.0, 0.0, 1.0), 0.03, 0.15
+"""Values that mean something special, the share from which on they are point masses, and that of others."""
 
 
 @dataclass(frozen=True)
@@ -64,37 +74,107 @@ class Comparison:
         return bool(abs(self.real - self.reference) <= self.tolerance)
 
 
-def compare(real: Sample, reference: Sample) -> list[Comparison]:
-    """Compare all groups that have enough objects in both samples."""
-    others = {name: columns for _, name, columns in groups(reference)}
-    result: list[Comparison] = []
-    for kind, name, columns in groups(real):
-        result += compared(kind, name, columns, others[name])
-    return result
+@dataclass(frozen=True)
+class Comparisons:
+    """All numbers of a simulated sample against real ones.
+
+    Parameters
+    ----------
+    numbers
+        What was compared.
+    missing
+        Quantities of the real files, as ``(group, quantity)``, that the simulated file does not have.
+    """
+
+    numbers: list[Comparison]
+    missing: list[tuple[str, str]]
+
+    @property
+    def rate(self) -> float:
+        """Share of the numbers that pass."""
+        return sum(number.passes for number in self.numbers) / max(len(self.numbers), 1)
+
+    def rates(self) -> dict[str, tuple[int, int, int]]:
+        """Real objects, numbers, and numbers that pass, of each group."""
+        found: dict[str, tuple[int, int, int]] = {}
+        for number in self.numbers:
+            objects, total, passed = found.get(number.group, (0, 0, 0))
+            found[number.group] = (max(objects, number.objects), total + 1, passed + number.passes)
+        return found
+
+
+def compare(real: Sequence[Sample], simulated: Sample, half: str) -> Comparisons:
+    """Compare all groups of which real samples have enough objects.
+
+    Parameters
+    ----------
+    real
+        Real samples, all of their events: they say which quantities have point masses.
+    simulated
+        The sample that is judged, drawn to be like them (`benchmarks.realism.samples.like`).
+    half
+        Half of the real events that it is compared with, a key of `HALVES`.
+    """
+    whole = _columns_by_group(real)
+    of_half = _columns_by_group([sample.half(half) for sample in real])
+    others = dict(groups(simulated))
+    found = Comparisons([], [])
+    for name, columns in of_half.items():
+        other = others.get(name, {})
+        shared = {quantity: values for quantity, values in columns.items() if quantity in other}
+        found.numbers.extend(compared(name, shared, other, whole[name]))
+        found.missing.extend((name, quantity) for quantity in columns if quantity not in other)
+    return found
+
+
+def _columns_by_group(samples: Sequence[Sample]) -> dict[str, dict[str, NDArray[Any]]]:
+    parts: dict[str, list[dict[str, NDArray[Any]]]] = {}
+    for sample in samples:
+        for name, columns in groups(sample):
+            parts.setdefault(name, []).append(columns)
+    return {name: joined(columns) for name, columns in parts.items()}
 
 
 def compared(
-    kind: str, group: str, real: Mapping[str, NDArray[Any]], reference: Mapping[str, NDArray[Any]]
+    group: str,
+    real: Mapping[str, NDArray[Any]],
+    reference: Mapping[str, NDArray[Any]],
+    whole: Mapping[str, NDArray[Any]],
 ) -> Iterator[Comparison]:
-    """Compare the quantities of one group, a key of `CONTINUOUS`, that both samples have."""
-    for quantity in CONTINUOUS[kind]:
-        values = [_without_nan(columns[quantity]) for columns in (real, reference)]
-        if quantity in POINT_MASSES:
-            mass = POINT_MASSES[quantity]
-            if len(values[0]) >= LEAST:
-                yield _share(group, quantity, mass, *values)
-            values = [column[column != mass] for column in values]
-        if min(len(column) for column in values) >= LEAST:
-            yield from _quantiles(group, quantity, *values)
-    for quantity, allowed in DISCRETE[kind].items():
-        if len(real[quantity]) >= LEAST:
-            for value in allowed:
-                yield _share(group, quantity, value, real[quantity], reference[quantity])
+    """Compare the quantities of one group; `whole` has those of all real events."""
+    for quantity, values in real.items():
+        if len(values) < LEAST:
+            continue
+        other = reference[quantity]
+        points = _shares_compared(whole[quantity])
+        for point in points:
+            yield _share(group, quantity, point, values, other)
+        if _has_few_values(whole[quantity]):
+            continue
+        rest = [_others(column, points) for column in (values, other)]
+        if min(len(column) for column in rest) >= LEAST:
+            yield from _quantiles(group, quantity, *rest)
 
 
-def _without_nan(values: NDArray[Any]) -> NDArray[Any]:
-    finite: NDArray[Any] = values[np.isfinite(values)]
-    return finite
+def _has_few_values(values: NDArray[Any]) -> bool:
+    return values.dtype.kind != "f" and len(np.unique(values)) <= _FEW_VALUES
+
+
+def _shares_compared(values: NDArray[Any]) -> list[float]:
+    """Values whose share of objects is compared: those of a discrete quantity, and point masses."""
+    found, counts = np.unique(values, return_counts=True)
+    shares = counts / len(values)
+    if _has_few_values(values):
+        often = found[shares >= _RARE]
+        # Of two shares that add up to 1, one is enough.
+        return [float(value) for value in (often[-1:] if len(often) <= 2 else often)]
+    least = np.where(np.isin(found, _USUAL_POINTS), _USUAL_SHARE, _OTHER_SHARE)
+    return [float(value) for value in found[shares >= least]]
+
+
+def _others(values: NDArray[Any], points: Sequence[float]) -> NDArray[Any]:
+    rest: NDArray[Any] = values[np.isfinite(values) & ~np.isin(values, points)]
+    return rest
 
 
 def _share(

@@ -1,119 +1,199 @@
-"""The comparison as a page of the documentation."""
+"""The comparison as two pages of the documentation: results, and all numbers."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from benchmarks.markdown import table
 from benchmarks.realism.compare import LEAST, QUANTILES, SHARE, STATISTICAL, WIDTH
+from benchmarks.verdicts import VERDICTS, goal_table, judged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from benchmarks.realism.compare import Comparison
+    from benchmarks.realism.compare import Comparison, Comparisons
+    from benchmarks.realism.joint import JointLine
+    from benchmarks.verdicts import Goal
 
-__all__ = ["page"]
+__all__ = ["GROUP_GOAL", "OVERALL_GOALS", "Judgement", "goals", "numbers_page", "page"]
 
-_HEAD = """\
+OVERALL_GOALS = {"v9": 0.95, "v15": 0.90}
+"""Share of the numbers that has to pass, by version of NanoAOD."""
+
+GROUP_GOAL = 0.85
+"""Share of the numbers that has to pass in every group."""
+
+_FEW = 5
+"""Groups of fewer numbers are no groups to judge: one number is a fifth of them."""
+
+_WORST = 25
+"""Numbers that the page lists for each version, the worst first."""
+
+_HEAD = f"""\
 # Realism of the reference simulation
 
-How near the detector `full` of the [reference simulation](../reference/README.md) comes to CMS's full
-simulation: quantiles of reconstructed objects in {real} ({real_events} events) against those that `full`
-makes of {events} events from Pythia 8. Where NanoAOD v9 has another branch than the file
-(`btagDeepFlavCvL`, for instance), it is worked out from the file's. Made by `python -m benchmarks.realism`;
-never edited by hand.
+How near the [reference simulation](../reference/README.md) comes to CMS's full simulation: tt events that it
+makes from Pythia 8 against files of CMS, object by object and in how the objects of an event hang together.
+Made by `python -m benchmarks.realism`, from files alone; never edited by hand. All numbers are on a
+[page of their own](realism_numbers.md).
 
 It is no simulation of CMS, and this table is no claim that it is: it says that distributions have the right
 place, width, tails and point masses, so that what learns one faces the difficulty of the other.
 
-A number passes if it differs from the real one by no more than {statistical:g} statistical errors of the
-real sample, or by {width:.0%} of the real distribution's width (16 to 84 %); a share of objects by no more
-than {statistical:g} errors, or {share:g}. Groups with fewer than {least} real objects are left out.
-Quantities with point masses (an energy fraction of exactly 0) are compared by the share of objects there,
-and by the quantiles of the others. Parameters were set by hand with other events of the same process.
-
-**{passed} of {total} numbers pass ({rate:.1%}).**
-"""
-
-_KNOWN = """\
-## Known differences
-
-- `puIdDisc` and `btagDeepFlavQG` are not in the real file; their place is set by a v9 file of few jets.
-- Jets without tracks have all taggers at -1 (CSVv2 at -10), as in the newer taggers of CMS; DeepJet of v9
-  gives them a narrow distribution of its own. DeepJet is therefore not compared for unmatched and forward
-  jets.
-- CMS's energy fractions add up to 1, and its c-against-b scores follow from the other two; here each has a
-  smearing of its own (about 1 % of a jet's energy is assigned to no kind of particle), so that no column is
-  an exact function of others.
-- Electrons that CMS matches to a gen photon count as unmatched. Unmatched electrons of `full` have lighter
-  tails than real ones in energy uncertainty, R9 and impact parameters; electrons in jets have more around.
-- Pythia 8 with its own parton distributions and no matching stands for POWHEG: flavours and pT inside the
-  bins differ a little.
+A number passes if it differs from the real one by no more than {STATISTICAL:g} statistical errors of the
+real sample, or by {WIDTH:.0%} of the real distribution's width (16 to 84 %); a share of objects by no more
+than {STATISTICAL:g} errors, or {SHARE:g}. Groups of fewer than {LEAST} real objects are left out. Quantities
+with point masses (an energy fraction of exactly 0) are compared by the share of objects there, and by the
+quantiles of the others; quantities of few values by the share of each. A line on whole events passes within
+3 combined errors, or 10 % of the real value. Simulated events are drawn so that pileup and decays of W bosons
+are distributed as in the real files: those are of the campaign and the process, not of the detector.
+Parameters were set with real events of even number; what is judged here are those of odd number (the lines
+on whole events: all).
 """
 
 
-def page(comparisons: Sequence[Comparison], real: str, real_events: int, events: int) -> str:
-    """Markdown of the whole comparison."""
-    passed = sum(comparison.passes for comparison in comparisons)
-    head = _HEAD.format(
-        real=real,
-        real_events=real_events,
-        events=events,
-        statistical=STATISTICAL,
-        width=WIDTH,
-        share=SHARE,
-        least=LEAST,
-        passed=passed,
-        total=len(comparisons),
-        rate=passed / max(len(comparisons), 1),
+@dataclass(frozen=True)
+class Judgement:
+    """A simulated file against the real ones of a version of NanoAOD.
+
+    Parameters
+    ----------
+    version, simulated
+        The version, and the name of the simulated file.
+    real
+        Names of the real files.
+    events
+        Real and simulated events.
+    comparisons
+        Numbers of objects.
+    joint
+        Numbers of whole events.
+    other_half
+        Share of the numbers that the other half of the real events would pass.
+    """
+
+    version: str
+    simulated: str
+    real: Sequence[str]
+    events: tuple[int, int]
+    comparisons: Comparisons
+    joint: Sequence[JointLine]
+    other_half: float
+
+
+def goals(judgement: Judgement) -> list[Goal]:
+    """Give the goals of a version, and whether they are reached."""
+    numbers = judgement.comparisons
+    passed = sum(number.passes for number in numbers.numbers)
+    found = []
+    least = OVERALL_GOALS.get(judgement.version)
+    if least is not None:
+        text = f"{passed} of {len(numbers.numbers)}, {numbers.rate:.1%}"
+        found.append(
+            judged(f"{judgement.version}: {least:.0%} of the numbers pass", text, numbers.rate >= least)
+        )
+    rates = {name: (ok / total) for name, (_, total, ok) in numbers.rates().items() if total >= _FEW}
+    low = {name: rate for name, rate in rates.items() if rate < GROUP_GOAL}
+    text = ", ".join(f"{name} {rate:.0%}" for name, rate in sorted(low.items(), key=lambda item: item[1]))
+    found.append(judged(f"{judgement.version}: no group below {GROUP_GOAL:.0%}", text or "none", not low))
+    failing = [line.quantity for line in judgement.joint if not line.passes]
+    text = "; ".join(failing) or f"{len(judgement.joint)} lines agree"
+    found.append(judged(f"{judgement.version}: objects hang together as real ones do", text, not failing))
+    return found
+
+
+def page(judgements: Sequence[Judgement], made_on: Sequence[str]) -> str:
+    """Markdown of the results."""
+    lines = [_HEAD, "## Goals\n", *goal_table(goal for one in judgements for goal in goals(one)), ""]
+    for judgement in judgements:
+        lines += _section(judgement)
+    return "\n".join([*lines, *made_on]) + "\n"
+
+
+def _section(judgement: Judgement) -> Iterator[str]:
+    numbers = judgement.comparisons
+    passed = sum(number.passes for number in numbers.numbers)
+    files = " and ".join(f"`{name}`" for name in judgement.real)
+    yield f"## NanoAOD {judgement.version}\n"
+    yield (
+        f"`{judgement.simulated}` ({judgement.events[1]} events) against {files} "
+        f"({judgement.events[0]} events judged by). **{passed} of {len(numbers.numbers)} numbers pass "
+        f"({numbers.rate:.1%})**; of the other half of the real events {judgement.other_half:.1%} would.\n"
     )
-    return (
-        "\n".join([head, *_summary(comparisons), "", _KNOWN, *_failing(comparisons), *_all(comparisons)])
-        + "\n"
+    rows = (
+        (name, str(objects), str(total), f"{ok / total:.0%}")
+        for name, (objects, total, ok) in numbers.rates().items()
     )
-
-
-def _names(comparisons: Sequence[Comparison]) -> list[str]:
-    return list(dict.fromkeys(comparison.group for comparison in comparisons))
-
-
-def _summary(comparisons: Sequence[Comparison]) -> Iterator[str]:
-    yield "| group | real objects | numbers | pass |"
-    yield "|---|---|---|---|"
-    for group in _names(comparisons):
-        own = [comparison for comparison in comparisons if comparison.group == group]
-        objects = max(comparison.objects for comparison in own)
-        yield f"| {group} | {objects} | {len(own)} | {sum(c.passes for c in own) / len(own):.0%} |"
-
-
-def _failing(comparisons: Sequence[Comparison]) -> Iterator[str]:
-    failing = [comparison for comparison in comparisons if not comparison.passes]
+    yield from table(("group", "real objects", "numbers", "pass"), rows)
+    yield "\nWhole events:\n"
+    rows = (
+        (line.quantity, _measured(*line.real), _measured(*line.simulated), VERDICTS[line.passes])
+        for line in judgement.joint
+    )
+    yield from table(("quantity", "real", "simulated", "agrees"), rows)
+    yield ""
+    failing = sorted((n for n in numbers.numbers if not n.passes), key=_excess, reverse=True)
     if failing:
-        yield "## What does not pass\n"
-        yield "| group | quantity | statistic | real | reference | tolerance |"
-        yield "|---|---|---|---|---|---|"
-        for c in failing:
-            yield (
-                f"| {c.group} | `{c.quantity}` | {c.statistic} | {c.real:.4g} | {c.reference:.4g} "
-                f"| {c.tolerance:.2g} |"
-            )
+        yield f"The {min(_WORST, len(failing))} numbers furthest beyond their tolerance:\n"
+        yield from _numbers_table(failing[:_WORST])
         yield ""
 
 
-def _all(comparisons: Sequence[Comparison]) -> Iterator[str]:
-    yield "## All numbers\n"
-    yield "Real, then reference; what does not pass is bold.\n"
+def numbers_page(judgements: Sequence[Judgement]) -> str:
+    """Markdown of all numbers."""
+    lines = ["# Realism of the reference simulation: all numbers\n"]
+    lines.append("Real, then simulated; what does not pass is bold. See [realism](realism.md).\n")
+    for judgement in judgements:
+        lines += _all(judgement)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _excess(comparison: Comparison) -> float:
+    return abs(comparison.real - comparison.reference) / max(comparison.tolerance, 1e-12)
+
+
+def _measured(value: float, error: float) -> str:
+    return f"{value:.3f} ± {error:.3f}"
+
+
+def _numbers_table(comparisons: Sequence[Comparison]) -> Iterator[str]:
+    rows = (
+        (
+            c.group,
+            f"`{c.quantity}`",
+            c.statistic,
+            f"{c.real:.4g}",
+            f"{c.reference:.4g}",
+            f"{c.tolerance:.2g}",
+        )
+        for c in comparisons
+    )
+    return table(("group", "quantity", "statistic", "real", "simulated", "tolerance"), rows)
+
+
+def _all(judgement: Judgement) -> Iterator[str]:
     levels = [f"{level:.0%}".replace("%", " %") for level in QUANTILES]
-    for group in _names(comparisons):
-        yield f"### {group[0].upper()}{group[1:]}\n"
-        yield f"| quantity | {' | '.join(levels)} | shares |"
-        yield "|---" * (len(levels) + 2) + "|"
-        own = [comparison for comparison in comparisons if comparison.group == group]
-        for quantity in dict.fromkeys(comparison.quantity for comparison in own):
-            of_quantity = {c.statistic: c for c in own if c.quantity == quantity}
-            cells = [_cell(of_quantity.get(level)) for level in levels]
-            shares = ", ".join(f"{s} {_cell(c)}" for s, c in of_quantity.items() if s not in levels)
-            yield f"| `{quantity}` | {' | '.join(cells)} | {shares} |"
+    numbers = judgement.comparisons
+    yield f"## NanoAOD {judgement.version}\n"
+    for group in dict.fromkeys(number.group for number in numbers.numbers):
+        yield f"### {judgement.version}: {group}\n"
+        own = [number for number in numbers.numbers if number.group == group]
+        yield from table(("quantity", *levels, "shares"), _rows(own, levels))
         yield ""
+    absent: dict[str, list[str]] = {}
+    for group, quantity in numbers.missing:
+        absent.setdefault(quantity, []).append(group)
+    if absent:
+        names = ", ".join(f"`{quantity}`" for quantity in sorted(absent))
+        yield f"In the real files and not in the simulated one: {names}.\n"
+
+
+def _rows(own: Sequence[Comparison], levels: Sequence[str]) -> Iterator[Sequence[str]]:
+    for quantity in dict.fromkeys(number.quantity for number in own):
+        of_quantity = {n.statistic: n for n in own if n.quantity == quantity}
+        shares = ", ".join(f"{s} {_cell(n)}" for s, n in of_quantity.items() if s not in levels)
+        yield (f"`{quantity}`", *(_cell(of_quantity.get(level)) for level in levels), shares)
 
 
 def _cell(comparison: Comparison | None) -> str:
