@@ -1,0 +1,159 @@
+"""Jet corrections, from a payload in correctionlib's JSON (schema 2) that any client can apply anew.
+
+As in CMS there are three levels: ``L1FastJet`` takes off the offset of pileup, area times rho times a slope;
+``L2Relative`` is the inverse of the response as a function of the pT that remains, and of eta; ``L3Absolute`` is
+one. The numbers are made by ``benchmarks/jet_corrections.py`` from events of the detector itself.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from flashsim.declarations.recipes import recipe_folder
+from flashsim.errors import RecipeError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["OFFSET", "RESPONSE", "JetCorrections", "binned", "payload"]
+
+OFFSET = "max(0.1,1-y*[0]*max(0,z-[1])/x)"
+"""Formula of L1FastJet: x is the raw pT, y the area, z rho."""
+
+_X = "max([5],min([6],x))"
+RESPONSE = f"[0]+[1]*log({_X})+[2]*pow(log({_X}),2)+[3]/{_X}+[4]/pow({_X},2)"
+"""Formula of L2Relative: x is the pT after L1FastJet."""
+
+
+@dataclass(frozen=True)
+class JetCorrections:
+    """Corrections of a payload by name of the level and jet algorithm: edges in eta, parameters of each bin."""
+
+    edges: dict[str, NDArray[np.float64]]
+    parameters: dict[str, NDArray[np.float64]]
+
+    @classmethod
+    def load(cls, name: str) -> JetCorrections:
+        """Read a shipped payload by its name, such as ``run2``, or a file by its path.
+
+        Raises
+        ------
+        RecipeError
+            If there is none, or it holds other formulas than ours.
+        """
+        shipped = recipe_folder("reference") / "corrections" / f"{name}.json"
+        return _load(shipped if shipped.is_file() else Path(name))
+
+    def factors(
+        self,
+        name: str,
+        *,
+        area: NDArray[np.float64],
+        eta: NDArray[np.float64],
+        pt: NDArray[np.float64],
+        rho: NDArray[np.float64],
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Factors of the pileup correction alone, and of all corrections, of raw jets, shape (N,).
+
+        Parameters
+        ----------
+        name
+            Of the jet algorithm, such as ``AK4PFchs``.
+        area, eta, pt, rho
+            Of the jets; pT in GeV is raw, rho in GeV is their event's.
+        """
+        first = np.ones(len(pt))
+        if f"L1FastJet_{name}" in self.edges:
+            slope, start = self._parameters("L1FastJet", name, eta)
+            first = np.maximum(0.1, 1.0 - area * slope * np.maximum(0.0, rho - start) / pt)
+        p = self._parameters("L2Relative", name, eta)
+        x = np.clip(pt * first, p[5], p[6])
+        second = p[0] + p[1] * np.log(x) + p[2] * np.log(x) ** 2 + p[3] / x + p[4] / x**2
+        return first, first * second
+
+    def _parameters(self, level: str, name: str, eta: NDArray[np.float64]) -> NDArray[np.float64]:
+        edges = self.edges[f"{level}_{name}"]
+        bins = np.clip(np.searchsorted(edges, eta, side="right") - 1, 0, len(edges) - 2)
+        return self.parameters[f"{level}_{name}"][bins].T
+
+
+@cache
+def _load(path: Path) -> JetCorrections:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        edges, parameters = {}, {}
+        for correction in content["corrections"]:
+            data = correction["data"]
+            if not isinstance(data, dict):
+                continue
+            expected = OFFSET if "L1FastJet" in correction["name"] else RESPONSE
+            if any(formula["expression"] != expected for formula in data["content"]):
+                msg = f"{path}: {correction['name']} has other formulas than this version evaluates: make it anew"
+                raise RecipeError(msg)
+            level_and_jets = "_".join(correction["name"].split("_")[-2:])
+            edges[level_and_jets] = np.array(data["edges"], dtype=np.float64)
+            parameters[level_and_jets] = np.array([f["parameters"] for f in data["content"]], dtype=np.float64)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        msg = f"{path}: is no payload of jet corrections ({error})"
+        raise RecipeError(msg) from error
+    return JetCorrections(edges, parameters)
+
+
+def binned(
+    edges: NDArray[np.float64], expression: str, variables: list[str], rows: NDArray[np.float64]
+) -> dict[str, Any]:
+    """Bins in eta, each with the formula and its own parameters, as correctionlib has them."""
+    formulas = [
+        {
+            "nodetype": "formula",
+            "expression": expression,
+            "parser": "TFormula",
+            "variables": variables,
+            "parameters": [float(f"{value:.7g}") for value in row],
+        }
+        for row in rows
+    ]
+    return {
+        "nodetype": "binning",
+        "input": "JetEta",
+        "edges": [float(edge) for edge in edges],
+        "content": formulas,
+        "flow": "clamp",
+    }
+
+
+def payload(tag: str, levels: dict[str, dict[str, dict[str, Any]]]) -> dict[str, Any]:
+    """Content of a file: for each jet algorithm the data of its levels, one after the other, and all of them."""
+    inputs = {"L1FastJet": ["JetA", "JetEta", "JetPt", "Rho"], "L2Relative": ["JetEta", "JetPt"]}
+    corrections, compound = [], []
+    for jets, data in levels.items():
+        stack = [f"{tag}_{level}_{jets}" for level in (*data, "L3Absolute")]
+        for name, (level, content) in zip(stack, [*data.items(), ("L3Absolute", 1.0)], strict=True):
+            corrections.append(
+                {
+                    "name": name,
+                    "version": 1,
+                    "inputs": [{"name": n, "type": "real"} for n in inputs.get(level, ["JetEta", "JetPt"])],
+                    "output": {"name": "correction", "type": "real"},
+                    "data": content,
+                }
+            )
+        names = [{"name": n, "type": "real"} for n in inputs["L1FastJet"]]
+        compound.append(
+            {
+                "name": f"{tag}_L1L2L3_{jets}",
+                "inputs": names,
+                "output": {"name": "correction", "type": "real"},
+                "inputs_update": ["JetPt"],
+                "input_op": "*",
+                "output_op": "*",
+                "stack": stack,
+            }
+        )
+    return {"schema_version": 2, "corrections": corrections, "compound_corrections": compound}
