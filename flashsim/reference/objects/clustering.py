@@ -1,10 +1,9 @@
 """Anti-kT jets of candidates, with their active areas.
 
-Jets are those of fastjet (M. Cacciari, G. Salam, G. Soyez, arXiv:0802.1189, arXiv:1111.6097), found by nearest
-neighbours in tiles. fastjet gets areas from ghosts that are clustered with the particles, 6300 of them, which
-takes ten times as long as the jets. A ghost decides nothing, so its jet follows from the history of the
-others: it joins the protojet i with the least ΔR²/pT² (its distance to i) once that falls below the distance
-at which the protojets merge.
+Jets are those of fastjet (M. Cacciari, G. Salam, G. Soyez, arXiv:0802.1189, arXiv:1111.6097), found by
+nearest neighbours in tiles. fastjet gets areas from 6300 ghosts that are clustered with the particles, which
+takes several times as long as the jets. A ghost decides nothing, so its jet follows from the history of the
+others: it joins the protojet with the least ΔR²/pT² once protojets merge at larger distances.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ import numba
 import numpy as np
 
 from flashsim.events.collection import Collection
+from flashsim.reference.particles.streams import uniform
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,9 +35,12 @@ _CELL = 2 * math.pi / _PHI_CELLS
 GHOST_AREA = _CELL * GHOST_SPACING
 """Area of a ghost once a whole number of them fits around the axis: 0.00997."""
 
+_STRIDE = np.uint64(0xD1342543DE82EF95)  # between the random states of ghosts
 _FAR = 5.2  # rapidity from which on all share the outer tiles
 _SOFT_RIVAL = 400.0  # a protojet of a twentieth of the pT takes no ghosts of note
-_WIDE_MERGER = 0.6  # of the radius: protojets that merge closer to each other reach no ghost beyond the radius
+_WIDE_MERGER = (
+    0.6  # of the radius: protojets that merge closer to each other reach no ghost beyond the radius
+)
 
 
 @dataclass(frozen=True)
@@ -165,10 +168,12 @@ class _Protojets(NamedTuple):
     taken: Any
     """Whether a ghost is in a protojet already, by cell."""
     rivals: Any
+    draw: Any
+    """Random state, shape (1,)."""
 
 
 @numba.njit(cache=True)
-def _cluster(offsets, momenta, states, radius, min_pt):  # type: ignore[no-untyped-def]
+def _cluster(offsets, momenta, states, radius, min_pt):
     """Jets of all events: number by event; momentum and area by jet; number of the jet by candidate."""
     total = len(momenta)
     label = np.full(total, -1, np.int64)
@@ -190,7 +195,7 @@ def _cluster(offsets, momenta, states, radius, min_pt):  # type: ignore[no-untyp
             i = _first(every.least, leaves)
             j = every.neighbour[i]
             if j >= 0 and every.seen[i] != every.version[j]:
-                # The neighbour is gone: the distance to it was a lower limit, which it pays to mend only here.
+                # The neighbour is gone, and the distance to it was a lower limit: often nobody asks for more.
                 _find_neighbour(every, i, radius)
                 _set(every.least, leaves + i, every.distance[i] * every.place[i, 2])
             elif j >= 0:
@@ -215,7 +220,7 @@ def _cluster(offsets, momenta, states, radius, min_pt):  # type: ignore[no-untyp
 
 
 @numba.njit(cache=True)
-def _scratch(most, around, along):  # type: ignore[no-untyped-def]
+def _scratch(most, around, along):
     leaves = 1
     while leaves < most:
         leaves *= 2
@@ -241,11 +246,12 @@ def _scratch(most, around, along):  # type: ignore[no-untyped-def]
         np.empty(most, np.int64),
         np.empty((_RAPIDITY_CELLS, _PHI_CELLS), np.bool_),
         np.empty(most, np.int64),
+        np.empty(1, np.uint64),
     )
 
 
 @numba.njit(cache=True)
-def _fill(every, momenta, begin, end, row, around):  # type: ignore[no-untyped-def]
+def _fill(every, momenta, begin, end, row, around):
     every.first[:] = -1
     every.taken[:] = False
     n = 0
@@ -269,7 +275,7 @@ def _fill(every, momenta, begin, end, row, around):  # type: ignore[no-untyped-d
 
 
 @numba.njit(cache=True)
-def _start(every, n, radius):  # type: ignore[no-untyped-def]
+def _start(every, n, radius):
     leaves = 1
     while leaves < n:
         leaves *= 2
@@ -285,7 +291,7 @@ def _start(every, n, radius):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True)
-def _locate(place, i, momentum):  # type: ignore[no-untyped-def]
+def _locate(place, i, momentum):
     px, py, pz, energy = momentum[0], momentum[1], momentum[2], momentum[3]
     pt2 = px * px + py * py
     m2 = max((energy + pz) * (energy - pz) - pt2, 0.0)
@@ -297,15 +303,15 @@ def _locate(place, i, momentum):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True)
-def _tile_of(every, i, around):  # type: ignore[no-untyped-def]
+def _tile_of(every, i, around):
     along = len(every.near) // around
     across = int(every.place[i, 1] * (around / (2 * math.pi)))
-    down = int(math.floor((every.place[i, 0] + _FAR) / (2 * _FAR) * along))
+    down = math.floor((every.place[i, 0] + _FAR) / (2 * _FAR) * along)
     return min(max(down, 0), along - 1) * around + min(across, around - 1)
 
 
 @numba.njit(cache=True)
-def _enter(every, i, around):  # type: ignore[no-untyped-def]
+def _enter(every, i, around):
     tile = _tile_of(every, i, around)
     head = every.first[tile]
     every.tile[i], every.before[i], every.after[i] = tile, -1, head
@@ -315,7 +321,7 @@ def _enter(every, i, around):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True)
-def _leave(every, i):  # type: ignore[no-untyped-def]
+def _leave(every, i):
     before, after = every.before[i], every.after[i]
     if before >= 0:
         every.after[before] = after
@@ -327,13 +333,13 @@ def _leave(every, i):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True)
-def _separation(rapidity, phi, other_rapidity, other_phi):  # type: ignore[no-untyped-def]
+def _separation(rapidity, phi, other_rapidity, other_phi):
     turn = math.pi - abs(math.pi - abs(phi - other_phi))
     return (rapidity - other_rapidity) ** 2 + turn * turn
 
 
 @numba.njit(cache=True)
-def _first(least, leaves):  # type: ignore[no-untyped-def]
+def _first(least, leaves):
     k = 1
     while k < leaves:
         k = 2 * k + int(least[2 * k + 1] < least[2 * k])
@@ -341,7 +347,7 @@ def _first(least, leaves):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True)
-def _set(least, leaf, value):  # type: ignore[no-untyped-def]
+def _set(least, leaf, value):
     least[leaf] = value
     leaf //= 2
     while leaf >= 1:
@@ -353,7 +359,7 @@ def _set(least, leaf, value):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True)
-def _find_neighbour(every, i, radius):  # type: ignore[no-untyped-def]
+def _find_neighbour(every, i, radius):
     # Of two protojets the harder one sets their distance, so each needs to look at softer ones only.
     place, after = every.place, every.after  # taken out of the tuple once: numba counts references
     rapidity, phi, inverse = place[i, 0], place[i, 1], place[i, 2]
@@ -371,7 +377,7 @@ def _find_neighbour(every, i, radius):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True)
-def _merge(every, i, j, leaves, radius, around, min_pt, state):  # type: ignore[no-untyped-def]
+def _merge(every, i, j, leaves, radius, around, min_pt, state):
     """Merge j into i, which is harder."""
     inverse = every.place[i, 2]
     wide = every.distance[i] > (_WIDE_MERGER * radius) ** 2
@@ -391,7 +397,7 @@ def _merge(every, i, j, leaves, radius, around, min_pt, state):  # type: ignore[
 
 
 @numba.njit(cache=True)
-def _join(every, i, leaves, radius):  # type: ignore[no-untyped-def]
+def _join(every, i, leaves, radius):
     """Find the neighbour of i, and those that i is now the nearest neighbour of."""
     place, after, distance = every.place, every.after, every.distance
     rapidity, phi, inverse = place[i, 0], place[i, 1], place[i, 2]
@@ -414,33 +420,23 @@ def _join(every, i, leaves, radius):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True)
-def _uniform(state, number):  # type: ignore[no-untyped-def]
-    """Number below 1 of a counter (splitmix64: G. Steele, D. Lea, C. Flood, OOPSLA 2014)."""
-    z = np.uint64(state) + np.uint64(number) * np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    z ^= z >> np.uint64(31)
-    return float(z >> np.uint64(11)) * (1.0 / 9007199254740992.0)
-
-
-@numba.njit(cache=True)
-def _take_ghosts(every, i, least, radius, around, state):  # type: ignore[no-untyped-def]
-    """Give protojet i the free ghosts whose distance to it is below `least`, but for those closer to others."""
-    place, rival, taken, ghosts = every.place, every.rivals, every.taken, every.ghosts
+def _take_ghosts(every, i, least, radius, around, state):
+    """Give protojet i the free ghosts at distances below `least`, and to rivals those closer to them."""
+    place, rival, taken, ghosts, draw = every.place, every.rivals, every.taken, every.ghosts, every.draw
     rapidity, phi, inverse = place[i, 0], place[i, 1], place[i, 2]
     rivals = _find_rivals(every, i, radius, around)
     reach = math.sqrt(min(least / inverse, radius * radius))
-    low = int(math.floor((rapidity - reach + GHOST_RAPIDITY) / GHOST_SPACING))
-    high = int(math.floor((rapidity + reach + GHOST_RAPIDITY) / GHOST_SPACING))
-    left, right = int(math.floor((phi - reach) / _CELL)), int(math.floor((phi + reach) / _CELL))
+    low = math.floor((rapidity - reach + GHOST_RAPIDITY) / GHOST_SPACING)
+    high = math.floor((rapidity + reach + GHOST_RAPIDITY) / GHOST_SPACING)
+    left, right = math.floor((phi - reach) / _CELL), math.floor((phi + reach) / _CELL)
     for y in range(max(low, 0), min(high + 1, _RAPIDITY_CELLS)):
         for turn in range(left, right + 1):
             x = turn % _PHI_CELLS
             if taken[y, x]:
                 continue
-            number = 2 * (y * _PHI_CELLS + x)
-            ghost_y = (y + _uniform(state, number)) * GHOST_SPACING - GHOST_RAPIDITY
-            ghost_phi = (x + _uniform(state, number + 1)) * _CELL
+            draw[0] = state + np.uint64(y * _PHI_CELLS + x) * _STRIDE
+            ghost_y = (y + uniform(draw)) * GHOST_SPACING - GHOST_RAPIDITY
+            ghost_phi = (x + uniform(draw)) * _CELL
             separation = _separation(rapidity, phi, ghost_y, ghost_phi)
             if separation > reach * reach:
                 continue
@@ -455,7 +451,7 @@ def _take_ghosts(every, i, least, radius, around, state):  # type: ignore[no-unt
 
 
 @numba.njit(cache=True)
-def _find_rivals(every, i, radius, around):  # type: ignore[no-untyped-def]
+def _find_rivals(every, i, radius, around):
     """Protojets hard and near enough to take ghosts from i: how many."""
     place, after = every.place, every.after
     along, down, across = len(every.near) // around, every.tile[i] // around, every.tile[i] % around
@@ -474,7 +470,7 @@ def _find_rivals(every, i, radius, around):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True)
-def _members(label, order):  # type: ignore[no-untyped-def]
+def _members(label, order):
     """Members of the jets as sorted, and where each jet's begin."""
     place = np.empty(len(order), np.int64)
     for rank in range(len(order)):

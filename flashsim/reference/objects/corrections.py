@@ -1,8 +1,8 @@
 """Jet corrections, from a payload in correctionlib's JSON (schema 2) that any client can apply anew.
 
 As in CMS there are three levels: ``L1FastJet`` takes off the offset of pileup, area times rho times a slope;
-``L2Relative`` is the inverse of the response as a function of the pT that remains, and of eta; ``L3Absolute`` is
-one. The numbers are made by ``benchmarks/jet_corrections.py`` from events of the detector itself.
+``L2Relative`` is the inverse of the response as a function of the pT that remains, and of eta; ``L3Absolute``
+is one. The numbers are made by ``benchmarks/jet_corrections.py`` from events of the detector itself.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ RESPONSE = f"[0]+[1]*log({_X})+[2]*pow(log({_X}),2)+[3]/{_X}+[4]/pow({_X},2)"
 
 @dataclass(frozen=True)
 class JetCorrections:
-    """Corrections of a payload by name of the level and jet algorithm: edges in eta, parameters of each bin."""
+    """Corrections of a payload by level and jet algorithm: edges in eta, and parameters of each bin."""
 
     edges: dict[str, NDArray[np.float64]]
     parameters: dict[str, NDArray[np.float64]]
@@ -94,11 +94,13 @@ def _load(path: Path) -> JetCorrections:
                 continue
             expected = OFFSET if "L1FastJet" in correction["name"] else RESPONSE
             if any(formula["expression"] != expected for formula in data["content"]):
-                msg = f"{path}: {correction['name']} has other formulas than this version evaluates: make it anew"
+                msg = f"{path}: {correction['name']} has other formulas than this version evaluates"
                 raise RecipeError(msg)
             level_and_jets = "_".join(correction["name"].split("_")[-2:])
             edges[level_and_jets] = np.array(data["edges"], dtype=np.float64)
-            parameters[level_and_jets] = np.array([f["parameters"] for f in data["content"]], dtype=np.float64)
+            parameters[level_and_jets] = np.array(
+                [f["parameters"] for f in data["content"]], dtype=np.float64
+            )
     except (OSError, ValueError, KeyError, TypeError) as error:
         msg = f"{path}: is no payload of jet corrections ({error})"
         raise RecipeError(msg) from error
@@ -129,7 +131,7 @@ def binned(
 
 
 def payload(tag: str, levels: dict[str, dict[str, dict[str, Any]]]) -> dict[str, Any]:
-    """Content of a file: for each jet algorithm the data of its levels, one after the other, and all of them."""
+    """Make the content of a file: for each jet algorithm its levels, in their order, and all of them."""
     inputs = {"L1FastJet": ["JetA", "JetEta", "JetPt", "Rho"], "L2Relative": ["JetEta", "JetPt"]}
     corrections, compound = [], []
     for jets, data in levels.items():

@@ -78,13 +78,13 @@ def jets(recorded: Recorded, recipe: JetsRecipe, kind: Kind, muons: Collection |
     kind
         Of which candidates: ``CHS`` or ``Puppi``.
     muons
-        With ``isGlobal``, ``isStandalone`` and ``_candidate``: those that MET's corrections leave out of jets.
+        With ``isGlobal``, ``isStandalone`` and ``_candidate``: what MET's corrections take out of jets.
 
     Returns
     -------
-    Jets above `soft_pt` by falling pT, with ``Jet`` fields of NanoAOD that follow from constituents; those above
-    `pt` are ``Jet``, the others are for `soft_jets`. Private: ``_l1`` (factor of the pileup correction alone),
-    ``_weight`` is not there (see `weights`), and shapes as named in `_shapes`.
+    Jets above `soft_pt` by falling pT, with the ``Jet`` fields of NanoAOD that follow from constituents;
+    those above `pt` are ``Jet``, the others are for `soft_jets`. Private: ``_l1`` (factor of the pileup
+    correction alone), the raw energy as ``energy``, and shapes (see `_SHAPES`).
     """
     candidates = recorded.candidates
     weight = weights(candidates, kind)
@@ -92,7 +92,9 @@ def jets(recorded: Recorded, recipe: JetsRecipe, kind: Kind, muons: Collection |
     found = anti_kt(candidates, weight, states, radius=recipe.radius, min_pt=recipe.raw_pt)
     payload = JetCorrections.load(recipe.corrections)
     rho = np.repeat(recorded.rho["FastjetAll"], found.objects.counts)
-    found = corrected(found, payload, f"AK4PF{'chs' if kind == 'CHS' else 'Puppi'}", rho, least=recipe.soft_pt)
+    found = corrected(
+        found, payload, f"AK4PF{'chs' if kind == 'CHS' else 'Puppi'}", rho, least=recipe.soft_pt
+    )
     fields = energy_fractions(found, candidates, weight) | multiplicities(found, candidates)
     fields |= _without_muons(found, candidates, weight, muons)
     pileup = (candidates["charge"] != 0) & (candidates["fromPV"] == 0)
@@ -205,8 +207,9 @@ def _identified(
 
 
 _SHAPES = (
-    "_dR2Mean", "_ptD", "_axis1", "_axis2", "_pull", "_beta", "_jetR", "_jetRchg", "_frac01", "_frac02", "_frac03",
-    "_frac04", "hfsigmaEtaEta", "hfsigmaPhiPhi", "hfcentralEtaStripSize", "hfadjacentEtaStripsSize", "_multiplicity",
+    "_dR2Mean", "_ptD", "_axis1", "_axis2", "_pull", "_beta", "_jetR", "_jetRchg", "_frac01", "_frac02",
+    "_frac03", "_frac04", "hfsigmaEtaEta", "hfsigmaPhiPhi", "hfcentralEtaStripSize",
+    "hfadjacentEtaStripsSize", "_multiplicity",
 )  # fmt: skip
 """Shapes of `_shapes`: the inputs of CMS's pileup identification (arXiv:2003.00503, table 2), those of its
 quark-gluon likelihood (multiplicity, ptD, axis2; CMS-PAS-JME-13-002), and widths in HF."""
@@ -225,7 +228,16 @@ def _shapes(
     forward = np.abs(candidates["pdgId"][member]) <= 2
     in_forward = (np.abs(objects["eta"]) > recipe.forward_eta) & (objects["pt"] > recipe.forward_pt)
     table = _shape_table(
-        found.offsets, pt, deta, dphi, charged, primary, forward, in_forward, recipe.tower_pt, recipe.tower_width
+        found.offsets,
+        pt,
+        deta,
+        dphi,
+        charged,
+        primary,
+        forward,
+        in_forward,
+        recipe.tower_pt,
+        recipe.tower_width,
     )
     columns: dict[str, NDArray[Any]] = dict(zip(_SHAPES, table.T, strict=True))
     for name in _SHAPES:
@@ -235,7 +247,7 @@ def _shapes(
 
 
 @numba.njit(cache=True)
-def _shape_table(offsets, pt, deta, dphi, charged, primary, forward, in_forward, tower_pt, tower_width):  # type: ignore[no-untyped-def]
+def _shape_table(offsets, pt, deta, dphi, charged, primary, forward, in_forward, tower_pt, tower_width):
     table = np.zeros((len(offsets) - 1, 17))
     for jet in range(len(table)):
         row = table[jet]
@@ -273,12 +285,23 @@ def _shape_table(offsets, pt, deta, dphi, charged, primary, forward, in_forward,
             pull_eta, pull_phi = pull_eta + away * (deta[k] - eta1), pull_phi + away * (dphi[k] - phi1)
         row[4] = math.hypot(pull_eta, pull_phi)
         row[8:12] /= total
-        _forward_widths(row, offsets[jet], offsets[jet + 1], pt, deta, dphi, forward, in_forward[jet], tower_pt, tower_width)
+        _forward_widths(
+            row,
+            offsets[jet],
+            offsets[jet + 1],
+            pt,
+            deta,
+            dphi,
+            forward,
+            in_forward[jet],
+            tower_pt,
+            tower_width,
+        )
     return table
 
 
 @numba.njit(cache=True)
-def _forward_widths(row, begin, end, pt, deta, dphi, forward, in_forward, tower_pt, tower_width):  # type: ignore[no-untyped-def]
+def _forward_widths(row, begin, end, pt, deta, dphi, forward, in_forward, tower_pt, tower_width):
     """Widths of what HF sees of a jet, and how many hard towers lie in its strip in eta and beside it."""
     total = eta2 = phi2 = 0.0
     for k in range(begin, end):

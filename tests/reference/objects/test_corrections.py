@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from flashsim.errors import RecipeError
+from flashsim.nanoaod.mantissa import round_mantissa
+from flashsim.reference.objects.corrections import OFFSET, RESPONSE, JetCorrections, binned, payload
+
+EDGES = np.array([-5.2, -2.5, 0.0, 2.5, 5.2])
+
+
+@pytest.fixture
+def path(tmp_path):
+    offsets = np.array([[0.9, 2.0], [0.5, 2.0], [0.5, 2.0], [0.9, 2.0]])
+    response = np.array([[1.0, 0.01, -0.002, 0.8, 1.0, 8.0, 900.0]] * 4) * np.array([[1.1], [1], [1], [1.1]])
+    content = payload(
+        "Test",
+        {
+            "AK4PFchs": {
+                "L1FastJet": binned(EDGES, OFFSET, ["JetPt", "JetA", "Rho"], offsets),
+                "L2Relative": binned(EDGES, RESPONSE, ["JetPt"], response),
+            },
+            "AK4PFPuppi": {"L2Relative": binned(EDGES, RESPONSE, ["JetPt"], response)},
+        },
+    )
+    path = tmp_path / "test.json"
+    path.write_text(json.dumps(content))
+    return path
+
+
+def raw_jets(number=2000):
+    rng = np.random.default_rng(2)
+    return {
+        "area": rng.normal(0.5, 0.05, number),
+        "eta": rng.uniform(-5, 5, number),
+        "pt": 5 + rng.exponential(40, number),
+        "rho": rng.uniform(0, 40, number),
+    }
+
+
+@pytest.mark.parametrize("jets", ["AK4PFchs", "AK4PFPuppi"])
+def test_correctionlib_gives_the_same_corrections(path, jets):
+    correctionlib = pytest.importorskip("correctionlib")
+    raw = raw_jets()
+    first, factor = JetCorrections.load(str(path)).factors(jets, **raw)
+    compound = correctionlib.CorrectionSet.from_file(str(path)).compound[f"Test_L1L2L3_{jets}"]
+    arguments = dict(zip(("JetA", "JetEta", "JetPt", "Rho"), raw.values(), strict=True))
+    theirs = compound.evaluate(*(arguments[given.name] for given in compound.inputs))
+    np.testing.assert_allclose(factor, theirs, rtol=1e-9)
+    assert (first < 1).any() == (jets == "AK4PFchs")
+
+
+def test_corrections_hold_anew_for_stored_jets(path):
+    """pT, mass and rawFactor of NanoAOD have 10 and 6 bits: raw pT comes back within their steps."""
+    raw = raw_jets()
+    _, factor = JetCorrections.load(str(path)).factors("AK4PFchs", **raw)
+    stored = {"pt": raw["pt"] * factor, "raw": 1 - 1 / factor, "area": raw["area"]}
+    for name, bits in (("pt", 10), ("raw", 6), ("area", 10)):
+        stored[name] = round_mantissa(stored[name].astype(np.float32), bits).astype(np.float64)
+    anew = {"pt": stored["pt"] * (1 - stored["raw"]), "area": stored["area"]}
+    _, again = JetCorrections.load(str(path)).factors("AK4PFchs", **(raw | anew))
+    ratio = stored["pt"] / (anew["pt"] * again)
+    assert np.median(ratio) == pytest.approx(1, abs=1e-3)
+    assert ratio.std() < 5e-3
+
+
+def test_more_pileup_lowers_the_correction(path):
+    raw = raw_jets()
+    load = JetCorrections.load(str(path))
+    few, _ = load.factors("AK4PFchs", **(raw | {"rho": np.full(2000, 1.0)}))
+    many, _ = load.factors("AK4PFchs", **(raw | {"rho": np.full(2000, 30.0)}))
+    np.testing.assert_array_equal(few, 1.0)
+    assert (many < 1).all()
+    assert (many >= 0.1).all()
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (None, "is no payload of jet corrections"),
+        ("{", "is no payload of jet corrections"),
+        ("[]", "is no payload of jet corrections"),
+        (
+            {"corrections": [{"name": "A_L2Relative_B", "data": {"content": [{"expression": "x"}]}}]},
+            "other formulas",
+        ),
+    ],
+)
+def test_a_file_that_is_no_payload_is_refused(tmp_path, content, sentence):
+    path = tmp_path / "own.json"
+    if content is not None:
+        path.write_text(content if isinstance(content, str) else json.dumps(content))
+    with pytest.raises(RecipeError, match=sentence) as error:
+        JetCorrections.load(str(path))
+    assert str(path) in str(error.value)
