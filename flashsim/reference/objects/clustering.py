@@ -68,7 +68,8 @@ class Clustered:
 
     def total(self, values: NDArray[Any]) -> NDArray[np.float64]:
         """Sum of a quantity of the members, shape (M,), over each jet, shape (N,)."""
-        return np.bincount(self.jet_of_member, values, minlength=len(self.objects))
+        total = np.bincount(self.jet_of_member, values, minlength=len(self.objects))
+        return total.astype(np.float64)  # counts, if there are no members
 
     def select(self, keep: NDArray[np.bool_]) -> Clustered:
         """Jets for which `keep`, of shape (N,), is true."""

@@ -112,7 +112,7 @@ def soft_jets(jets: Collection, least: float) -> Collection:
     """``CorrT1METJet``: jets below `least`, which MET is corrected with all the same."""
     soft = jets.select(jets["pt"] < least)
     raw = 1.0 - soft["rawFactor"]
-    columns = {name: soft[name] for name in ("area", "eta", "phi") if name in soft.columns}
+    columns: dict[str, NDArray[Any]] = {name: soft[name] for name in ("area", "eta", "phi")}
     columns |= {name: soft[name] for name in soft.columns if name.startswith("muonSubtr")}
     columns |= {"rawPt": soft["pt"] * raw, "rawMass": soft["mass"] * raw}
     columns["EmEF"] = soft["chEmEF"] + soft["neEmEF"]
