@@ -77,6 +77,15 @@ def gen(
             show_default="the nominal one, found by its name",
         ),
     ] = None,
+    era: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ERA",
+            help="Pileup, NanoAOD version and, for Pythia 8 settings, energy.",
+            show_default="run2, with the energy of the settings",
+            autocompletion=shipped("reference", "*.yaml", holds="generation:"),
+        ),
+    ] = None,
     workers: Workers = 1,
     force: Force = False,
 ) -> None:
@@ -103,6 +112,7 @@ def gen(
             seed=seed,
             weight=weight,
             workers=workers,
+            era=era,
             run=run,
             lumi=lumi,
             first_event=first_event,

@@ -24,9 +24,11 @@ from scipy.special import pdtr, pdtrik
 from flashsim.events.noise import Stream
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
-__all__ = ["PILEUP", "gen_vertex", "interactions", "pileup_of", "vertex_densities"]
+__all__ = ["BEAM_SPOT", "PILEUP", "gen_vertex", "interactions", "pileup_of", "vertex_densities"]
 
 PILEUP = (
     "Pileup_nTrueInt",
@@ -39,13 +41,16 @@ PILEUP = (
 """Branches that say what pileup an event has; the first is what the others follow from."""
 
 _EARLY_CROSSINGS, _LATE_CROSSINGS = 12, 3
-_Z_CENTRE, _Z_WIDTH = 0.02, 3.5
-_VERTEX = {"x": (0.0108, 0.0005), "y": (0.0416, 0.0005), "z": (_Z_CENTRE, _Z_WIDTH), "t0": (0.0, 0.11)}
+BEAM_SPOT = {"x": (0.0108, 0.0005), "y": (0.0416, 0.0005), "z": (0.02, 3.5), "t0": (0.0, 0.11)}
+"""Mean and width of vertices in cm and ns, as in simulation of 2018."""
+
 _Z_EDGES = np.array([0.0, 1.7, 2.6, 3.0, 3.5, 4.2, 5.2, 6.0, 7.5, 9.0, 12.0])
 _NEAR = 0.1  # cm, to either side
 
 
-def gen_vertex(seed: int, key: NDArray[np.uint64]) -> dict[str, NDArray[np.float64]]:
+def gen_vertex(
+    seed: int, key: NDArray[np.uint64], beam_spot: Mapping[str, tuple[float, float]] = BEAM_SPOT
+) -> dict[str, NDArray[np.float64]]:
     """``GenVtx`` branches: position in cm and time in ns, a function of the seed and the event's key.
 
     Parameters
@@ -54,15 +59,18 @@ def gen_vertex(seed: int, key: NDArray[np.uint64]) -> dict[str, NDArray[np.float
         Any integer.
     key
         Shape (events,): what the random numbers of each event belong to.
+    beam_spot
+        Mean and width of x, y, z in cm and of t0 in ns.
 
     Returns
     -------
     Branches under their NanoAOD names, shape (events,).
     """
-    draws = Stream(seed, "GenVtx", "position").normal(key, np.zeros(len(key), dtype=np.int64), len(_VERTEX))
+    first = np.zeros(len(key), dtype=np.int64)
+    draws = Stream(seed, "GenVtx", "position").normal(key, first, len(BEAM_SPOT))
     return {
         f"GenVtx_{name}": centre + width * draws[:, column]
-        for column, (name, (centre, width)) in enumerate(_VERTEX.items())
+        for column, (name, (centre, width)) in enumerate((name, beam_spot[name]) for name in BEAM_SPOT)
     }
 
 
@@ -86,7 +94,12 @@ def interactions(seed: int, key: NDArray[np.uint64], true: NDArray[np.float64]) 
 
 
 def vertex_densities(
-    seed: int, key: NDArray[np.uint64], numbers: NDArray[np.int64], own: NDArray[np.float64]
+    seed: int,
+    key: NDArray[np.uint64],
+    numbers: NDArray[np.int64],
+    own: NDArray[np.float64],
+    *,
+    along_z: tuple[float, float] = BEAM_SPOT["z"],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Pileup vertices within 1 mm of the event's, and per mm in its bin of |z|, shape (events,) each.
 
@@ -98,10 +111,12 @@ def vertex_densities(
         Shape (events,): interactions besides the event's.
     own
         Shape (events,): z of the event's vertex in cm.
+    along_z
+        Mean and width of the z of pileup vertices, in cm.
     """
     event = np.repeat(np.arange(len(key)), numbers)
     index = np.arange(len(event)) - np.repeat(np.cumsum(numbers) - numbers, numbers)
-    z = _Z_CENTRE + _Z_WIDTH * Stream(seed, "Pileup", "z").normal(key[event], index, 1)[:, 0]
+    z = along_z[0] + along_z[1] * Stream(seed, "Pileup", "z").normal(key[event], index, 1)[:, 0]
     near = np.bincount(event[np.abs(z - own[event]) < _NEAR], minlength=len(key))
     own_bin = _z_bin(own)
     same = np.bincount(event[_z_bin(z) == own_bin[event]], minlength=len(key))
@@ -115,12 +130,14 @@ def pileup_of(
     true: NDArray[np.float64],
     own: NDArray[np.float64],
     numbers: NDArray[np.int64] | None = None,
+    *,
+    along_z: tuple[float, float] = BEAM_SPOT["z"],
 ) -> dict[str, NDArray[np.generic]]:
     """``Pileup`` branches that follow from the true number of interactions.
 
     Parameters
     ----------
-    seed, key, true, own
+    seed, key, true, own, along_z
         As for `interactions` and `vertex_densities`.
     numbers
         Shape (events,): interactions besides the event's, where they are known.
@@ -131,7 +148,7 @@ def pileup_of(
     """
     counts = interactions(seed, key, true)
     numbers = counts[:, 0] if numbers is None else numbers
-    near, same_bin = vertex_densities(seed, key, numbers, own)
+    near, same_bin = vertex_densities(seed, key, numbers, own, along_z=along_z)
     return {
         "Pileup_nPU": numbers,
         "Pileup_sumEOOT": counts[:, 1],

@@ -12,14 +12,16 @@ import awkward as ak
 import numpy as np
 
 from flashsim import __version__
+from flashsim.declarations.eras import DEFAULT_ERA, load_era
 from flashsim.events.identity import content_hash
 from flashsim.events.noise import event_hash
-from flashsim.events.pileup import gen_vertex
-from flashsim.gen.gen_jets import gen_jets, gen_met
+from flashsim.gen.gen_jets import gen_fat_jets, gen_jets, gen_met, track_jets
+from flashsim.gen.gen_taus import gen_visible_taus
 from flashsim.gen.hidden import hidden as hidden_variables
 from flashsim.gen.numbering import Numbering
+from flashsim.gen.particle_level import dressed_leptons, isolated_photons
 from flashsim.gen.particles import gen_part
-from flashsim.gen.pileup import pileup
+from flashsim.gen.pileup import pileup, vertex
 from flashsim.gen.stable import stable_particles
 from flashsim.nanoaod.branch import Branch
 from flashsim.nanoaod.hidden import HIDDEN_BRANCHES
@@ -36,11 +38,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from flashsim.declarations.eras import GenEra
+    from flashsim.gen.particles import GenParticles
     from flashsim.gen.pythia import CrossSection, GeneratedEvents
+    from flashsim.gen.record import EventRecord
 
 __all__ = ["EVENT_IDS", "Columns", "GenFile", "GenSummary", "UsedWeight", "event_columns"]
-
-_VERSION = "v9"
 
 _RUNS = (
     Branch("run", np.dtype("uint32"), title="run/i"),
@@ -145,6 +148,8 @@ class GenFile:
         How events are numbered; by default with luminosity blocks that files of other events do not have.
     titles
         Titles of branches that differ from those of NanoAOD's schema: lists of weights.
+    era
+        Of whose NanoAOD version the file is; by default the default one.
 
     Raises
     ------
@@ -162,12 +167,14 @@ class GenFile:
         weights: Mapping[str, str] | None = None,
         numbering: Numbering | None = None,
         titles: Mapping[str, str] | None = None,
+        era: GenEra | None = None,
     ) -> None:
         self._files = contextlib.ExitStack()
-        self._writer = NanoWriter(output, force=force, version=_VERSION)
+        self._version = (era or load_era(DEFAULT_ERA)).nanoaod
+        self._writer = NanoWriter(output, force=force, version=self._version)
         beside = ((hidden, HIDDEN_BRANCHES), (particles, STABLE_BRANCHES))
         self._beside = [
-            (NanoWriter(path, force=force, version=_VERSION), branches)
+            (NanoWriter(path, force=force, version=self._version), branches)
             for path, branches in beside
             if path is not None
         ]
@@ -239,7 +246,7 @@ class GenFile:
         return summary
 
     def _declare(self, columns: Columns) -> None:
-        schema = load_schema(_VERSION)
+        schema = load_schema(self._version)
         own = {
             name: Branch(name, np.dtype("float32"), title=f"event weight '{text}' of the generator")
             for name, text in self._weights.items()
@@ -247,7 +254,7 @@ class GenFile:
         own |= {name: replace(schema[name], title=title) for name, title in self._titles.items()}
         branches = [own.get(name) or schema[name] for name in columns]
         collections = {branch.collection for branch in branches}
-        titles = {name: title for name, title in counter_titles(_VERSION).items() if name in collections}
+        titles = {name: title for name, title in counter_titles(self._version).items() if name in collections}
         self._writer.tree("Events", branches, title="Events", counter_titles=titles)
         for writer, beside in self._beside:
             writer.tree("Events", (*EVENT_IDS, *beside), title="Events")
@@ -261,6 +268,7 @@ def event_columns(
     hidden: bool,
     particles: bool = False,
     further: Columns | None = None,
+    era: GenEra | None = None,
 ) -> Columns:
     """All branches of a batch, with NanoAOD's precision, and those of the files beside it if wanted.
 
@@ -279,7 +287,10 @@ def event_columns(
         Whether all stable visible particles are wanted.
     further
         Branches of NanoAOD that the events have besides.
+    era
+        Whose pileup, vertices and NanoAOD version to take; by default the default one's.
     """
+    era = era or load_era(DEFAULT_ERA)
     columns: Columns = {
         "genWeight": batch.weight,
         "Generator_weight": batch.weight,
@@ -295,13 +306,11 @@ def event_columns(
     if batch.shower_weights is not None:
         columns["PSWeight"] = ak.from_regular(batch.shower_weights)
     pruned, jets = gen_part(batch.record), gen_jets(batch.record)
-    columns |= pruned.branches | jets.branches | gen_met(batch.record)
-    columns |= further or {}
-    schema = load_schema(_VERSION)
-    stored = {name: _stored(values, schema[name]) for name, values in columns.items()}
+    columns |= pruned.branches | jets.branches | gen_met(batch.record) | (further or {})
+    stored = _stored(columns, era.nanoaod)
     key = _keys(stored, first)
-    beside = gen_vertex(seed, key) | pileup(seed, key)
-    stored |= {name: _stored(values, schema[name]) for name, values in beside.items()}
+    stored |= _stored(vertex(seed, key, era) | pileup(seed, key, era), era.nanoaod)
+    stored |= _stored(_objects(batch.record, pruned, era.nanoaod), era.nanoaod)
     # Sums are made of it before it is rounded.
     stored["genWeight"] = ak.Array(np.asarray(batch.weight, dtype=np.float64))
     if particles:
@@ -316,9 +325,27 @@ def _keys(columns: Columns, first: int) -> NDArray[np.uint64]:
     return content ^ event_hash(np.zeros_like(place), np.zeros_like(place), place)
 
 
-def _stored(values: Any, branch: Branch) -> ak.Array:
+def _objects(record: EventRecord, pruned: GenParticles, version: str) -> Columns:
+    """Gen-level objects besides particles, jets and missing momentum."""
+    columns = gen_fat_jets(record) | gen_visible_taus(record, pruned)
+    columns |= dressed_leptons(record, pruned.flags) | isolated_photons(record)
+    if "TrackGenJetAK4_pt" in load_schema(version):
+        columns |= track_jets(record, pruned.in_miniaod)
+    return columns
+
+
+def _stored(columns: Columns, version: str) -> Columns:
+    """Columns that a NanoAOD version has, with its types and precision."""
+    schema = load_schema(version)
+    return {
+        name: _reduced(values, schema[name], mantissa_bits(version, name))
+        for name, values in columns.items()
+        if name in schema
+    }
+
+
+def _reduced(values: Any, branch: Branch, bits: int | None) -> ak.Array:
     values = ak.values_astype(ak.Array(values), branch.dtype)
-    bits = mantissa_bits(_VERSION, branch.name)
     if bits is None or branch.dtype != np.float32:
         return values
     if not branch.jagged:

@@ -1,4 +1,7 @@
-"""The ``GenJet`` and ``GenMET`` collections: what the visible final particles give."""
+"""The ``GenJet``, ``GenJetAK8``, ``TrackGenJetAK4`` and ``GenMET`` collections, made of final particles.
+
+Definitions are those of CMS (CMSSW, PhysicsTools/NanoAOD: jetMC_cff).
+"""
 
 from __future__ import annotations
 
@@ -11,15 +14,24 @@ from numpy.typing import NDArray
 
 from flashsim.gen.libraries import require, stdout_captured
 from flashsim.gen.particles import pseudorapidity
-from flashsim.gen.status import is_hadron
+from flashsim.gen.soft_drop import soft_drop
+from flashsim.gen.status import is_charged, is_hadron
 
 if TYPE_CHECKING:
     from flashsim.gen.record import EventRecord
 
-__all__ = ["GenJets", "gen_jets", "gen_met", "visible"]
+__all__ = ["GenJets", "gen_fat_jets", "gen_jets", "gen_met", "track_jets", "visible"]
 
-RADIUS = 0.4
-MIN_PT = 10.0
+RADIUS, FAT_RADIUS = 0.4, 0.8
+MIN_PT, FAT_MIN_PT = 10.0, 100.0
+_TRACK_PT, _TRACK_JET_PT = 0.3, 1.0
+_Z_CUT = 0.1
+# What CMS lets jets and missing momentum be made of (CMSSW, genParticlesForJetsNoNu): no neutrinos, nor
+# neutralinos, sneutrinos, gravitinos, gravitons and the like.
+_UNSEEN = (
+    *(12, 14, 16, 39, 1000012, 1000014, 1000016, 1000022, 1000039, 2000012, 2000014, 2000016),
+    *(4000012, 4000014, 4000016, 5100039, 9900012, 9900014, 9900016),
+)
 _GHOST_SCALE = 1e-18
 
 Mask = NDArray[np.bool_]
@@ -61,6 +73,47 @@ def gen_jets(record: EventRecord) -> GenJets:
     MissingDependencyError
         If fastjet is not installed.
     """
+    return _flavoured_jets(record, "GenJet", RADIUS, MIN_PT)
+
+
+def gen_fat_jets(record: EventRecord) -> dict[str, ak.Array]:
+    """``GenJetAK8`` and ``SubGenJetAK8`` branches: jets with R = 0.8, pT above 100 GeV, and their subjets.
+
+    Subjets are those of soft drop with a cut of 0.1 and beta = 0, the harder one of a jet first: two for each
+    jet, or one where a lone lepton is left.
+    """
+    jets = _flavoured_jets(record, "GenJetAK8", FAT_RADIUS, FAT_MIN_PT)
+    members = ak.flatten(jets.constituents)
+    index = ak.to_numpy(ak.flatten(members))
+    offsets = np.concatenate([[0], np.cumsum(ak.to_numpy(ak.num(members)))]).astype(np.int64)
+    momenta = np.stack([getattr(record, name)[index] for name in ("px", "py", "pz", "energy")], axis=1)
+    counts, subjets = soft_drop(offsets, momenta, z_cut=_Z_CUT)
+    event = np.repeat(np.arange(record.events), ak.to_numpy(ak.num(jets.constituents)))
+    number = np.bincount(event, weights=counts, minlength=record.events).astype(np.int64)
+    columns = {name: ak.unflatten(values, number) for name, values in _kinematics(*subjets.T).items()}
+    return jets.branches | {f"SubGenJetAK8_{name}": values for name, values in columns.items()}
+
+
+def track_jets(record: EventRecord, pruned: Mask) -> dict[str, ak.Array]:
+    """``TrackGenJetAK4`` branches: anti-kT jets (R = 0.4) of charged particles, pT above 1 GeV.
+
+    Parameters
+    ----------
+    record
+        The generator's particles.
+    pruned
+        Shape (N,): those that MiniAOD keeps, as CMS makes these jets of no others. Charged final ones among
+        them are leptons, decay products of taus, and protons.
+    """
+    charged = visible(record) & pruned & is_charged(record.pdg_id) & (record.pt > _TRACK_PT)
+    index = np.flatnonzero(charged)
+    jets, _ = _cluster(record, index, np.ones(len(index)), RADIUS, _TRACK_JET_PT)
+    columns = _by_pt(_branches(jets))[0]
+    return {f"TrackGenJetAK4_{name}": columns[name] for name in ("pt", "eta", "phi")}
+
+
+def _flavoured_jets(record: EventRecord, name: str, radius: float, min_pt: float) -> GenJets:
+    """Jets of the visible final particles, with the flavours that ghosts tell."""
     constituents = np.flatnonzero(visible(record))
     ghosts = {"b": _open_flavour(record, 5), "c": _open_flavour(record, 4), "parton": _last_partons(record)}
     ghost_index = np.flatnonzero(ghosts["b"] | ghosts["c"] | ghosts["parton"])
@@ -71,25 +124,43 @@ def gen_jets(record: EventRecord) -> GenJets:
     scale[len(constituents) :] = _GHOST_SCALE
     order = np.argsort(record.event_index[index], kind="stable")
     index, scale = index[order], scale[order]
-    jets, members = _cluster(record, index, scale)
+    jets, members = _cluster(record, index, scale, radius, min_pt)
 
     starts = np.searchsorted(record.event_index[index], np.arange(record.events))
     places = members + starts  # in `index`
     flavour = _Flavours(record, ghosts, places, index, scale < 1.0)
-    pt = np.hypot(jets.px, jets.py)
-    columns = {
-        "pt": pt,
-        "eta": _like(pt, pseudorapidity(_flat(pt), _flat(jets.pz))),
-        "phi": np.arctan2(jets.py, jets.px),
-        "mass": np.sqrt(np.maximum(jets.E**2 - jets.px**2 - jets.py**2 - jets.pz**2, 0.0)),
-        "partonFlavour": _like(pt, flavour.parton()),
-        "hadronFlavour": _like(pt, flavour.hadron()),
-    }
-    by_pt = ak.argsort(pt, ascending=False, stable=True)
+    columns = _branches(jets)
+    for column, values in flavour.columns().items():
+        columns[column] = ak.unflatten(values, ak.num(columns["pt"]))
+    columns, by_pt = _by_pt(columns)
     return GenJets(
-        branches={f"GenJet_{name}": values[by_pt] for name, values in columns.items()},
+        branches={f"{name}_{column}": values for column, values in columns.items()},
         constituents=_particles(places[by_pt], index, scale == 1.0),
     )
+
+
+def _branches(jets: ak.Array) -> dict[str, ak.Array]:
+    """Kinematics of jets, a list per event."""
+    flat = _kinematics(*(_flat(jets[name]) for name in ("px", "py", "pz", "E")))
+    return {name: ak.unflatten(values, ak.num(jets.px)) for name, values in flat.items()}
+
+
+def _by_pt(columns: dict[str, ak.Array]) -> tuple[dict[str, ak.Array], ak.Array]:
+    """Columns by falling pT in each event, and the order."""
+    order = ak.argsort(columns["pt"], ascending=False, stable=True)
+    return {name: values[order] for name, values in columns.items()}, order
+
+
+def _kinematics(
+    px: NDArray[np.float64], py: NDArray[np.float64], pz: NDArray[np.float64], energy: NDArray[np.float64]
+) -> dict[str, NDArray[np.float64]]:
+    pt = np.hypot(px, py)
+    return {
+        "pt": pt,
+        "eta": pseudorapidity(pt, pz),
+        "phi": np.arctan2(py, px),
+        "mass": np.sqrt(np.maximum(energy**2 - pt**2 - pz**2, 0.0)),
+    }
 
 
 def gen_met(record: EventRecord) -> dict[str, NDArray[np.float64]]:
@@ -109,8 +180,8 @@ def gen_met(record: EventRecord) -> dict[str, NDArray[np.float64]]:
 
 
 def visible(record: EventRecord) -> Mask:
-    """Tell which particles jets and detectors see, shape (N,): final ones but neutrinos."""
-    mask: Mask = (record.status == 1) & ~np.isin(record.abs_pdg_id, (12, 14, 16))
+    """Tell which particles jets and detectors see, shape (N,): final ones but neutrinos and their like."""
+    mask: Mask = (record.status == 1) & ~np.isin(record.abs_pdg_id, _UNSEEN)
     return mask
 
 
@@ -135,7 +206,11 @@ def _last_partons(record: EventRecord) -> Mask:
 
 
 def _cluster(
-    record: EventRecord, index: NDArray[np.int64], scale: NDArray[np.float64]
+    record: EventRecord,
+    index: NDArray[np.int64],
+    scale: NDArray[np.float64],
+    radius: float,
+    min_pt: float,
 ) -> tuple[ak.Array, ak.Array]:
     """Jets above threshold, and for each the places of its members in the event's part of `index`."""
     with stdout_captured():  # fastjet's banner
@@ -153,9 +228,9 @@ def _cluster(
             ),
             counts,
         )
-        definition = fastjet.JetDefinition(fastjet.antikt_algorithm, RADIUS)
+        definition = fastjet.JetDefinition(fastjet.antikt_algorithm, radius)
         sequence = fastjet.ClusterSequence(particles, definition)
-        return sequence.inclusive_jets(min_pt=MIN_PT), sequence.constituent_index(min_pt=MIN_PT)
+        return sequence.inclusive_jets(min_pt=min_pt), sequence.constituent_index(min_pt=min_pt)
 
 
 class _Flavours:
@@ -177,12 +252,18 @@ class _Flavours:
         self._jet, self._particle = jet[ghost], index[place[ghost]]
         self._record, self._ghosts = record, ghosts
 
-    def hadron(self) -> NDArray[np.uint8]:
-        """5, 4 or 0 for each jet."""
-        flavour = np.zeros(self._jets, dtype=np.uint8)
-        for quark, kind in ((4, "c"), (5, "b")):
-            flavour[self._jet[self._ghosts[kind][self._particle]]] = quark
-        return flavour
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """Flavours of each jet, and the numbers of hadrons that they come from."""
+        beauty, charm = (self._count(kind) for kind in ("b", "c"))
+        return {
+            "partonFlavour": self.parton(),
+            "hadronFlavour": np.select([beauty > 0, charm > 0], [5, 4], 0),
+            "nBHadrons": beauty,
+            "nCHadrons": charm,
+        }
+
+    def _count(self, kind: str) -> NDArray[np.int64]:
+        return np.bincount(self._jet[self._ghosts[kind][self._particle]], minlength=self._jets)
 
     def parton(self) -> NDArray[np.int32]:
         """PDG number of the parton that names each jet."""
@@ -210,7 +291,3 @@ def _particles(places: ak.Array, index: NDArray[np.int64], chosen: Mask) -> ak.A
 
 def _flat(array: ak.Array) -> NDArray[Any]:
     return np.asarray(ak.to_numpy(ak.flatten(array)))
-
-
-def _like(model: ak.Array, flat: NDArray[Any]) -> ak.Array:
-    return ak.unflatten(flat, ak.num(model))

@@ -18,7 +18,7 @@ import numpy as np
 from flashsim.declarations.gen_collections import StatusFlag
 from flashsim.events.angles import delta_phi
 from flashsim.gen.gen_jets import visible
-from flashsim.gen.status import is_hadron
+from flashsim.gen.status import is_charged
 from flashsim.nanoaod.hidden import HIDDEN_EVENT, HIDDEN_JET, HIDDEN_LEPTON
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from flashsim.gen.particles import GenParticles
     from flashsim.gen.record import EventRecord
 
-__all__ = ["hidden", "is_charged"]
+__all__ = ["hidden"]
 
 _delta_phi = numba.njit(cache=True)(delta_phi)
 
@@ -57,21 +57,6 @@ def hidden(record: EventRecord, jets: GenJets, particles: GenParticles) -> dict[
     """
     kind = _kind(record)
     return _jets(record, jets, kind) | _leptons(record, particles, kind) | _events(record, kind)
-
-
-def is_charged(pdg_id: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Whether leptons and hadrons have electric charge, from the quark content in the PDG number."""
-    code = np.abs(pdg_id).astype(np.int64)
-    first, second, third = code // 1000 % 10, code // 100 % 10, code // 10 % 10
-
-    def thirds(quark: NDArray[np.int64]) -> NDArray[np.int64]:
-        return np.where(quark % 2 == 0, 2, -1)
-
-    meson = thirds(second) != thirds(third)
-    baryon = thirds(first) + thirds(second) + thirds(third) != 0
-    hadron = is_hadron(pdg_id) & np.where(first == 0, meson, baryon)
-    charged: NDArray[np.bool_] = hadron | np.isin(code, (11, 13, 15, 24, 37))
-    return charged
 
 
 def _kind(record: EventRecord) -> NDArray[np.int8]:

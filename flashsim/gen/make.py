@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flashsim.declarations.eras import load_era
 from flashsim.declarations.recipes import recipe_path
 from flashsim.errors import InputFileError, RecipeError
 from flashsim.gen.command_file import CommandFile
@@ -34,6 +35,7 @@ def make_gen(
     seed: int = 1,
     weight: str | None = None,
     workers: int = 1,
+    era: str | Path | None = None,
     run: int = 1,
     lumi: int | None = None,
     first_event: int = 1,
@@ -59,6 +61,9 @@ def make_gen(
         Name of the weight of HepMC events to take for `genWeight`; by default the nominal one.
     workers
         Processes of Pythia; HepMC text is read by one.
+    era
+        Name or file of the era whose pileup, vertices and NanoAOD version events get. Pythia collides beams
+        of its energy, unless it reads events.
     run, lumi, first_event
         Run, first luminosity block and number of the first event, see `Numbering`.
     force
@@ -72,6 +77,7 @@ def make_gen(
         If an input cannot be read or is the output, and as the functions named above and `generate_gen` do.
     """
     numbering = Numbering(run, lumi, first_event)
+    taken = load_era(era) if era is not None else None
     kind, paths = inputs_of_one_kind([source] if isinstance(source, str | Path) else source)
     if settings is not None and kind is not Kind.LHE:
         msg = f"{settings}: settings are for LHE events, and {paths[0]} is {kind.value}; leave them out"
@@ -84,6 +90,7 @@ def make_gen(
             seed=seed,
             weight=weight,
             force=force,
+            era=taken,
             numbering=numbering,
             progress=progress,
         )
@@ -100,6 +107,7 @@ def make_gen(
             seed=seed,
             workers=workers,
             force=force,
+            era=taken,
             numbering=numbering,
             progress=progress,
         )
@@ -117,6 +125,7 @@ def make_gen(
             seed=seed,
             workers=workers,
             force=force,
+            era=taken,
             numbering=numbering,
             progress=progress,
         )
@@ -127,6 +136,7 @@ def make_gen(
         seed=seed,
         workers=workers,
         force=force,
+        era=taken,
         numbering=numbering,
         progress=progress,
     )

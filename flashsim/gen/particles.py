@@ -32,10 +32,16 @@ class GenParticles:
         ``GenPart`` branches under their NanoAOD names, one list per event.
     places
         Shape (N,): where each stands in the record.
+    flags
+        Shape (particles of the record,): status flags of all.
+    in_miniaod
+        Shape (particles of the record,): those that the first pruning leaves.
     """
 
     branches: dict[str, ak.Array]
     places: NDArray[np.int64]
+    flags: NDArray[np.int32]
+    in_miniaod: NDArray[np.bool_]
 
 
 def gen_part(record: EventRecord) -> GenParticles:
@@ -52,10 +58,11 @@ def gen_part(record: EventRecord) -> GenParticles:
     """
     flags = status_flags(record)
     family = record.genealogy
-    present = np.ones(len(record.pdg_id), dtype=np.bool_)
-    for rules in (MINIAOD_RULES, NANOAOD_RULES):
-        present = prune(rules, record, flags, family, present)
-        family = relink(family, present)
+    everything = np.ones(len(record.pdg_id), dtype=np.bool_)
+    in_miniaod = prune(MINIAOD_RULES, record, flags, family, everything)
+    family = relink(family, in_miniaod)
+    present = prune(NANOAOD_RULES, record, flags, family, in_miniaod)
+    family = relink(family, present)
 
     chosen = np.flatnonzero(present)
     counts = np.bincount(record.event_index[chosen], minlength=record.events)
@@ -77,7 +84,7 @@ def gen_part(record: EventRecord) -> GenParticles:
         "statusFlags": flags[chosen],
     }
     branches = {f"GenPart_{name}": ak.unflatten(values, counts) for name, values in columns.items()}
-    return GenParticles(branches, chosen)
+    return GenParticles(branches, chosen, flags, in_miniaod)
 
 
 def pseudorapidity(pt: NDArray[np.float64], pz: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -124,8 +124,12 @@ _ORBITALLY_EXCITED = _pdg(
 
 MINIAOD_RULES = (
     Rule(_pdg(11, 13, 15), mothers=Depth.ALL),
-    Rule(_NEUTRINOS),
     Rule(_status(2, 2), keep=False),
+    Rule(_heavy_hadron, daughters=Depth.ALL),
+    Rule(_status(1, 1), keep=False),
+    Rule(_heavy_hadron, daughters=Depth.ONE),
+    Rule(_pdg(11, 13, 15)),
+    Rule(_NEUTRINOS),
     Rule(_visible_final(22, pt=10), mothers=Depth.ONE),
     Rule(_visible_final(11, pt=3), mothers=Depth.ONE),
     Rule(_pdg(15), daughters=Depth.ALL),

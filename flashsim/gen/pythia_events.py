@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import awkward as ak
 
+from flashsim.declarations.eras import DEFAULT_ERA, load_era
 from flashsim.declarations.recipes import recipe_path
 from flashsim.execution.whole_files import refuse_input
 from flashsim.gen.blocks import EVENTS_PER_BLOCK, in_order
@@ -19,6 +20,7 @@ from flashsim.gen.pythia import CRASHED, CrossSection, PythiaGenerator, block_se
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from flashsim.declarations.eras import GenEra
     from flashsim.gen.numbering import Numbering
 
 __all__ = ["generate_gen"]
@@ -34,10 +36,11 @@ def generate_gen(
     workers: int = 1,
     hidden: str | Path | None = None,
     particles: str | Path | None = None,
+    era: GenEra | None = None,
     numbering: Numbering | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> GenSummary:
-    """Generate events with Pythia 8 and write them as gen-level NanoAOD (v9 branches).
+    """Generate events with Pythia 8 and write them as gen-level NanoAOD.
 
     The same seed gives the same events whatever the number of workers, and the first n events of a longer
     run: events are made in blocks of `EVENTS_PER_BLOCK`, each with a Pythia seed of its own.
@@ -60,6 +63,9 @@ def generate_gen(
         A second file, for the hidden variables of the same events (`flashsim.gen.hidden`).
     particles
         Another one, for all their stable visible particles (`flashsim.gen.stable`).
+    era
+        Whose pileup, vertices and NanoAOD version events get, and whose energy in place of the command
+        file's; by default those of `DEFAULT_ERA`, with the energy of the command file.
     numbering
         How events are numbered; by default with luminosity blocks that other jobs do not have.
     progress
@@ -86,29 +92,35 @@ def generate_gen(
     for package in ("pythia8mc", "fastjet"):
         require(package)
     cross_sections: list[CrossSection] = []
-    beside = (hidden is not None, particles is not None)
-    with GenFile(output, hidden=hidden, particles=particles, force=force, numbering=numbering) as file:
-        for columns, cross_section in _blocks(settings, seed, events, workers, beside):
+    taken = era or load_era(DEFAULT_ERA)
+    energy = era.energy if era is not None else None
+    block = _Block(settings, taken, energy, seed, hidden is not None, particles is not None)
+    with GenFile(
+        output, hidden=hidden, particles=particles, force=force, numbering=numbering, era=taken
+    ) as file:
+        for columns, cross_section in _blocks(block, events, workers):
             file.extend(columns)
             cross_sections.append(cross_section)
             if progress is not None:
                 progress(file.events, events)
-        return file.finish(
-            CrossSection.combined(cross_sections), _provenance(settings, seed), notes=commands.notes()
-        )
+        return file.finish(CrossSection.combined(cross_sections), _provenance(block), notes=commands.notes())
 
 
-def _provenance(settings: Path, seed: int) -> dict[str, Any]:
-    text = settings.read_text(encoding="utf-8", errors="replace")
-    return {"command_file": settings.name, "settings": text, "seed": seed}
+def _provenance(block: _Block) -> dict[str, Any]:
+    text = block.settings.read_text(encoding="utf-8", errors="replace")
+    return {
+        "command_file": block.settings.name,
+        "settings": text,
+        "seed": block.seed,
+        "era": block.era.model_dump(mode="json"),
+        "energy": block.energy,
+    }
 
 
-def _blocks(
-    settings: Path, seed: int, events: int, workers: int, beside: tuple[bool, bool]
-) -> Iterator[tuple[Columns, CrossSection]]:
+def _blocks(block: _Block, events: int, workers: int) -> Iterator[tuple[Columns, CrossSection]]:
     """Yield all blocks in order."""
     tasks = [
-        _Block(settings, seed, number, start + 1, min(EVENTS_PER_BLOCK, events - start), *beside)
+        replace(block, number=number, first=start + 1, events=min(EVENTS_PER_BLOCK, events - start))
         for number, start in enumerate(range(0, events, EVENTS_PER_BLOCK))
     ]
     return in_order(
@@ -116,7 +128,7 @@ def _blocks(
         tasks,
         workers=min(workers, len(tasks)),
         preload=[__name__],
-        crashed=f"{settings}: {CRASHED}",
+        crashed=f"{block.settings}: {CRASHED}",
     )
 
 
@@ -125,21 +137,27 @@ class _Block:
     """A unit of work: `events` events from event number `first` on; what files beside it hold, if wanted."""
 
     settings: Path
+    era: GenEra
+    energy: float | None
     seed: int
-    number: int
-    first: int
-    events: int
     hidden: bool
     particles: bool
+    number: int = 0
+    first: int = 1
+    events: int = 0
 
 
 def _generate(block: _Block) -> tuple[Columns, CrossSection]:
     """Generate the events of a block and give their NanoAOD branches."""
-    generator = PythiaGenerator(block.settings, block_seed(block.seed, block.number))
+    generator = PythiaGenerator(block.settings, block_seed(block.seed, block.number), energy=block.energy)
     parts = []
     first = block.first
     for batch in generator.batches(block.events):
-        parts.append(event_columns(batch, block.seed, first, hidden=block.hidden, particles=block.particles))
+        parts.append(
+            event_columns(
+                batch, block.seed, first, hidden=block.hidden, particles=block.particles, era=block.era
+            )
+        )
         first += batch.record.events
     columns = {name: ak.concatenate([part[name] for part in parts]) for name in parts[0]}
     return columns, generator.cross_section()

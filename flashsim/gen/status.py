@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from flashsim.gen.record import EventRecord
 
-__all__ = ["is_hadron", "status_flags"]
+__all__ = ["is_charged", "is_hadron", "status_flags"]
 
 
 def is_hadron(pdg_id: NDArray[np.int32]) -> NDArray[np.bool_]:
@@ -31,6 +31,21 @@ def is_hadron(pdg_id: NDArray[np.int32]) -> NDArray[np.bool_]:
     exotic = (code >= 1_000_000) & (code < 9_000_000)  # supersymmetry and other new particles
     result: NDArray[np.bool_] = (regular & ~exotic) | np.isin(code, (130, 310))
     return result
+
+
+def is_charged(pdg_id: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Whether leptons and hadrons have electric charge, from the quark content in the PDG number."""
+    code = np.abs(pdg_id).astype(np.int64)
+    first, second, third = code // 1000 % 10, code // 100 % 10, code // 10 % 10
+
+    def thirds(quark: NDArray[np.int64]) -> NDArray[np.int64]:
+        return np.where(quark % 2 == 0, 2, -1)
+
+    meson = thirds(second) != thirds(third)
+    baryon = thirds(first) + thirds(second) + thirds(third) != 0
+    hadron = is_hadron(pdg_id) & np.where(first == 0, meson, baryon)
+    charged: NDArray[np.bool_] = hadron | np.isin(code, (11, 13, 15, 24, 37))
+    return charged
 
 
 def status_flags(record: EventRecord) -> NDArray[np.int32]:

@@ -25,6 +25,7 @@ def make_gen(
     seed: int = 1,
     weight: str | None = None,
     workers: int = 1,
+    era: PathLike | None = None,
     run: int = 1,
     lumi: int | None = None,
     first_event: int = 1,
@@ -51,6 +52,10 @@ def make_gen(
         name.
     workers
         Processes of Pythia; the result does not depend on it.
+    era
+        ``run2`` or ``run3``, or the path of a file: whose pileup, vertices and NanoAOD version events get,
+        and whose energy Pythia's beams. By default those of ``run2``, with the energy that Pythia's settings
+        name.
     run, lumi, first_event
         Run, first luminosity block and number of the first event; a block has 1000 events. By default the
         block is a hash of the first event, so that files of different events have different numbers.
@@ -65,6 +70,8 @@ def make_gen(
         If the source cannot be read.
     OutputFileError
         If the output exists without `force`, or cannot be written.
+    RecipeError
+        If settings or era are not valid.
     MissingDependencyError
         If the packages of the extra are not installed.
     ValueError
@@ -81,6 +88,7 @@ def make_gen(
         seed=seed,
         weight=weight,
         workers=workers,
+        era=era,
         run=run,
         lumi=lumi,
         first_event=first_event,

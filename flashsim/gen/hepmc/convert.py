@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from flashsim.declarations.eras import DEFAULT_ERA, load_era
 from flashsim.errors import InputFileError
 from flashsim.execution.whole_files import refuse_input
 from flashsim.gen.cross_sections import FileCrossSection, combined
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from flashsim.declarations.eras import GenEra
     from flashsim.gen.numbering import Numbering
     from flashsim.gen.pythia import GeneratedEvents
 
@@ -35,10 +37,12 @@ def convert_hepmc(
     weight: str | None = None,
     force: bool = False,
     hidden: str | Path | None = None,
+    particles: str | Path | None = None,
+    era: GenEra | None = None,
     numbering: Numbering | None = None,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> GenSummary:
-    """Write the events of a HepMC file as gen-level NanoAOD (v9 branches).
+    """Write the events of a HepMC file as gen-level NanoAOD.
 
     `genWeight` is the nominal weight, found by its name (`flashsim.gen.weights.nominal_index`). Every other
     is a branch ``GenWeight_*`` of its own, an event weight to be used in place of `genWeight`, with the
@@ -62,6 +66,10 @@ def convert_hepmc(
         Whether to replace an existing output.
     hidden
         A second file, for the hidden variables of the same events (`flashsim.gen.hidden`).
+    particles
+        Another one, for all their stable visible particles (`flashsim.gen.stable`).
+    era
+        Whose pileup, vertices and NanoAOD version events get; by default those of `DEFAULT_ERA`.
     numbering
         How events are numbered; by default with luminosity blocks that files of other events do not have.
     progress
@@ -84,9 +92,10 @@ def convert_hepmc(
         msg = f"events must be at least 1, found {events}"
         raise ValueError(msg)
     paths = [Path(source)] if isinstance(source, str | Path) else [Path(path) for path in source]
-    for target in (output, hidden or output):
+    for target in (output, hidden or output, particles or output):
         refuse_input(Path(target), *paths)
     require("fastjet")
+    taken = era or load_era(DEFAULT_ERA)
     with HepMCReader(paths[0], weight=weight) as first:
         others = [index for index in range(len(first.weight_names)) if index != first.nominal]
         names = [first.weight_names[index] for index in others]
@@ -95,9 +104,24 @@ def convert_hepmc(
         empty = 0
         cross_sections: list[FileCrossSection] = []
         generators: list[str] = []
-        with GenFile(output, hidden=hidden, force=force, weights=weights, numbering=numbering) as file:
+        with GenFile(
+            output,
+            hidden=hidden,
+            particles=particles,
+            force=force,
+            weights=weights,
+            numbering=numbering,
+            era=taken,
+        ) as file:
             for reader, batch, values in _batches(first, paths, events):
-                columns = event_columns(batch, seed, file.events + 1, hidden=hidden is not None)
+                columns = event_columns(
+                    batch,
+                    seed,
+                    file.events + 1,
+                    hidden=hidden is not None,
+                    particles=particles is not None,
+                    era=taken,
+                )
                 columns |= dict(zip(branches, values[:, others].T, strict=True))
                 empty += int(np.count_nonzero(np.diff(batch.record.offsets) == 0))
                 file.extend(columns)
@@ -111,6 +135,7 @@ def convert_hepmc(
                 "inputs": [{"file": part.path.name, "events": part.events} for part in cross_sections],
                 "generators": generators,
                 "seed": seed,
+                "era": taken.model_dump(mode="json"),
                 "weights": weights,
                 "events_without_particles": empty,
             }

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import awkward as ak
 import numpy as np
 
+from flashsim.declarations.eras import DEFAULT_ERA, load_era
 from flashsim.declarations.recipes import recipe_folder
 from flashsim.errors import InputFileError
 from flashsim.execution.whole_files import refuse_input
@@ -30,6 +31,7 @@ from flashsim.gen.pythia import CRASHED, EVENT_NUMBER, PythiaGenerator, block_se
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from flashsim.declarations.eras import GenEra
     from flashsim.gen.command_file import CommandFile
     from flashsim.gen.lhe.event import Init
     from flashsim.gen.numbering import Numbering
@@ -52,10 +54,12 @@ def shower_lhe(
     workers: int = 1,
     force: bool = False,
     hidden: str | Path | None = None,
+    particles: str | Path | None = None,
+    era: GenEra | None = None,
     numbering: Numbering | None = None,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> GenSummary:
-    """Shower and hadronise LHE events with Pythia 8 and write them as gen-level NanoAOD (v9 branches).
+    """Shower and hadronise LHE events with Pythia 8 and write them as gen-level NanoAOD.
 
     Every event of the files is used once, in order; those that a matching refuses are counted and left out.
     The same seed gives the same events whatever the number of workers. `genWeight` is the event's weight as
@@ -84,6 +88,10 @@ def shower_lhe(
         Whether to replace an existing output.
     hidden
         A second file, for the hidden variables of the same events (`flashsim.gen.hidden`).
+    particles
+        Another one, for all their stable visible particles (`flashsim.gen.stable`).
+    era
+        Whose pileup, vertices and NanoAOD version events get; by default those of `DEFAULT_ERA`.
     numbering
         How events are numbered; by default with luminosity blocks that files of other events do not have.
     progress
@@ -110,14 +118,24 @@ def shower_lhe(
         require(package)
     paths = [Path(source) for source in sources]
     read = [*paths, *([settings.path] if settings is not None else [])]
-    for target in (output, hidden or output):
+    for target in (output, hidden or output, particles or output):
         refuse_input(Path(target), *read)
     with contextlib.ExitStack() as files:
         first = files.enter_context(LHEText(paths[0]))
-        run = _Run(paths, first, settings, tuned=tuned, seed=seed, hidden=hidden is not None)
+        taken = era or load_era(DEFAULT_ERA)
+        wanted = _Wanted(seed, taken, hidden is not None, particles is not None)
+        run = _Run(paths, first, settings, wanted, tuned=tuned)
         titles = run.weights.titles
         file = files.enter_context(
-            GenFile(output, hidden=hidden, force=force, numbering=numbering, titles=titles)
+            GenFile(
+                output,
+                hidden=hidden,
+                particles=particles,
+                force=force,
+                numbering=numbering,
+                titles=titles,
+                era=taken,
+            )
         )
         made = in_order(
             _generate,
@@ -139,6 +157,16 @@ def shower_lhe(
         return file.finish(cross_section, run.provenance(counts), notes=notes)
 
 
+@dataclass(frozen=True)
+class _Wanted:
+    """What events get besides the generator's particles, and which files are written beside the output."""
+
+    seed: int
+    era: GenEra
+    hidden: bool
+    particles: bool
+
+
 class _Run:
     """LHE files and settings of one output, known before any event is showered."""
 
@@ -147,13 +175,12 @@ class _Run:
         paths: list[Path],
         first: LHEText,
         settings: CommandFile | None,
+        wanted: _Wanted,
         *,
         tuned: bool,
-        seed: int,
-        hidden: bool,
     ) -> None:
         cp5 = recipe_folder("reference") / _TUNE
-        self._paths, self._settings, self._seed, self._hidden = paths, settings, seed, hidden
+        self._paths, self._settings, self._wanted = paths, settings, wanted
         self._commands = cp5 if settings is None else settings.path
         self._base = cp5 if settings is not None and tuned and not settings.has_tune else None
         # A pipe can be opened only once.
@@ -185,9 +212,8 @@ class _Run:
                         first,
                         self._commands,
                         self._base,
-                        self._seed,
+                        self._wanted,
                         number,
-                        self._hidden,
                         self.vetoes,
                     )
                     first, number = first + len(texts), number + 1
@@ -232,7 +258,8 @@ class _Run:
             "command_file": self._commands.name,
             "command_files": names,
             "settings": self._commands.read_text(encoding="utf-8", errors="replace"),
-            "seed": self._seed,
+            "seed": self._wanted.seed,
+            "era": self._wanted.era.model_dump(mode="json"),
         }
 
 
@@ -248,9 +275,8 @@ class _Block:
     first: int
     commands: Path
     base: Path | None
-    seed: int
+    wanted: _Wanted
     number: int
-    hidden: bool
     vetoes: bool
 
 
@@ -260,6 +286,7 @@ def _generate(block: _Block) -> ShoweredBlock:
     further = block.weights.branches(events, block.first, block.path)
     before = np.array([block.init.pythia_weight(event.weight) for event in events])
     after = np.zeros(len(events))
+    wanted = block.wanted
     parts: list[Columns] = []
     written = 0
     with tempfile.TemporaryDirectory(prefix="flashsim_") as folder:
@@ -267,7 +294,7 @@ def _generate(block: _Block) -> ShoweredBlock:
         _write(lhe, block)
         generator = PythiaGenerator(
             block.commands,
-            block_seed(block.seed, block.number),
+            block_seed(wanted.seed, block.number),
             lhe=lhe,
             base=block.base,
             origin=block.path,
@@ -277,7 +304,17 @@ def _generate(block: _Block) -> ShoweredBlock:
             own = lhe_columns([events[place] for place in places])
             own |= {name: ak.from_regular(values[places]) for name, values in further.items()}
             start = block.first + int(places[0])
-            parts.append(event_columns(batch, block.seed, start, hidden=block.hidden, further=own))
+            parts.append(
+                event_columns(
+                    batch,
+                    wanted.seed,
+                    start,
+                    hidden=wanted.hidden,
+                    particles=wanted.particles,
+                    further=own,
+                    era=wanted.era,
+                )
+            )
             written += len(places)
         cross_section = generator.cross_section()
     if not block.vetoes:
