@@ -7,7 +7,7 @@ them of Rivet (``DressedLeptons``, ``PromptFinalState``).
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import awkward as ak
 import numba
@@ -18,6 +18,8 @@ from flashsim.events.angles import delta_phi
 from flashsim.gen.particles import pseudorapidity
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from flashsim.gen.record import EventRecord
@@ -123,7 +125,7 @@ def _bounds(record: EventRecord, index: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def _by_pt(
     name: str,
-    columns: dict[str, NDArray[np.generic]],
+    columns: Mapping[str, NDArray[Any]],
     chosen: NDArray[np.bool_],
     record: EventRecord,
     index: NDArray[np.int64],

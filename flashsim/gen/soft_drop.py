@@ -88,10 +88,8 @@ def _history(p, n):  # type: ignore[no-untyped-def]  # numba  # noqa: ANN001, AN
     for i in range(n):
         _look(i, n, rapidity, phi, nearest, distance)
     for left in range(n, 1, -1):
-        i = np.argmin(distance[:left])
-        j = nearest[i]
-        if j < i:
-            i, j = j, i
+        first = np.argmin(distance[:left])
+        i, j = min(first, nearest[first]), max(first, nearest[first])
         new = 2 * n - left
         branches[new - n] = place[i], place[j]
         p[new] = p[place[i]] + p[place[j]]
