@@ -2,10 +2,10 @@
 
     python -m benchmarks.joint CMS=../shared/nanoaod/tt_2018_v5.root full=ttbar/full.root FlashSim=flash.root
 
-A column for each name before the equals sign, with statistical errors. The first one is what others are judged
-by: a value passes within three errors or a tenth of it, others are bold. A name that is given several times is one
-column of several files, whose means are weighted by errors. Writes the page that --page names, and the numbers
-as JSON.
+A column for each name before the equals sign, with statistical errors. The first one is what others are
+judged by: a value passes within three errors or a tenth of it, others are bold. A name that is given
+several times is one column of several files, whose means are weighted by errors. Writes the page that
+--page names, and the numbers as JSON.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ Measured = tuple[float, float]
 
 _INTRODUCTION = """# How the objects of an event hang together
 
-Leptons sit in jets, energy fractions of a jet add up to 1, close jets share energy, and MET balances what is seen:
-numbers that no single object shows. The first column is what the others are judged by: a value that differs from
-it by more than three statistical errors and by more than a tenth is **bold**.
+Leptons sit in jets, energy fractions of a jet add up to 1, close jets share energy, and MET balances what
+is seen: numbers that no single object shows. The first column is what the others are judged by: a value
+that differs from it by more than three statistical errors and by more than a tenth is **bold**.
 """
 
 
