@@ -64,12 +64,17 @@ def groups(sample: Sample) -> Iterator[tuple[str, Columns]]:
 
 
 def _all_groups(sample: Sample) -> Iterator[tuple[str, Columns]]:
-    yield from _jets(sample)
-    yield from _muons(sample)
-    yield from _electrons(sample)
-    yield from _photons(sample)
-    yield from _taus(sample)
-    yield from _secondary_vertices(sample)
+    of_collections = {
+        "Jet": _jets,
+        "Muon": _muons,
+        "Electron": _electrons,
+        "Photon": _photons,
+        "Tau": _taus,
+        "SV": _secondary_vertices,
+    }
+    for collection, of_collection in of_collections.items():
+        if collection in sample.collections:
+            yield from of_collection(sample)
     yield "fat jets", _fat_jets(sample)
     singles = {"SubJet": "subjets", "FsrPhoton": "FSR photons", "SoftActivityJet": "soft-activity jets"}
     for collection, name in (
@@ -205,8 +210,6 @@ def _taus(sample: Sample) -> Iterator[tuple[str, Columns]]:
 
 def _secondary_vertices(sample: Sample) -> Iterator[tuple[str, Columns]]:
     vertices, jets, gen = sample["SV"], sample["Jet"], sample["GenJet"]
-    if not vertices.columns:
-        return
     flavour = np.where(jets["genJetIdx"] >= 0, gen["hadronFlavour"][_rows(jets, gen, "genJetIdx")], 0)
     row, _ = closest(vertices.directions, jets.directions, 1, _CONE)
     of_jet = np.where(row >= 0, flavour[np.maximum(row, 0)], -1)
@@ -247,14 +250,17 @@ def _events(sample: Sample) -> Iterator[tuple[str, Columns]]:
 def _efficiencies(sample: Sample) -> Iterator[tuple[str, Columns]]:
     """Share of gen objects that are reconstructed: a column of zeros and ones for each bin."""
     gen, particles = sample["GenJet"], sample["GenPart"]
-    found = _pointed_at(sample["Jet"], gen, "genJetIdx")
-    yield "efficiency of gen jets", _in_bins(gen, found, _GEN_PT, _JET_ETA)
+    if "Jet" in sample.collections:
+        found = _pointed_at(sample["Jet"], gen, "genJetIdx")
+        yield "efficiency of gen jets", _in_bins(gen, found, _GEN_PT, _JET_ETA)
     prompt, stable = (particles["statusFlags"] & _IS_PROMPT) > 0, particles["status"] == 1
     kinds: tuple[tuple[str, str, int, tuple[float, ...]], ...] = (
         ("muons", "Muon", _MUON, _MUON_PT),
         ("electrons", "Electron", _ELECTRON, _ELECTRON_PT),
     )
     for name, collection, code, edges in kinds:
+        if collection not in sample.collections:
+            continue
         found = _pointed_at(sample[collection], particles, "genPartIdx")
         for origin, of_origin in (("prompt", prompt), ("other", ~prompt)):
             mask = stable & of_origin & (np.abs(particles["pdgId"]) == code)

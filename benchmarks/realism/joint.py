@@ -83,6 +83,20 @@ def joint_quantities(sample: Sample) -> dict[str, Measured]:
 
 
 def _all_quantities(sample: Sample) -> Iterator[tuple[str, Measured]]:
+    if "Jet" in sample.collections:
+        yield from _quantities_of_jets(sample)
+    muons = sample["Muon"]
+    if {"looseId", "mediumId", "tightId"} <= set(muons.columns):
+        loose, medium, tight = (muons[f"{name}Id"] > 0 for name in ("loose", "medium", "tight"))
+        inconsistent = (tight & ~medium) | (medium & ~loose)
+        yield "muons with tight but not medium, or medium but not loose", _share(inconsistent)
+    density = next((name for name in sample.values if name.endswith("ixedGridRhoFastjetAll")), None)
+    if density and "PV_npvsGood" in sample.values:
+        correlation = np.corrcoef(sample.values[density], sample.values["PV_npvsGood"])[0, 1]
+        yield "correlation of rho and npvsGood", (float(correlation), 1.0 / np.sqrt(sample.events))
+
+
+def _quantities_of_jets(sample: Sample) -> Iterator[tuple[str, Measured]]:
     jets = sample["Jet"]
     hard = jets.select(jets["pt"] > _HARD_JET)
     close = _distances(hard, *_all_pairs(hard)) < _CONES[0]
@@ -95,13 +109,6 @@ def _all_quantities(sample: Sample) -> Iterator[tuple[str, Measured]]:
             "energy fractions of central jets add up to 1 within 0.01",
             _share(np.abs(total - 1.0) < _ADDS_UP),
         )
-    muons = sample["Muon"]
-    if {"looseId", "mediumId", "tightId"} <= set(muons.columns):
-        loose, medium, tight = (muons[f"{name}Id"] > 0 for name in ("loose", "medium", "tight"))
-        yield (
-            "muons with tight but not medium, or medium but not loose",
-            _share((tight & ~medium) | (medium & ~loose)),
-        )
     if sample["GenJet"].columns:
         yield from _response_correlations(sample)
     for name, fraction in (("Muon", "muEF"), ("Electron", "chEmEF")):
@@ -109,10 +116,6 @@ def _all_quantities(sample: Sample) -> Iterator[tuple[str, Measured]]:
     for met in ("MET", "PuppiMET"):
         if f"{met}_pt" in sample.values:
             yield f"{met} + vector sum of jets, half 68 % width of a component, GeV", _balance(sample, met)
-    density = next((name for name in sample.values if name.endswith("ixedGridRhoFastjetAll")), None)
-    if density and "PV_npvsGood" in sample.values:
-        correlation = np.corrcoef(sample.values[density], sample.values["PV_npvsGood"])[0, 1]
-        yield "correlation of rho and npvsGood", (float(correlation), 1.0 / np.sqrt(sample.events))
     yield from _tagging(sample)
 
 

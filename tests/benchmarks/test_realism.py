@@ -184,6 +184,16 @@ def test_what_the_simulated_file_lacks_is_named(tmp_path):
     assert {quantity for _, quantity in missing} == {"chHEF"}
 
 
+@pytest.mark.parametrize("collection", ["Jet", "Muon", "Electron"])
+def test_files_need_not_have_all_collections(collection, tmp_path):
+    real, poorer = read_sample(nano(tmp_path / "real.root")), read_sample(tmp_path / "real.root")
+    del poorer.collections[collection]
+    found = compare([real], poorer, "both")
+    assert found.rate > 0.9
+    assert found.missing
+    assert joint_quantities(poorer)
+
+
 def test_joint_quantities_of_events_whose_answer_is_known(tmp_path):
     sample = read_sample(nano(tmp_path / "real.root", events=2000))
     found = joint_quantities(sample)
