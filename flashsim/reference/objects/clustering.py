@@ -21,7 +21,7 @@ from flashsim.reference.particles.streams import uniform
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Clustered", "anti_kt"]
+__all__ = ["Clustered", "anti_kt", "momenta_of"]
 
 GHOST_RAPIDITY = 5.0
 """Ghosts lie within this rapidity (CMSSW, `RecoJets/JetProducers`: Ghost_EtaMax)."""
@@ -112,18 +112,23 @@ def anti_kt(
     -------
     Jets with pt, eta, phi, mass, energy, rapidity and area.
     """
-    pt = candidates["pt"] * weights
-    phi = candidates["phi"]
-    momenta = np.empty((len(candidates), 4))
-    momenta[:, 0] = pt * np.cos(phi)
-    momenta[:, 1] = pt * np.sin(phi)
-    momenta[:, 2] = pt * np.sinh(candidates["eta"])
-    momenta[:, 3] = candidates["energy"] * weights
+    momenta = momenta_of(candidates, weights)
     counts, jets, area, label = _cluster(candidates.offsets, momenta, states, radius, min_pt)
     found = Collection.of_counts(counts, {"pt": np.hypot(jets[:, 0], jets[:, 1])})
     order = np.lexsort((-found["pt"], found.event_rows))
     offsets, members = _members(label, order)
     return Clustered(Collection(found.offsets, _columns(jets[order], area[order])), offsets, members)
+
+
+def momenta_of(candidates: Collection, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give weighted px, py, pz and energy, shape (N, 4)."""
+    pt, phi = candidates["pt"] * weights, candidates["phi"]
+    momenta = np.empty((len(candidates), 4))
+    momenta[:, 0] = pt * np.cos(phi)
+    momenta[:, 1] = pt * np.sin(phi)
+    momenta[:, 2] = pt * np.sinh(candidates["eta"])
+    momenta[:, 3] = candidates["energy"] * weights
+    return momenta
 
 
 def _columns(jets: NDArray[np.float64], area: NDArray[np.float64]) -> dict[str, NDArray[Any]]:

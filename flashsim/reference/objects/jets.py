@@ -21,7 +21,17 @@ if TYPE_CHECKING:
 
     from flashsim.reference.flow.recorded import Recorded
 
-__all__ = ["Identification", "JetsRecipe", "corrected", "energy_fractions", "jets", "soft_jets", "weights"]
+__all__ = [
+    "Identification",
+    "JetsRecipe",
+    "corrected",
+    "energy_fractions",
+    "identified",
+    "jets",
+    "multiplicities",
+    "soft_jets",
+    "weights",
+]
 
 Kind = Literal["CHS", "Puppi"]
 
@@ -102,7 +112,7 @@ def jets(recorded: Recorded, recipe: JetsRecipe, kind: Kind, muons: Collection |
     around = ring_sum(found.objects.directions, candidates.directions, lost, 0.0, recipe.radius)
     fields["chFPV0EF"] = around / found.objects["energy"]
     fields |= _shapes(found, candidates, weight, recipe)
-    fields["jetId"] = _identified(found.objects["eta"], fields, recipe)
+    fields["jetId"] = identified(found.objects["eta"], fields, recipe)
     return Clustered(
         Collection(found.objects.offsets, found.objects.columns | fields), found.offsets, found.members
     )
@@ -188,10 +198,10 @@ def _without_muons(
     }
 
 
-def _identified(
+def identified(
     eta: NDArray[np.float64], fields: dict[str, NDArray[Any]], recipe: JetsRecipe
 ) -> NDArray[np.int64]:
-    """Bits of NanoAOD: 2 is tight, 4 tightLepVeto."""
+    """Identify jets: bit 2 is tight, 4 tightLepVeto."""
     tight = np.zeros(len(eta), dtype=np.bool_)
     inner = 0.0
     for cuts in recipe.identification:
