@@ -105,6 +105,7 @@ class TrackerRecipe(Recipe):
     electron_seeding: float = Field(
         gt=0, description="pT of electrons whose seeds are found half of the time, in GeV"
     )
+    electron_fakes: float = Field(ge=0, le=1, description="share of hadrons above 4 GeV that look like electrons")
     electron_efficiency: list[float] = Field(description="of electrons as such, well above threshold")
 
     def tracker(self) -> Tracker:
@@ -144,6 +145,7 @@ class Tracker(NamedTuple):
     accidental: float
     punch_through: float
     electron_seeding: float
+    electron_fakes: float
     electron_efficiency: NDArray[np.float64]
 
 
@@ -249,6 +251,10 @@ def _track(out, place, hits, row, state, tracker, field):
     _chambers(track, hit, code, eta, state, tracker)
     if code == 11:
         _electron(track, hit, eta, state, tracker)
+    elif code > 100 and hit.pt > 4.0 and hit.end > 108.0 and uniform(state) < tracker.electron_fakes:
+        # Charge exchange early in ECAL: all energy is there, and the track looks like an electron's.
+        track.kind, track.gsf, track.chambers = 11, True, 0
+        track.brem = min(0.25 * exponential(state), 0.9)
     return 1
 
 
