@@ -589,7 +589,8 @@ def _superclusters(
             continue
         new = clusters[made]
         new.energy, new.eta, new.phi = track.superEnergy, track.superEta, track.superPhi
-        new.width, new.seed, new.cells = 0.0, track.superEnergy * (1.0 - 0.5 * track.brem), 9
+        new.width, new.cells = 0.0, 9
+        new.seed = track.superEnergy * (1.0 - 0.08 * track.brem - 0.3 * track.brem**4)
         new.hit, new.tracks, new.event, new.seedCell = track.hit, 1, event, -1
         track.ecal = made
         track.ecalEnergy = track.superEnergy

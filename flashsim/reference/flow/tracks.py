@@ -282,6 +282,9 @@ def _place(track, hit, eta, d0, phi, z, slope, width, state, tracker):
         * 1e-4
     )
     far = 1.0 + math.hypot(hit.x, hit.y) / 8.0  # without the inner layers
+    if abs(hit.pdg) == 11:  # kinks where it radiated
+        kinks = 1.3 * (1.0 + 0.25 * track.brem / (1.05 - track.brem))
+        d0_spread, z_spread = d0_spread * kinks, z_spread * math.sqrt(kinks)
     track.d0Err = d0_spread * far * math.exp(0.12 * normal(state))
     track.zErr = z_spread * far * math.exp(0.12 * normal(state))
     track.d0 = d0 + width * track.d0Err * normal(state)
@@ -336,8 +339,8 @@ def _electron(track, hit, eta, state, tracker):
     track.kind = 11
     efficiency = np.interp(eta, tracker.eta, tracker.electron_efficiency)
     efficiency /= 1.0 + (tracker.electron_seeding / hit.pt) ** 3
-    if hit.source == CONVERSION:
-        efficiency *= 0.7
+    if hit.source == CONVERSION:  # seeds need hits in the pixels
+        efficiency *= 0.7 if track.lostInnerHits < 2 else 0.02
     track.gsf = uniform(state) < efficiency
 
 

@@ -1,7 +1,8 @@
 """Electrons: superclusters with a track, as NanoAOD stores them.
 
-Those of particle flow are its candidates; others are hadrons whose cluster in ECAL fits to their track. Cut-based
-identification has CMS's cuts (EGM-17-001, arXiv:2012.06888; CMSSW, RecoEgamma/ElectronIdentification).
+Those of particle flow are its candidates; others are hadrons whose cluster in ECAL fits to their track.
+Cut-based identification has CMS's cuts (EGM-17-001, arXiv:2012.06888; CMSSW,
+RecoEgamma/ElectronIdentification).
 """
 
 from __future__ import annotations
@@ -60,6 +61,8 @@ class ElectronRecipe(Recipe):
         description="share of hadrons with a fitting cluster that become electrons: H/E below and above 0.15"
     )
     fake_ratio: float = Field(gt=0, description="least ratio of the cluster's energy to their momentum")
+    reach: float = Field(ge=0, description="radius in which a supercluster gathers clusters of others")
+    gathered: float = Field(ge=0, le=1, description="share of their energy that it gathers")
     energy: tuple[float, float, float] = Field(
         description="relative energy resolution: constant, times 1/sqrt(E), times the radiated share"
     )
@@ -73,7 +76,9 @@ class ElectronRecipe(Recipe):
     )
     flipped: float = Field(ge=0, le=1, description="share of those that have the wrong charge")
     conversion_veto: float = Field(ge=0, le=1, description="share of conversions that are recognised")
-    mass_rounding: float = Field(ge=0, description="spread of NanoAOD's mass per GeV of energy, from rounding")
+    mass_rounding: float = Field(
+        ge=0, description="spread of NanoAOD's mass per GeV of energy, from rounding"
+    )
     areas: Areas = Field(description="effective areas of isolation")
     barrel: Cuts
     endcap: Cuts
@@ -89,7 +94,7 @@ def electrons(recorded: Recorded, recipe: ElectronRecipe, showers: ShowerRecipe)
     recipe, showers
         Parameters.
     """
-    made, u, normal = _chosen(recorded, recipe)
+    made, u, normal = _chosen(recorded, recipe, showers)
     columns = made.columns | _kinematics(recorded, made, recipe, u, normal)
     columns |= _showers(recorded, Collection(made.offsets, columns), showers, normal)
     columns |= _isolation(recorded, Collection(made.offsets, columns), recipe)
@@ -100,7 +105,7 @@ def electrons(recorded: Recorded, recipe: ElectronRecipe, showers: ShowerRecipe)
 
 
 def _chosen(
-    recorded: Recorded, recipe: ElectronRecipe
+    recorded: Recorded, recipe: ElectronRecipe, showers: ShowerRecipe
 ) -> tuple[Collection, NDArray[np.float64], NDArray[np.float64]]:
     """Tracks that are electrons, with uniform and normal numbers for each."""
     tracks, clusters = recorded.tracks, recorded.clusters
@@ -117,10 +122,14 @@ def _chosen(
     u, normal = u.reshape(-1, _UNIFORMS), normal.reshape(-1, _NORMALS)
     ecal = tracks["ecal"][rows]
     place = made.offsets, clusters["eta"][ecal], clusters["phi"][ecal]
-    hoe = energy_around(place, hadronic_deposits(recorded), (0.0, 0.15)) / energy[rows]
+    unlinked = clusters.select(clusters["tracks"] == 0)
+    near = np.where(tracks["gsf"][rows], energy_around(place, unlinked, (0.0, recipe.reach)), 0.0)
+    total = energy[rows] + recipe.gathered * near
+    hoe = showers.behind(place, total, hadronic_deposits(recorded), normal[:, 7])
     good, poor = recipe.fake_share
     keep = tracks["gsf"][rows] | (u[:, 0] < np.where(hoe < 0.15, good, poor))
-    kept = Collection(made.offsets, {"_track": rows, "_cluster": ecal, "hoe": hoe}).select(keep)
+    columns = {"_track": rows, "_cluster": ecal, "hoe": hoe, "ecalEnergy": total, "_near": near}
+    kept = Collection(made.offsets, columns).select(keep)
     return kept, u[keep], normal[keep]
 
 
@@ -132,8 +141,7 @@ def _kinematics(
     normal: NDArray[np.float64],
 ) -> dict[str, NDArray[Any]]:
     """Momentum from supercluster and track, charge, and place."""
-    tracks, clusters, candidates = recorded.tracks, recorded.clusters, recorded.candidates
-    rows, row = made["_track"], made["_cluster"]
+    tracks, candidates, rows = recorded.tracks, recorded.candidates, made["_track"]
     names = ("pt", "eta", "phi", "ptErr", "charge", "brem", "gsf")
     track = {name: tracks[name][rows] for name in names}
     candidate = np.full(len(tracks), -1, dtype=np.int64)
@@ -141,7 +149,7 @@ def _kinematics(
     candidate[candidates["track"][has]] = np.flatnonzero(has)
     candidate = candidate[rows]
     is_pf = (candidate >= 0) & (np.abs(candidates["pdgId"])[candidate] == 11)
-    energy, slope = clusters["energy"][row], np.cosh(track["eta"])
+    energy, slope = made["ecalEnergy"], np.cosh(track["eta"])
     momentum = track["pt"] * slope
     constant, stochastic, radiated = recipe.energy
     relative = np.hypot(constant + radiated * track["brem"], stochastic / np.sqrt(energy))
@@ -149,7 +157,9 @@ def _kinematics(
     of_track = np.maximum(track["ptErr"] / track["pt"], 1e-3)
     weight = relative**2 / (relative**2 + of_track**2)
     off = np.abs(energy - momentum) > 4.0 * momentum * np.hypot(relative, of_track)
-    combined = np.where(off, energy, weight * momentum + (1.0 - weight) * energy) / slope
+    combined = (
+        np.where(off, np.maximum(energy, momentum), weight * momentum + (1.0 - weight) * energy) / slope
+    )
     flowed = candidates["pt"][candidate] * (1.0 + recipe.regression * normal[:, 1])
     pt = np.where(is_pf, flowed, combined)
     base, per_brem, hadrons = recipe.inconsistent
@@ -166,8 +176,7 @@ def _kinematics(
         "charge": charge,
         "pdgId": -11 * charge,
         "tightCharge": np.where(disagree, np.where(u[:, 2] > 0.7, 1, 0), 2),
-        "energyErr": pt * slope / np.sqrt(1.0 / relative**2 + np.where(off, 0.0, 1.0 / of_track**2)),
-        "ecalEnergy": energy,
+        "energyErr": pt * slope / np.sqrt(1.0 / relative**2 + np.where(track["gsf"], 1.0 / of_track**2, 0.0)),
         "ecalEnergyError": energy * relative,
         "eInvMinusPInv": 1.0 / energy - 1.0 / momentum,
         "fbrem": np.minimum(brem, 0.98),
@@ -184,20 +193,21 @@ def _kinematics(
 
 
 def _showers(
-    recorded: Recorded, found: Collection, recipe: ShowerRecipe, normal: NDArray[np.float64]
+    recorded: Recorded,
+    found: Collection,
+    showers: ShowerRecipe,
+    normal: NDArray[np.float64],
 ) -> dict[str, NDArray[Any]]:
     """Shape of the supercluster and how the track points at it."""
     clusters, row = recorded.clusters, found["_cluster"]
-    eta, phi, energy = (clusters[name][row] for name in ("eta", "phi", "energy"))
+    eta, phi, energy = clusters["eta"][row], clusters["phi"][row], found["ecalEnergy"]
     owner = np.full(len(clusters), -1, dtype=np.int64)
     owner[row] = np.arange(len(row))
-    shower = {"eta": eta, "phi": phi, "energy": energy, "lead": clusters["seed"][row], "_cluster": row}
-    lead = np.where(found["_gsf"], shower["lead"], energy)
-    shape = shapes(
-        Collection(found.offsets, shower | {"lead": lead}), owner, clusters, normal[:, 4:6], recipe
-    )
+    lead = np.where(found["_gsf"], clusters["seed"][row], clusters["energy"][row])
+    shower = {"eta": eta, "phi": phi, "energy": energy, "lead": lead, "_cluster": row}
+    shape = shapes(Collection(found.offsets, shower), owner, clusters, normal[:, 4:6], showers)
     endcap = np.abs(eta) > EDGE
-    raw = energy * (1.0 - np.array(recipe.raw)[endcap.astype(np.int64)] * np.abs(normal[:, 6]) ** 0.7)
+    raw = energy * (1.0 - np.array(showers.raw)[endcap.astype(np.int64)] * np.abs(normal[:, 6]) ** 0.7)
     first, second = crystal(eta, phi)
     preshower = (np.abs(eta) > 1.65) & (np.abs(eta) < 2.6)
     return shape | {
@@ -205,8 +215,8 @@ def _showers(
         "deltaEtaSC": eta - found["eta"],
         "rawEnergy": raw,
         "scEtOverPt": raw / np.cosh(eta) / found["pt"] - 1.0,
-        "PreshowerEnergy": np.where(preshower, 0.06 * energy * np.exp(0.4 * normal[:, 7]), 0.0),
-        "seedGain": np.where(lead > 150.0, np.where(lead > 1500.0, 1, 6), 12),
+        "PreshowerEnergy": np.where(preshower, 0.06 * energy * np.exp(0.4 * normal[:, 3]), 0.0),
+        "seedGain": np.where(lead > 220.0, np.where(lead > 2000.0, 1, 6), 12),
         "seediEtaOriX": first,
         "seediPhiOriY": second,
         "isEB": ~endcap,
@@ -256,7 +266,7 @@ def _isolation(
 def _identification(
     recorded: Recorded, found: Collection, recipe: ElectronRecipe, u: NDArray[np.float64]
 ) -> dict[str, NDArray[Any]]:
-    """Conversion veto, and cut-based identification with the number of working points that each cut passes."""
+    """Veto conversions, and count the working points that each cut of the identification passes."""
     normal = recorded.streams.normal(recorded.keys, "electron angles", 2 * found.counts).reshape(-1, 2)
     near_eta, near_phi, radiated = recipe.angles
     # A hadron's cluster holds what came near it, too.
@@ -268,7 +278,8 @@ def _identification(
     veto = ~(photon & (u[:, 3] < recipe.conversion_veto))
     rho = recorded.rho["FastjetAll"][found.event_rows]
     levels = np.where(
-        found["isEB"], *(_levels(found, cuts, deta, dphi, veto, rho) for cuts in (recipe.barrel, recipe.endcap))
+        found["isEB"],
+        *(_levels(found, cuts, deta, dphi, veto, rho) for cuts in (recipe.barrel, recipe.endcap)),
     )
     bits = (levels << (3 * np.arange(len(levels)))[:, None]).sum(axis=0)
     heep = _heep(found, deta, dphi, rho)

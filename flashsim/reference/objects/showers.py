@@ -1,4 +1,4 @@
-"""Showers in the calorimeters: superclusters of ECAL, how wide they are, and what lies behind and around them."""
+"""Showers in the calorimeters: superclusters of ECAL, their width, and what lies behind and around them."""
 
 from __future__ import annotations
 
@@ -30,14 +30,36 @@ _BLOCK = 0.0436  # half of the width of 5x5 crystals
 class ShowerRecipe(Recipe):
     """How superclusters are made and what is measured of them; barrel before endcap."""
 
-    window: tuple[float, float] = Field(description="how far in eta and phi clusters belong to a supercluster")
+    window: tuple[float, float] = Field(
+        description="how far in eta and phi clusters belong to a supercluster"
+    )
     intrinsic: float = Field(ge=0, description="width of a cluster of one particle, as the recorder gives it")
     sieie: tuple[float, float] = Field(description="width of one particle's shower, in units of NanoAOD")
     sieie_spread: tuple[float, float] = Field(description="its relative spread")
-    around: tuple[float, float] = Field(description="how much neighbours widen it")
+    widening: tuple[float, float] = Field(
+        description="how much the cluster's own width and that of what is around widen it"
+    )
+    widest: float = Field(gt=0, description="largest value")
     contained: float = Field(gt=0, le=1, description="share of a photon's energy in 3x3 crystals")
     contained_spread: float = Field(ge=0, description="its spread")
     raw: tuple[float, float] = Field(description="mean share of the energy that the regression adds")
+    hadronic: tuple[float, float] = Field(
+        description="radius of the cone behind a shower, and share of a hadron's energy that is seen there"
+    )
+    leakage: float = Field(ge=0, description="spread of the share of a shower that leaks into HCAL")
+
+    def behind(
+        self,
+        directions: Directions,
+        energy: NDArray[np.float64],
+        deposits: Collection,
+        normal: NDArray[np.float64],
+    ) -> NDArray[np.float64]:
+        """H/E of N showers, shape (N,); `normal`, of the same shape, says what leaks into HCAL."""
+        radius, share = self.hadronic
+        hadronic = share * energy_around(directions, deposits, (0.0, radius)) / energy
+        leaked: NDArray[np.float64] = self.leakage * np.maximum(normal, 0.0) ** 2
+        return hadronic + leaked
 
 
 def superclusters(
@@ -65,7 +87,7 @@ def superclusters(
             "energy": energy,
             "eta": eta / energy,
             "phi": np.mod(center + phi / energy + math.pi, 2.0 * math.pi) - math.pi,
-            "lead": columns[0][rows],
+            "lead": np.where(found[rows], clusters["seed"][rows], columns[0][rows]),
             "etaWidth": np.sqrt(np.maximum(eta2 / energy - (eta / energy) ** 2, 0.0)),
             "phiWidth": np.sqrt(np.maximum(phi2 / energy - (phi / energy) ** 2, 0.0)),
             "_cluster": rows,
@@ -77,7 +99,7 @@ def superclusters(
 
 @numba.njit(cache=True)
 def _superclusters(offsets, columns, found, least, near_eta, near_phi):
-    """Seed of each cluster, -1 without one, and sums of energy, its moments in eta and in phi from the seed."""
+    """Seed of each cluster, -1 without one; sums of energy and of its moments in eta and in phi from the seed."""
     energy, eta, phi = columns
     seed = np.full(len(energy), -1, dtype=np.int64)
     sums = np.zeros((len(energy), 5))
@@ -202,12 +224,12 @@ def shapes(
     excess = np.sqrt(np.maximum(clusters["width"][rows] ** 2 - recipe.intrinsic**2, 0.0))
     endcap = (np.abs(showers["eta"]) > EDGE).astype(np.int64)
     base = np.array(recipe.sieie)[endcap] * np.exp(np.array(recipe.sieie_spread)[endcap] * normal[:, 0])
-    wider = np.array(recipe.around)[endcap] * np.hypot(excess, np.sqrt(around))
-    inside = np.minimum(recipe.contained - recipe.contained_spread * np.abs(normal[:, 1]) + 0.02, 1.05)
-    inside = inside / np.hypot(1.0, excess / 0.013)
+    own, others = recipe.widening
+    wider = np.hypot(own * excess, others * np.sqrt(around))
+    inside = recipe.contained + recipe.contained_spread * normal[:, 1] * np.hypot(0.4, excess / 0.02)
     return {
-        "sieie": np.minimum(np.hypot(base, wider), 0.075),
-        "r9": inside * showers["lead"] / showers["energy"],
+        "sieie": np.minimum(np.hypot(base, wider), recipe.widest),
+        "r9": inside / np.hypot(1.0, excess / 0.035) * showers["lead"] / showers["energy"],
         "_excess": excess,
     }
 
@@ -227,8 +249,10 @@ def _spread(offsets, eta, phi, other_offsets, columns):
     return out
 
 
-def crystal(eta: NDArray[np.float64], phi: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Number of the crystal at a direction: ieta and iphi of the barrel, ix and iy of the endcap."""
+def crystal(
+    eta: NDArray[np.float64], phi: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Find the crystal at a direction: ieta and iphi of the barrel, ix and iy of the endcap."""
     size = math.pi / 180.0
     across = 317.0 / np.sinh(np.maximum(np.abs(eta), EDGE)) / 2.9
     ieta = np.where(eta > 0, 1, -1) * np.minimum(np.abs(eta) // size + 1, 85)

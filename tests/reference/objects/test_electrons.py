@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import yaml
+from recorded_events import one_event, some_events
+
+from flashsim.declarations.recipes import recipe_path
+from flashsim.reference.objects.electrons import ElectronRecipe, electrons
+from flashsim.reference.objects.showers import ShowerRecipe
+
+
+@pytest.fixture(scope="module")
+def content():
+    return yaml.safe_load(recipe_path("reference", "detector").read_text())
+
+
+@pytest.fixture(scope="module")
+def recipes(content):
+    return ElectronRecipe(**content["electrons"]), ShowerRecipe(**content["showers"])
+
+
+@pytest.fixture(scope="module")
+def recorded():
+    return some_events(events=200)
+
+
+@pytest.fixture(scope="module")
+def found(recorded, recipes):
+    return electrons(recorded, *recipes)
+
+
+def test_electrons_of_particle_flow_have_its_momentum(found, recorded, recipes):
+    candidates, rows = recorded.candidates, found["_candidate"]
+    is_pf = np.abs(candidates["pdgId"])[rows] == 11
+    assert np.all(found["isPFcand"] == is_pf)
+    assert 0 < is_pf.sum() < len(found)  # hadrons with a cluster that fits are among them
+    ratio = found["pt"][is_pf] / candidates["pt"][rows][is_pf]
+    assert np.std(ratio) == pytest.approx(recipes[0].regression, rel=0.2)
+    assert np.all(candidates["track"][rows] == found["_track"])
+    assert np.all(recorded.tracks["ecal"][found["_track"]] == found["_cluster"])
+
+
+def test_electrons_are_above_threshold_and_ordered(found, recipes):
+    assert np.all(found["pt"] > recipes[0].least_pt)
+    for first, last in zip(found.offsets[:-1], found.offsets[1:], strict=True):
+        assert np.all(np.diff(found["pt"][first:last]) <= 0.0)
+
+
+def test_cut_based_identification_is_the_least_of_its_cuts(found):
+    cuts = np.stack([(found["vidNestedWPBitmap"] >> (3 * i)) & 7 for i in range(10)])
+    assert cuts.max() == 4
+    assert np.all(cuts.min(axis=0) == found["cutBased"])
+    assert np.all((cuts[8] == 4) == found["convVeto"])
+    assert np.all((found["vidNestedWPBitmapHEEP"] == 2**12 - 1) == found["cutBased_HEEP"])
+
+
+@pytest.mark.parametrize(
+    ("field", "cut", "barrel"),
+    [("sieie", 4, "sieie"), ("eInvMinusPInv", 6, "inverse"), ("lostHits", 9, "hits")],
+)
+def test_cuts_are_those_of_the_recipe(found, recipes, field, cut, barrel):
+    passed = (found["vidNestedWPBitmap"] >> (3 * cut)) & 7
+    value = np.abs(found[field])[:, None]
+    limits = {True: getattr(recipes[0].barrel, barrel), False: getattr(recipes[0].endcap, barrel)}
+    for in_barrel, limit in limits.items():
+        kept = found["isEB"] == in_barrel
+        assert np.all((value[kept] <= np.array(limit)).sum(axis=1) == passed[kept])
+
+
+def test_sums_and_energies_agree(found):
+    assert np.all(found["pfRelIso03_all"] >= found["pfRelIso03_chg"])
+    assert np.all(found["pfRelIso04_all"] >= found["pfRelIso03_chg"])
+    assert np.all(found["miniPFRelIso_all"] >= found["miniPFRelIso_chg"])
+    assert np.all(found["dr03TkSumPt"][found["pt"] < 35.0] == 0.0)
+    momentum = found["gsfTrkpMode"]
+    assert found["eInvMinusPInv"] == pytest.approx(1.0 / found["ecalEnergy"] - 1.0 / momentum)
+    transverse = found["rawEnergy"] / np.cosh(found["superclusterEta"])
+    assert found["scEtOverPt"] == pytest.approx(transverse / found["pt"] - 1.0)
+    assert np.all(found["pdgId"] == -11 * found["charge"])
+    assert np.all(np.abs(found["seediEtaOriX"][found["isEB"]]) <= 85)
+
+
+@pytest.mark.parametrize("event", [0, 57, 199])
+def test_other_events_of_a_chunk_change_nothing(found, recorded, recipes, event):
+    alone = electrons(one_event(recorded, event), *recipes)
+    kept = slice(found.offsets[event], found.offsets[event + 1])
+    for name, column in alone.columns.items():
+        if name not in {"_track", "_cluster", "_candidate"}:
+            assert column == pytest.approx(found[name][kept]), name
+
+
+def test_without_clusters_there_is_no_electron(recipes):
+    none = some_events(events=3)
+    none.tracks["ecal"][:] = -1
+    assert len(electrons(none, *recipes)) == 0
