@@ -99,7 +99,7 @@ def superclusters(
 
 @numba.njit(cache=True)
 def _superclusters(offsets, columns, found, least, near_eta, near_phi):
-    """Seed of each cluster, -1 without one; sums of energy and of its moments in eta and in phi from the seed."""
+    """Seed of each cluster, -1 without one; sums of energy and of its moments in eta and phi."""
     energy, eta, phi = columns
     seed = np.full(len(energy), -1, dtype=np.int64)
     sums = np.zeros((len(energy), 5))
