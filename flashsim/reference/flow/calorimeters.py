@@ -1,22 +1,22 @@
 """Calorimeters: cells in pseudorapidity and azimuth, what particles leave in them, and clusters of cells.
 
-A grid covers each calorimeter: ECAL and HCAL to |eta| = 3, the forward calorimeter (HF) beyond, electromagnetic
-and hadronic part apart. Showers are as wide as they are and fluctuate; hadrons leave a part of their energy in
-ECAL. A cell belongs to the cluster of its most energetic neighbour, so that a cluster is a local maximum with its
-slopes. A cluster's place is the energy-weighted mean of what is in it.
+A grid covers each calorimeter: ECAL and HCAL to |eta| = 3, the forward calorimeter (HF) beyond,
+electromagnetic and hadronic part apart. Showers are as wide as they are and fluctuate; hadrons leave a part
+of their energy in ECAL. A cell belongs to the cluster of its most energetic neighbour, so that a cluster is a
+local maximum with its slopes. A cluster's place is the energy-weighted mean of what is in it.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numba
 import numpy as np
 from pydantic import Field
 
-from flashsim.declarations.recipes import Recipe
 from flashsim.reference.particles.helix import reach
+from flashsim.reference.particles.kernel_recipe import KernelRecipe, eta_bin
 from flashsim.reference.particles.streams import normal, poisson, uniform
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CLUSTER",
-    "Calorimeter",
     "CalorimeterRecipe",
     "Grid",
     "cell_of",
@@ -32,34 +31,31 @@ __all__ = [
     "cluster",
     "deposit",
     "deposit_early",
+    "em_spread",
     "grids",
 ]
 
 CLUSTER = np.dtype(
-    [
-        ("energy", "f8"),
-        ("eta", "f8"),
-        ("phi", "f8"),
-        ("width", "f8"),
-        ("seed", "f8"),
-        ("hit", "i4"),
-        ("cells", "i4"),
-        ("tracks", "i4"),
-        ("event", "i4"),
-        ("seedCell", "i4"),
-    ]
+    [(name, "f8") for name in ("energy", "eta", "phi", "width", "seed", "hcal")]
+    + [(name, "i4") for name in ("hit", "cells", "tracks", "event", "seedCell")]
 )
-"""`seed` is the energy of the most energetic cell, `hit` the row of the particle that left most there; eta and phi
-are those of the place seen from the origin."""
+"""`seed` is the energy of the most energetic cell, `hcal` that of the HCAL cell behind, `hit` the row of the
+particle that left most there; eta and phi are those of the place seen from the origin."""
 
+_CELL = np.dtype(
+    [(name, "f4") for name in ("energy", "eta", "phi", "lead")] + [("hit", "i4"), ("label", "i4")]
+)
 _ECAL, _HCAL, _HF_EM, _HF_HAD = range(4)
+_ENDS, _ENDS_HF = 3.0, 5.2
+_TWO_PI = 2.0 * math.pi
 
 
-class CalorimeterRecipe(Recipe):
+class CalorimeterRecipe(KernelRecipe):
     """Granularity, resolution and thresholds."""
 
     radius: float = Field(gt=0, description="of the calorimeters' face, in cm")
     length: float = Field(gt=0, description="distance of the endcaps' face from the centre, in cm")
+    turns: float = Field(gt=0, description="charged particles that circle more often do not arrive")
     ecal_cell: float = Field(gt=0, description="size of ECAL cells in eta and phi")
     hcal_cell: float = Field(gt=0, description="size of HCAL cells")
     hf_cell: float = Field(gt=0, description="size of HF cells")
@@ -75,52 +71,18 @@ class CalorimeterRecipe(Recipe):
     response_loss: float = Field(ge=0, le=1, description="share that a hadron of no energy loses")
     response_scale: float = Field(gt=0, description="energy over which that loss falls, in GeV")
     minimum_ionizing: float = Field(ge=0, le=1, description="share of hadrons that do not shower in ECAL")
-    em_width: float = Field(ge=0, description="lateral spread of electromagnetic showers in eta and phi")
-    hadron_position: float = Field(ge=0, description="spread of a hadron shower's core around the particle")
-    satellites: float = Field(ge=0, description="mean number of a hadron shower's separate parts")
+    em_width: float = Field(gt=0, description="lateral spread of electromagnetic showers in eta and phi")
+    em_position: float = Field(ge=0, description="spread of a hadron shower's ECAL part around the particle")
+    hadron_position: float = Field(gt=0, description="the same of its HCAL part")
+    satellites: float = Field(
+        ge=0, description="mean number of a hadron shower's separate parts over log(1 + E)"
+    )
+    satellite_ecal: float = Field(ge=0, le=1, description="share of them that are in ECAL")
     satellite_share: float = Field(ge=0, le=1, description="mean energy share of such a part")
     satellite_width: float = Field(ge=0, description="their spread")
     noise: float = Field(ge=0, description="noisy HCAL cells above threshold per event")
     early_ecal: float = Field(ge=0, description="share of other crossings' energy that ECAL sees")
     early_hcal: float = Field(ge=0, description="the same of HCAL")
-    turns: float = Field(gt=0, description="charged particles that circle more often do not arrive")
-
-    def calorimeter(self) -> Calorimeter:
-        """Numbers for kernels."""
-        return Calorimeter(
-            **{n: np.array(v) if isinstance(v, list) else v for n, v in self.model_dump().items()}
-        )
-
-
-class Calorimeter(NamedTuple):
-    """A `CalorimeterRecipe` as kernels take it."""
-
-    radius: float
-    length: float
-    ecal_cell: float
-    hcal_cell: float
-    hf_cell: float
-    eta: NDArray[np.float64]
-    ecal_seed: NDArray[np.float64]
-    ecal_least: NDArray[np.float64]
-    hcal_seed: NDArray[np.float64]
-    hcal_least: NDArray[np.float64]
-    hf_least: float
-    em: NDArray[np.float64]
-    hadronic: NDArray[np.float64]
-    forward: NDArray[np.float64]
-    response_loss: float
-    response_scale: float
-    minimum_ionizing: float
-    em_width: float
-    hadron_position: float
-    satellites: float
-    satellite_share: float
-    satellite_width: float
-    noise: float
-    early_ecal: float
-    early_hcal: float
-    turns: float
 
 
 class Grid(NamedTuple):
@@ -128,183 +90,185 @@ class Grid(NamedTuple):
 
     Parameters
     ----------
-    edges
-        Least and largest pseudorapidity.
+    most
+        Largest |eta|.
+    size_eta, size_phi
+        Size of a cell.
     rows, columns
         Cells in pseudorapidity and in azimuth.
-    energy, eta, phi
-        Shape (cells,): energy, and its moments in pseudorapidity and in azimuth (from the cell's centre).
-    lead, hit
-        Shape (cells,): the largest deposit, and the row of the particle that left it.
-    label
-        Shape (cells,): row of the cell's cluster, -1 without one.
+    seed, least
+        Shape (rows,): thresholds of clusters and of cells.
+    cells
+        Shape (rows * columns,): energy; its moments in eta and phi from the cell's centre; the largest
+        deposit and the row of the particle that left it; row of the cell's cluster, -1 without one.
     touched, number
         Which cells hold something, and how many do, shape (1,).
     """
 
-    edges: NDArray[np.float64]
+    most: float
+    size_eta: float
+    size_phi: float
     rows: int
     columns: int
-    energy: NDArray[np.float64]
-    eta: NDArray[np.float64]
-    phi: NDArray[np.float64]
-    lead: NDArray[np.float64]
-    hit: NDArray[np.int64]
-    label: NDArray[np.int64]
+    seed: NDArray[np.float64]
+    least: NDArray[np.float64]
+    cells: NDArray[Any]
     touched: NDArray[np.int64]
     number: NDArray[np.int64]
 
 
-def grids(calorimeter: Calorimeter) -> tuple[Grid, ...]:
+def grids(recipe: CalorimeterRecipe) -> tuple[Grid, ...]:
     """Empty grids of ECAL, HCAL and the two parts of HF."""
-    return tuple(
-        _grid(most, cell)
-        for most, cell in (
-            (3.0, calorimeter.ecal_cell),
-            (3.0, calorimeter.hcal_cell),
-            (5.2, calorimeter.hf_cell),
-            (5.2, calorimeter.hf_cell),
-        )
+    none = [0.0] * len(recipe.eta)
+    parts = (
+        (_ENDS, recipe.ecal_cell, recipe.ecal_seed, recipe.ecal_least),
+        (_ENDS, recipe.hcal_cell, recipe.hcal_seed, recipe.hcal_least),
+        (_ENDS_HF, recipe.hf_cell, none, none),
+        (_ENDS_HF, recipe.hf_cell, none, none),
     )
-
-
-def _grid(most: float, cell: float) -> Grid:
-    rows, columns = round(2.0 * most / cell), round(2.0 * math.pi / cell)
-    size = rows * columns
-    floats = [np.zeros(size) for _ in range(4)]
-    integers = [np.full(size, -1, dtype=np.int64) for _ in range(3)]
-    return Grid(np.array([-most, most]), rows, columns, *floats, *integers, np.zeros(1, dtype=np.int64))
+    made = []
+    for most, cell, seed, least in parts:
+        rows, columns = round(2.0 * most / cell), round(_TWO_PI / cell)
+        eta = np.abs((np.arange(rows) + 0.5) / rows * 2.0 * most - most)
+        cells = np.zeros(rows * columns, dtype=_CELL)
+        cells["hit"] = cells["label"] = -1
+        made.append(
+            Grid(
+                *(most, 2.0 * most / rows, _TWO_PI / columns, rows, columns),
+                *(np.interp(eta, recipe.eta, seed), np.interp(eta, recipe.eta, least), cells),
+                *(np.empty(rows * columns, dtype=np.int64), np.zeros(1, dtype=np.int64)),
+            )
+        )
+    return tuple(made)
 
 
 @numba.njit(cache=True)
 def cell_of(grid, eta, phi):
     """Place of the cell at a direction, -1 outside."""
-    row = int(math.floor((eta - grid.edges[0]) / (grid.edges[1] - grid.edges[0]) * grid.rows))
+    row = math.floor((eta + grid.most) / grid.size_eta)
     if row < 0 or row >= grid.rows:
         return -1
-    column = int(math.floor((phi + math.pi) / (2.0 * math.pi) * grid.columns)) % grid.columns
-    return row * grid.columns + column
+    return row * grid.columns + math.floor((phi + math.pi) / grid.size_phi) % grid.columns
+
+
+@numba.njit(cache=True)
+def _eta_of(grid, cell):
+    return (cell // grid.columns + 0.5) * grid.size_eta - grid.most
+
+
+@numba.njit(cache=True)
+def _phi_of(grid, cell):
+    return (cell % grid.columns + 0.5) * grid.size_phi - math.pi
+
+
+@numba.njit(cache=True)
+def _turn(angle):
+    """Bring an angle between -pi and pi."""
+    return angle - _TWO_PI * math.floor((angle + math.pi) / _TWO_PI)
 
 
 @numba.njit(cache=True)
 def clear(grid):
     """Empty a grid for the next event."""
     for i in range(grid.number[0]):
-        cell = grid.touched[i]
-        grid.energy[cell] = grid.eta[cell] = grid.phi[cell] = grid.lead[cell] = 0.0
-        grid.hit[cell] = grid.label[cell] = -1
+        cell = grid.cells[grid.touched[i]]
+        cell.energy = cell.eta = cell.phi = cell.lead = 0.0
+        cell.hit = cell.label = -1
     grid.number[0] = 0
 
 
 @numba.njit(cache=True)
-def _add(grid, eta, phi, energy, hit):
-    """Add a deposit to the cell where it is."""
-    _add_to(grid, cell_of(grid, eta, phi), eta, phi, energy, hit)
-
-
-@numba.njit(cache=True)
-def _add_to(grid, cell, eta, phi, energy, hit):
-    """Add to a cell a part of a shower whose centre is at `eta` and `phi`."""
-    if cell < 0 or energy <= 0.0:
+def _add(grid, place, eta, phi, energy, hit):
+    """Add to the cell at `place` a part of a shower whose centre is at `eta` and `phi`."""
+    if place < 0 or energy <= 0.0:
         return
-    if grid.energy[cell] == 0.0:
-        grid.touched[grid.number[0]] = cell
+    cell = grid.cells[place]
+    if cell.energy == 0.0:
+        grid.touched[grid.number[0]] = place
         grid.number[0] += 1
-    centre = ((cell % grid.columns) + 0.5) / grid.columns * 2.0 * math.pi - math.pi
-    off = phi - centre
-    off -= 2.0 * math.pi * round(off / (2.0 * math.pi))
-    grid.energy[cell] += energy
-    grid.eta[cell] += energy * eta
-    grid.phi[cell] += energy * off
-    if energy > grid.lead[cell]:
-        grid.lead[cell], grid.hit[cell] = energy, hit
+    cell.energy += energy
+    cell.eta += energy * (eta - _eta_of(grid, place))
+    cell.phi += energy * _turn(phi - _phi_of(grid, place))
+    if energy > cell.lead:
+        cell.lead, cell.hit = energy, hit
 
 
 @numba.njit(cache=True)
 def _shower(grid, eta, phi, energy, hit, width):
     """Share the energy of a shower of Gaussian width with the nearest cells on either side."""
-    size_eta = (grid.edges[1] - grid.edges[0]) / grid.rows
-    size_phi = 2.0 * math.pi / grid.columns
-    place_eta, place_phi = (eta - grid.edges[0]) / size_eta, (phi + math.pi) / size_phi
+    place_eta, place_phi = (eta + grid.most) / grid.size_eta, (phi + math.pi) / grid.size_phi
     off_eta, off_phi = place_eta - math.floor(place_eta), place_phi - math.floor(place_phi)
-    side_eta, side_phi = (1.0 if off_eta > 0.5 else -1.0), (1.0 if off_phi > 0.5 else -1.0)
-    scale = width * math.sqrt(2.0)
-    out_eta = 0.5 * math.erfc(min(off_eta, 1.0 - off_eta) * size_eta / scale)
-    out_phi = 0.5 * math.erfc(min(off_phi, 1.0 - off_phi) * size_phi / scale)
+    side_eta = grid.size_eta if off_eta > 0.5 else -grid.size_eta
+    side_phi = grid.size_phi if off_phi > 0.5 else -grid.size_phi
+    out_eta = 0.5 * math.erfc(min(off_eta, 1.0 - off_eta) * grid.size_eta / width / math.sqrt(2.0))
+    out_phi = 0.5 * math.erfc(min(off_phi, 1.0 - off_phi) * grid.size_phi / width / math.sqrt(2.0))
     for step_eta, part_eta in ((0.0, 1.0 - out_eta), (side_eta, out_eta)):
         for step_phi, part_phi in ((0.0, 1.0 - out_phi), (side_phi, out_phi)):
             part = energy * part_eta * part_phi
-            if part > 0.002:
-                cell = cell_of(grid, eta + step_eta * size_eta, phi + step_phi * size_phi)
-                _add_to(grid, cell, eta, phi, part, hit)
+            if part > 0.005:
+                _add(grid, cell_of(grid, eta + step_eta, phi + step_phi), eta, phi, part, hit)
 
 
 @numba.njit(cache=True)
-def deposit(cells, first, last, hits, calo_eta, calo_phi, state, calorimeter, field):
+def em_spread(energy, em):
+    """Relative resolution of ECAL at an energy."""
+    return math.sqrt(em[0] ** 2 / energy + (em[1] / energy) ** 2 + em[2] ** 2)
+
+
+@numba.njit(cache=True)
+def deposit(grids, first, last, hits, place, state, calorimeter, field):
     """Let the particles of an event, rows `first` to `last`, leave their energy.
 
-    `calo_eta` and `calo_phi`, shape (N,), get where each arrives (nan if it does not). What electrons' superclusters
-    take and muons is left out.
+    `place`, shape (N, 2), gets eta and phi where each arrives (nan if it does not). What electrons'
+    superclusters take and muons is left out.
     """
-    ecal, hcal, hf_em, hf_had = cells
+    ecal, hcal, hf_em, hf_had = grids
+    radius, length = calorimeter.radius, calorimeter.length
     for row in range(first, last):
         hit = hits[row]
-        calo_eta[row] = np.nan
-        if hit.end < 125.0:
+        place[row, 0] = np.nan
+        if hit.end < radius:
             continue
-        arrives, eta, phi, _ = reach(
-            hit.pt,
-            hit.eta,
-            hit.phi,
-            hit.charge,
-            hit.x,
-            hit.y,
-            hit.z,
-            field,
-            calorimeter.radius,
-            calorimeter.length,
-            calorimeter.turns,
-        )
+        momentum, start = (hit.pt, hit.eta, hit.phi), (hit.x, hit.y, hit.z)
+        arrives, eta, phi, _ = reach(momentum, hit.charge, start, field, radius, length, calorimeter.turns)
         if not arrives:
             continue
-        calo_eta[row], calo_phi[row] = eta, phi
+        place[row, 0], place[row, 1] = eta, phi
         code = abs(hit.pdg)
         if hit.reserved > 0 or code == 13:
             continue
-        if abs(eta) > 3.0:
+        if abs(eta) > _ENDS:
             _forward(hf_em, hf_had, hit, row, eta, phi, state, calorimeter)
         elif code == 22 or code == 11:
-            stochastic, noise, constant = calorimeter.em
-            spread = math.sqrt(stochastic**2 / hit.energy + (noise / hit.energy) ** 2 + constant**2)
-            energy = hit.energy * (1.0 + spread * normal(state))
+            energy = hit.energy * (1.0 + em_spread(hit.energy, calorimeter.em) * normal(state))
             _shower(ecal, eta, phi, energy, row, calorimeter.em_width)
         else:
             _hadron(ecal, hcal, hit, row, eta, phi, state, calorimeter)
     for _ in range(poisson(state, calorimeter.noise)):
-        eta, phi = 6.0 * uniform(state) - 3.0, math.pi * (2.0 * uniform(state) - 1.0)
-        least = np.interp(abs(eta), calorimeter.eta, calorimeter.hcal_seed)
-        _add(hcal, eta, phi, least - math.log(uniform(state)), -1)
+        eta, phi = _ENDS * (2.0 * uniform(state) - 1.0), math.pi * (2.0 * uniform(state) - 1.0)
+        energy = calorimeter.hcal_seed[eta_bin(eta)] - math.log(uniform(state))
+        _add(hcal, cell_of(hcal, eta, phi), eta, phi, energy, -1)
 
 
 @numba.njit(cache=True)
-def deposit_early(cells, interactions, first, last, library_offsets, library, calorimeter):
-    """Add what ECAL and HCAL still see of the interactions `first` to `last`, of other crossings."""
-    for i in range(first, last):
+def deposit_early(grids, interactions, event, library, calorimeter):
+    """Add what ECAL and HCAL still see of the interactions of other crossings."""
+    ecal, hcal = grids[0], grids[1]
+    first = interactions.offsets[event] + interactions.in_time[event]
+    for i in range(first, interactions.offsets[event + 1]):
         which, angle, mirror = interactions.library[i], interactions.angle[i], interactions.mirror[i]
-        for row in range(library_offsets[which], library_offsets[which + 1]):
-            particle = library[row]
-            if (
-                abs(particle.eta) > 3.0
-                or abs(particle.pdg) == 13
-                or (particle.charge != 0 and particle.pt < 0.7)
-            ):
+        for row in range(library.offsets[which], library.offsets[which + 1]):
+            particle = library.rows[row]
+            code = abs(particle.pdg)
+            least = 0.3 if particle.charge == 0 else 0.7
+            if abs(particle.eta) > _ENDS or code == 13 or particle.pt < least:
                 continue
             eta, phi = particle.eta * mirror, particle.phi + angle
-            if particle.pdg == 22 or abs(particle.pdg) == 11:
-                _add(cells[0], eta, phi, calorimeter.early_ecal * particle.energy, -1)
-            else:
-                _add(cells[0], eta, phi, 0.3 * calorimeter.early_ecal * particle.energy, -1)
-                _add(cells[1], eta, phi, 0.7 * calorimeter.early_hcal * particle.energy, -1)
+            share = 1.0 if code == 22 or code == 11 else 0.3
+            energy = share * calorimeter.early_ecal * particle.energy
+            _add(ecal, cell_of(ecal, eta, phi), eta, phi, energy, -1)
+            energy = (1.0 - share) * calorimeter.early_hcal * particle.energy
+            _add(hcal, cell_of(hcal, eta, phi), eta, phi, energy, -1)
 
 
 @numba.njit(cache=True)
@@ -317,17 +281,23 @@ def _hadron(ecal, hcal, hit, row, eta, phi, state, calorimeter):
     in_ecal = min(0.25, seen)
     if uniform(state) > calorimeter.minimum_ionizing:
         in_ecal = max(in_ecal, uniform(state) * seen)
-    _shower(ecal, eta, phi, in_ecal, row, 1.5 * calorimeter.em_width)
+        off_eta, off_phi = calorimeter.em_position * normal(state), calorimeter.em_position * normal(state)
+        _shower(ecal, eta + off_eta, phi + off_phi, in_ecal, row, 1.5 * calorimeter.em_width)
+    else:
+        _add(ecal, cell_of(ecal, eta, phi), eta, phi, in_ecal, row)
     left = seen - in_ecal
-    for _ in range(poisson(state, calorimeter.satellites)):
-        part = min(calorimeter.satellite_share * -math.log(uniform(state)), 0.8) * left
+    if left < 0.2:
+        return
+    for _ in range(poisson(state, calorimeter.satellites * math.log(1.0 + energy))):
+        part = min(calorimeter.satellite_share * -math.log(uniform(state)) * seen, 0.8 * left)
         angle_eta = eta + calorimeter.satellite_width * normal(state)
         angle_phi = phi + calorimeter.satellite_width * normal(state)
-        _add(hcal, angle_eta, angle_phi, part, row)
+        grid = ecal if uniform(state) < calorimeter.satellite_ecal else hcal
+        _add(grid, cell_of(grid, angle_eta, angle_phi), angle_eta, angle_phi, part, row)
         left -= part
-    core_eta = eta + calorimeter.hadron_position * normal(state)
-    core_phi = phi + calorimeter.hadron_position * normal(state)
-    _shower(hcal, core_eta, core_phi, left, row, calorimeter.hadron_position)
+    eta += calorimeter.hadron_position * normal(state)
+    phi += calorimeter.hadron_position * normal(state)
+    _shower(hcal, eta, phi, left, row, calorimeter.hadron_position)
 
 
 @numba.njit(cache=True)
@@ -336,86 +306,76 @@ def _forward(em, had, hit, row, eta, phi, state, calorimeter):
     spread = math.sqrt(stochastic**2 / hit.energy + constant**2)
     seen = hit.energy * max(1.0 + spread * normal(state), 0.0)
     share = 0.9 if hit.pdg == 22 or abs(hit.pdg) == 11 else 0.5 * uniform(state)
-    _add(em, eta, phi, share * seen, row)
-    _add(had, eta, phi, (1.0 - share) * seen, row)
+    place = cell_of(em, eta, phi)
+    _add(em, place, eta, phi, share * seen, row)
+    _add(had, place, eta, phi, (1.0 - share) * seen, row)
 
 
 @numba.njit(cache=True)
-def cluster(grid, event, seed, least, eta, out, place):
-    """Make clusters of a grid's cells; gives the place after the last one in `out`.
-
-    `seed` and `least` are the thresholds at `eta`. Cells get the row of their cluster as label.
-    """
-    size_eta = (grid.edges[1] - grid.edges[0]) / grid.rows
-    start = place
+def cluster(grid, event, out):
+    """Make clusters of a grid's cells in `out`; gives their number. Cells are labelled by their cluster."""
+    number = 0
     for i in range(grid.number[0]):
-        cell = grid.touched[i]
-        centre = abs(grid.edges[0] + (cell // grid.columns + 0.5) * size_eta)
-        if grid.energy[cell] < np.interp(centre, eta, least):
-            grid.label[cell] = -1
+        place = grid.touched[i]
+        cell = grid.cells[place]
+        row = place // grid.columns
+        if cell.energy < grid.least[row]:
             continue
-        best = _highest(grid, cell)
-        grid.label[cell] = -2 - best
-        if best == cell:
-            if grid.energy[cell] < np.interp(centre, eta, seed):
-                grid.label[cell] = -1
-                continue
-            new = out[place]
-            new.energy = new.eta = new.phi = new.width = 0.0
-            new.seed, new.hit, new.cells, new.tracks = grid.energy[cell], grid.hit[cell], 0, 0
-            new.event, new.seedCell = event, cell
-            grid.label[cell] = place
-            place += 1
+        best = _highest(grid, place)
+        cell.label = -2 - best
+        if best == place:
+            cell.label = -1
+            if cell.energy >= grid.seed[row]:
+                new = out[number]
+                new.energy = new.eta = new.phi = new.width = new.hcal = 0.0
+                new.seed, new.hit, new.cells, new.tracks = cell.energy, cell.hit, 0, 0
+                new.event, new.seedCell = event, place
+                cell.label = number
+                number += 1
     for i in range(grid.number[0]):
-        _gather(grid, grid.touched[i], out, size_eta)
-    for row in range(start, place):
-        _finish(grid, out[row], size_eta)
-    return place
+        _gather(grid, grid.touched[i], out)
+    for row in range(number):
+        found = out[row]
+        eta = found.eta / found.energy
+        found.width = math.sqrt(
+            max(found.width / found.energy - eta * eta, 0.0) + (0.29 * grid.size_eta) ** 2 / 12.0
+        )
+        found.eta = _eta_of(grid, found.seedCell) + eta
+        found.phi = _turn(_phi_of(grid, found.seedCell) + found.phi / found.energy)
+    return number
 
 
 @numba.njit(cache=True)
 def _highest(grid, cell):
     """Most energetic of a cell and its eight neighbours."""
     row, column = cell // grid.columns, cell % grid.columns
-    best = cell
-    for step in (-1, 0, 1):
-        if row + step < 0 or row + step >= grid.rows:
-            continue
+    best, most = cell, grid.cells[cell].energy
+    for step in range(max(row - 1, 0), min(row + 2, grid.rows)):
         for side in (-1, 0, 1):
-            other = (row + step) * grid.columns + (column + side) % grid.columns
-            if grid.energy[other] > grid.energy[best]:
-                best = other
+            beside = column + side
+            beside += grid.columns if beside < 0 else (-grid.columns if beside >= grid.columns else 0)
+            energy = grid.cells[step * grid.columns + beside].energy
+            if energy > most:
+                best, most = step * grid.columns + beside, energy
     return best
 
 
 @numba.njit(cache=True)
-def _gather(grid, cell, out, size):
-    """Follow a cell uphill to its cluster, and add its energy there."""
-    top = cell
-    while grid.label[top] <= -2:
-        top = -2 - grid.label[top]
-    label = grid.label[top]
-    grid.label[cell] = label
+def _gather(grid, place, out):
+    """Follow a cell uphill to its cluster, and add its energy and moments there, from the seed's centre."""
+    top = place
+    while grid.cells[top].label <= -2:
+        top = -2 - grid.cells[top].label
+    label = grid.cells[top].label
+    cell = grid.cells[place]
+    cell.label = label
     if label < 0:
         return
     found = out[label]
-    energy = grid.energy[cell]
-    centre = ((found.seedCell % grid.columns) + 0.5) / grid.columns * 2.0 * math.pi - math.pi
-    own = ((cell % grid.columns) + 0.5) / grid.columns * 2.0 * math.pi - math.pi
-    off = own - centre
-    off -= 2.0 * math.pi * round(off / (2.0 * math.pi))
-    # Sums of moments, until `_finish` makes means of them.
+    energy = cell.energy
+    off = _eta_of(grid, place) - _eta_of(grid, found.seedCell)
     found.energy += energy
-    found.eta += grid.eta[cell]
-    found.phi += grid.phi[cell] + energy * off
-    found.width += energy * (grid.edges[0] + (cell // grid.columns + 0.5) * size) ** 2
+    found.eta += cell.eta + energy * off
+    found.phi += cell.phi + energy * _turn(_phi_of(grid, place) - _phi_of(grid, found.seedCell))
+    found.width += energy * off * off
     found.cells += 1
-
-
-@numba.njit(cache=True)
-def _finish(grid, found, size):
-    found.eta /= found.energy
-    centre = ((found.seedCell % grid.columns) + 0.5) / grid.columns * 2.0 * math.pi - math.pi
-    phi = centre + found.phi / found.energy
-    found.phi = phi - 2.0 * math.pi * math.floor((phi + math.pi) / (2.0 * math.pi))
-    found.width = math.sqrt(max(found.width / found.energy - found.eta**2, 0.0) + (0.29 * size) ** 2 / 12.0)

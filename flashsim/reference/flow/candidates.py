@@ -1,9 +1,10 @@
 """Particle flow: tracks and clusters become candidates, each particle once.
 
-The rules are CMS's (CMS, JINST 12 (2017) P10003, arXiv:1706.04965) on simpler clusters. Muons and electrons come
-first. Every other track is a charged hadron, linked to the clusters that it points at. Where the linked clusters
-hold more than the momenta by more than the resolution, the excess is a photon, as far as ECAL has it, and a neutral
-hadron. Clusters without a track are photons, neutral hadrons, and beyond the tracker hadrons of both calorimeters.
+The rules are CMS's (CMS, JINST 12 (2017) P10003, arXiv:1706.04965) on simpler clusters. Muons and electrons
+come first. Every other track is a charged hadron, linked to the clusters that it points at. Where the linked
+clusters hold more than the momenta by more than the resolution, the excess is a photon, as far as ECAL has
+it, and a neutral hadron. Clusters without a track are photons, neutral hadrons, and beyond the tracker
+hadrons of both calorimeters.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ import numba
 import numpy as np
 from pydantic import Field
 
-from flashsim.declarations.recipes import Recipe
 from flashsim.reference.flow.calorimeters import (
     CLUSTER,
     cell_of,
@@ -23,63 +23,46 @@ from flashsim.reference.flow.calorimeters import (
     cluster,
     deposit,
     deposit_early,
+    em_spread,
     grids,
 )
+from flashsim.reference.flow.density import tower_density
 from flashsim.reference.particles.helix import reach
+from flashsim.reference.particles.kernel_recipe import KernelRecipe
+from flashsim.reference.particles.particle import Rows
 from flashsim.reference.particles.streams import normal
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from flashsim.reference.flow.calorimeters import Calorimeter
+    from flashsim.reference.flow.calorimeters import CalorimeterRecipe
     from flashsim.reference.particles.overlay import Interactions, Library
 
-__all__ = ["CANDIDATE", "FlowRecipe", "Found", "Linking", "particle_flow"]
+__all__ = ["CANDIDATE", "FlowRecipe", "Found", "particle_flow"]
 
 CANDIDATE = np.dtype(
-    [
-        ("pt", "f8"),
-        ("eta", "f8"),
-        ("phi", "f8"),
-        ("mass", "f8"),
-        ("energy", "f8"),
-        ("hcalFraction", "f8"),
-        ("pdgId", "i4"),
-        ("charge", "i4"),
-        ("track", "i4"),
-        ("cluster", "i4"),
-        ("particle", "i4"),
-    ]
+    [(name, "f8") for name in ("pt", "eta", "phi", "mass", "energy", "hcalFraction")]
+    + [(name, "i4") for name in ("pdgId", "charge", "track", "cluster", "particle")]
 )
 """See the columns of candidates in the module `flashsim.reference.flow.recorded`."""
 
-_PION, _MUON, _ELECTRON, _KAON_LONG = 0.13957, 0.10566, 0.000511, 0.0
+_MASSES = (0.13957, 0.000511, 0.10566)
+_CLUSTERS, _CANDIDATES = 4000, 6000  # room for what events have beside one for every particle
 
 
-class FlowRecipe(Recipe):
+class FlowRecipe(KernelRecipe):
     """Rules of particle flow."""
 
     excess: float = Field(ge=0, description="an excess counts if it is so many resolutions")
+    excess_resolution: list[float] = Field(description="of linked clusters: stochastic and constant term")
+    photon_excess: float = Field(ge=0, description="least energy of a photon that is an excess, in GeV")
+    hadron_excess: float = Field(ge=0, description="least energy of a neutral hadron that is one, in GeV")
+    photon_scale: float = Field(gt=0, description="calibration of photons")
     neutral_scale: float = Field(gt=0, description="calibration of neutral hadrons")
     muon_layers: int = Field(ge=0, description="tracker layers that a muon candidate needs")
     muon_chambers: int = Field(ge=1, description="muon stations that a muon candidate needs")
     electron_pt: float = Field(ge=0, description="least pT of electron candidates, in GeV")
     charged_error: float = Field(gt=0, description="largest relative pT error of a charged hadron's track")
-
-    def linking(self) -> Linking:
-        """Numbers for kernels."""
-        return Linking(**self.model_dump())
-
-
-class Linking(NamedTuple):
-    """A `FlowRecipe` as kernels take it."""
-
-    excess: float
-    neutral_scale: float
-    muon_layers: int
-    muon_chambers: int
-    electron_pt: float
-    charged_error: float
 
 
 class Found(NamedTuple):
@@ -87,560 +70,362 @@ class Found(NamedTuple):
 
     Parameters
     ----------
-    cluster_offsets, clusters
+    clusters
         ECAL clusters and the superclusters of electrons, of type `CLUSTER`.
-    candidate_offsets, candidates
+    candidates
         Of type `CANDIDATE`.
+    towers
+        Shape (E,): rho of the calorimeters' cells.
     """
 
-    cluster_offsets: NDArray[np.int64]
-    clusters: NDArray[Any]
-    candidate_offsets: NDArray[np.int64]
-    candidates: NDArray[Any]
+    clusters: Rows
+    candidates: Rows
+    towers: NDArray[np.float64]
+
+
+class _Event(NamedTuple):
+    """Rows of an event that rules of particle flow look at; candidates are added, counted in `number`."""
+
+    tracks: Any
+    clusters: Any
+    towers: Any
+    candidates: Any
+    number: Any
+    vertex_z: float
+    first_track: int
+    first_cluster: int
+    radius: float
+    length: float
 
 
 def particle_flow(
-    hit_offsets: NDArray[np.int64],
-    hits: NDArray[Any],
-    track_offsets: NDArray[np.int64],
-    tracks: NDArray[Any],
+    hits: Rows,
+    tracks: Rows,
     vertex_z: NDArray[np.float64],
-    interactions: Interactions,
-    library: Library,
+    pileup: tuple[Interactions, Library],
     states: NDArray[np.uint64],
-    *,
-    calorimeter: Calorimeter,
-    linking: Linking,
+    recipes: tuple[CalorimeterRecipe, FlowRecipe],
     field: float,
 ) -> Found:
     """Give the candidates of E events; `tracks` learn which clusters they are linked to.
 
     Parameters
     ----------
-    hit_offsets, hits
-        Particles after transport.
-    track_offsets, tracks
-        Reconstructed tracks.
+    hits, tracks
+        Particles after transport, and reconstructed tracks.
     vertex_z
         Shape (E,): where the primary vertex is; neutral candidates come from there.
-    interactions, library
-        The pileup: calorimeters see other crossings, too.
+    pileup
+        Calorimeters see other crossings, too.
     states
         Shape (E,): a random stream for each event.
-    calorimeter, linking, field
+    recipes, field
         Parameters; the field in tesla.
     """
-    return Found(
-        *_particle_flow(
-            hit_offsets,
-            hits,
-            track_offsets,
-            tracks,
-            vertex_z,
-            interactions,
-            library.offsets,
-            library.particles,
-            states,
-            calorimeter,
-            grids(calorimeter),
-            linking,
-            field,
-        )
+    calorimeter, linking = recipes[0].numbers(), recipes[1].numbers()
+    found = _particle_flow(
+        hits, tracks, vertex_z, pileup, states, calorimeter, grids(recipes[0]), linking, field
     )
+    return Found(Rows(*found[:2]), Rows(*found[2:4]), found[4])
 
 
 @numba.njit(cache=True)
-def _particle_flow(
-    hit_offsets,
-    hits,
-    track_offsets,
-    tracks,
-    vertex_z,
-    interactions,
-    library_offsets,
-    library,
-    states,
-    calorimeter,
-    cells,
-    linking,
-    field,
-):
+def _particle_flow(hits, tracks, vertex_z, pileup, states, calorimeter, cells, linking, field):
     events = len(states)
-    ecal, hcal, hf_em, hf_had = cells
-    room = len(hits) + 2000 * events
-    clusters, towers = np.zeros(room, dtype=CLUSTER), np.zeros(room, dtype=CLUSTER)
-    candidates = np.zeros(len(tracks) + 2 * room, dtype=CANDIDATE)
+    clusters = np.empty(len(hits.rows) + _CLUSTERS * events, dtype=CLUSTER)
+    candidates = np.empty(len(hits.rows) + _CANDIDATES * events, dtype=CANDIDATE)
+    towers = np.empty(len(cells[1].cells), dtype=CLUSTER)
     cluster_counts = np.zeros(events + 1, dtype=np.int64)
     candidate_counts = np.zeros(events + 1, dtype=np.int64)
-    calo_eta, calo_phi = np.empty(len(hits)), np.empty(len(hits))
+    place, density = np.zeros((len(hits.rows), 2)), np.zeros(events)
     state = np.empty(1, dtype=np.uint64)
-    made = placed = 0
+    interactions, library = pileup
     for event in range(events):
         state[0] = states[event]
-        deposit(
-            cells,
-            hit_offsets[event],
-            hit_offsets[event + 1],
-            hits,
-            calo_eta,
-            calo_phi,
-            state,
-            calorimeter,
-            field,
-        )
-        first_other = interactions.offsets[event] + interactions.in_time[event]
-        deposit_early(
-            cells,
-            interactions,
-            first_other,
-            interactions.offsets[event + 1],
-            library_offsets,
-            library,
-            calorimeter,
-        )
-        first = made
-        made = cluster(
-            ecal, event, calorimeter.ecal_seed, calorimeter.ecal_least, calorimeter.eta, clusters, made
-        )
-        number = cluster(
-            hcal, event, calorimeter.hcal_seed, calorimeter.hcal_least, calorimeter.eta, towers, 0
-        )
-        linked = _link(
-            tracks,
-            track_offsets[event],
-            track_offsets[event + 1],
-            hits,
-            calo_eta,
-            calo_phi,
-            cells,
-            clusters,
-            towers,
-            calorimeter,
-            field,
-        )
-        placed = _charged(tracks, track_offsets[event], track_offsets[event + 1], candidates, placed, linking)
-        placed = _excess(
-            tracks,
-            track_offsets[event],
-            track_offsets[event + 1],
-            clusters,
-            towers,
-            number,
+        first, last = hits.offsets[event], hits.offsets[event + 1]
+        deposit(cells, first, last, hits.rows, place, state, calorimeter, field)
+        deposit_early(cells, interactions, event, library, calorimeter)
+        made, placed = cluster_counts[event], candidate_counts[event]
+        in_ecal = cluster(cells[0], event, clusters[made:])
+        in_hcal = cluster(cells[1], event, towers)
+        start = tracks.offsets[event]
+        own = _Event(
+            tracks.rows[start : tracks.offsets[event + 1]],
+            clusters[made : made + in_ecal],
+            towers[:in_hcal],
+            candidates[placed:],
+            np.zeros(1, dtype=np.int64),
             vertex_z[event],
-            candidates,
-            placed,
-            calorimeter,
-            linking,
-            linked,
-        )
-        placed = _unlinked(
-            clusters,
-            first,
+            start,
             made,
-            towers,
-            number,
-            hits,
-            vertex_z[event],
-            candidates,
-            placed,
-            calorimeter,
-            linking,
+            calorimeter.radius,
+            calorimeter.length,
         )
-        placed = _forward(hf_em, hf_had, hits, vertex_z[event], candidates, placed, calorimeter)
-        made = _superclusters(
-            tracks,
-            track_offsets[event],
-            track_offsets[event + 1],
-            hits,
-            hit_offsets[event],
-            hit_offsets[event + 1],
-            calo_eta,
-            calo_phi,
-            state,
-            event,
-            clusters,
-            made,
-            calorimeter,
-        )
-        placed = _electrons(
-            tracks, track_offsets[event], track_offsets[event + 1], candidates, placed, linking
-        )
-        cluster_counts[event + 1], candidate_counts[event + 1] = made, placed
+        _link(own, place, cells, calorimeter, field)
+        _charged(own, linking)
+        _excess(own, linking)
+        _unlinked(own, hits.rows, linking)
+        _forward(own, cells, hits.rows, calorimeter)
+        made += in_ecal
+        room, span = clusters[made:], (first, last)
+        made += _superclusters(own, hits.rows, span, place, state, room, event, calorimeter.em)
+        _behind(clusters[cluster_counts[event] : made], cells[1])
+        _electrons(own, linking)
+        cluster_counts[event + 1], candidate_counts[event + 1] = made, placed + own.number[0]
+        density[event] = tower_density(cells[0], cells[1])
         for grid in cells:
             clear(grid)
-    return cluster_counts, clusters[:made].copy(), candidate_counts, candidates[:placed].copy()
+    found = clusters[: cluster_counts[-1]].copy(), candidates[: candidate_counts[-1]].copy()
+    return cluster_counts, found[0], candidate_counts, found[1], density
 
 
 @numba.njit(cache=True)
-def _link(tracks, first, last, hits, calo_eta, calo_phi, cells, clusters, towers, calorimeter, field):
-    """Link tracks to the clusters that they point at; gives the momenta that point at each ECAL cluster."""
-    for i in range(first, last):
-        track = tracks[i]
-        track.ecal = track.hcal = -1
+def _label(grid, eta, phi):
+    """Row of the cluster at a direction: that of the cell there or of the most energetic one beside it."""
+    best, most = -1, 0.0
+    for step in (0.0, -1.0, 1.0):
+        for side in (0.0, -1.0, 1.0):
+            place = cell_of(grid, eta + step * grid.size_eta, phi + side * grid.size_phi)
+            if place < 0 or grid.cells[place].label < 0:
+                continue
+            if step == 0.0 and side == 0.0:
+                return grid.cells[place].label
+            if grid.cells[place].energy > most:
+                best, most = grid.cells[place].label, grid.cells[place].energy
+    return best
+
+
+@numba.njit(cache=True)
+def _link(own, place, cells, calorimeter, field):
+    """Link tracks to the clusters that they point at."""
+    for track in own.tracks:
         eta, phi = np.nan, 0.0
         if track.hit >= 0:
-            eta, phi = calo_eta[track.hit], calo_phi[track.hit]
+            eta, phi = place[track.hit, 0], place[track.hit, 1]
         if math.isnan(eta):  # ended in the tracker, or a fake: the track is extrapolated all the same
+            momentum, start = (track.pt, track.eta, track.phi), (0.0, 0.0, track.z)
             arrives, eta, phi, _ = reach(
-                track.pt,
-                track.eta,
-                track.phi,
-                track.charge,
-                0.0,
-                0.0,
-                track.z,
-                field,
-                calorimeter.radius,
-                calorimeter.length,
-                calorimeter.turns,
+                momentum, track.charge, start, field, own.radius, own.length, calorimeter.turns
             )
             if not arrives:
                 continue
         if track.gsf:
             continue
-        cell = cell_of(cells[0], eta, phi)
-        if cell >= 0 and cells[0].label[cell] >= 0:
-            track.ecal = cells[0].label[cell]
-            clusters[track.ecal].tracks += 1
+        track.ecal = _label(cells[0], eta, phi)
+        if track.ecal >= 0:
+            own.clusters[track.ecal].tracks += 1
         cell = cell_of(cells[1], eta, phi)
-        if cell >= 0 and cells[1].label[cell] >= 0:
-            track.hcal = cells[1].label[cell]
-            towers[track.hcal].tracks += 1
-    return 0
+        track.hcal = cells[1].cells[cell].label if cell >= 0 else -1
+        if track.hcal >= 0:
+            own.towers[track.hcal].tracks += 1
 
 
 @numba.njit(cache=True)
-def _candidate(candidates, placed, pdg, pt, eta, phi, mass, charge, track, cluster_row, particle):
-    new = candidates[placed]
-    new.pt, new.eta, new.phi, new.mass = pt, eta, phi, mass
+def _candidate(own, pdg, pt, eta, phi, mass, row, particle):
+    """Add a candidate; gives it. `row` is that of its track, -1 for a neutral one."""
+    new = own.candidates[own.number[0]]
+    own.number[0] += 1
+    new.pt, new.eta, new.phi, new.mass, new.hcalFraction = pt, eta, phi, mass, 0.0
     new.energy = math.hypot(pt * math.cosh(eta), mass)
-    new.hcalFraction = 0.0
-    new.pdgId, new.charge = pdg, charge
-    new.track, new.cluster, new.particle = track, cluster_row, particle
-    return placed + 1
+    new.pdgId, new.charge, new.track, new.cluster, new.particle = pdg, 0, -1, -1, particle
+    if row >= 0:
+        track = own.tracks[row]
+        new.charge, new.track = track.charge, own.first_track + row
+        new.cluster = own.first_cluster + track.ecal if track.ecal >= 0 else -1
+    return new
 
 
 @numba.njit(cache=True)
-def _neutral(candidates, placed, pdg, energy, eta, phi, vertex_z, cluster_row, particle, calorimeter):
-    """Neutral candidate of an energy at a place of the calorimeters, seen from the primary vertex."""
+def _neutral(own, pdg, energy, eta, phi, particle):
+    """Add a neutral candidate of an energy at a place of the calorimeters, seen from the primary vertex."""
     slope = math.sinh(eta)
-    radius = min(calorimeter.radius, calorimeter.length / max(abs(slope), 1e-6))
-    seen = math.asinh((radius * slope - vertex_z) / radius)
-    return _candidate(
-        candidates, placed, pdg, energy / math.cosh(seen), seen, phi, 0.0, 0, -1, cluster_row, particle
-    )
+    radius = min(own.radius, own.length / max(abs(slope), 1e-6))
+    seen = math.asinh(slope - own.vertex_z / radius)
+    new = _candidate(own, pdg, energy / math.cosh(seen), seen, phi, 0.0, -1, particle)
+    new.hcalFraction = 1.0 if pdg == 130 else 0.0
+    return new
 
 
 @numba.njit(cache=True)
-def _is_muon(track, linking):
-    return (
-        track.chambers >= linking.muon_chambers and track.layers >= linking.muon_layers and (track.kind == 13)
-    )
+def _of_track(own, row, kind, pt):
+    """Add the candidate of a track: a hadron (0), an electron (1) or a muon (2)."""
+    track = own.tracks[row]
+    pdg = (211, -11, -13)[kind] * track.charge
+    _candidate(own, pdg, pt, track.eta, track.phi, _MASSES[kind], row, track.particle)
 
 
 @numba.njit(cache=True)
-def _charged(tracks, first, last, candidates, placed, linking):
-    for i in range(first, last):
-        track = tracks[i]
+def _charged(own, linking):
+    for row in range(len(own.tracks)):
+        track = own.tracks[row]
         if track.gsf:
             continue
-        if _is_muon(track, linking):
-            placed = _candidate(
-                candidates,
-                placed,
-                -13 * track.charge,
-                track.pt,
-                track.eta,
-                track.phi,
-                _MUON,
-                track.charge,
-                i,
-                -1,
-                track.particle,
-            )
+        is_muon = (
+            track.kind == 13
+            and track.chambers >= linking.muon_chambers
+            and track.layers >= linking.muon_layers
+        )
+        if is_muon:
+            _of_track(own, row, 2, track.pt)
         elif track.ptErr < linking.charged_error * track.pt:
-            placed = _candidate(
-                candidates,
-                placed,
-                211 * track.charge,
-                track.pt,
-                track.eta,
-                track.phi,
-                _PION,
-                track.charge,
-                i,
-                track.ecal,
-                track.particle,
-            )
-    return placed
+            _of_track(own, row, 0, track.pt)
 
 
 @numba.njit(cache=True)
-def _excess(
-    tracks, first, last, clusters, towers, number, vertex_z, candidates, placed, calorimeter, linking, _linked
-):
+def _excess(own, linking):
     """Energy of linked clusters beyond the momenta: by HCAL cluster, else by ECAL cluster."""
-    stochastic, constant = calorimeter.hadronic
-    momentum = np.zeros(number)
-    for i in range(first, last):
-        track = tracks[i]
-        if track.hcal >= 0 and not (track.kind == 13 and track.chambers > 0):
-            momentum[track.hcal] += track.pt * math.cosh(track.eta)
-    in_ecal = np.zeros(number)
-    best = np.full(number, -1, dtype=np.int64)
-    owner = np.full(number, -1, dtype=np.int64)
-    for i in range(first, last):
-        track = tracks[i]
-        if track.hcal < 0 or track.ecal < 0:
+    tracks, clusters, towers = own.tracks, own.clusters, own.towers
+    momentum = np.zeros(
+        (len(towers), 2)
+    )  # of the tracks, and the energy in the ECAL clusters that they point at
+    alone = np.zeros(
+        (len(clusters), 2)
+    )  # momentum of tracks without an HCAL cluster, and 1 if it is taken already
+    best = np.full(len(towers), -1, dtype=np.int64)
+    owner = np.full(len(towers) + len(clusters), -1, dtype=np.int64)
+    for track in tracks:
+        own_momentum = track.pt * math.cosh(track.eta)
+        if track.kind == 13 and track.chambers > 0:
+            own_momentum = 0.0
+        if track.hcal < 0:
+            if track.ecal >= 0:
+                alone[track.ecal, 0] += own_momentum
+                owner[len(towers) + track.ecal] = track.particle
             continue
-        found = clusters[track.ecal]
-        if found.tracks > 0:  # counts once, at the first track: the sign marks it as taken
-            found.tracks = -found.tracks
-            in_ecal[track.hcal] += found.energy
+        momentum[track.hcal, 0] += own_momentum
+        if track.ecal >= 0 and alone[track.ecal, 1] == 0.0:
+            found = clusters[track.ecal]
+            alone[track.ecal, 1] = 1.0
+            momentum[track.hcal, 1] += found.energy
             if best[track.hcal] < 0 or found.energy > clusters[best[track.hcal]].energy:
                 best[track.hcal] = track.ecal
-            owner[track.hcal] = track.particle
-    for row in range(number):
-        tower = towers[row]
-        if tower.tracks == 0:
-            continue
-        total = tower.energy + in_ecal[row]
-        over = total - momentum[row]
-        spread = math.sqrt(stochastic**2 * momentum[row] + (constant * momentum[row]) ** 2)
-        if over > linking.excess * spread and over > 0.5:
-            photon = min(over, in_ecal[row])
-            if photon > 0.3 and best[row] >= 0:
-                found = clusters[best[row]]
-                placed = _neutral(
-                    candidates,
-                    placed,
-                    22,
-                    photon,
-                    found.eta,
-                    found.phi,
-                    vertex_z,
-                    best[row],
-                    owner[row],
-                    calorimeter,
-                )
-            if over - photon > 1.0:
-                placed = _neutral(
-                    candidates,
-                    placed,
+        owner[track.hcal] = track.particle
+    for row in range(len(towers)):
+        if towers[row].tracks > 0:
+            over = _over(towers[row].energy + momentum[row, 1], momentum[row, 0], linking)
+            photon = min(over, momentum[row, 1])
+            if photon > linking.photon_excess and best[row] >= 0:
+                _photon(own, best[row], photon, owner[row])
+            if over - photon > linking.hadron_excess:
+                _neutral(
+                    own,
                     130,
                     (over - photon) * linking.neutral_scale,
-                    tower.eta,
-                    tower.phi,
-                    vertex_z,
-                    -1,
+                    towers[row].eta,
+                    towers[row].phi,
                     owner[row],
-                    calorimeter,
                 )
-                candidates[placed - 1].hcalFraction = 1.0
-    return _ecal_excess(
-        tracks, first, last, clusters, towers, momentum, vertex_z, candidates, placed, calorimeter, linking
-    )
-
-
-@numba.njit(cache=True)
-def _ecal_excess(
-    tracks, first, last, clusters, towers, momentum, vertex_z, candidates, placed, calorimeter, linking
-):
-    """Shares of energy for each track, and excess in ECAL clusters whose tracks have no HCAL cluster."""
-    for i in range(first, last):
-        track = tracks[i]
-        own = track.pt * math.cosh(track.eta)
+    for row in range(len(clusters)):
+        if clusters[row].tracks > 0 and alone[row, 1] == 0.0:
+            over = _over(clusters[row].energy, alone[row, 0], linking)
+            if over > linking.photon_excess:
+                _photon(own, row, over, owner[len(towers) + row])
+    for track in tracks:
+        own_momentum = track.pt * math.cosh(track.eta)
         if track.hcal >= 0:
-            track.hcalEnergy = towers[track.hcal].energy * own / max(momentum[track.hcal], own)
-        if track.ecal < 0:
-            continue
-        found = clusters[track.ecal]
-        track.ecalEnergy = found.energy / max(abs(found.tracks), 1)
-        if found.tracks <= 0:
-            continue
-        total = 0.0
-        for j in range(first, last):
-            if tracks[j].ecal == track.ecal:
-                total += tracks[j].pt * math.cosh(tracks[j].eta)
-        spread = calorimeter.hadronic[0] * math.sqrt(total)
-        over = found.energy - total
-        found.tracks = -found.tracks
-        if over > linking.excess * spread and over > 0.3:
-            placed = _neutral(
-                candidates,
-                placed,
-                22,
-                over,
-                found.eta,
-                found.phi,
-                vertex_z,
-                track.ecal,
-                track.particle,
-                calorimeter,
+            track.hcalEnergy = (
+                towers[track.hcal].energy * own_momentum / max(momentum[track.hcal, 0], own_momentum)
             )
-    for i in range(first, last):
-        if tracks[i].ecal >= 0:
-            clusters[tracks[i].ecal].tracks = abs(clusters[tracks[i].ecal].tracks)
-    return placed
+        if track.ecal >= 0:
+            track.ecalEnergy = clusters[track.ecal].energy / clusters[track.ecal].tracks
 
 
 @numba.njit(cache=True)
-def _unlinked(
-    clusters, first, made, towers, number, hits, vertex_z, candidates, placed, calorimeter, linking
-):
-    for row in range(first, made):
-        found = clusters[row]
+def _over(energy, momentum, linking):
+    """Energy beyond the momenta, 0 if the resolution explains it."""
+    stochastic, constant = linking.excess_resolution
+    spread = math.sqrt(stochastic**2 * momentum + (constant * momentum) ** 2)
+    return energy - momentum if energy - momentum > linking.excess * spread else 0.0
+
+
+@numba.njit(cache=True)
+def _photon(own, row, energy, particle):
+    found = own.clusters[row]
+    _neutral(own, 22, energy, found.eta, found.phi, particle).cluster = own.first_cluster + row
+
+
+@numba.njit(cache=True)
+def _unlinked(own, hits, linking):
+    for row in range(len(own.clusters)):
+        found = own.clusters[row]
         if found.tracks == 0:
             particle = hits[found.hit].mother if found.hit >= 0 else -1
-            placed = _neutral(
-                candidates,
-                placed,
-                22,
-                found.energy,
-                found.eta,
-                found.phi,
-                vertex_z,
-                row,
-                particle,
-                calorimeter,
-            )
-    for row in range(number):
-        tower = towers[row]
+            _photon(own, row, found.energy * linking.photon_scale, particle)
+    for tower in own.towers:
         if tower.tracks == 0:
             particle = hits[tower.hit].mother if tower.hit >= 0 else -1
-            placed = _neutral(
-                candidates,
-                placed,
-                130,
-                tower.energy * linking.neutral_scale,
-                tower.eta,
-                tower.phi,
-                vertex_z,
-                -1,
-                particle,
-                calorimeter,
-            )
-            candidates[placed - 1].hcalFraction = 1.0
-    return placed
+            _neutral(own, 130, tower.energy * linking.neutral_scale, tower.eta, tower.phi, particle)
 
 
 @numba.njit(cache=True)
-def _forward(em, had, hits, vertex_z, candidates, placed, calorimeter):
-    for grid, pdg in ((em, 2), (had, 1)):
+def _forward(own, grids, hits, calorimeter):
+    for grid, pdg in ((grids[2], 2), (grids[3], 1)):
         for i in range(grid.number[0]):
-            cell = grid.touched[i]
-            energy = grid.energy[cell]
-            eta = grid.eta[cell] / energy
-            if energy < calorimeter.hf_least * math.cosh(eta):
+            place = grid.touched[i]
+            cell = grid.cells[place]
+            eta = (place // grid.columns + 0.5) * grid.size_eta - grid.most + cell.eta / cell.energy
+            if cell.energy < calorimeter.hf_least * math.cosh(eta):
                 continue
-            centre = ((cell % grid.columns) + 0.5) / grid.columns * 2.0 * math.pi - math.pi
-            particle = hits[grid.hit[cell]].mother if grid.hit[cell] >= 0 else -1
-            placed = _neutral(
-                candidates,
-                placed,
-                pdg,
-                energy,
-                eta,
-                centre + grid.phi[cell] / energy,
-                vertex_z,
-                -1,
-                particle,
-                calorimeter,
-            )
-    return placed
+            phi = (place % grid.columns + 0.5) * grid.size_phi - math.pi + cell.phi / cell.energy
+            particle = hits[cell.hit].mother if cell.hit >= 0 else -1
+            _neutral(own, pdg, cell.energy, eta, phi, particle)
 
 
 @numba.njit(cache=True)
-def _superclusters(
-    tracks,
-    first,
-    last,
-    hits,
-    first_hit,
-    last_hit,
-    calo_eta,
-    calo_phi,
-    state,
-    event,
-    clusters,
-    made,
-    calorimeter,
-):
+def _behind(clusters, hcal):
+    for found in clusters:
+        place = cell_of(hcal, found.eta, found.phi)
+        found.hcal = hcal.cells[place].energy if place >= 0 else 0.0
+
+
+@numba.njit(cache=True)
+def _superclusters(own, hits, span, place, state, clusters, event, em):
     """Sum what electrons and their radiation bring to ECAL, each with the resolution of its energy."""
-    for row in range(first_hit, last_hit):
+    for row in range(span[0], span[1]):
         hit = hits[row]
-        if hit.reserved <= 0 or math.isnan(calo_eta[row]):
+        if hit.reserved <= 0 or math.isnan(place[row, 0]):
             continue
-        track = tracks[hit.reserved - 1]
-        stochastic, noise, constant = calorimeter.em
-        spread = math.sqrt(stochastic**2 / hit.energy + (noise / hit.energy) ** 2 + constant**2)
-        energy = hit.energy * max(1.0 + spread * normal(state), 0.1)
+        track = own.tracks[hit.reserved - 1 - own.first_track]
+        energy = hit.energy * max(1.0 + em_spread(hit.energy, em) * normal(state), 0.1)
         if track.superEnergy == 0.0:
-            track.superEta, track.superPhi = calo_eta[row], calo_phi[row]
-        else:
-            share = energy / (track.superEnergy + energy)
-            off = calo_phi[row] - track.superPhi
-            track.superPhi += share * (off - 2.0 * math.pi * round(off / (2.0 * math.pi)))
-            track.superEta += share * (calo_eta[row] - track.superEta)
+            track.superEta, track.superPhi = place[row, 0], place[row, 1]
+        share = energy / (track.superEnergy + energy)
+        off = place[row, 1] - track.superPhi
+        track.superPhi += share * (off - 2.0 * math.pi * round(off / (2.0 * math.pi)))
+        track.superEta += share * (place[row, 0] - track.superEta)
         track.superEnergy += energy
-    for i in range(first, last):
-        track = tracks[i]
+    number = 0
+    for track in own.tracks:
         if not track.gsf or track.superEnergy <= 0.0:
             continue
-        new = clusters[made]
+        new = clusters[number]
         new.energy, new.eta, new.phi = track.superEnergy, track.superEta, track.superPhi
         new.width, new.cells = 0.0, 9
         new.seed = track.superEnergy * (1.0 - 0.08 * track.brem - 0.3 * track.brem**4)
         new.hit, new.tracks, new.event, new.seedCell = track.hit, 1, event, -1
-        track.ecal = made
-        track.ecalEnergy = track.superEnergy
-        made += 1
-    return made
+        track.ecal, track.ecalEnergy = len(own.clusters) + number, track.superEnergy
+        number += 1
+    return number
 
 
 @numba.njit(cache=True)
-def _electrons(tracks, first, last, candidates, placed, linking):
+def _electrons(own, linking):
     """Electrons: energy of supercluster and track, each with the weight of its resolution."""
-    for i in range(first, last):
-        track = tracks[i]
+    for row in range(len(own.tracks)):
+        track = own.tracks[row]
         if not track.gsf:
             continue
         momentum = track.pt * math.cosh(track.eta)
         energy = momentum
         if track.superEnergy > 0.0:
             track_spread = max(track.ptErr / track.pt, 0.01)
-            calo_spread = math.hypot(0.03, 0.35 / math.sqrt(track.superEnergy) * 0.2)
+            calo_spread = math.hypot(0.03, 0.07 / math.sqrt(track.superEnergy))
             weight = calo_spread**2 / (calo_spread**2 + track_spread**2)
             if abs(track.superEnergy - momentum) > 4.0 * momentum * math.hypot(track_spread, calo_spread):
                 weight = 0.0
             energy = weight * momentum + (1.0 - weight) * track.superEnergy
         pt = energy / math.cosh(track.eta)
         if pt < linking.electron_pt:
-            placed = _candidate(
-                candidates,
-                placed,
-                211 * track.charge,
-                track.pt,
-                track.eta,
-                track.phi,
-                _PION,
-                track.charge,
-                i,
-                track.ecal,
-                track.particle,
-            )
+            _of_track(own, row, 0, track.pt)
         else:
-            placed = _candidate(
-                candidates,
-                placed,
-                -11 * track.charge,
-                pt,
-                track.eta,
-                track.phi,
-                _ELECTRON,
-                track.charge,
-                i,
-                track.ecal,
-                track.particle,
-            )
-    return placed
+            _of_track(own, row, 1, pt)

@@ -14,26 +14,31 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["densities", "grid_median"]
+__all__ = ["densities", "grid_median", "tower_density"]
 
 _TILE = 0.55
 _CENTRAL, _ALL = 2.5, 5.0
 
 
-def densities(offsets: NDArray[np.int64], columns: dict[str, NDArray[Any]]) -> dict[str, NDArray[np.float64]]:
+def densities(
+    offsets: NDArray[np.int64], columns: dict[str, NDArray[Any]], primary: NDArray[np.int64]
+) -> dict[str, NDArray[np.float64]]:
     """Rho of E events by name of its variant, in GeV, shape (E,) each.
 
     Parameters
     ----------
     offsets, columns
-        Candidates: pt, eta, phi, charge, fromPV.
+        Candidates: pt, eta, phi, charge, vertex.
+    primary
+        Shape (E,): row of each event's primary vertex.
     """
     charged = columns["charge"] != 0
+    pileup = charged & (columns["vertex"] != np.repeat(primary, np.diff(offsets)))
     every = np.ones(len(charged), dtype=bool)
     variants = {
         "FastjetAll": (every, _ALL),
         "FastjetCentral": (every, _CENTRAL),
-        "FastjetCentralChargedPileUp": (charged & (columns["fromPV"] == 0), _CENTRAL),
+        "FastjetCentralChargedPileUp": (pileup, _CENTRAL),
         "FastjetCentralNeutral": (~charged, _CENTRAL),
     }
     return {
@@ -42,31 +47,44 @@ def densities(offsets: NDArray[np.int64], columns: dict[str, NDArray[Any]]) -> d
     }
 
 
-def grid_median(
-    offsets: NDArray[np.int64],
-    pt: NDArray[np.float64],
-    eta: NDArray[np.float64],
-    phi: NDArray[np.float64],
-    chosen: NDArray[np.bool_],
-    most_eta: float,
-) -> NDArray[np.float64]:
-    """Median of pT per area over the tiles up to a pseudorapidity, in GeV, shape (E,)."""
-    return _median(offsets, pt, eta, phi, chosen, most_eta)
+@numba.njit(cache=True)
+def _tiles(most_eta):
+    """Rows and columns of the grid, and the area of a tile."""
+    rows, columns = max(int(2.0 * most_eta / _TILE + 0.5), 1), int(2.0 * math.pi / _TILE + 0.5)
+    return rows, columns, 2.0 * most_eta / rows * 2.0 * math.pi / columns
 
 
 @numba.njit(cache=True)
-def _median(offsets, pt, eta, phi, chosen, most_eta):
-    rows = max(int(2.0 * most_eta / _TILE + 0.5), 1)
-    columns = int(2.0 * math.pi / _TILE + 0.5)
-    area = 2.0 * most_eta / rows * 2.0 * math.pi / columns
+def _tile(eta, phi, most_eta, rows, columns):
+    row = min(int((eta + most_eta) / (2.0 * most_eta) * rows), rows - 1)
+    return row * columns + int((phi + math.pi) / (2.0 * math.pi) * columns) % columns
+
+
+@numba.njit(cache=True)
+def grid_median(offsets, pt, eta, phi, chosen, most_eta):
+    """Median of pT per area over the tiles up to a pseudorapidity, in GeV, shape (E,)."""
+    rows, columns, area = _tiles(most_eta)
     result = np.empty(len(offsets) - 1)
-    tiles = np.empty(rows * columns)
     for event in range(len(offsets) - 1):
-        tiles[:] = 0.0
+        tiles = np.zeros(rows * columns)
         for i in range(offsets[event], offsets[event + 1]):
             if chosen[i] and abs(eta[i]) < most_eta:
-                row = min(int((eta[i] + most_eta) / (2.0 * most_eta) * rows), rows - 1)
-                column = int((phi[i] + math.pi) / (2.0 * math.pi) * columns) % columns
-                tiles[row * columns + column] += pt[i]
+                tiles[_tile(eta[i], phi[i], most_eta, rows, columns)] += pt[i]
         result[event] = np.median(tiles) / area
     return result
+
+
+@numba.njit(cache=True)
+def tower_density(ecal, hcal):
+    """Rho of an event from the cells of ECAL and HCAL above threshold (``CentralCalo``), in GeV."""
+    rows, columns, area = _tiles(_CENTRAL)
+    tiles = np.zeros(rows * columns)
+    for grid in (ecal, hcal):
+        for i in range(grid.number[0]):
+            place = grid.touched[i]
+            energy = grid.cells[place].energy
+            eta = (place // grid.columns + 0.5) * grid.size_eta - grid.most
+            if abs(eta) < _CENTRAL and energy > grid.least[place // grid.columns]:
+                phi = (place % grid.columns + 0.5) * grid.size_phi - math.pi
+                tiles[_tile(eta, phi, _CENTRAL, rows, columns)] += energy / math.cosh(eta)
+    return np.median(tiles) / area

@@ -11,7 +11,7 @@ from pydantic import Field
 from flashsim.declarations.recipes import Recipe
 from flashsim.events.collection import Collection
 from flashsim.reference.flow.calorimeters import CalorimeterRecipe
-from flashsim.reference.flow.candidates import FlowRecipe, particle_flow
+from flashsim.reference.flow.candidates import FlowRecipe, Found, particle_flow
 from flashsim.reference.flow.density import densities
 from flashsim.reference.flow.puppi import PuppiRecipe, puppi_weights
 from flashsim.reference.flow.tracks import TrackerRecipe, tracks
@@ -26,8 +26,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from flashsim.reference.particles.overlay import Library
+    from flashsim.reference.particles.particle import Rows
 
 __all__ = ["Recorded", "RecordingRecipe", "record"]
+
+_LEAST_NDOF = 4.0
 
 
 class RecordingRecipe(Recipe):
@@ -55,24 +58,26 @@ class Recorded:
     streams
         The random numbers of the detector and draw.
     particles
-        What is there before the detector: pt, eta, phi, mass, pdg, charge, x, y, z, interaction (0 is the hard event).
+        What is there before the detector: pt, eta, phi, mass, pdg, charge, x, y, z, interaction (0 is the
+        hard event).
     tracks
-        pt, eta, phi (at the point of closest approach to the beam line), charge, ptErr; d0, d0Err, z, zErr there, in
-        cm; layers (with hits), pixelHits, lostInnerHits, chi2 (per degree of freedom), quality (high purity);
-        particle (row, -1 of a fake), kind (11, 13 or 211: what it behaves as), inFlight (a decay in flight);
-        chambers (muon stations with segments); ecal (row in clusters), ecalEnergy and hcalEnergy (linked to it); brem
-        (energy share that is radiated), gsf (found as an electron), superEnergy, superEta, superPhi; vertex (row) and
-        vertexWeight (in its fit, 0 if it is not used).
+        pt, eta, phi (at the point of closest approach to the beam line), charge, ptErr; d0, d0Err, z, zErr
+        there, in cm; layers (with hits), pixelHits, lostInnerHits, chi2 (per degree of freedom), quality
+        (high purity); particle (row, -1 of a fake), kind (11, 13 or 211: what it behaves as), inFlight (a
+        decay in flight); chambers (muon stations with segments); ecal (row in clusters), ecalEnergy and
+        hcalEnergy (linked to it); brem (energy share that is radiated), gsf (found as an electron),
+        superEnergy, superEta, superPhi; vertex (row) and vertexWeight (in its fit, 0 if it is not used).
     clusters
-        Of ECAL: energy, eta, phi (from the origin), width, seed (energy of the hardest cell), cells, tracks (that
-        point at it), particle (row, -1), candidate (row, -1).
+        Of ECAL: energy, eta, phi (from the origin), width, seed (energy of the hardest cell), cells, tracks
+        (that point at it), particle (row, -1), candidate (row, -1).
     vertices
-        By falling score: x, y, z, xErr, zErr in cm, ndof, chi2 (per degree of freedom), score, tracks, interaction.
+        By falling score: x, y, z, xErr, zErr in cm, ndof, chi2 (per degree of freedom), score, tracks,
+        interaction.
     candidates
-        pt, eta, phi, mass, energy; pdgId (211, 11, 13 with sign, 22, 130, HF: 1 hadronic, 2 electromagnetic), charge;
-        track, cluster, particle, vertex (rows, -1); fromPV (3 used in the fit of the primary vertex, 2 nearest to it,
-        1 nearest to another one, 0 used there); dxy, dz, dxyErr, dzErr to the primary vertex; puppi, puppiNoLep;
-        hcalFraction.
+        pt, eta, phi, mass, energy; pdgId (211, 11, 13 with sign, 22, 130, HF: 1 hadronic, 2 electromagnetic),
+        charge; track, cluster, particle, vertex (rows, -1); fromPV (3 used in the fit of the primary vertex,
+        2 nearest to it, 1 nearest to another one, 0 used there); dxy, dz, dxyErr, dzErr to the primary
+        vertex; puppi, puppiNoLep; hcalFraction.
     rho
         ``fixedGridRho`` variants by the rest of their name, shape (E,) each.
     """
@@ -114,91 +119,102 @@ def record(
         The detector.
     """
     shared = Streams(streams.seed, "", streams.draw)
+    field = recipe.material.field
     interactions = choose(gen, keys, shared, library, recipe.pileup)
-    offsets, particles = overlay(hard, gen, interactions, library, recipe.pileup)
-    material = recipe.material.material()
-    hit_offsets, hits = transport(offsets, particles, streams.states(keys, "material"), material)
-    track_offsets, found = tracks(
-        hit_offsets,
-        hits,
-        interactions.in_time,
-        streams.states(keys, "tracks"),
-        recipe.tracker.tracker(),
-        material.field,
-    )
-    vertex_offsets, primary = vertices(
-        track_offsets, found, hits, streams.states(keys, "vertices"), recipe.vertices.vertexing()
-    )
+    particles = overlay(hard, interactions, library)
+    hits = transport(particles, streams.states(keys, "material"), recipe.material.numbers())
+    tracker = recipe.tracker.numbers()
+    found = tracks(hits, interactions.in_time, streams.states(keys, "tracks"), tracker, field)
+    states = streams.states(keys, "vertices")
+    primary = vertices(found, hits, interactions, states, recipe.vertices.numbers())
     flow = particle_flow(
-        hit_offsets,
         hits,
-        track_offsets,
         found,
-        primary["z"][vertex_offsets[:-1]].copy(),
-        interactions,
-        library,
+        primary.rows["z"][primary.offsets[:-1]].copy(),
+        (interactions, library),
         streams.states(keys, "calorimeters"),
-        calorimeter=recipe.calorimeters.calorimeter(),
-        linking=recipe.flow.linking(),
-        field=material.field,
+        (recipe.calorimeters, recipe.flow),
+        field,
     )
-    vertex = Collection(vertex_offsets, _columns(primary))
-    candidates = _candidates(flow, track_offsets, found, vertex, recipe)
-    clusters = _columns(flow.clusters)
-    clusters["particle"] = np.where(clusters["hit"] >= 0, hits["mother"][clusters["hit"]], -1)
-    clusters["candidate"] = _candidate_rows(candidates, len(flow.clusters))
-    track_columns = _columns(found)
-    rows = np.repeat(vertex_offsets[:-1], np.diff(track_offsets))
-    track_columns["vertex"] = track_columns["vertex"] + rows
+    return _recorded(gen, keys, streams, (particles, hits, found, primary), flow, recipe)
+
+
+def _recorded(
+    gen: Mapping[str, Any],
+    keys: NDArray[np.uint64],
+    streams: Streams,
+    rows: tuple[Rows, Rows, Rows, Rows],
+    flow: Found,
+    recipe: RecordingRecipe,
+) -> Recorded:
+    """Columns of what was recorded, with rows that refer to each other."""
+    particles, hits, found, primary = rows
+    vertex = _collection(primary)
+    candidates = _candidates(flow, found, vertex, recipe)
+    clusters, tracks = _collection(flow.clusters), _collection(found)
+    hit = clusters.columns["hit"]
+    clusters.columns["particle"] = np.where(hit >= 0, hits.rows["mother"][hit], -1)
+    clusters.columns["candidate"] = _candidate_rows(candidates, len(hit))
+    has = tracks.columns["ecal"] >= 0
+    tracks.columns["ecal"] += np.where(has, np.repeat(flow.clusters.offsets[:-1], tracks.counts), 0).astype(
+        np.int32
+    )
+    tracks.columns["vertex"] += np.repeat(vertex.offsets[:-1], tracks.counts).astype(np.int32)
+    rho = densities(candidates.offsets, candidates.columns, vertex.offsets[:-1])
     return Recorded(
         gen=gen,
         keys=keys,
         streams=streams,
-        particles=Collection(offsets, _columns(particles)),
-        tracks=Collection(track_offsets, track_columns),
-        clusters=Collection(flow.cluster_offsets, clusters),
+        particles=_collection(particles),
+        tracks=tracks,
+        clusters=clusters,
         vertices=vertex,
         candidates=candidates,
-        rho=densities(candidates.offsets, candidates.columns),
+        rho={**rho, "FastjetCentralCalo": flow.towers},
     )
 
 
-def _columns(rows: NDArray[Any]) -> dict[str, NDArray[Any]]:
-    """Columns of an array of records, each contiguous."""
-    return {name: np.ascontiguousarray(rows[name]) for name in rows.dtype.names or ()}
+def _collection(found: Rows) -> Collection:
+    """Contiguous columns of records."""
+    names = found.rows.dtype.names or ()
+    return Collection(found.offsets, {name: np.ascontiguousarray(found.rows[name]) for name in names})
 
 
-def _candidates(
-    flow: Any,
-    track_offsets: NDArray[np.int64],
-    tracks: NDArray[Any],
-    vertices: Collection,
-    recipe: RecordingRecipe,
-) -> Collection:
+def _candidates(flow: Found, found: Rows, vertices: Collection, recipe: RecordingRecipe) -> Collection:
     """Candidates in order of events, with what they have from tracks and vertices."""
-    columns = _columns(flow.candidates)
-    offsets = flow.candidate_offsets
-    event = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+    candidates = _collection(flow.candidates)
+    columns, counts = candidates.columns, candidates.counts
+    first = np.repeat(vertices.offsets[:-1], counts)
     rows = columns["track"]
     has = rows >= 0
-    track = tracks[np.where(has, rows, 0)] if len(tracks) else np.zeros(len(rows), dtype=tracks.dtype)
-    primary = {name: vertices[name][vertices.offsets[:-1]][event] for name in ("x", "y", "z")}
+    track = found.rows[np.where(has, rows, 0)] if len(found.rows) else np.zeros(len(rows), found.rows.dtype)
     own = np.where(has, track["vertex"], 0)
-    used = has & (track["vertexWeight"] > 0.5)
-    columns["vertex"] = own + vertices.offsets[:-1][event]
-    columns["fromPV"] = np.where(
-        ~has, 1, np.where(own == 0, np.where(used, 3, 2), np.where(used, 0, 1))
-    ).astype(np.int8)
+    columns["vertex"] = first + own
+    columns["fromPV"] = _association(columns, has, own, track["vertexWeight"] > 0.5, vertices["ndof"])
+    x, y, z = (vertices[axis][first] for axis in "xyz")
     sine, cosine = np.sin(columns["phi"]), np.cos(columns["phi"])
-    along = primary["x"] * cosine + primary["y"] * sine
-    columns["dxy"] = np.where(has, track["d0"] + primary["x"] * sine - primary["y"] * cosine, 0.0)
-    columns["dz"] = np.where(has, track["z"] - primary["z"] + along * np.sinh(columns["eta"]), 0.0)
+    along = (x * cosine + y * sine) * np.sinh(columns["eta"])
+    columns["dxy"] = np.where(has, track["d0"] + x * sine - y * cosine, 0.0)
+    columns["dz"] = np.where(has, track["z"] - z + along, 0.0)
     for name, source in (("dxyErr", "d0Err"), ("dzErr", "zErr")):
         columns[name] = np.where(has, track[source], 0.0)
-    puppi = recipe.puppi.puppi()
-    columns["puppi"] = puppi_weights(offsets, columns, vertices.counts, puppi, leptons=True)
-    columns["puppiNoLep"] = puppi_weights(offsets, columns, vertices.counts, puppi, leptons=False)
-    return Collection(offsets, columns)
+    weights = puppi_weights(candidates.offsets, columns, vertices.counts, recipe.puppi.numbers())
+    columns["puppi"], columns["puppiNoLep"] = weights
+    return candidates
+
+
+def _association(
+    columns: dict[str, NDArray[Any]],
+    has: NDArray[np.bool_],
+    own: NDArray[np.integer],
+    used: NDArray[np.bool_],
+    ndof: NDArray[np.float64],
+) -> NDArray[np.int8]:
+    """Give MiniAOD's ``fromPV``: leptons are never loose, and vertices of few tracks take nothing away."""
+    lepton = np.isin(np.abs(columns["pdgId"]), (11, 13))
+    taken = used & (ndof[columns["vertex"]] >= _LEAST_NDOF)
+    other = np.where(lepton, 2, np.where(taken, 0, 1))
+    return np.where(~has, 1, np.where(own == 0, np.where(used, 3, 2), other)).astype(np.int8)
 
 
 def _candidate_rows(candidates: Collection, clusters: int) -> NDArray[np.int64]:

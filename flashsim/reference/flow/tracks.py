@@ -1,83 +1,61 @@
 """Tracks: which charged particles are reconstructed, and how well.
 
 Resolutions have the forms of the CMS tracker paper (CMS, JINST 9 (2014) P10009, arXiv:1405.6569): momentum a
-constant and a part that grows with pT, added in quadrature; impact parameters a constant and multiple scattering,
-which falls with pT.
+constant and a part that grows with pT, added in quadrature; impact parameters a constant and multiple
+scattering, which falls with pT.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numba
 import numpy as np
 from pydantic import Field
 
-from flashsim.declarations.recipes import Recipe
-from flashsim.reference.particles.helix import closest_approach
-from flashsim.reference.particles.particle import CONVERSION, IN_FLIGHT, PRIMARY
+from flashsim.reference.particles.helix import BEND, closest_approach
+from flashsim.reference.particles.kernel_recipe import KernelRecipe, eta_bin
+from flashsim.reference.particles.particle import CONVERSION, DECAYED, IN_FLIGHT, PRIMARY, Rows
 from flashsim.reference.particles.streams import exponential, gamma, normal, poisson, uniform
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["TRACK", "Tracker", "TrackerRecipe", "tracks"]
+__all__ = ["TRACK", "TrackerRecipe", "tracks"]
 
-TRACK = np.dtype(
-    [
-        ("pt", "f8"),
-        ("eta", "f8"),
-        ("phi", "f8"),
-        ("ptErr", "f8"),
-        ("d0", "f8"),
-        ("d0Err", "f8"),
-        ("z", "f8"),
-        ("zErr", "f8"),
-        ("chi2", "f8"),
-        ("brem", "f8"),
-        ("ecalEnergy", "f8"),
-        ("hcalEnergy", "f8"),
-        ("superEnergy", "f8"),
-        ("superEta", "f8"),
-        ("superPhi", "f8"),
-        ("vertexWeight", "f8"),
-        ("charge", "i4"),
-        ("kind", "i4"),
-        ("layers", "i4"),
-        ("pixelHits", "i4"),
-        ("lostInnerHits", "i4"),
-        ("chambers", "i4"),
-        ("hit", "i4"),
-        ("particle", "i4"),
-        ("ecal", "i4"),
-        ("hcal", "i4"),
-        ("vertex", "i4"),
-        ("quality", "?"),
-        ("gsf", "?"),
-        ("inFlight", "?"),
-    ]
+_FLOATS = (
+    "pt eta phi ptErr d0 d0Err z zErr chi2 brem ecalEnergy hcalEnergy superEnergy superEta superPhi "
+    "vertexWeight"
 )
-"""See the columns of tracks in the module `flashsim.reference.flow.recorded`; `hit` is the row of the particle after
-transport, -1 of a fake."""
+_INTEGERS = "charge kind layers pixelHits lostInnerHits chambers hit particle ecal hcal vertex"
+TRACK = np.dtype(
+    [(name, "f8") for name in _FLOATS.split()]
+    + [(name, "i4") for name in _INTEGERS.split()]
+    + [(name, "?") for name in ("quality", "gsf", "inFlight")]
+)
+"""See the columns of tracks in the module `flashsim.reference.flow.recorded`; `hit` is the row of the
+particle after transport, -1 of a fake."""
+
+_EMPTY = np.zeros(1, dtype=TRACK)
+for _name in ("hit", "particle", "ecal", "hcal", "vertex"):
+    _EMPTY[_name] = -1
 
 
-# Of charged pions and kaons: decays to muons per cm at 1 GeV of pT, and the least share of the momentum for the muon.
+# Charged pions and kaons: decays to muons per cm at 1 GeV of pT, and the muon's least share of the momentum.
 _DECAYS = np.array([0.13957 / 780.4, 0.64 * 0.49368 / 371.2])
 _MUON_SHARE = np.array([(0.10566 / 0.13957) ** 2, (0.10566 / 0.49368) ** 2])
 
 
-class TrackerRecipe(Recipe):
+class TrackerRecipe(KernelRecipe):
     """Efficiency and resolution of tracks."""
 
     max_eta: float = Field(gt=0, description="|eta| up to which there are tracks")
     min_pt: float = Field(gt=0, description="in GeV")
     eta: list[float] = Field(description="|eta| at which what follows is given")
     efficiency: list[float] = Field(description="of hadrons that do not interact, well above threshold")
-    turn_on: float = Field(gt=0, description="pT below which efficiency falls, in GeV")
-    displaced: float = Field(
-        gt=0, description="radius over which efficiency falls with that of production, in cm"
-    )
+    turn_on: list[float] = Field(description="pT below which efficiency falls, in GeV")
+    displaced: float = Field(gt=0, description="radius of production over which efficiency falls, in cm")
     least_layers: int = Field(ge=3, description="layers that a track needs")
     constant: list[float] = Field(description="relative pT resolution, constant part")
     slope: list[float] = Field(description="the part that grows with pT, per GeV")
@@ -87,9 +65,8 @@ class TrackerRecipe(Recipe):
     dz: list[float] = Field(description="as d0, along the beam, in um")
     dz_scattering: list[float] = Field(description="as d0_scattering, along the beam, in um")
     scattering_power: float = Field(gt=0, description="with which power of pT scattering falls")
-    tails: float = Field(
-        ge=0, lt=1, description="share of tracks with resolutions that the errors do not tell"
-    )
+    lever: float = Field(gt=0, description="impact parameter over angle resolution, in cm")
+    tails: float = Field(ge=0, lt=1, description="share of tracks that are worse than their errors")
     tail_width: float = Field(ge=1, description="how much wider these are")
     fakes: float = Field(ge=0, description="fake tracks per interaction")
     muon_efficiency: list[float] = Field(description="of muons' chambers, well above threshold")
@@ -97,160 +74,102 @@ class TrackerRecipe(Recipe):
     station_efficiency: float = Field(
         gt=0, le=1, description="share of stations with a segment of fast muons"
     )
-    late_decays: float = Field(
-        ge=0, description="path in cm beyond the tracker on which hadrons become muons"
-    )
+    late_decays: float = Field(ge=0, description="cm beyond the tracker on which hadrons become muons")
     accidental: float = Field(ge=0, description="share of hadrons that a segment of others fits to")
     punch_through: float = Field(ge=0, description="share of hadrons with segments in chambers, per 100 GeV")
-    electron_seeding: float = Field(
-        gt=0, description="pT of electrons whose seeds are found half of the time, in GeV"
-    )
-    electron_fakes: float = Field(ge=0, le=1, description="share of hadrons above 4 GeV that look like electrons")
+    electron_seeding: float = Field(gt=0, description="pT at which half of the electrons have a seed, in GeV")
+    electron_fakes: float = Field(ge=0, le=1, description="share of hadrons above 4 GeV like electrons")
     electron_efficiency: list[float] = Field(description="of electrons as such, well above threshold")
-
-    def tracker(self) -> Tracker:
-        """Numbers for kernels."""
-        lists = {
-            name: np.array(value) for name, value in self.model_dump().items() if isinstance(value, list)
-        }
-        others = {name: value for name, value in self.model_dump().items() if name not in lists}
-        return Tracker(**lists, **others)
-
-
-class Tracker(NamedTuple):
-    """A `TrackerRecipe` as kernels take it."""
-
-    max_eta: float
-    min_pt: float
-    eta: NDArray[np.float64]
-    efficiency: NDArray[np.float64]
-    turn_on: float
-    displaced: float
-    least_layers: int
-    constant: NDArray[np.float64]
-    slope: NDArray[np.float64]
-    electron_widening: float
-    d0: NDArray[np.float64]
-    d0_scattering: NDArray[np.float64]
-    dz: NDArray[np.float64]
-    dz_scattering: NDArray[np.float64]
-    scattering_power: float
-    tails: float
-    tail_width: float
-    fakes: float
-    muon_efficiency: NDArray[np.float64]
-    muon_momentum: float
-    station_efficiency: float
-    late_decays: float
-    accidental: float
-    punch_through: float
-    electron_seeding: float
-    electron_fakes: float
-    electron_efficiency: NDArray[np.float64]
 
 
 def tracks(
-    offsets: NDArray[np.int64],
-    hits: NDArray[Any],
-    interactions: NDArray[np.int64],
-    states: NDArray[np.uint64],
-    tracker: Tracker,
-    field: float,
-) -> tuple[NDArray[np.int64], NDArray[Any]]:
-    """Reconstruct the tracks of E events.
+    hits: Rows, interactions: NDArray[np.int64], states: NDArray[np.uint64], tracker: Any, field: float
+) -> Rows:
+    """Reconstruct the tracks of E events, of type `TRACK`.
 
     Parameters
     ----------
-    offsets, hits
-        Particles after transport; `reserved` is set for electrons that are found as such and what they radiate.
+    hits
+        Particles after transport; `reserved` is set for electrons that are found as such and what they
+        radiate.
     interactions
-        Shape (E,): how many interactions each event has.
+        Shape (E,): how many pileup interactions each event has.
     states
         Shape (E,): a random stream for each event.
     tracker, field
-        The tracker, and its field in tesla.
-
-    Returns
-    -------
-    Offsets, and tracks of type `TRACK`.
+        Numbers of a `TrackerRecipe`, and the field in tesla.
     """
-    return _tracks(offsets, hits, np.asarray(interactions, dtype=np.int64), states, tracker, field)
+    return Rows(*_tracks(hits, interactions, states, tracker, field))
 
 
 @numba.njit(cache=True)
-def _tracks(offsets, hits, interactions, states, tracker, field):
-    events = len(offsets) - 1
-    room = 1024 + len(hits)
-    out = np.zeros(room, dtype=TRACK)
+def _tracks(hits, interactions, states, tracker, field):
+    events = len(states)
+    fakes = int(2.0 * tracker.fakes * interactions.sum()) + 100 * events
+    out = np.empty(len(hits.rows) + fakes, dtype=TRACK)
     counts = np.zeros(events + 1, dtype=np.int64)
     state = np.empty(1, dtype=np.uint64)
     place = 0
     for event in range(events):
         state[0] = states[event]
-        for row in range(offsets[event], offsets[event + 1]):
-            hit = hits[row]
+        first, last = hits.offsets[event], hits.offsets[event + 1]
+        for row in range(first, last):
+            hit = hits.rows[row]
             if hit.charge != 0 and hit.pt > tracker.min_pt and abs(hit.eta) < tracker.max_eta + 0.2:
-                place += _track(out, place, hits, row, state, tracker, field)
-        for _ in range(min(poisson(state, tracker.fakes * (1 + interactions[event])), room - place - 8)):
-            _fake(out[place], state, tracker)
+                place += _track(out, place, hit, row, state, tracker, field)
+        for _ in range(min(poisson(state, tracker.fakes * (1 + interactions[event])), len(out) - place)):
+            _fake(out, place, state, tracker)
             place += 1
-        _reserve(hits, offsets[event], offsets[event + 1], out, counts[event], place)
+        _reserve(hits.rows, first, last, out, counts[event], place)
         counts[event + 1] = place
     return counts, out[:place].copy()
 
 
 @numba.njit(cache=True)
-def _track(out, place, hits, row, state, tracker, field):
+def _track(out, place, hit, row, state, tracker, field):
     """Reconstruct the track of a particle if it has one; gives 1 or 0."""
-    hit = hits[row]
-    code = abs(hit.pdg)
+    code, decayed = abs(hit.pdg), hit.reserved == DECAYED
+    if hit.source == IN_FLIGHT:  # its hits are those of its mother's track
+        return 0
     radius = math.hypot(hit.x, hit.y)
-    eta = abs(hit.eta)
-    layers = _layers(radius, hit.end, eta)
-    efficiency = np.interp(eta, tracker.eta, tracker.efficiency)
+    at = eta_bin(hit.eta)
+    layers = _layers(radius, np.inf if decayed else hit.end, abs(hit.eta))
+    efficiency = tracker.efficiency[at]
     if code == 13:
         efficiency = 1.0 - 0.15 * (1.0 - efficiency)
     elif code == 11:
         efficiency = 1.0 - 0.8 * (1.0 - efficiency)
-    efficiency *= 1.0 - math.exp(-((hit.pt / tracker.turn_on) ** 2))
-    efficiency *= math.exp(-radius / tracker.displaced)
+    efficiency *= 1.0 - math.exp(-((hit.pt / tracker.turn_on[at]) ** 2))
+    if radius > 0.1:
+        efficiency *= math.exp(-radius / tracker.displaced)
     if layers < tracker.least_layers or uniform(state) > efficiency:
         return 0
+    out[place] = _EMPTY[0]
     track = out[place]
-    d0, phi, turn = closest_approach(hit.pt, hit.phi, hit.charge, hit.x, hit.y, field)
-    slope = math.sinh(hit.eta)
-    z = hit.z - turn * hit.pt / (0.00299792458 * field) * slope
-    width = tracker.tail_width if uniform(state) < tracker.tails else 1.0
-    lever = max(12.0 / layers, 1.0)  # short tracks measure curvature less well
-    relative = (
-        math.hypot(
-            np.interp(eta, tracker.eta, tracker.constant), hit.pt * np.interp(eta, tracker.eta, tracker.slope)
-        )
-        * lever
-    )
-    spread = relative * math.exp(0.15 * normal(state))
+    width = tracker.tail_width if decayed or uniform(state) < tracker.tails else 1.0
+    relative = math.hypot(tracker.constant[at], hit.pt * tracker.slope[at])
+    relative *= max(12.0 / layers, 1.0) * math.exp(
+        0.15 * normal(state)
+    )  # short tracks measure curvature less well
     bias = 1.0
     if code == 11 and hit.source == PRIMARY:
         track.brem = 1.0 - hit.energy / max(hit.pt * math.cosh(hit.eta), 1e-9)
-        spread = math.hypot(spread, tracker.electron_widening * track.brem)
+        relative = math.hypot(relative, tracker.electron_widening * track.brem)
         bias = 1.0 - 0.3 * track.brem * uniform(state)
-    measured = hit.charge / hit.pt / bias * (1.0 + width * spread * normal(state))
+    measured = hit.charge / hit.pt / bias * (1.0 + width * relative * normal(state))
     track.charge = 1 if measured > 0.0 else -1
     track.pt = min(1.0 / max(abs(measured), 1e-5), 2.0e4)
-    track.ptErr = spread * track.pt
-    _place(track, hit, eta, d0, phi, z, slope, width, state, tracker)
+    track.ptErr = relative * track.pt
+    _place(track, hit, at, 1.0 + radius / 8.0, width, state, tracker, field)  # far ones lack inner layers
     track.layers = min(max(int(layers + 1.4 * normal(state)), tracker.least_layers), 19)
     track.lostInnerHits = _lost_hits(radius, state)
     track.pixelHits = max(4 - track.lostInnerHits, 0) if radius < 14.0 else 0
     track.chi2 = gamma(state, layers) / layers * (1.0 + 0.6 * (width > 1.0))
     track.quality = layers >= 6 or uniform(state) < 0.5
-    track.kind = 211
-    track.hit, track.particle = row, hit.mother
-    track.ecal, track.hcal, track.vertex = -1, -1, -1
-    track.inFlight = hit.source == IN_FLIGHT
-    _chambers(track, hit, code, eta, state, tracker)
+    track.kind, track.hit, track.particle = 211, row, hit.mother
+    _chambers(track, hit, code, at, state, tracker)
     if code == 11:
-        _electron(track, hit, eta, state, tracker)
+        _electron(track, hit, at, state, tracker)
     elif code > 100 and hit.pt > 4.0 and hit.end > 108.0 and uniform(state) < tracker.electron_fakes:
         # Charge exchange early in ECAL: all energy is there, and the track looks like an electron's.
         track.kind, track.gsf, track.chambers = 11, True, 0
@@ -266,32 +185,25 @@ def _layers(start, end, eta):
 
 
 @numba.njit(cache=True)
-def _place(track, hit, eta, d0, phi, z, slope, width, state, tracker):
+def _place(track, hit, at, far, width, state, tracker, field):
     """Measure direction and place of a track."""
+    d0, phi, turn = closest_approach(hit.pt, hit.phi, hit.charge, hit.x, hit.y, field)
+    z = hit.z - turn * hit.pt / (BEND * field) * math.sinh(hit.eta)
     soft = hit.pt**-tracker.scattering_power
-    d0_spread = (
-        math.hypot(
-            np.interp(eta, tracker.eta, tracker.d0), np.interp(eta, tracker.eta, tracker.d0_scattering) * soft
-        )
-        * 1e-4
-    )
-    z_spread = (
-        math.hypot(
-            np.interp(eta, tracker.eta, tracker.dz), np.interp(eta, tracker.eta, tracker.dz_scattering) * soft
-        )
-        * 1e-4
-    )
-    far = 1.0 + math.hypot(hit.x, hit.y) / 8.0  # without the inner layers
+    track.d0Err = math.hypot(tracker.d0[at], tracker.d0_scattering[at] * soft) * 1e-4 * far
+    track.zErr = math.hypot(tracker.dz[at], tracker.dz_scattering[at] * soft) * 1e-4 * far
     if abs(hit.pdg) == 11:  # kinks where it radiated
         kinks = 1.3 * (1.0 + 0.25 * track.brem / (1.05 - track.brem))
-        d0_spread, z_spread = d0_spread * kinks, z_spread * math.sqrt(kinks)
-    track.d0Err = d0_spread * far * math.exp(0.12 * normal(state))
-    track.zErr = z_spread * far * math.exp(0.12 * normal(state))
+        track.d0Err *= kinks
+        track.zErr *= math.sqrt(kinks)
+    common = math.exp(0.12 * normal(state))
+    track.d0Err *= common
+    track.zErr *= common
     track.d0 = d0 + width * track.d0Err * normal(state)
     track.z = z + width * track.zErr * normal(state)
-    phi += width * track.d0Err / 10.0 * normal(state)
+    phi += width * track.d0Err / tracker.lever * normal(state)
     track.phi = phi - 2.0 * math.pi * math.floor((phi + math.pi) / (2.0 * math.pi))
-    track.eta = math.asinh(slope) + width * track.zErr / 10.0 / math.cosh(hit.eta) * normal(state)
+    track.eta = hit.eta + width * track.zErr / tracker.lever / math.cosh(hit.eta) * normal(state)
 
 
 @numba.njit(cache=True)
@@ -307,24 +219,24 @@ def _lost_hits(radius, state):
 
 
 @numba.njit(cache=True)
-def _chambers(track, hit, code, eta, state, tracker):
+def _chambers(track, hit, code, at, state, tracker):
     """Segments in the muon chambers: of muons that reach them, of decays in flight, and of some hadrons."""
     if code == 13:
         track.kind = 13
-    if eta > 2.4:
+    if abs(hit.eta) > 2.4:
         return
-    momentum = hit.pt * (1.0 if eta < 1.2 else math.cosh(hit.eta) / math.cosh(1.2))
+    momentum = hit.pt * max(math.cosh(hit.eta) / math.cosh(1.2), 1.0)
     least = 1.0
     if code == 211 or code == 321:
         kind = 1 if code == 321 else 0
         least = _MUON_SHARE[kind]
         chance = tracker.late_decays * _DECAYS[kind] / hit.pt
-        track.inFlight = hit.source == IN_FLIGHT or (hit.end > 108.0 and uniform(state) < chance)
+        track.inFlight = hit.reserved == DECAYED or (hit.end > 108.0 and uniform(state) < chance)
     if code == 13 or track.inFlight:
         track.kind = 13
         momentum *= least + (1.0 - least) * uniform(state)
-        passed = 1.0 / (1.0 + math.exp(-(momentum - tracker.muon_momentum) / (0.12 * tracker.muon_momentum)))
-        if uniform(state) < passed * np.interp(eta, tracker.eta, tracker.muon_efficiency):
+        passed = 1.0 / (1.0 + math.exp(-(momentum / tracker.muon_momentum - 1.0) / 0.12))
+        if uniform(state) < passed * tracker.muon_efficiency[at]:
             reach = tracker.station_efficiency * (1.0 - math.exp(-momentum / (0.5 * tracker.muon_momentum)))
             for _ in range(4):
                 track.chambers += uniform(state) < reach
@@ -334,19 +246,20 @@ def _chambers(track, hit, code, eta, state, tracker):
 
 
 @numba.njit(cache=True)
-def _electron(track, hit, eta, state, tracker):
-    """Whether electron seeding finds it: better at high pT, worse the more it radiated and where displaced."""
+def _electron(track, hit, at, state, tracker):
+    """Whether electron seeding finds it: better at high pT, worse where displaced."""
     track.kind = 11
-    efficiency = np.interp(eta, tracker.eta, tracker.electron_efficiency)
-    efficiency /= 1.0 + (tracker.electron_seeding / hit.pt) ** 3
+    efficiency = tracker.electron_efficiency[at] / (1.0 + (tracker.electron_seeding / hit.pt) ** 3)
     if hit.source == CONVERSION:  # seeds need hits in the pixels
         efficiency *= 0.7 if track.lostInnerHits < 2 else 0.02
     track.gsf = uniform(state) < efficiency
 
 
 @numba.njit(cache=True)
-def _fake(track, state, tracker):
-    """A track of hits that do not belong together."""
+def _fake(out, place, state, tracker):
+    """Add a track of hits that do not belong together."""
+    out[place] = _EMPTY[0]
+    track = out[place]
     track.pt = tracker.min_pt * (1.0 + 2.0 * exponential(state))
     if uniform(state) < 0.05:
         track.pt *= 1.0 + 4.0 * exponential(state)
@@ -355,24 +268,20 @@ def _fake(track, state, tracker):
     track.charge = 1 if uniform(state) < 0.5 else -1
     track.ptErr = track.pt * (0.02 + 0.05 * exponential(state))
     track.d0Err, track.zErr = 0.01 * (1.0 + exponential(state)), 0.02 * (1.0 + exponential(state))
-    track.d0 = 0.3 * normal(state) * exponential(state)
-    track.z = 5.0 * normal(state)
-    track.chi2 = 1.5 + exponential(state)
-    track.layers = 5 + int(4.0 * uniform(state))
+    track.d0, track.z = 0.3 * normal(state) * exponential(state), 5.0 * normal(state)
+    track.chi2, track.layers = 1.5 + exponential(state), 5 + int(4.0 * uniform(state))
     track.lostInnerHits, track.pixelHits = int(3.0 * uniform(state)), 2
-    track.quality = uniform(state) < 0.3
-    track.kind, track.hit, track.particle = 211, -1, -1
-    track.ecal, track.hcal, track.vertex = -1, -1, -1
+    track.quality, track.kind = uniform(state) < 0.3, 211
 
 
 @numba.njit(cache=True)
 def _reserve(hits, first, last, out, first_track, last_track):
     """Mark electrons that are found, and their radiation: their superclusters take the energy."""
     for i in range(first_track, last_track):
-        if out[i].gsf and out[i].hit >= 0:
+        if out[i].gsf:
             hits[out[i].hit].reserved = i + 1
     for i in range(first_track, last_track):
-        if out[i].gsf and out[i].hit >= 0 and hits[out[i].hit].source == PRIMARY:
+        if out[i].gsf and hits[out[i].hit].source == PRIMARY:
             mother = out[i].particle
             for row in range(first, last):
                 hit = hits[row]

@@ -1,49 +1,42 @@
 """Primary vertices from tracks, and which vertex each track belongs to.
 
 Vertices are maxima of the density of tracks along the beam, each track as wide as its uncertainty: close
-interactions merge, and those with few tracks are not found. A track is used in the fit of the nearest vertex if it is
-good and near enough; others only have a nearest one, as in MiniAOD's `pvAssociationQuality`.
+interactions merge, and those with few tracks are not found. A track is used in the fit of the nearest vertex
+if it is good and near enough; others only have a nearest one, as in MiniAOD's `pvAssociationQuality`.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numba
 import numpy as np
 from pydantic import Field
 
-from flashsim.declarations.recipes import Recipe
-from flashsim.reference.particles.particle import PRIMARY
-from flashsim.reference.particles.streams import gamma, normal
+from flashsim.reference.particles.kernel_recipe import KernelRecipe
+from flashsim.reference.particles.particle import PRIMARY, Rows
+from flashsim.reference.particles.streams import gamma, normal, uniform
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["VERTEX", "VertexRecipe", "Vertexing", "vertices"]
+    from flashsim.reference.particles.overlay import Interactions
+
+__all__ = ["VERTEX", "VertexRecipe", "vertices"]
 
 VERTEX = np.dtype(
-    [
-        ("x", "f8"),
-        ("y", "f8"),
-        ("z", "f8"),
-        ("xErr", "f8"),
-        ("zErr", "f8"),
-        ("ndof", "f8"),
-        ("chi2", "f8"),
-        ("score", "f8"),
-        ("tracks", "i4"),
-        ("interaction", "i4"),
-    ]
+    [(name, "f8") for name in ("x", "y", "z", "xErr", "zErr", "ndof", "chi2", "score")]
+    + [("tracks", "i4"), ("interaction", "i4")]
 )
-"""Those of an event stand by falling score; `interaction` is the one that most tracks are from."""
+"""Those of an event stand by falling score; `interaction` is the one of the hardest track."""
 
-_REACH, _BIN = 25.0, 0.01  # cm
-_BEAM = 0.005  # cm, several times the width of the beam spot
+_REACH, _BIN = 25.0, 0.005  # cm
+_ROWS, _COLUMNS = 10, 12  # tiles of the score, about as large as jets
+_WEIGHT, _WEIGHT_Z, _Z, _WEIGHT_D0, _NUMBER, _HARDEST, _HIT = range(7)
 
 
-class VertexRecipe(Recipe):
+class VertexRecipe(KernelRecipe):
     """How vertices are found."""
 
     min_pt: float = Field(ge=0, description="of tracks that make vertices, in GeV")
@@ -52,70 +45,56 @@ class VertexRecipe(Recipe):
     window: float = Field(gt=0, description="least distance of vertices in cm")
     width: float = Field(gt=0, description="least width of a track's density in cm")
     least_density: float = Field(ge=0, description="least density at a vertex, in tracks of the least width")
-    reach: float = Field(gt=0, description="tracks so many errors away are not used in the fit")
-    score_power: float = Field(gt=0, description="power of pT that is summed to the score")
-
-    def vertexing(self) -> Vertexing:
-        """Numbers for kernels."""
-        return Vertexing(**self.model_dump())
-
-
-class Vertexing(NamedTuple):
-    """A `VertexRecipe` as kernels take it."""
-
-    min_pt: float
-    max_d0_significance: float
-    min_pixel_hits: int
-    window: float
-    width: float
-    least_density: float
-    reach: float
-    score_power: float
+    reach: float = Field(gt=0, description="at so many errors a track has half of its weight in the fit")
+    efficiency: float = Field(gt=0, le=1, description="of tracks to be used in a fit")
+    score_pt: float = Field(ge=0, description="tracks above it make the score, in GeV")
 
 
 def vertices(
-    offsets: NDArray[np.int64],
-    tracks: NDArray[Any],
-    hits: NDArray[Any],
-    states: NDArray[np.uint64],
-    vertexing: Vertexing,
-) -> tuple[NDArray[np.int64], NDArray[Any]]:
-    """Find the vertices of E events; `tracks` learn their vertex and with which weight they are used in its fit.
+    tracks: Rows, hits: Rows, interactions: Interactions, states: NDArray[np.uint64], vertexing: Any
+) -> Rows:
+    """Find the vertices of E events; `tracks` learn their vertex and their weight in its fit.
 
     An event without one gets a vertex at the beam spot, as in CMS.
 
     Parameters
     ----------
-    offsets, tracks
-        Of type `TRACK`.
-    hits
-        What the tracks are of: the true place goes into the fitted one.
+    tracks, hits
+        Of type `TRACK`, and the particles that they are of.
+    interactions
+        Where the vertices truly are.
     states
         Shape (E,): a random stream for each event.
     vertexing
-        Parameters.
+        Numbers of a `VertexRecipe`.
+
+    Returns
+    -------
+    Vertices of type `VERTEX`.
     """
-    return _vertices(offsets, tracks, hits, states, vertexing)
+    return Rows(*_vertices(tracks, hits.rows, interactions, states, vertexing))
 
 
 @numba.njit(cache=True)
-def _vertices(offsets, tracks, hits, states, vertexing):
-    events = len(offsets) - 1
-    out = np.zeros(len(tracks) + events, dtype=VERTEX)
+def _vertices(tracks, hits, interactions, states, vertexing):
+    events = len(states)
+    out = np.zeros(len(tracks.rows) + events, dtype=VERTEX)
     counts = np.zeros(events + 1, dtype=np.int64)
     density = np.zeros(int(2.0 * _REACH / _BIN))
     state = np.empty(1, dtype=np.uint64)
     place = 0
     for event in range(events):
         state[0] = states[event]
-        first, last = offsets[event], offsets[event + 1]
+        found = tracks.rows[tracks.offsets[event] : tracks.offsets[event + 1]]
+        used = np.zeros(len(found), dtype=np.bool_)
         density[:] = 0.0
-        for i in range(first, last):
-            if _makes(tracks[i], vertexing):
-                _spread(density, tracks[i], vertexing)
+        for i in range(len(found)):
+            used[i] = _makes(found[i], vertexing)
+            if used[i]:
+                _spread(density, found[i], vertexing)
         peaks = _peaks(density, vertexing)
-        found = _fit(tracks, first, last, hits, peaks, out[place : place + len(peaks) + 1], state, vertexing)
-        place += found
+        sums, nearest = _sums(found, used, hits, peaks, state, vertexing)
+        place += _fit(found, nearest, sums, hits, interactions, event, out[place:], state)
         counts[event + 1] = place
     return counts, out[:place].copy()
 
@@ -124,7 +103,6 @@ def _vertices(offsets, tracks, hits, states, vertexing):
 def _makes(track, vertexing):
     return (
         track.pt > vertexing.min_pt
-        and track.quality
         and track.pixelHits >= vertexing.min_pixel_hits
         and abs(track.d0) < vertexing.max_d0_significance * math.hypot(track.d0Err, 0.001)
         and abs(track.z) < _REACH - 0.5
@@ -144,7 +122,7 @@ def _spread(density, track, vertexing):
 
 @numba.njit(cache=True)
 def _peaks(density, vertexing):
-    window = int(vertexing.window / _BIN)
+    window = int(vertexing.window / _BIN + 0.5)
     peaks = np.empty(400)
     number = 0
     for place in range(window, len(density) - window):
@@ -163,81 +141,77 @@ def _peaks(density, vertexing):
 
 
 @numba.njit(cache=True)
-def _fit(tracks, first, last, hits, peaks, out, state, vertexing):
-    """Fit the vertices of an event, sort them, and tell tracks where they belong; gives their number."""
-    size = len(peaks)
-    sums = np.zeros((size, 8))
-    nearest = np.full(last - first, -1, dtype=np.int64)
-    votes = np.full((size, 2), -1, dtype=np.int64)
-    for i in range(first, last):
+def _sums(tracks, used, hits, peaks, state, vertexing):
+    """Sum over the tracks of each vertex, last its score, and find the nearest vertex of each track."""
+    sums = np.zeros((len(peaks), 8))
+    tiles = np.zeros((len(peaks), _ROWS * _COLUMNS))
+    nearest = np.full(len(tracks), -1, dtype=np.int64)
+    for i in range(len(tracks)):
         track = tracks[i]
         best, off = -1, 1e9
-        for v in range(size):
-            distance = abs(track.z - peaks[v]) / math.hypot(track.zErr, 0.003)
+        for v in range(len(peaks)):
+            distance = abs(track.z - peaks[v])
             if distance < off:
                 best, off = v, distance
-        nearest[i - first] = best
+        off /= math.hypot(track.zErr, 0.003)
+        nearest[i] = best
         track.vertexWeight = 0.0
-        if best < 0 or off > vertexing.reach or not _makes(track, vertexing):
+        if best < 0 or off > 2.0 * vertexing.reach or not used[i]:
             continue
-        weight = 1.0 / (1.0 + math.exp(0.5 * (off * off - 9.0)))
+        weight = 1.0 / (1.0 + math.exp(0.5 * (off * off - vertexing.reach**2)))
+        if uniform(state) > vertexing.efficiency:
+            weight = 0.0
         track.vertexWeight = weight
-        own = weight / (track.zErr**2 + 1e-8)
-        across = weight / (track.d0Err**2 + 1e-8)
         row = sums[best]
-        row[0] += weight
-        row[1] += own
-        row[2] += own * track.z
-        row[3] += across
-        row[4] += track.pt**vertexing.score_power
-        row[5] += 1.0
-        # Those from the beam spot say where the vertex is across the beam, decays of B hadrons do not.
-        direct = track.hit >= 0 and hits[track.hit].source == PRIMARY
-        direct = direct and math.hypot(hits[track.hit].x, hits[track.hit].y) < _BEAM
-        if direct and track.pt > votes[best, 1] / 1e3:
-            votes[best, 0], votes[best, 1] = track.hit, int(1e3 * track.pt)
-    kept = np.array([v for v in range(size) if sums[v, 5] >= 2.0 and 2.0 * sums[v, 0] - 3.0 > 0.0])
-    order = kept[np.argsort(-sums[kept, 4])] if len(kept) else kept
-    place = np.full(size, -1, dtype=np.int64)
+        row[_WEIGHT] += weight
+        row[_WEIGHT_Z] += weight / (track.zErr**2 + 1e-8)
+        row[_Z] += weight / (track.zErr**2 + 1e-8) * track.z
+        row[_WEIGHT_D0] += weight / (track.d0Err**2 + 1e-8)
+        row[_NUMBER] += 1.0
+        if track.pt > vertexing.score_pt:
+            column = int((track.phi + math.pi) / (2.0 * math.pi) * _COLUMNS) % _COLUMNS
+            tile = min(max(int((track.eta + 2.6) / 0.52), 0), _ROWS - 1) * _COLUMNS + column
+            tiles[best, tile] += track.pt
+        if track.hit >= 0 and hits[track.hit].source == PRIMARY and track.pt > row[_HARDEST]:
+            row[_HARDEST], row[_HIT] = track.pt, track.hit + 1.0
+    sums[:, 7] = (tiles * tiles).sum(axis=1)
+    return sums, nearest
+
+
+@numba.njit(cache=True)
+def _fit(tracks, nearest, sums, hits, interactions, event, out, state):
+    """Make the vertices of an event, sort them, and tell tracks where they belong; gives their number."""
+    kept = np.flatnonzero((sums[:, _NUMBER] >= 2.0) & (2.0 * sums[:, _WEIGHT] > 3.0))
+    order = kept[np.argsort(-sums[kept, 7] - 1e-6 * sums[kept, _NUMBER])]
+    place = np.full(len(sums), -1, dtype=np.int64)
     for number in range(len(order)):
-        v = order[number]
-        place[v] = number
-        _vertex(out[number], sums[v], votes[v, 0], hits, state)
-    for i in range(first, last):
-        best = nearest[i - first]
-        tracks[i].vertex = place[best] if best >= 0 else -1
-        if tracks[i].vertex < 0:
-            tracks[i].vertexWeight = 0.0
-            tracks[i].vertex = _closest(tracks[i].z, out, len(order))
+        place[order[number]] = number
+        _vertex(out[number], sums[order[number]], hits, interactions, event, state)
+    for i in range(len(tracks)):
+        track = tracks[i]
+        track.vertex = place[nearest[i]] if nearest[i] >= 0 else -1
+        if track.vertex < 0:
+            track.vertexWeight = 0.0
+            track.vertex, off = 0, 1e9
+            for v in range(len(order)):
+                if abs(out[v].z - track.z) < off:
+                    track.vertex, off = v, abs(out[v].z - track.z)
     if len(order) == 0:
-        empty = out[0]
-        empty.xErr, empty.zErr, empty.interaction = 0.001, 3.5, -1
+        out[0].xErr, out[0].zErr, out[0].interaction = 0.001, 3.5, -1
     return max(len(order), 1)
 
 
 @numba.njit(cache=True)
-def _vertex(vertex, sums, hit, hits, state):
-    vertex.zErr, vertex.xErr = (
-        math.hypot(1.0 / math.sqrt(sums[1]), 2e-4),
-        math.hypot(1.4 / math.sqrt(sums[3]), 2e-4),
-    )
-    vertex.z = sums[2] / sums[1]
-    if hit >= 0:
-        vertex.x, vertex.y = hits[hit].x, hits[hit].y
-        vertex.interaction = hits[hit].interaction
-    else:
-        vertex.interaction = -1
+def _vertex(vertex, sums, hits, interactions, event, state):
+    vertex.zErr = math.hypot(1.0 / math.sqrt(sums[_WEIGHT_Z]), 2e-4)
+    vertex.xErr = math.hypot(1.4 / math.sqrt(sums[_WEIGHT_D0]), 2e-4)
+    vertex.z = sums[_Z] / sums[_WEIGHT_Z]
+    hit = int(sums[_HIT]) - 1
+    vertex.interaction = hits[hit].interaction if hit >= 0 else -1
+    if vertex.interaction == 0:
+        vertex.x, vertex.y = interactions.vertex[event, 0], interactions.vertex[event, 1]
     vertex.x += vertex.xErr * normal(state)
     vertex.y += vertex.xErr * normal(state)
-    vertex.ndof = 2.0 * sums[0] - 3.0
+    vertex.ndof = 2.0 * sums[_WEIGHT] - 3.0
     vertex.chi2 = 0.76 * gamma(state, 0.5 * vertex.ndof + 0.5) / (0.5 * vertex.ndof + 0.5)
-    vertex.score, vertex.tracks = sums[4], int(sums[5])
-
-
-@numba.njit(cache=True)
-def _closest(z, vertices, number):
-    best, off = 0, 1e9
-    for v in range(number):
-        if abs(vertices[v].z - z) < off:
-            best, off = v, abs(vertices[v].z - z)
-    return best
+    vertex.score, vertex.tracks = sums[7], int(sums[_NUMBER])

@@ -1,1 +1,1 @@
-"""What the detector is hit by: particles of the hard event and of pileup, after the material of the tracker."""
+"""Particles of the hard event and of pileup, and what the material of the tracker makes of them."""

@@ -1,23 +1,21 @@
 """Pileup: interactions of a library of minimum-bias events, overlaid on the hard event.
 
-Interactions of this bunch crossing stand at vertices of their own along the beam, each turned by an angle of its
-own and half of them mirrored, so that a library of some ten thousand does not repeat itself. Those of other
-crossings are only seen by the calorimeters.
+Interactions of this bunch crossing stand at vertices of their own along the beam, each turned by an angle of
+its own and half of them mirrored, so that a library of some ten thousand does not repeat itself. Those of
+other crossings are only seen by the calorimeters.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numba
 import numpy as np
 from pydantic import Field
 
-from flashsim.declarations.recipes import Recipe
-from flashsim.events.collection import Collection
-from flashsim.reference.particles.particle import PARTICLE, charges
+from flashsim.reference.particles.kernel_recipe import KernelRecipe
+from flashsim.reference.particles.particle import PARTICLE, Rows, charges
 from flashsim.reference.particles.streams import normal, poisson, uniform
 
 if TYPE_CHECKING:
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from flashsim.events.collection import Collection
     from flashsim.reference.particles.streams import Streams
 
 __all__ = ["Interactions", "Library", "PileupRecipe", "choose", "overlay"]
@@ -32,7 +31,7 @@ __all__ = ["Interactions", "Library", "PileupRecipe", "choose", "overlay"]
 _MOST_ETA = 5.5
 
 
-class PileupRecipe(Recipe):
+class PileupRecipe(KernelRecipe):
     """Where interactions are, and how many crossings the calorimeters remember."""
 
     beam_x: float = Field(description="of the beam line in cm")
@@ -43,26 +42,19 @@ class PileupRecipe(Recipe):
     min_pt: float = Field(ge=0, description="pileup particles below it are left out, in GeV")
 
 
-@dataclass(frozen=True)
-class Library:
-    """Particles of many minimum-bias interactions.
-
-    Parameters
-    ----------
-    offsets
-        Shape (L + 1,).
-    particles
-        Shape (N,), of type `PARTICLE`; positions relative to the interaction.
-    """
-
-    offsets: NDArray[np.int64]
-    particles: NDArray[Any]
+class Library(Rows):
+    """Particles of L minimum-bias interactions, of type `PARTICLE`; positions relative to the interaction."""
 
     @classmethod
     def of(cls, particles: Collection, min_pt: float = 0.0) -> Library:
         """Make a library of the branches ``GenStable`` of a file of minimum-bias events."""
         kept = particles.select((particles["pt"] > min_pt) & (np.abs(particles["eta"]) < _MOST_ETA))
-        return cls(kept.offsets, records(kept))
+        return cls(kept.offsets, _records(kept))
+
+    @property
+    def particles(self) -> NDArray[Any]:
+        """The particles of all interactions."""
+        return self.rows
 
 
 class Interactions(NamedTuple):
@@ -72,10 +64,12 @@ class Interactions(NamedTuple):
     ----------
     offsets
         Shape (E + 1,).
-    early
-        Shape (E + 1,): of those of other crossings, which are the last ones of each event.
+    in_time
+        Shape (E,): how many are of this crossing; those of other crossings are the last ones of each event.
     library, z, angle, mirror
         Shape (N,): which interaction, where, turned by how much, and 1 or -1.
+    vertex
+        Shape (E, 3): place of the hard interaction; the beam line is the z axis.
     """
 
     offsets: NDArray[np.int64]
@@ -84,10 +78,11 @@ class Interactions(NamedTuple):
     z: NDArray[np.float64]
     angle: NDArray[np.float64]
     mirror: NDArray[np.float64]
+    vertex: NDArray[np.float64]
 
 
-def records(particles: Collection) -> NDArray[Any]:
-    """Particles of a file (``GenStable``: pt, eta, phi, mass, pdgId, vx, vy, vz) as `PARTICLE`, shape (N,)."""
+def _records(particles: Collection) -> NDArray[Any]:
+    """Particles of a file (``GenStable``: pt, eta, phi, mass, pdgId, vx, vy, vz) as `PARTICLE`."""
     out = np.zeros(len(particles), dtype=PARTICLE)
     for name in ("pt", "eta", "phi", "mass"):
         out[name] = particles[name]
@@ -104,121 +99,95 @@ def records(particles: Collection) -> NDArray[Any]:
 def choose(
     gen: Mapping[str, Any], keys: NDArray[np.uint64], streams: Streams, library: Library, recipe: PileupRecipe
 ) -> Interactions:
-    """Choose the pileup of E events: as many interactions as ``Pileup_nPU`` says, and those of other crossings."""
+    """Choose the pileup of E events: ``Pileup_nPU`` interactions, and those of other crossings."""
     numbers = np.asarray(gen["Pileup_nPU"], dtype=np.int64)
     true = np.asarray(gen["Pileup_nTrueInt"], dtype=np.float64)
-    chosen = _choose(
-        streams.states(keys, "pileup"),
-        numbers,
-        true * recipe.crossings,
-        len(library.offsets) - 1,
-        recipe.z_centre,
-        recipe.z_width,
+    x, y, z = (np.asarray(gen[f"GenVtx_{axis}"], dtype=np.float64) for axis in "xyz")
+    vertex = np.stack([x - recipe.beam_x, y - recipe.beam_y, z], axis=1)
+    size = len(library.offsets) - 1
+    offsets, library_rows, *placed = _choose(
+        streams.states(keys, "pileup"), numbers, true, size, recipe.numbers()
     )
-    return Interactions(chosen[0], numbers, *chosen[1:])
+    z_at, angle, mirror = placed
+    return Interactions(offsets, numbers, library_rows, z_at, angle, mirror, vertex)
 
 
-def overlay(
-    hard: Collection,
-    gen: Mapping[str, Any],
-    interactions: Interactions,
-    library: Library,
-    recipe: PileupRecipe,
-) -> tuple[NDArray[np.int64], NDArray[Any]]:
-    """All particles of this bunch crossing.
+def overlay(hard: Collection, interactions: Interactions, library: Library) -> Rows:
+    """All particles of this bunch crossing, of type `PARTICLE`: the hard event first.
 
     Parameters
     ----------
     hard
         ``GenStable`` of E events.
-    gen
-        Their branches ``GenVtx_x, y, z``.
     interactions, library
         The pileup that was chosen.
-    recipe
-        Where the beam line is.
-
-    Returns
-    -------
-    Offsets, shape (E + 1,), and `PARTICLE`, shape (N,): the hard event first.
     """
-    vertex = np.stack(
-        [
-            np.asarray(gen["GenVtx_x"], dtype=np.float64) - recipe.beam_x,
-            np.asarray(gen["GenVtx_y"], dtype=np.float64) - recipe.beam_y,
-            np.asarray(gen["GenVtx_z"], dtype=np.float64),
-        ],
-        axis=1,
-    )
-    return _overlay(hard.offsets, records(hard), vertex, library.offsets, library.particles, *interactions)
+    return Rows(*_overlay(hard.offsets, _records(hard), library, interactions))
 
 
 @numba.njit(cache=True)
-def _choose(states, numbers, other_means, size, centre, width):
+def _choose(states, numbers, true, size, pileup):
     state = np.empty(1, dtype=np.uint64)
     events = len(states)
     offsets = np.zeros(events + 1, dtype=np.int64)
     for event in range(events):
         state[0] = states[event]
-        offsets[event + 1] = offsets[event] + numbers[event] + poisson(state, other_means[event])
+        offsets[event + 1] = offsets[event] + numbers[event] + poisson(state, pileup.crossings * true[event])
     library = np.empty(offsets[-1], dtype=np.int64)
     z, angle, mirror = np.empty(offsets[-1]), np.empty(offsets[-1]), np.empty(offsets[-1])
     for event in range(events):
         state[0] = states[event] ^ np.uint64(0x5851F42D4C957F2D)
         for i in range(offsets[event], offsets[event + 1]):
             library[i] = int(uniform(state) * size)
-            z[i] = centre + width * normal(state)
+            z[i] = pileup.z_centre + pileup.z_width * normal(state)
             angle[i] = 2.0 * math.pi * uniform(state)
             mirror[i] = 1.0 if uniform(state) < 0.5 else -1.0
     return offsets, library, z, angle, mirror
 
 
 @numba.njit(cache=True)
-def _overlay(
-    hard_offsets,
-    hard,
-    vertex,
-    library_offsets,
-    library,
-    starts,
-    in_time,
-    which,
-    z,
-    angle,
-    mirror,
-):
-    events = len(vertex)
+def _overlay(hard_offsets, hard, library, interactions):
+    events = len(hard_offsets) - 1
     offsets = np.zeros(events + 1, dtype=np.int64)
     for event in range(events):
         size = hard_offsets[event + 1] - hard_offsets[event]
-        for i in range(starts[event], starts[event] + in_time[event]):
-            size += library_offsets[which[i] + 1] - library_offsets[which[i]]
+        start = interactions.offsets[event]
+        for which in interactions.library[start : start + interactions.in_time[event]]:
+            size += library.offsets[which + 1] - library.offsets[which]
         offsets[event + 1] = offsets[event] + size
     out = np.empty(offsets[-1], dtype=hard.dtype)
     place = 0
     for event in range(events):
+        x, y, z = interactions.vertex[event]
         for row in range(hard_offsets[event], hard_offsets[event + 1]):
             out[place] = hard[row]
             particle = out[place]
-            particle.x += vertex[event, 0]
-            particle.y += vertex[event, 1]
-            particle.z += vertex[event, 2]
-            particle.interaction = 0
+            particle.x += x
+            particle.y += y
+            particle.z += z
             particle.mother = place
             place += 1
-        for number in range(in_time[event]):
-            i = starts[event] + number
-            cosine, sine = math.cos(angle[i]), math.sin(angle[i])
-            for row in range(library_offsets[which[i]], library_offsets[which[i] + 1]):
-                out[place] = library[row]
-                particle = out[place]
-                particle.eta *= mirror[i]
-                phi = particle.phi + angle[i]
-                particle.phi = phi - 2.0 * math.pi * math.floor((phi + math.pi) / (2.0 * math.pi))
-                x, y = particle.x, particle.y
-                particle.x, particle.y = x * cosine - y * sine, x * sine + y * cosine
-                particle.z = particle.z * mirror[i] + z[i]
-                particle.interaction = number + 1
-                particle.mother = place
-                place += 1
+        for number in range(interactions.in_time[event]):
+            place = _add_interaction(
+                out, place, library, interactions, interactions.offsets[event] + number, number
+            )
     return offsets, out
+
+
+@numba.njit(cache=True)
+def _add_interaction(out, place, library, interactions, i, number):
+    which, angle, mirror = interactions.library[i], interactions.angle[i], interactions.mirror[i]
+    cosine, sine = math.cos(angle), math.sin(angle)
+    for row in range(library.offsets[which], library.offsets[which + 1]):
+        out[place] = library.rows[row]
+        particle = out[place]
+        particle.eta *= mirror
+        phi = particle.phi + angle
+        particle.phi = phi - 2.0 * math.pi * math.floor((phi + math.pi) / (2.0 * math.pi))
+        x, y = particle.x, particle.y
+        particle.x, particle.y = x * cosine - y * sine, x * sine + y * cosine
+        particle.z = particle.z * mirror + interactions.z[i]
+        particle.interaction = number + 1
+        particle.mother = place
+        place += 1
+    return place

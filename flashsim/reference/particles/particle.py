@@ -2,40 +2,53 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["BREM", "CONVERSION", "DECAY", "IN_FLIGHT", "NUCLEAR", "PARTICLE", "PRIMARY", "charges"]
+__all__ = [
+    "BREM",
+    "CONVERSION",
+    "DECAY",
+    "DECAYED",
+    "IN_FLIGHT",
+    "NUCLEAR",
+    "PARTICLE",
+    "PRIMARY",
+    "Rows",
+    "charges",
+]
 
 PARTICLE = np.dtype(
-    [
-        ("pt", "f8"),
-        ("eta", "f8"),
-        ("phi", "f8"),
-        ("mass", "f8"),
-        ("energy", "f8"),
-        ("x", "f8"),
-        ("y", "f8"),
-        ("z", "f8"),
-        ("end", "f8"),
-        ("pdg", "i4"),
-        ("charge", "i4"),
-        ("interaction", "i4"),
-        ("mother", "i4"),
-        ("source", "i4"),
-        ("reserved", "i4"),
-    ]
+    [(name, "f8") for name in ("pt", "eta", "phi", "mass", "energy", "x", "y", "z", "end")]
+    + [(name, "i4") for name in ("pdg", "charge", "interaction", "mother", "source", "reserved")]
 )
-"""GeV, cm and radians; `x`, `y`, `z` where it begins and `end` the radius where its path ends; `interaction` 0 is
-the hard event; `mother` the row of the particle of the generator that it comes from, `source` how; `reserved`
-marks what an electron's supercluster takes."""
+"""GeV, cm and radians; `x`, `y`, `z` where it begins and `end` the radius where its path ends; `interaction`
+0 is the hard event; `mother` the row of the particle of the generator that it comes from, `source` how;
+`reserved` marks what an electron's supercluster takes, and hadrons that `DECAYED` to a muon in flight."""
 
 PRIMARY, DECAY, CONVERSION, NUCLEAR, BREM, IN_FLIGHT = range(6)
 """Values of `source`."""
+
+DECAYED = -1
+
+
+class Rows(NamedTuple):
+    """Records of E events.
+
+    Parameters
+    ----------
+    offsets
+        Shape (E + 1,).
+    rows
+        Shape (N,).
+    """
+
+    offsets: NDArray[np.int64]
+    rows: NDArray[Any]
 
 
 def charges(pdg_id: NDArray[np.integer]) -> NDArray[np.int32]:

@@ -1,7 +1,7 @@
 """Random numbers of an event, for kernels that draw as they go along.
 
-An event has a stream for every purpose, which begins at a hash of the user's seed, the detector, the draw, the
-purpose and the event's key, and goes on as splitmix64 (Steele, Lea and Flood, OOPSLA 2014,
+An event has a stream for every purpose, which begins at a hash of the user's seed, the detector, the draw,
+the purpose and the event's key, and goes on as splitmix64 (Steele, Lea and Flood, OOPSLA 2014,
 doi:10.1145/2660193.2660195). How events are cut into chunks or workers therefore changes nothing.
 """
 
@@ -52,7 +52,7 @@ def exponential(state):
 
 @numba.njit(cache=True)
 def gamma(state, shape):
-    """Next number of the gamma distribution of a shape and scale 1 (Marsaglia and Tsang, ACM TOMS 26, 2000)."""
+    """Next number of the gamma distribution of scale 1 (Marsaglia and Tsang, ACM TOMS 26, 2000)."""
     boost = 1.0
     if shape < 1.0:
         boost = uniform(state) ** (1.0 / shape)
