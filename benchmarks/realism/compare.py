@@ -38,7 +38,7 @@ _FEW_VALUES = 8
 _RARE = 0.01
 """Shares of values that fewer real objects have are not compared."""
 
-_USUAL_POINTS, _USUAL_SHARE, _OTHER_SHARE = (-1000.0, -99.0, -10.0, -9.0, -2.0, -1.0, 0.0, 1.0), 0.03, 0.15
+_USUAL_POINTS, _USUAL_SHARE, _OTHER_SHARE = (-1000.0, -99.0, -10.0, -9.0, -2.0, -1.0, 0.0, 1.0), 0.03, 0.3
 """Values that mean something special, the share from which on they are point masses, and that of others."""
 
 
@@ -123,7 +123,10 @@ def compare(real: Sequence[Sample], simulated: Sample, half: str) -> Comparisons
         other = others.get(name, {})
         shared = {quantity: values for quantity, values in columns.items() if quantity in other}
         found.numbers.extend(compared(name, shared, other, whole[name]))
-        found.missing.extend((name, quantity) for quantity in columns if quantity not in other)
+        if name in others:
+            found.missing.extend((name, quantity) for quantity in columns if quantity not in other)
+        elif columns:
+            found.missing.append((name, "all of it"))
     return found
 
 
@@ -162,7 +165,8 @@ def _has_few_values(values: NDArray[Any]) -> bool:
 
 def _shares_compared(values: NDArray[Any]) -> list[float]:
     """Values whose share of objects is compared: those of a discrete quantity, and point masses."""
-    found, counts = np.unique(values, return_counts=True)
+    # What rounding leaves of zero, as in muonSubtrFactor, is zero.
+    found, counts = np.unique(np.where(np.abs(values) < 1e-6, 0, values), return_counts=True)
     shares = counts / len(values)
     if _has_few_values(values):
         often = found[shares >= _RARE]
@@ -173,18 +177,24 @@ def _shares_compared(values: NDArray[Any]) -> list[float]:
 
 
 def _others(values: NDArray[Any], points: Sequence[float]) -> NDArray[Any]:
-    rest: NDArray[Any] = values[np.isfinite(values) & ~np.isin(values, points)]
+    is_point = np.any([_equal(values, point) for point in points], axis=0) if points else False
+    rest: NDArray[Any] = values[np.isfinite(values) & ~np.broadcast_to(is_point, len(values))]
     return rest
+
+
+def _equal(values: NDArray[Any], point: float) -> NDArray[np.bool_]:
+    """Whether values are a point mass, but for the bits that files leave out."""
+    return np.isclose(values, point, rtol=1e-3, atol=1e-6)
 
 
 def _share(
     group: str, quantity: str, value: float, real: NDArray[Any], reference: NDArray[Any]
 ) -> Comparison:
-    share = float(np.mean(real == value))
+    share = float(np.mean(_equal(real, value)))
     # At least one object's worth: no object of 60 does not mean a share of exactly zero.
     error = max(np.sqrt(share * (1.0 - share) / len(real)), 1.0 / len(real))
     tolerance = max(STATISTICAL * error, SHARE)
-    other = float(np.mean(reference == value)) if len(reference) else 0.0
+    other = float(np.mean(_equal(reference, value))) if len(reference) else 0.0
     return Comparison(group, quantity, f"= {value:g}", share, other, tolerance, len(real))
 
 

@@ -183,10 +183,13 @@ def _all(judgement: Judgement) -> Iterator[str]:
         yield ""
     absent: dict[str, list[str]] = {}
     for group, quantity in numbers.missing:
-        absent.setdefault(quantity, []).append(group)
+        absent.setdefault(group, []).append(quantity)
     if absent:
-        names = ", ".join(f"`{quantity}`" for quantity in sorted(absent))
-        yield f"In the real files and not in the simulated one: {names}.\n"
+        yield "In the real files and not in the simulated one:\n"
+        yield from table(
+            ("group", "quantities"), ((group, ", ".join(names)) for group, names in absent.items())
+        )
+        yield ""
 
 
 def _rows(own: Sequence[Comparison], levels: Sequence[str]) -> Iterator[Sequence[str]]:
