@@ -59,6 +59,21 @@ def test_gen_of_several_lhe_files(flashsim, folder, refused):
     refused(flashsim("gen", "none.lhe.gz", "-o", "x.root"), "none.lhe.gz: there is no such file")
 
 
+def test_gen_of_an_era(flashsim, folder, refused):
+    pytest.importorskip("pythia8mc", reason="pythia8mc is not installed (extra 'reference')")
+    (folder / "quick.cmnd").write_text("include = vbf_hmumu.cmnd\nPartonLevel:MPI = off\n")
+    status, out, err = flashsim("gen", "quick.cmnd", "--era", "run3", "--events", 3, "--output", "gen.root")
+    assert (status, err) == (0, "flashsim: making gen-level events of quick.cmnd -> gen.root\n")
+    assert out.startswith("gen.root: 3 events from quick.cmnd, cross section ")
+    with uproot.open("gen.root:Events") as events:
+        assert events["nGenJet"].interpretation.to_dtype.name == "int32"
+        assert "GenJet_nBHadrons" in events
+    refused(
+        flashsim("gen", "quick.cmnd", "--era", "full", "--output", "x.root"),
+        "full.yaml: is no era, as it has no section 'generation'; shipped eras are run2, run3",
+    )
+
+
 def test_gen_without_a_tune(flashsim, folder):
     pytest.importorskip("pythia8mc", reason="pythia8mc is not installed (extra 'reference')")
     (folder / "z.cmnd").write_text("WeakSingleBoson:ffbar2gmZ = on\nPartonLevel:MPI = off\n")

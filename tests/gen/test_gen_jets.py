@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flashsim.gen.gen_jets import gen_jets, gen_met
+from flashsim.gen.gen_jets import gen_fat_jets, gen_jets, gen_met, track_jets
 
 pytest.importorskip("fastjet", reason="fastjet is not installed (extra 'reference')")
 
@@ -75,3 +75,65 @@ def test_missing_momentum_is_that_of_neutrinos(record_of, line):
     met = gen_met(record_of(event, [line(2212, 4)]))
     assert met["GenMET_pt"].tolist() == pytest.approx([15.0, 0.0])
     assert met["GenMET_phi"][0] == pytest.approx(np.arctan2(-9, -12))
+
+
+def test_fat_jets_and_their_subjets(record_of, line):
+    pair = [line(211, 1, px=70, py=3, pz=0), line(211, 1, px=50, py=30, pz=10), line(211, 1, px=1, py=1)]
+    lone = [line(13, 1, px=-120, mass=0.106), line(211, 1, px=-2, py=1)]
+    soft = [line(211, 1, px=60), line(211, 1, px=30, py=25)]
+    found = gen_fat_jets(record_of([*pair, *lone], soft, []))
+    assert ak.num(found["GenJetAK8_pt"]).to_list() == [2, 0, 0]
+    assert ak.num(found["SubGenJetAK8_pt"]).to_list() == [3, 0, 0]
+    by_jet = sorted(found["SubGenJetAK8_pt"][0].to_list())
+    assert by_jet == pytest.approx(sorted([np.hypot(70, 3), np.hypot(50, 30), 120]), rel=0.03)
+
+
+def test_subjets_stand_in_the_order_of_their_jets(record_of, line):
+    event = [
+        line(211, 1, px=-90, py=5),
+        line(211, 1, px=-60, py=-30),
+        line(211, 1, px=100, py=5),
+        line(211, 1, px=80, py=40),
+    ]
+    found = gen_fat_jets(record_of(event))
+    pt, phi = found["SubGenJetAK8_pt"][0].to_list(), found["SubGenJetAK8_phi"][0]
+    assert (np.cos(phi) > 0).tolist() == [True, True, False, False]
+    assert pt[0] > pt[1]
+    assert pt[2] > pt[3]
+
+
+def test_numbers_of_hadrons(record_of, line):
+    event = [
+        line(511, 2, px=30, mass=5.3),
+        line(411, 2, px=20, py=1, mass=1.9),
+        line(421, 2, px=20, py=-1, mass=1.9),
+        line(211, 1, px=60),
+    ]
+    jets = gen_jets(record_of(event)).branches
+    assert jets["GenJet_nBHadrons"].to_list() == [[1]]
+    assert jets["GenJet_nCHadrons"].to_list() == [[2]]
+    assert jets["GenJet_hadronFlavour"].to_list() == [[5]]
+
+
+def test_track_jets_are_made_of_what_miniaod_keeps(record_of, line):
+    event = [
+        line(13, 1, px=20, mass=0.106),
+        line(2212, 1, px=2, py=2, mass=0.94),
+        line(22, 1, px=20, py=1),
+        line(14, 1, px=20, py=1),
+        line(211, 1, px=-30),
+        line(11, 1, px=0, py=-0.25),
+    ]
+    record = record_of(event, [])
+    pruned = np.array([True, True, True, True, False, True])
+    found = track_jets(record, pruned)
+    assert found["TrackGenJetAK4_pt"].to_list()[0] == pytest.approx([20.0, np.hypot(2, 2)])
+    assert ak.num(found["TrackGenJetAK4_pt"]).to_list() == [2, 0]
+    assert set(found) == {f"TrackGenJetAK4_{name}" for name in ("pt", "eta", "phi")}
+
+
+@pytest.mark.parametrize("code", [12, -16, 1000022, 39])
+def test_what_no_detector_sees_is_in_no_jet(record_of, line, code):
+    event = [line(211, 1, px=-50), line(code, 1, px=50)]
+    assert gen_jets(record_of(event)).branches["GenJet_pt"][0].to_list() == pytest.approx([50.0])
+    assert gen_met(record_of(event))["GenMET_pt"].tolist() == pytest.approx([50.0])

@@ -9,13 +9,14 @@ import pytest
 import uproot
 from coffea.nanoevents import NanoAODSchema, NanoEventsFactory
 
+from flashsim.declarations.eras import load_era
 from flashsim.errors import OutputFileError, RecipeError
 from flashsim.events.noise import EVENT_IDS
 from flashsim.gen import generate_gen
 from flashsim.gen import pythia_events as module
 from flashsim.gen.numbering import Numbering
 from flashsim.nanoaod.mantissa import observed_bits
-from flashsim.nanoaod.schema import load_schema
+from flashsim.nanoaod.schema import counter_dtype, load_schema
 
 # All values that final muons have in CMS FullSim ttbar and Drell-Yan, rare ones included.
 MUON_FLAGS = {8449, 12673, 12352, 12308, 13884, 8256, 12289}
@@ -31,6 +32,12 @@ def vbf(command_file, tmp_path_factory):
 def ttbar(command_file, tmp_path_factory):
     path = tmp_path_factory.mktemp("gen") / "ttbar.root"
     return path, generate_gen(command_file("ttbar"), path, events=40, seed=5)
+
+
+@pytest.fixture(scope="session")
+def run3(command_file, tmp_path_factory):
+    path = tmp_path_factory.mktemp("gen") / "run3.root"
+    return path, generate_gen(command_file("ttbar"), path, events=40, seed=5, era=load_era("run3"))
 
 
 @pytest.fixture(scope="session", params=["vbf", "ttbar"])
@@ -103,19 +110,59 @@ def test_missing_momentum_balances_neutrinos(events):
     assert ak.all(np.hypot(x - met_x, y - met_y) < slack)
 
 
-def test_branches_are_those_of_v9(vbf):
-    schema = load_schema("v9")
-    with uproot.open(vbf[0]) as file:
+@pytest.mark.parametrize("made", ["vbf", "run3"])
+def test_branches_are_those_of_the_version(request, made):
+    version = "v15" if made == "run3" else "v9"
+    schema = load_schema(version)
+    written = set()
+    with uproot.open(request.getfixturevalue(made)[0]) as file:
         assert file.classnames(cycle=False)["Events"] == "TTree"
         for branch in file["Events"].branches:
-            if branch.name in ("nGenPart", "nGenJet"):
-                continue
-            expected = schema[branch.name]
             interpretation = branch.interpretation
             dtype = getattr(interpretation, "content", interpretation).to_dtype
+            if branch.name.startswith("n"):
+                assert dtype == counter_dtype(version), branch.name
+                continue
+            expected = schema[branch.name]
             assert dtype == expected.dtype, branch.name
             assert branch.title == expected.title or not expected.title, branch.name
+            written.add(branch.name)
         assert file["Events"]["nGenJet"].title.startswith("slimmedGenJets")
+    collections = ("GenPart", "GenJet", "GenJetAK8", "SubGenJetAK8", "GenVisTau", "GenDressedLepton")
+    collections += ("GenIsolatedPhoton", "TrackGenJetAK4", "GenMET", "GenVtx", "Generator")
+    wanted = {name for name in schema if name.startswith(tuple(f"{one}_" for one in collections))}
+    # Isolation of particles in v15 is not computed.
+    assert wanted - written <= {"GenPart_iso"}
+
+
+def test_eras_differ_in_pileup_vertex_and_energy(ttbar, run3):
+    before, now = read(ttbar[0]), read(run3[0])
+    assert ak.all(before.Pileup_nTrueInt == np.floor(before.Pileup_nTrueInt))
+    assert ak.mean(now.Pileup_nTrueInt == np.floor(now.Pileup_nTrueInt)) < 0.2
+    assert ak.mean(now.Pileup_nPU) > ak.mean(before.Pileup_nPU) + 5
+    assert ak.mean(before.GenVtx_x) == pytest.approx(0.0108, abs=1e-3)
+    assert ak.mean(now.GenVtx_x) == pytest.approx(0.0286, abs=1e-3)
+    energies = {}
+    for name, path in (("run2", ttbar[0]), ("run3", run3[0])):
+        with uproot.open(path) as file:
+            energies[name] = json.loads(str(file["flashsim_gen"]))["energy"]
+    assert energies == {"run2": None, "run3": 13600.0}  # the command file's, and the era's
+
+
+def test_objects_are_those_of_ttbar(run3):
+    events = read(run3[0])
+    assert ak.all(events.GenJetAK8_pt > 100)
+    assert ak.sum(ak.num(events.SubGenJetAK8_pt)) > 1.8 * ak.sum(ak.num(events.GenJetAK8_pt)) > 10
+    assert ak.all(events.GenDressedLepton_pt > 15)
+    assert ak.sum(ak.num(events.GenDressedLepton_pt)) > 5
+    assert ak.all(events.GenVisTau_pt > 10)
+    taus = events.GenPart_pdgId[events.GenVisTau_genPartIdxMother]
+    assert ak.all(abs(taus) == 15)
+    assert ak.all(np.sign(taus) == -events.GenVisTau_charge)
+    assert ak.all((events.GenJet_hadronFlavour == 5) == (events.GenJet_nBHadrons > 0))
+    assert ak.all(
+        (events.GenJet_hadronFlavour == 0) == (events.GenJet_nBHadrons + events.GenJet_nCHadrons == 0)
+    )
 
 
 def test_precision_is_that_of_nanoaod(events):

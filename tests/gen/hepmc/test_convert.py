@@ -10,6 +10,7 @@ import pytest
 import uproot
 from coffea.nanoevents import NanoAODSchema, NanoEventsFactory
 
+from flashsim.declarations.eras import load_era
 from flashsim.errors import InputFileError, OutputFileError
 from flashsim.gen import convert_hepmc, generate_gen
 from flashsim.gen.hepmc.reader import HepMCReader
@@ -330,3 +331,21 @@ def test_files_of_other_weights_are_not_joined(source, text, tmp_path):
     with pytest.raises(InputFileError, match=r"other\.hepmc: its weights have other names .*MUR.*one run"):
         convert_hepmc([source, other], tmp_path / "out.root", seed=SEED)
     assert [path.name for path in tmp_path.iterdir()] == ["other.hepmc"]
+
+
+def test_particles_are_those_written_straight_from_pythia(source, settings, tmp_path):
+    generate_gen(settings, tmp_path / "a.root", events=EVENTS, seed=SEED, particles=tmp_path / "direct.root")
+    convert_hepmc(source, tmp_path / "b.root", seed=SEED, particles=tmp_path / "converted.root")
+    direct, converted = read(tmp_path / "direct.root"), read(tmp_path / "converted.root")
+    for name in ("GenStable_pt", "GenStable_pdgId", "GenStable_vx"):
+        for one, other in zip(direct[name], converted[name], strict=True):
+            np.testing.assert_allclose(np.sort(one), np.sort(other), rtol=3e-4, atol=1e-5)
+
+
+def test_events_of_run3_have_its_version_and_pileup(source, converted, tmp_path):
+    convert_hepmc(source, tmp_path / "run3.root", seed=SEED, era=load_era("run3"))
+    before, now = read(converted[0]), read(tmp_path / "run3.root")
+    assert "TrackGenJetAK4_pt" in now.fields
+    assert "TrackGenJetAK4_pt" not in before.fields
+    assert now.GenPart_genPartIdxMother.to_list() == before.GenPart_genPartIdxMother.to_list()
+    assert ak.mean(now.Pileup_nPU) > ak.mean(before.Pileup_nPU)

@@ -292,3 +292,15 @@ def test_powheg_of_others(tmp_path, quick):
     leptons = (abs(events.GenPart_pdgId) == 11) & (events.GenPart_status == 1)
     prompt = leptons & (events.GenPart_statusFlags & (1 << 8) != 0)
     assert ak.mean(ak.num(events.GenPart_pt[prompt]) == 2) > 0.95
+
+
+def test_events_of_run3_have_its_version_and_pileup(z, quick, tmp_path):
+    options = {"settings": quick, "seed": 3}
+    make_gen(z, tmp_path / "run2.root", **options)
+    make_gen(z, tmp_path / "run3.root", era="run3", **options)
+    before, now = (read(tmp_path / f"{era}.root")[0] for era in ("run2", "run3"))
+    assert ak.array_equal(now.LHEPart_pt, before.LHEPart_pt)
+    assert ak.array_equal(now.GenJet_pt, before.GenJet_pt)
+    assert "GenJet_nBHadrons" in now.fields
+    assert "GenJet_nBHadrons" not in before.fields
+    assert ak.mean(now.Pileup_nTrueInt) > ak.mean(before.Pileup_nTrueInt)
