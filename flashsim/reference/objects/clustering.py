@@ -38,9 +38,7 @@ GHOST_AREA = _CELL * GHOST_SPACING
 _STRIDE = np.uint64(0xD1342543DE82EF95)  # between the random states of ghosts
 _FAR = 5.2  # rapidity from which on all share the outer tiles
 _SOFT_RIVAL = 400.0  # a protojet of a twentieth of the pT takes no ghosts of note
-_WIDE_MERGER = (
-    0.6  # of the radius: protojets that merge closer to each other reach no ghost beyond the radius
-)
+_WITHIN = 0.95  # of the radius: what is nearer to a protojet stays near enough when it moves
 
 
 @dataclass(frozen=True)
@@ -145,203 +143,156 @@ def _columns(jets: NDArray[np.float64], area: NDArray[np.float64]) -> dict[str, 
     }
 
 
-class _Protojets(NamedTuple):
-    """What is being merged in an event, and the lists of those in each tile."""
+_NUMBERS = ("px", "py", "pz", "energy", "rapidity", "phi", "inverse", "distance")
+_COUNTS = ("neighbour", "seen", "version", "tile", "after", "before", "ghosts", "row", "parent", "jet")
+_PROTOJET = np.dtype([(name, "f8") for name in _NUMBERS] + [(name, "i8") for name in _COUNTS])
+"""What is being merged.
 
-    momentum: Any
-    """px, py, pz, E, shape (n, 4)."""
-    place: Any
-    """Rapidity, azimuth and 1 / pT², shape (n, 3)."""
-    neighbour: Any
-    """Nearest softer protojet within the radius, or -1."""
-    distance: Any
-    """ΔR² to it, or the radius squared."""
-    seen: Any
-    """The neighbour's version when it was found."""
-    version: Any
-    """How often a protojet has changed."""
-    tile: Any
-    after: Any
-    before: Any
-    first: Any
-    """First protojet of each tile, or -1; the last tile stays empty."""
-    near: Any
-    """Tiles that touch a tile, and itself, shape (tiles, 9)."""
-    least: Any
-    """Binary tree of the least anti-kT distances: 1 is the root, the children of k are 2 k and 2 k + 1."""
-    ghosts: Any
-    """Ghosts that each protojet holds."""
-    taken: Any
-    """Whether a ghost is in a protojet already, by cell."""
-    rivals: Any
-    draw: Any
-    """Random state, shape (1,)."""
+`inverse` is 1 / pT²; `neighbour` the nearest softer protojet within the radius or -1, `distance` ΔR² to it
+(or the radius squared), `seen` its `version` then, which counts changes; protojets of a tile are linked by
+`after` and `before`; `row` is the candidate, `parent` what it was merged into, `jet` what it became.
+"""
+
+
+class _Tiling(NamedTuple):
+    radius: float
+    min_pt: float
+    around: int
+    along: int
 
 
 @numba.njit(cache=True)
 def _cluster(offsets, momenta, states, radius, min_pt):
     """Jets of all events: number by event; momentum and area by jet; number of the jet by candidate."""
-    total = len(momenta)
-    label = np.full(total, -1, np.int64)
-    jets, area = np.empty((total, 4)), np.empty(total)
-    counts = np.zeros(len(offsets) - 1, np.int64)
+    events = len(offsets) - 1
+    label = np.full(len(momenta), -1, np.int64)
+    jets, area = np.empty((len(momenta), 4)), np.empty(len(momenta))
+    counts = np.zeros(events, np.int64)
+    tiling = _Tiling(radius, min_pt, max(int(2 * math.pi / radius), 3), int(2 * _FAR / radius))
+    near = _touching(tiling)
     most = 1
-    for e in range(len(counts)):
+    for e in range(events):
         most = max(most, offsets[e + 1] - offsets[e])
-    around = max(int(2 * math.pi / radius), 3)
-    every = _scratch(most, around, int(2 * _FAR / radius))
-    parent, row, jet_of = np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most, np.int64)
+    rows, least = np.zeros(most, _PROTOJET), np.empty(4 * most)
+    # The last tile stays empty.
+    first, taken = np.empty(len(near) + 1, np.int64), np.empty((_RAPIDITY_CELLS, _PHI_CELLS), np.bool_)
+    rival, draw = np.empty(most, np.int64), np.empty(1, np.uint64)
     found = 0
-    for e in range(len(counts)):
-        n = _fill(every, momenta, offsets[e], offsets[e + 1], row, around)
-        leaves = _start(every, n, radius)
-        parent[:n] = -1
-        jet_of[:n] = -1
-        while every.least[1] < np.inf:
-            i = _first(every.least, leaves)
-            j = every.neighbour[i]
-            if j >= 0 and every.seen[i] != every.version[j]:
+    for e in range(events):
+        n = _fill(rows, first, momenta, offsets[e], offsets[e + 1], tiling)
+        taken[:] = False
+        leaves = _start(rows, first, near, least, n, radius)
+        while least[1] < np.inf:
+            i = _first(least, leaves)
+            j = rows[i].neighbour
+            if j >= 0 and rows[i].seen != rows[j].version:
                 # The neighbour is gone, and the distance to it was a lower limit: often nobody asks for more.
-                _find_neighbour(every, i, radius)
-                _set(every.least, leaves + i, every.distance[i] * every.place[i, 2])
+                _find_neighbour(rows, first, near, i, radius)
+                _set(least, leaves + i, rows[i].distance * rows[i].inverse)
             elif j >= 0:
-                parent[j] = i
-                _merge(every, i, j, leaves, radius, around, min_pt, states[e])
+                if rows[i].inverse * min_pt * min_pt < 2.0:
+                    _take_before_merger(rows, first, taken, i, j, tiling, rival, draw, states[e])
+                _merge(rows, first, i, j, tiling)
+                _set(least, leaves + j, np.inf)
+                _join(rows, first, near, least, i, leaves, radius)
             else:
-                if every.place[i, 2] * min_pt * min_pt <= 1.0:
-                    _take_ghosts(every, i, np.inf, radius, around, states[e])
-                    jets[found] = every.momentum[i]
-                    area[found] = every.ghosts[i] * GHOST_AREA
-                    jet_of[i] = found
+                if rows[i].inverse * min_pt * min_pt <= 1.0:
+                    _take_ghosts(rows, first, taken, i, np.inf, tiling, rival, draw, states[e])
+                    jet = rows[i]
+                    jets[found, 0], jets[found, 1], jets[found, 2], jets[found, 3] = (
+                        jet.px,
+                        jet.py,
+                        jet.pz,
+                        jet.energy,
+                    )
+                    area[found] = jet.ghosts * GHOST_AREA
+                    jet.jet = found
                     found += 1
                     counts[e] += 1
-                _leave(every, i)
-                _set(every.least, leaves + i, np.inf)
+                _leave(rows, first, i)
+                _set(least, leaves + i, np.inf)
         for k in range(n):
             root = k
-            while parent[root] >= 0:
-                root = parent[root]
-            label[row[k]] = jet_of[root]
+            while rows[root].parent >= 0:
+                root = rows[root].parent
+            label[rows[k].row] = rows[root].jet
     return counts, jets[:found], area[:found], label
 
 
 @numba.njit(cache=True)
-def _scratch(most, around, along):
-    leaves = 1
-    while leaves < most:
-        leaves *= 2
-    near = np.full((along * around, 9), along * around, np.int64)
-    for tile in range(along * around):
-        down, across = tile // around, tile % around
+def _touching(tiling):
+    """Each tile and those that touch it, shape (tiles, 9)."""
+    near = np.full((tiling.along * tiling.around, 9), tiling.along * tiling.around, np.int64)
+    for tile in range(len(near)):
         for k in range(9):
-            if 0 <= down + k // 3 - 1 < along:
-                near[tile, k] = (down + k // 3 - 1) * around + (across + k % 3 - 1) % around
-    return _Protojets(
-        np.empty((most, 4)),
-        np.empty((most, 3)),
-        np.empty(most, np.int64),
-        np.empty(most),
-        np.empty(most, np.int64),
-        np.empty(most, np.int64),
-        np.empty(most, np.int64),
-        np.empty(most, np.int64),
-        np.empty(most, np.int64),
-        np.empty(along * around + 1, np.int64),
-        near,
-        np.empty(2 * leaves),
-        np.empty(most, np.int64),
-        np.empty((_RAPIDITY_CELLS, _PHI_CELLS), np.bool_),
-        np.empty(most, np.int64),
-        np.empty(1, np.uint64),
-    )
+            down, across = tile // tiling.around + k // 3 - 1, tile % tiling.around + k % 3 - 1
+            if 0 <= down < tiling.along:
+                near[tile, k] = down * tiling.around + across % tiling.around
+    return near
 
 
 @numba.njit(cache=True)
-def _fill(every, momenta, begin, end, row, around):
-    every.first[:] = -1
-    every.taken[:] = False
+def _fill(rows, first, momenta, begin, end, tiling):
+    """Make protojets of the candidates that have a weight, and count them."""
     n = 0
+    first[:] = -1
     for k in range(begin, end):
         if momenta[k, 0] != 0.0 or momenta[k, 1] != 0.0:
-            _locate(every.place, n, momenta[k])
-            every.tile[n] = _tile_of(every, n, around)
-            every.seen[n] = k
+            new = rows[n]
+            new.px, new.py, new.pz, new.energy = momenta[k, 0], momenta[k, 1], momenta[k, 2], momenta[k, 3]
+            new.ghosts, new.version, new.row, new.parent, new.jet = 0, 0, k, -1, -1
+            _enter(rows, first, n, tiling)
             n += 1
-    # In the order of tiles, so that what is near lies near in memory, too.
-    order = np.argsort(every.tile[:n], kind="mergesort")
-    for i in range(n):
-        row[i] = every.seen[order[i]]
-        for component in range(4):
-            every.momentum[i, component] = momenta[row[i], component]
-        _locate(every.place, i, every.momentum[i])
-        every.ghosts[i], every.version[i] = 0, 0
-    for i in range(n - 1, -1, -1):
-        _enter(every, i, around)
     return n
 
 
 @numba.njit(cache=True)
-def _start(every, n, radius):
+def _enter(rows, first, i, tiling):
+    """Work out where a protojet points, and put it into its tile."""
+    own = rows[i]
+    pt2 = own.px * own.px + own.py * own.py
+    m2 = max((own.energy + own.pz) * (own.energy - own.pz) - pt2, 0.0)
+    rapidity = 0.5 * math.log((pt2 + m2) / (own.energy + abs(own.pz)) ** 2)
+    phi = math.atan2(own.py, own.px)
+    own.rapidity = -rapidity if own.pz > 0.0 else rapidity
+    own.phi = phi if phi >= 0.0 else phi + 2 * math.pi
+    own.inverse = 1.0 / pt2
+    across = min(int(own.phi * (tiling.around / (2 * math.pi))), tiling.around - 1)
+    down = min(max(math.floor((own.rapidity + _FAR) / (2 * _FAR) * tiling.along), 0), tiling.along - 1)
+    own.tile = down * tiling.around + across
+    own.before, own.after = -1, first[own.tile]
+    if own.after >= 0:
+        rows[own.after].before = i
+    first[own.tile] = i
+
+
+@numba.njit(cache=True)
+def _leave(rows, first, i):
+    own = rows[i]
+    if own.before >= 0:
+        rows[own.before].after = own.after
+    else:
+        first[own.tile] = own.after
+    if own.after >= 0:
+        rows[own.after].before = own.before
+    own.version += 1
+
+
+@numba.njit(cache=True)
+def _start(rows, first, near, least, n, radius):
+    """Find all neighbours; `least` is a binary tree whose node k has the lesser of 2 k and 2 k + 1."""
     leaves = 1
     while leaves < n:
         leaves *= 2
     for i in range(n):
-        _find_neighbour(every, i, radius)
-        every.least[leaves + i] = every.distance[i] * every.place[i, 2]
-    every.least[leaves + n : 2 * leaves] = np.inf
+        _find_neighbour(rows, first, near, i, radius)
+        least[leaves + i] = rows[i].distance * rows[i].inverse
+    least[leaves + n : 2 * leaves] = np.inf
     for k in range(leaves - 1, 0, -1):
-        every.least[k] = min(every.least[2 * k], every.least[2 * k + 1])
+        least[k] = min(least[2 * k], least[2 * k + 1])
     if n == 0:
-        every.least[1] = np.inf
+        least[1] = np.inf
     return leaves
-
-
-@numba.njit(cache=True)
-def _locate(place, i, momentum):
-    px, py, pz, energy = momentum[0], momentum[1], momentum[2], momentum[3]
-    pt2 = px * px + py * py
-    m2 = max((energy + pz) * (energy - pz) - pt2, 0.0)
-    rapidity = 0.5 * math.log((pt2 + m2) / (energy + abs(pz)) ** 2)
-    phi = math.atan2(py, px)
-    place[i, 0] = -rapidity if pz > 0.0 else rapidity
-    place[i, 1] = phi if phi >= 0.0 else phi + 2 * math.pi
-    place[i, 2] = 1.0 / pt2
-
-
-@numba.njit(cache=True)
-def _tile_of(every, i, around):
-    along = len(every.near) // around
-    across = int(every.place[i, 1] * (around / (2 * math.pi)))
-    down = math.floor((every.place[i, 0] + _FAR) / (2 * _FAR) * along)
-    return min(max(down, 0), along - 1) * around + min(across, around - 1)
-
-
-@numba.njit(cache=True)
-def _enter(every, i, around):
-    tile = _tile_of(every, i, around)
-    head = every.first[tile]
-    every.tile[i], every.before[i], every.after[i] = tile, -1, head
-    if head >= 0:
-        every.before[head] = i
-    every.first[tile] = i
-
-
-@numba.njit(cache=True)
-def _leave(every, i):
-    before, after = every.before[i], every.after[i]
-    if before >= 0:
-        every.after[before] = after
-    else:
-        every.first[every.tile[i]] = after
-    if after >= 0:
-        every.before[after] = before
-    every.version[i] += 1
-
-
-@numba.njit(cache=True)
-def _separation(rapidity, phi, other_rapidity, other_phi):
-    turn = math.pi - abs(math.pi - abs(phi - other_phi))
-    return (rapidity - other_rapidity) ** 2 + turn * turn
 
 
 @numba.njit(cache=True)
@@ -365,77 +316,89 @@ def _set(least, leaf, value):
 
 
 @numba.njit(cache=True)
-def _find_neighbour(every, i, radius):
+def _separation(rapidity, phi, other_rapidity, other_phi):
+    turn = math.pi - abs(math.pi - abs(phi - other_phi))
+    return (rapidity - other_rapidity) ** 2 + turn * turn
+
+
+@numba.njit(cache=True)
+def _find_neighbour(rows, first, near, i, radius):
     # Of two protojets the harder one sets their distance, so each needs to look at softer ones only.
-    place, after = every.place, every.after  # taken out of the tuple once: numba counts references
-    rapidity, phi, inverse = place[i, 0], place[i, 1], place[i, 2]
+    own = rows[i]
     best, nearest = radius * radius, -1
     for side in range(9):
-        k = every.first[every.near[every.tile[i], side]]
+        k = first[near[own.tile, side]]
         while k >= 0:
-            separation = _separation(place[k, 0], place[k, 1], rapidity, phi)
-            if separation < best and (place[k, 2] > inverse or (place[k, 2] == inverse and k > i)):
+            other = rows[k]
+            separation = _separation(other.rapidity, other.phi, own.rapidity, own.phi)
+            if separation < best and (
+                other.inverse > own.inverse or (other.inverse == own.inverse and k > i)
+            ):
                 best, nearest = separation, k
-            k = after[k]
-    every.distance[i], every.neighbour[i] = best, nearest
+            k = other.after
+    own.distance, own.neighbour = best, nearest
     if nearest >= 0:
-        every.seen[i] = every.version[nearest]
+        own.seen = rows[nearest].version
 
 
 @numba.njit(cache=True)
-def _merge(every, i, j, leaves, radius, around, min_pt, state):
+def _merge(rows, first, i, j, tiling):
     """Merge j into i, which is harder."""
-    inverse = every.place[i, 2]
-    wide = every.distance[i] > (_WIDE_MERGER * radius) ** 2
-    if wide and every.place[j, 2] < _SOFT_RIVAL * inverse and 0.25 * inverse * min_pt * min_pt < 1.0:
-        least = every.distance[i] * inverse
-        _take_ghosts(every, i, least, radius, around, state)
-        _take_ghosts(every, j, least, radius, around, state)
-    _leave(every, i)
-    _leave(every, j)
-    for component in range(4):
-        every.momentum[i, component] += every.momentum[j, component]
-    every.ghosts[i] += every.ghosts[j]
-    _set(every.least, leaves + j, np.inf)
-    _locate(every.place, i, every.momentum[i])
-    _enter(every, i, around)
-    _join(every, i, leaves, radius)
+    own, other = rows[i], rows[j]
+    _leave(rows, first, i)
+    _leave(rows, first, j)
+    own.px, own.py, own.pz = own.px + other.px, own.py + other.py, own.pz + other.pz
+    own.energy += other.energy
+    own.ghosts += other.ghosts
+    other.parent = i
+    _enter(rows, first, i, tiling)
 
 
 @numba.njit(cache=True)
-def _join(every, i, leaves, radius):
+def _join(rows, first, near, least, i, leaves, radius):
     """Find the neighbour of i, and those that i is now the nearest neighbour of."""
-    place, after, distance = every.place, every.after, every.distance
-    rapidity, phi, inverse = place[i, 0], place[i, 1], place[i, 2]
+    own = rows[i]
+    rapidity, phi, inverse = own.rapidity, own.phi, own.inverse
     best, nearest = radius * radius, -1
     for side in range(9):
-        k = every.first[every.near[every.tile[i], side]]
+        k = first[near[own.tile, side]]
         while k >= 0:
-            separation = _separation(place[k, 0], place[k, 1], rapidity, phi)
-            if place[k, 2] > inverse or (place[k, 2] == inverse and k > i):
+            other = rows[k]
+            separation = _separation(other.rapidity, other.phi, rapidity, phi)
+            if other.inverse > inverse or (other.inverse == inverse and k > i):
                 if separation < best:
                     best, nearest = separation, k
-            elif k != i and separation < distance[k]:
-                distance[k], every.neighbour[k], every.seen[k] = separation, i, every.version[i]
-                _set(every.least, leaves + k, separation * place[k, 2])
-            k = after[k]
-    distance[i], every.neighbour[i] = best, nearest
+            elif k != i and separation < other.distance:
+                other.distance, other.neighbour, other.seen = separation, i, own.version
+                _set(least, leaves + k, separation * other.inverse)
+            k = other.after
+    own.distance, own.neighbour = best, nearest
     if nearest >= 0:
-        every.seen[i] = every.version[nearest]
-    _set(every.least, leaves + i, best * inverse)
+        own.seen = rows[nearest].version
+    _set(least, leaves + i, best * inverse)
 
 
 @numba.njit(cache=True)
-def _take_ghosts(every, i, least, radius, around, state):
+def _take_before_merger(rows, first, taken, i, j, tiling, rival, draw, state):
+    """Give protojets that merge their ghosts, if some may lie beyond the radius of what they become."""
+    share, apart = math.sqrt(rows[i].inverse / rows[j].inverse), math.sqrt(rows[i].distance)
+    least = rows[i].distance * rows[i].inverse
+    if apart * (1.0 + share / (1.0 + share)) > _WITHIN * tiling.radius:
+        _take_ghosts(rows, first, taken, i, least, tiling, rival, draw, state)
+    if apart * (share + 1.0 / (1.0 + share)) > _WITHIN * tiling.radius:
+        _take_ghosts(rows, first, taken, j, least, tiling, rival, draw, state)
+
+
+@numba.njit(cache=True)
+def _take_ghosts(rows, first, taken, i, least, tiling, rival, draw, state):
     """Give protojet i the free ghosts at distances below `least`, and to rivals those closer to them."""
-    place, rival, taken, ghosts, draw = every.place, every.rivals, every.taken, every.ghosts, every.draw
-    rapidity, phi, inverse = place[i, 0], place[i, 1], place[i, 2]
-    rivals = _find_rivals(every, i, radius, around)
-    reach = math.sqrt(min(least / inverse, radius * radius))
-    low = math.floor((rapidity - reach + GHOST_RAPIDITY) / GHOST_SPACING)
-    high = math.floor((rapidity + reach + GHOST_RAPIDITY) / GHOST_SPACING)
-    left, right = math.floor((phi - reach) / _CELL), math.floor((phi + reach) / _CELL)
-    for y in range(max(low, 0), min(high + 1, _RAPIDITY_CELLS)):
+    own = rows[i]
+    rivals = _find_rivals(rows, first, i, tiling, rival)
+    reach = math.sqrt(min(least / own.inverse, tiling.radius**2))
+    low = max(math.floor((own.rapidity - reach + GHOST_RAPIDITY) / GHOST_SPACING), 0)
+    high = min(math.floor((own.rapidity + reach + GHOST_RAPIDITY) / GHOST_SPACING), _RAPIDITY_CELLS - 1)
+    left, right = math.floor((own.phi - reach) / _CELL), math.floor((own.phi + reach) / _CELL)
+    for y in range(low, high + 1):
         for turn in range(left, right + 1):
             x = turn % _PHI_CELLS
             if taken[y, x]:
@@ -443,35 +406,36 @@ def _take_ghosts(every, i, least, radius, around, state):
             draw[0] = state + np.uint64(y * _PHI_CELLS + x) * _STRIDE
             ghost_y = (y + uniform(draw)) * GHOST_SPACING - GHOST_RAPIDITY
             ghost_phi = (x + uniform(draw)) * _CELL
-            separation = _separation(rapidity, phi, ghost_y, ghost_phi)
+            separation = _separation(own.rapidity, own.phi, ghost_y, ghost_phi)
             if separation > reach * reach:
                 continue
-            owner, best = i, separation * inverse
+            owner, best = i, separation * own.inverse
             for r in range(rivals):
-                k = rival[r]
-                separation = _separation(place[k, 0], place[k, 1], ghost_y, ghost_phi)
-                if separation < radius * radius and separation * place[k, 2] < best:
-                    owner, best = k, separation * place[k, 2]
+                other = rows[rival[r]]
+                separation = _separation(other.rapidity, other.phi, ghost_y, ghost_phi)
+                if separation < tiling.radius**2 and separation * other.inverse < best:
+                    owner, best = rival[r], separation * other.inverse
             taken[y, x] = True
-            ghosts[owner] += 1
+            rows[owner].ghosts += 1
 
 
 @numba.njit(cache=True)
-def _find_rivals(every, i, radius, around):
+def _find_rivals(rows, first, i, tiling, rival):
     """Protojets hard and near enough to take ghosts from i: how many."""
-    place, after = every.place, every.after
-    along, down, across = len(every.near) // around, every.tile[i] // around, every.tile[i] % around
-    rapidity, phi, softest = place[i, 0], place[i, 1], _SOFT_RIVAL * place[i, 2]
+    own = rows[i]
+    down, across = own.tile // tiling.around, own.tile % tiling.around
     found = 0
-    for y in range(max(down - 2, 0), min(down + 3, along)):
+    for y in range(max(down - 2, 0), min(down + 3, tiling.along)):
         for step in range(-2, 3):
-            k = every.first[y * around + (across + step) % around]
+            k = first[y * tiling.around + (across + step) % tiling.around]
             while k >= 0:
-                close = _separation(place[k, 0], place[k, 1], rapidity, phi) < 4 * radius * radius
-                if close and k != i and place[k, 2] < softest:
-                    every.rivals[found] = k
+                other = rows[k]
+                separation = _separation(other.rapidity, other.phi, own.rapidity, own.phi)
+                near = separation < 4 * tiling.radius**2
+                if near and k != i and other.inverse < _SOFT_RIVAL * own.inverse:
+                    rival[found] = k
                     found += 1
-                k = after[k]
+                k = other.after
     return found
 
 

@@ -56,7 +56,7 @@ class JetsRecipe(Recipe):
     """AK4 jets."""
 
     radius: float = Field(gt=0, le=1, description="of anti-kT")
-    raw_pt: float = Field(gt=0, description="least pT of jets before corrections, in GeV")
+    raw_pt: dict[Kind, float] = Field(description="least pT of jets of a kind before corrections, in GeV")
     soft_pt: float = Field(gt=0, description="least pT of jets that MET is corrected with, in GeV")
     pt: float = Field(gt=0, description="least pT of jets, in GeV")
     corrections: str = Field(description="file of corrections, of reference/corrections or a path")
@@ -99,7 +99,7 @@ def jets(recorded: Recorded, recipe: JetsRecipe, kind: Kind, muons: Collection |
     candidates = recorded.candidates
     weight = weights(candidates, kind)
     states = recorded.streams.states(recorded.keys, f"jets {kind}")
-    found = anti_kt(candidates, weight, states, radius=recipe.radius, min_pt=recipe.raw_pt)
+    found = anti_kt(candidates, weight, states, radius=recipe.radius, min_pt=recipe.raw_pt[kind])
     payload = JetCorrections.load(recipe.corrections)
     rho = np.repeat(recorded.rho["FastjetAll"], found.objects.counts)
     found = corrected(
@@ -107,10 +107,10 @@ def jets(recorded: Recorded, recipe: JetsRecipe, kind: Kind, muons: Collection |
     )
     fields = energy_fractions(found, candidates, weight) | multiplicities(found, candidates)
     fields |= _without_muons(found, candidates, weight, muons)
-    pileup = (candidates["charge"] != 0) & (candidates["fromPV"] == 0)
-    lost = np.where(pileup, candidates["energy"], 0.0)
-    around = ring_sum(found.objects.directions, candidates.directions, lost, 0.0, recipe.radius)
-    fields["chFPV0EF"] = around / found.objects["energy"]
+    if kind == "CHS":
+        lost = candidates.select(weight == 0.0)
+        around = ring_sum(found.objects.directions, lost.directions, lost["energy"], 0.0, recipe.radius)
+        fields["chFPV0EF"] = around / found.objects["energy"]
     fields |= _shapes(found, candidates, weight, recipe)
     fields["jetId"] = identified(found.objects["eta"], fields, recipe)
     return Clustered(

@@ -29,8 +29,8 @@ def recipe(tmp_path):
         {"eta": 5.2, "neHEF": [0.2, 2], "neEmEF": [-1, 0.9], "neutral": 2},
     ]
     return JetsRecipe(
-        radius=0.4, raw_pt=5, soft_pt=10, pt=15, corrections=str(path), lepton_veto=0.8, identification=cuts,
-        forward_eta=2.9, forward_pt=25, tower_pt=3, tower_width=0.175,
+        radius=0.4, raw_pt={"CHS": 5, "Puppi": 5}, soft_pt=10, pt=15, corrections=str(path), lepton_veto=0.8,
+        identification=cuts, forward_eta=2.9, forward_pt=25, tower_pt=3, tower_width=0.175,
     )  # fmt: skip
 
 
