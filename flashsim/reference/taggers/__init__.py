@@ -1,0 +1,1 @@
+"""Scores that networks give to reconstructed objects."""
