@@ -1,9 +1,9 @@
 """Calorimeters: cells in pseudorapidity and azimuth, what particles leave in them, and clusters of cells.
 
-A grid covers each calorimeter: ECAL and HCAL to |eta| = 3, the forward calorimeter (HF) beyond,
-electromagnetic and hadronic part apart. Showers are as wide as they are and fluctuate; hadrons leave a part
-of their energy in ECAL. A cell belongs to the cluster of its most energetic neighbour, so that a cluster is a
-local maximum with its slopes. A cluster's place is the energy-weighted mean of what is in it.
+A grid covers each calorimeter: ECAL and HCAL to |eta| = 3, the forward calorimeter (HF) beyond. Showers are
+as wide as they are and fluctuate; hadrons leave a part of their energy in ECAL. A cell belongs to the cluster
+of its most energetic neighbour, so that a cluster is a local maximum with its slopes. A cluster stands at the
+energy-weighted mean of what is in it.
 """
 
 from __future__ import annotations
@@ -45,7 +45,6 @@ particle that left most there; eta and phi are those of the place seen from the 
 _CELL = np.dtype(
     [(name, "f4") for name in ("energy", "eta", "phi", "lead")] + [("hit", "i4"), ("label", "i4")]
 )
-_ECAL, _HCAL, _HF_EM, _HF_HAD = range(4)
 _ENDS, _ENDS_HF = 3.0, 5.2
 _TWO_PI = 2.0 * math.pi
 
@@ -65,10 +64,13 @@ class CalorimeterRecipe(KernelRecipe):
     hcal_seed: list[float] = Field(description="least energy of an HCAL cluster's seed, in GeV")
     hcal_least: list[float] = Field(description="least energy of an HCAL cell, in GeV")
     hf_least: float = Field(ge=0, description="least transverse energy of an HF cell, in GeV")
+    hf_em: float = Field(ge=0, le=1, description="share of HF cells of one photon that are not hadrons")
     em: list[float] = Field(description="ECAL resolution: stochastic, noise and constant term")
-    hadronic: list[float] = Field(description="resolution of hadrons: stochastic and constant term")
+    hadronic: float = Field(ge=0, description="resolution of hadrons, stochastic term")
+    hadronic_constant: list[float] = Field(description="the same, constant term")
     forward: list[float] = Field(description="HF resolution: stochastic and constant term")
-    response_loss: float = Field(ge=0, le=1, description="share that a hadron of no energy loses")
+    response: list[float] = Field(description="share of showers that is measured, beyond 3.1 that of HF")
+    response_loss: list[float] = Field(description="share that a hadron of no energy loses")
     response_scale: float = Field(gt=0, description="energy over which that loss falls, in GeV")
     minimum_ionizing: float = Field(ge=0, le=1, description="share of hadrons that do not shower in ECAL")
     em_width: float = Field(gt=0, description="lateral spread of electromagnetic showers in eta and phi")
@@ -78,7 +80,7 @@ class CalorimeterRecipe(KernelRecipe):
         ge=0, description="mean number of a hadron shower's separate parts over log(1 + E)"
     )
     satellite_ecal: float = Field(ge=0, le=1, description="share of them that are in ECAL")
-    satellite_share: float = Field(ge=0, le=1, description="mean energy share of such a part")
+    satellite_share: list[float] = Field(description="mean energy share of such a part in ECAL, in HCAL")
     satellite_width: float = Field(ge=0, description="their spread")
     noise: float = Field(ge=0, description="noisy HCAL cells above threshold per event")
     early_ecal: float = Field(ge=0, description="share of other crossings' energy that ECAL sees")
@@ -118,12 +120,11 @@ class Grid(NamedTuple):
 
 
 def grids(recipe: CalorimeterRecipe) -> tuple[Grid, ...]:
-    """Empty grids of ECAL, HCAL and the two parts of HF."""
+    """Empty grids of ECAL, HCAL and HF."""
     none = [0.0] * len(recipe.eta)
     parts = (
         (_ENDS, recipe.ecal_cell, recipe.ecal_seed, recipe.ecal_least),
         (_ENDS, recipe.hcal_cell, recipe.hcal_seed, recipe.hcal_least),
-        (_ENDS_HF, recipe.hf_cell, none, none),
         (_ENDS_HF, recipe.hf_cell, none, none),
     )
     made = []
@@ -222,7 +223,7 @@ def deposit(grids, first, last, hits, place, state, calorimeter, field):
     `place`, shape (N, 2), gets eta and phi where each arrives (nan if it does not). What electrons'
     superclusters take and muons is left out.
     """
-    ecal, hcal, hf_em, hf_had = grids
+    ecal, hcal, forward = grids
     radius, length = calorimeter.radius, calorimeter.length
     for row in range(first, last):
         hit = hits[row]
@@ -238,9 +239,14 @@ def deposit(grids, first, last, hits, place, state, calorimeter, field):
         if hit.reserved > 0 or code == 13:
             continue
         if abs(eta) > _ENDS:
-            _forward(hf_em, hf_had, hit, row, eta, phi, state, calorimeter)
+            stochastic, constant = calorimeter.forward
+            spread = math.sqrt(stochastic**2 / hit.energy + constant**2)
+            response = calorimeter.response[eta_bin(eta)]
+            energy = hit.energy * max(response + spread * normal(state), 0.0)
+            _add(forward, cell_of(forward, eta, phi), eta, phi, energy, row)
         elif code == 22 or code == 11:
-            energy = hit.energy * (1.0 + em_spread(hit.energy, calorimeter.em) * normal(state))
+            response = calorimeter.response[eta_bin(eta)]
+            energy = hit.energy * (response + em_spread(hit.energy, calorimeter.em) * normal(state))
             _shower(ecal, eta, phi, energy, row, calorimeter.em_width)
         else:
             _hadron(ecal, hcal, hit, row, eta, phi, state, calorimeter)
@@ -274,10 +280,10 @@ def deposit_early(grids, interactions, event, library, calorimeter):
 @numba.njit(cache=True)
 def _hadron(ecal, hcal, hit, row, eta, phi, state, calorimeter):
     energy = hit.energy - (0.9 * hit.mass if hit.pdg > 1000 else 0.0)  # of baryons the kinetic energy
-    stochastic, constant = calorimeter.hadronic
-    spread = math.sqrt(stochastic**2 / max(energy, 0.5) + constant**2)
-    mean = 1.0 - calorimeter.response_loss * math.exp(-energy / calorimeter.response_scale)
-    seen = energy * max(mean + spread * normal(state), 0.0)
+    at = eta_bin(eta)
+    spread = math.hypot(calorimeter.hadronic / math.sqrt(max(energy, 0.5)), calorimeter.hadronic_constant[at])
+    mean = 1.0 - calorimeter.response_loss[at] * math.exp(-energy / calorimeter.response_scale)
+    seen = energy * calorimeter.response[at] * max(mean + spread * normal(state), 0.0)
     in_ecal = min(0.25, seen)
     if uniform(state) > calorimeter.minimum_ionizing:
         in_ecal = max(in_ecal, uniform(state) * seen)
@@ -289,26 +295,17 @@ def _hadron(ecal, hcal, hit, row, eta, phi, state, calorimeter):
     if left < 0.2:
         return
     for _ in range(poisson(state, calorimeter.satellites * math.log(1.0 + energy))):
-        part = min(calorimeter.satellite_share * -math.log(uniform(state)) * seen, 0.8 * left)
         angle_eta = eta + calorimeter.satellite_width * normal(state)
         angle_phi = phi + calorimeter.satellite_width * normal(state)
-        grid = ecal if uniform(state) < calorimeter.satellite_ecal else hcal
+        grid, share = ecal, calorimeter.satellite_share[0]
+        if uniform(state) > calorimeter.satellite_ecal:
+            grid, share = hcal, calorimeter.satellite_share[1]
+        part = min(-share * math.log(uniform(state)) * seen, 0.8 * left)
         _add(grid, cell_of(grid, angle_eta, angle_phi), angle_eta, angle_phi, part, row)
         left -= part
     eta += calorimeter.hadron_position * normal(state)
     phi += calorimeter.hadron_position * normal(state)
     _shower(hcal, eta, phi, left, row, calorimeter.hadron_position)
-
-
-@numba.njit(cache=True)
-def _forward(em, had, hit, row, eta, phi, state, calorimeter):
-    stochastic, constant = calorimeter.forward
-    spread = math.sqrt(stochastic**2 / hit.energy + constant**2)
-    seen = hit.energy * max(1.0 + spread * normal(state), 0.0)
-    share = 0.9 if hit.pdg == 22 or abs(hit.pdg) == 11 else 0.5 * uniform(state)
-    place = cell_of(em, eta, phi)
-    _add(em, place, eta, phi, share * seen, row)
-    _add(had, place, eta, phi, (1.0 - share) * seen, row)
 
 
 @numba.njit(cache=True)

@@ -30,7 +30,7 @@ from flashsim.reference.flow.density import tower_density
 from flashsim.reference.particles.helix import reach
 from flashsim.reference.particles.kernel_recipe import KernelRecipe
 from flashsim.reference.particles.particle import Rows
-from flashsim.reference.particles.streams import normal
+from flashsim.reference.particles.streams import normal, uniform
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -165,7 +165,7 @@ def _particle_flow(hits, tracks, vertex_z, pileup, states, calorimeter, cells, l
         _charged(own, linking)
         _excess(own, linking)
         _unlinked(own, hits.rows, linking)
-        _forward(own, cells, hits.rows, calorimeter)
+        _forward(own, cells[2], hits.rows, state, calorimeter)
         made += in_ecal
         room, span = clusters[made:], (first, last)
         made += _superclusters(own, hits.rows, span, place, state, room, event, calorimeter.em)
@@ -358,17 +358,18 @@ def _unlinked(own, hits, linking):
 
 
 @numba.njit(cache=True)
-def _forward(own, grids, hits, calorimeter):
-    for grid, pdg in ((grids[2], 2), (grids[3], 1)):
-        for i in range(grid.number[0]):
-            place = grid.touched[i]
-            cell = grid.cells[place]
-            eta = (place // grid.columns + 0.5) * grid.size_eta - grid.most + cell.eta / cell.energy
-            if cell.energy < calorimeter.hf_least * math.cosh(eta):
-                continue
-            phi = (place % grid.columns + 0.5) * grid.size_phi - math.pi + cell.phi / cell.energy
-            particle = hits[cell.hit].mother if cell.hit >= 0 else -1
-            _neutral(own, pdg, cell.energy, eta, phi, particle)
+def _forward(own, grid, hits, state, calorimeter):
+    """Candidates of HF: hadrons, but for cells where a photon is alone and short of the long fibres."""
+    for i in range(grid.number[0]):
+        place = grid.touched[i]
+        cell = grid.cells[place]
+        eta = (place // grid.columns + 0.5) * grid.size_eta - grid.most + cell.eta / cell.energy
+        if cell.energy < calorimeter.hf_least * math.cosh(eta):
+            continue
+        phi = (place % grid.columns + 0.5) * grid.size_phi - math.pi + cell.phi / cell.energy
+        hit = hits[cell.hit]
+        em = hit.pdg == 22 and cell.lead > 0.9 * cell.energy and uniform(state) < calorimeter.hf_em
+        _neutral(own, 2 if em else 1, cell.energy, eta, phi, hit.mother)
 
 
 @numba.njit(cache=True)
