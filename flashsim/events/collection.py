@@ -97,6 +97,10 @@ class Collection:
         """Position of each object in its event, shape (N,)."""
         return np.arange(len(self)) - np.repeat(self.offsets[:-1], self.counts)
 
+    def total(self, values: NDArray[Any]) -> NDArray[np.float64]:
+        """Sum of a quantity of the objects, shape (N,), in each event, shape (E,)."""
+        return np.bincount(self.event_rows, values, minlength=self.events).astype(np.float64, copy=False)
+
     def select(self, keep: NDArray[np.bool_]) -> Collection:
         """Objects for which `keep`, of shape (N,), is true."""
         kept_before = np.concatenate(([0], np.cumsum(keep)))

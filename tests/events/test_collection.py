@@ -57,3 +57,10 @@ def test_slices_of_a_branch_become_flat():
     branch = ak.Array([[1.0, 2.0], [3.0], [], [4.0]])
     offsets, values = flat_column(branch[1:])
     assert (offsets.tolist(), values.tolist()) == ([0, 1, 1, 2], [3.0, 4.0])
+
+
+def test_totals_are_those_of_each_event():
+    objects = Collection.of_counts(np.array([2, 0, 1]), {})
+    assert list(objects.total(np.array([1.5, 2.0, 4.0]))) == [3.5, 0.0, 4.0]
+    assert list(objects.total(np.array([True, True, False]))) == [2, 0, 0]
+    assert objects.total(np.ones(3, dtype=np.int64)).dtype == np.float64
