@@ -15,12 +15,19 @@ from pydantic import Field
 from flashsim.declarations.recipes import Recipe
 from flashsim.events.collection import Collection
 from flashsim.reference.objects.impact_parameters import impact_parameters
-from flashsim.reference.objects.isolation import Areas, TrackCone, cone_sums, mini_cone, track_sum
+from flashsim.reference.objects.isolation import (
+    Areas,
+    TrackCone,
+    cone_sums,
+    mini_cone,
+    owners,
+    ring_sum,
+    track_sum,
+)
 from flashsim.reference.objects.showers import (
     EDGE,
     ShowerRecipe,
     crystal,
-    energy_around,
     hadronic_deposits,
     shapes,
 )
@@ -123,7 +130,9 @@ def _chosen(
     ecal = tracks["ecal"][rows]
     place = made.offsets, clusters["eta"][ecal], clusters["phi"][ecal]
     unlinked = clusters.select(clusters["tracks"] == 0)
-    near = np.where(tracks["gsf"][rows], energy_around(place, unlinked, (0.0, recipe.reach)), 0.0)
+    near = np.where(
+        tracks["gsf"][rows], ring_sum(place, unlinked, unlinked["energy"], (0.0, recipe.reach)), 0.0
+    )
     total = energy[rows] + recipe.gathered * near
     hoe = showers.behind(place, total, hadronic_deposits(recorded), normal[:, 7])
     good, poor = recipe.fake_share
@@ -144,10 +153,7 @@ def _kinematics(
     tracks, candidates, rows = recorded.tracks, recorded.candidates, made["_track"]
     names = ("pt", "eta", "phi", "ptErr", "charge", "brem", "gsf")
     track = {name: tracks[name][rows] for name in names}
-    candidate = np.full(len(tracks), -1, dtype=np.int64)
-    has = candidates["track"] >= 0
-    candidate[candidates["track"][has]] = np.flatnonzero(has)
-    candidate = candidate[rows]
+    candidate = owners(candidates["track"], len(tracks))[rows]
     is_pf = (candidate >= 0) & (np.abs(candidates["pdgId"])[candidate] == 11)
     energy, slope = made["ecalEnergy"], np.cosh(track["eta"])
     momentum = track["pt"] * slope
@@ -201,8 +207,7 @@ def _showers(
     """Shape of the supercluster and how the track points at it."""
     clusters, row = recorded.clusters, found["_cluster"]
     eta, phi, energy = clusters["eta"][row], clusters["phi"][row], found["ecalEnergy"]
-    owner = np.full(len(clusters), -1, dtype=np.int64)
-    owner[row] = np.arange(len(row))
+    owner = owners(row, len(clusters))
     lead = np.where(found["_gsf"], clusters["seed"][row], clusters["energy"][row])
     shower = {"eta": eta, "phi": phi, "energy": energy, "lead": lead, "_cluster": row}
     shape = shapes(Collection(found.offsets, shower), owner, clusters, normal[:, 4:6], showers)
@@ -229,12 +234,9 @@ def _isolation(
 ) -> dict[str, NDArray[np.float64]]:
     """Relative sums of candidates by cone and kind, and CMS's detector-based sums."""
     candidates, clusters, pt, row = recorded.candidates, recorded.clusters, found["pt"], found["_cluster"]
-    owner = np.full(len(candidates), -1, dtype=np.int64)
-    of_cluster = np.full(len(clusters) + 1, -1, dtype=np.int64)
-    of_cluster[row] = np.arange(len(row))
-    owner[:] = of_cluster[candidates["cluster"]]
-    own = found["_candidate"]
-    owner[own[own >= 0]] = np.flatnonzero(own >= 0)
+    of_cluster = owners(row, len(clusters))
+    own = owners(found["_candidate"], len(candidates))
+    owner = np.where(own >= 0, own, np.append(of_cluster, -1)[candidates["cluster"]])
     mini = mini_cone(pt)
     radii = np.stack([np.full(len(pt), 0.3), np.full(len(pt), 0.4), mini], axis=1)
     endcap = ~found["isEB"]
@@ -247,8 +249,9 @@ def _isolation(
         for cone in (_TRACK_CONE, _HEEP_CONE)
     ]
     center = found.offsets, clusters["eta"][row], clusters["phi"][row]
-    ecal = energy_around(center, clusters, (0.06, 0.3), of_cluster[:-1], transverse=True)
-    hcal = energy_around(center, hadronic_deposits(recorded), (0.15, 0.3), transverse=True)
+    ecal = ring_sum(center, clusters, clusters["energy"] / np.cosh(clusters["eta"]), (0.06, 0.3), of_cluster)
+    deposits = hadronic_deposits(recorded)
+    hcal = ring_sum(center, deposits, deposits["energy"] / np.cosh(deposits["eta"]), (0.15, 0.3))
     high = pt > _LEAST_PT_OF_SUMS
     return {
         "pfRelIso03_chg": sums.charged[:, 0] / pt,

@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-import numba
 import numpy as np
 from pydantic import Field
 
 from flashsim.declarations.recipes import Recipe
 from flashsim.events.collection import Collection
+from flashsim.events.neighbours import closest
+from flashsim.reference.objects.isolation import ring_sum
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from flashsim.reference.flow.recorded import Recorded
 
 __all__ = ["FsrRecipe", "fsr_photons"]
@@ -46,7 +49,8 @@ def fsr_photons(
         Parameters.
     """
     candidates = recorded.candidates
-    photon = (candidates["pdgId"] == 22) & (candidates["pt"] > recipe.least_pt)
+    code = np.abs(candidates["pdgId"])
+    photon = (code == 22) & (candidates["pt"] > recipe.least_pt)
     rows = np.flatnonzero(photon & (np.abs(candidates["eta"]) < recipe.most_eta))
     muon, far = _nearest(recorded, rows, muons, recipe)
     electron, farther = np.full(len(rows), -1), np.full(len(rows), math.inf)
@@ -56,58 +60,35 @@ def fsr_photons(
     stretched = distance / candidates["pt"][rows] ** 2
     near = stretched < recipe.stretched
     rows, stretched, is_muon = rows[near], stretched[near], is_muon[near]
-    code = np.abs(candidates["pdgId"])
     counts = (code == 211) & (candidates["pt"] > 0.2)
     counts |= ((code == 22) | (code == 130)) & (candidates["pt"] > 0.5)
-    columns = (*(candidates[name] for name in ("pt", "eta", "phi")), counts)
-    isolation = _isolation(candidates.offsets, rows, candidates.event_rows[rows], columns)
+    around = candidates.select(counts)
+    columns = {name: candidates[name][rows] for name in ("pt", "eta", "phi")}
+    photons = Collection.of_event_rows(candidates.event_rows[rows], columns, candidates.events)
+    isolation = ring_sum(photons.directions, around, around["pt"], (1e-4, 0.3)) / photons["pt"]
     keep = isolation < recipe.isolation
-    found = {name: candidates[name][rows] for name in ("pt", "eta", "phi")} | {
+    columns = photons.columns | {
         "relIso03": isolation,
         "dROverEt2": stretched,
         "_muon": np.where(is_muon, muon[near], -1),
         "_electron": np.where(is_muon, -1, electron[near]),
         "_candidate": rows,
     }
-    kept = {name: column[keep] for name, column in found.items()}
-    return Collection.of_event_rows(candidates.event_rows[rows][keep], kept, candidates.events)
+    return Collection(photons.offsets, columns).select(keep)
 
 
-def _nearest(recorded: Recorded, rows, leptons: Collection, recipe: FsrRecipe):
+def _nearest(
+    recorded: Recorded, rows: NDArray[np.int64], leptons: Collection, recipe: FsrRecipe
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Nearest lepton of each photon and its distance, infinite if there is none in reach."""
     candidates = recorded.candidates
-    eta, phi = candidates["eta"][rows], candidates["phi"][rows]
-    columns = (leptons["pt"], leptons["eta"], leptons["phi"])
+    place = {name: candidates[name][rows] for name in ("eta", "phi")}
+    photons = Collection.of_event_rows(candidates.event_rows[rows], place, candidates.events)
+    hard = np.flatnonzero(leptons["pt"] > recipe.lepton_pt)
     least, most = recipe.distance
-    return _near(
-        eta, phi, candidates.event_rows[rows], leptons.offsets, columns, recipe.lepton_pt, least, most
-    )
-
-
-@numba.njit(cache=True)
-def _near(eta, phi, events, offsets, leptons, least_pt, least, most):
-    lepton_pt, lepton_eta, lepton_phi = leptons
-    best, far = np.full(len(eta), -1), np.full(len(eta), np.inf)
-    for i in range(len(eta)):
-        for j in range(offsets[events[i]], offsets[events[i] + 1]):
-            turn = abs(lepton_phi[j] - phi[i])
-            distance = math.hypot(lepton_eta[j] - eta[i], min(turn, 2.0 * math.pi - turn))
-            if lepton_pt[j] > least_pt and least < distance < min(most, far[i]):
-                best[i], far[i] = j, distance
-    return best, far
-
-
-@numba.njit(cache=True)
-def _isolation(offsets, rows, events, columns):
-    """Sum pT of hadrons and photons in a cone of 0.3, those of pileup too, over the photon's."""
-    pt, eta, phi, counts = columns
-    out = np.zeros(len(rows))
-    for place in range(len(rows)):
-        i = rows[place]
-        for j in range(offsets[events[place]], offsets[events[place] + 1]):
-            turn = abs(phi[j] - phi[i])
-            off = eta[j] - eta[i]
-            if i != j and counts[j] and math.hypot(off, min(turn, 2.0 * math.pi - turn)) < 0.3:
-                out[place] += pt[j]
-        out[place] /= pt[i]
-    return out
+    chosen = leptons.select(leptons["pt"] > recipe.lepton_pt)
+    found, distance = closest(photons.directions, chosen.directions, 1, most)
+    near = (found >= 0) & (distance > least)
+    if len(hard) == 0:
+        return found, np.full(len(rows), math.inf)
+    return np.where(near, hard[found], -1), np.where(near, distance, math.inf)

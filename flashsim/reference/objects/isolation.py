@@ -21,7 +21,17 @@ if TYPE_CHECKING:
 
     from flashsim.events.collection import Collection, Directions
 
-__all__ = ["Areas", "Sums", "TrackCone", "cone_sums", "mini_cone", "track_sum", "work_points"]
+__all__ = [
+    "Areas",
+    "Sums",
+    "TrackCone",
+    "cone_sums",
+    "mini_cone",
+    "owners",
+    "ring_sum",
+    "track_sum",
+    "work_points",
+]
 
 CHARGED, NEUTRAL, PHOTON, PILEUP, PUPPI = range(5)
 
@@ -89,6 +99,14 @@ class Sums:
     def by_area(self, cone: int, pileup: NDArray[np.float64]) -> NDArray[np.float64]:
         """All of a cone, with a `pileup` of shape (N,) taken off the neutral part, shape (N,)."""
         return self.charged[:, cone] + np.maximum(self.neutral[:, cone] + self.photon[:, cone] - pileup, 0.0)
+
+
+def owners(rows: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """Tell each of `size` things which of N objects names it in `rows` (-1 names none); -1 if none does."""
+    found = np.full(size, -1, dtype=np.int64)
+    named = rows >= 0
+    found[rows[named]] = np.flatnonzero(named)
+    return found
 
 
 def mini_cone(pt: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -195,30 +213,54 @@ def track_sum(
         Shape (N,): where each comes from along the beam, in cm.
     own
         Shape (N,): row of the object's own track, -1 without one.
-    tracks
-        pt, eta, phi, z, d0, quality.
-    cone
-        Which tracks count.
+    tracks, cone
+        Recorded ones, and which of them count.
     """
-    offsets, eta, phi = directions
-    columns = tuple(tracks[name] for name in ("pt", "eta", "phi", "z", "d0", "quality"))
-    return _track_sum(offsets, eta, phi, z, own, tracks.offsets, columns, cone)
+    keep = (tracks["pt"] > cone.least_pt) & (np.abs(tracks["d0"]) < cone.d0) & tracks["quality"]
+    kept = tracks.select(keep)
+    columns = (kept["eta"], kept["phi"], kept["pt"], kept["z"], owners(own, len(tracks))[keep])
+    ring = (cone.hole, cone.radius, cone.strip, cone.dz)
+    return _ring_sum(*directions, z, kept.offsets, columns, ring)
+
+
+def ring_sum(
+    directions: Directions,
+    deposits: Collection,
+    values: NDArray[np.float64],
+    ring: tuple[float, float],
+    owner: NDArray[np.int64] | None = None,
+) -> NDArray[np.float64]:
+    """Sum what lies between two radii around N objects, shape (N,).
+
+    Parameters
+    ----------
+    directions
+        Of the objects.
+    deposits, values
+        eta and phi, and what is summed, shape (M,).
+    ring
+        Inner and outer radius.
+    owner
+        Shape (M,): the object that a deposit belongs to and does not count for.
+    """
+    nowhere = np.zeros(len(values))
+    own = np.full(len(values), -1, dtype=np.int64) if owner is None else owner
+    columns = (deposits["eta"], deposits["phi"], values, nowhere, own)
+    return _ring_sum(*directions, np.zeros(len(directions[1])), deposits.offsets, columns, (*ring, 0.0, 1.0))
 
 
 @numba.njit(cache=True)
-def _track_sum(offsets, eta, phi, z, own, track_offsets, tracks, cone):
-    pt, track_eta, track_phi, track_z, d0, quality = tracks
+def _ring_sum(offsets, eta, phi, z, other_offsets, columns, ring):
+    other_eta, other_phi, values, other_z, owner = columns
+    inner, outer, strip, along = ring
     out = np.zeros(len(eta))
     for event in range(len(offsets) - 1):
         for i in range(offsets[event], offsets[event + 1]):
-            for j in range(track_offsets[event], track_offsets[event + 1]):
-                off = abs(track_eta[j] - eta[i])
-                if off > cone.radius or off < cone.strip or pt[j] < cone.least_pt or j == own[i]:
+            for j in range(other_offsets[event], other_offsets[event + 1]):
+                off = abs(other_eta[j] - eta[i])
+                if off >= outer or off < strip or owner[j] == i or abs(other_z[j] - z[i]) > along:
                     continue
-                if abs(track_z[j] - z[i]) > cone.dz or abs(d0[j]) > cone.d0 or not quality[j]:
-                    continue
-                turn = abs(track_phi[j] - phi[i])
-                distance = math.hypot(off, min(turn, 2.0 * math.pi - turn))
-                if cone.hole < distance < cone.radius:
-                    out[i] += pt[j]
+                turn = abs(other_phi[j] - phi[i]) % (2.0 * math.pi)
+                if inner <= math.hypot(off, min(turn, 2.0 * math.pi - turn)) < outer:
+                    out[i] += values[j]
     return out

@@ -20,6 +20,7 @@ from flashsim.reference.objects.isolation import (
     TrackCone,
     cone_sums,
     mini_cone,
+    owners,
     track_sum,
     work_points,
 )
@@ -140,10 +141,7 @@ def _identification(
     stations = np.minimum(tracks["chambers"][rows], 4)
     layers, pixels = tracks["layers"][rows], tracks["pixelHits"][rows]
     true = (tracks["kind"][rows] == 13) & ~tracks["inFlight"][rows]
-    candidate = np.full(len(tracks), -1, dtype=np.int64)
-    has = recorded.candidates["track"] >= 0
-    candidate[recorded.candidates["track"][has]] = np.flatnonzero(has)
-    candidate = candidate[rows]
+    candidate = owners(recorded.candidates["track"], len(tracks))[rows]
     is_pf = (candidate >= 0) & (np.abs(recorded.candidates["pdgId"])[candidate] == 13)
     share = np.where(
         true, np.array(recipe.global_share)[stations], np.array(recipe.wrong_global_share)[stations]
@@ -188,9 +186,7 @@ def _identification(
 def _isolation(recorded: Recorded, made: Collection, recipe: MuonRecipe) -> dict[str, NDArray[Any]]:
     """Relative isolation sums by cone and kind, and their working points."""
     candidates, pt = recorded.candidates, made["pt"]
-    owner = np.full(len(candidates), -1, dtype=np.int64)
-    own = made["_candidate"]
-    owner[own[own >= 0]] = np.flatnonzero(own >= 0)
+    owner = owners(made["_candidate"], len(candidates))
     mini = mini_cone(pt)
     radii = np.stack([np.full(len(pt), 0.3), np.full(len(pt), 0.4), mini], axis=1)
     sums = cone_sums(made.directions, candidates, owner, radii)

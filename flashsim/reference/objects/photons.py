@@ -13,12 +13,11 @@ from pydantic import Field
 
 from flashsim.declarations.recipes import Recipe
 from flashsim.events.collection import Collection
-from flashsim.reference.objects.isolation import Areas, TrackCone, cone_sums, track_sum
+from flashsim.reference.objects.isolation import Areas, TrackCone, cone_sums, ring_sum, track_sum
 from flashsim.reference.objects.showers import (
     EDGE,
     ShowerRecipe,
     crystal,
-    energy_around,
     hadronic_deposits,
     shapes,
     superclusters,
@@ -177,12 +176,10 @@ def _isolation(
     pv = recorded.vertices["z"][recorded.vertices.offsets[:-1]][found.event_rows]
     nobody = np.full(len(pt), -1)
     tracks = [track_sum(found.directions, pv, nobody, recorded.tracks, cone) for cone in (_HOLLOW, _SOLID)]
-    ecal = energy_around(
-        (found.offsets, away, found["phi"]), recorded.clusters, (0.02, 0.3), owner, transverse=True
-    )
-    hcal = energy_around(
-        (found.offsets, away, found["phi"]), hadronic_deposits(recorded), (0.0, 0.3), transverse=True
-    )
+    center = found.offsets, away, found["phi"]
+    ecal, hcal = recorded.clusters, hadronic_deposits(recorded)
+    of_ecal = ring_sum(center, ecal, ecal["energy"] / np.cosh(ecal["eta"]), (0.02, 0.3), owner)
+    of_hcal = ring_sum(center, hcal, hcal["energy"] / np.cosh(hcal["eta"]), (0.0, 0.3))
     return {
         "pfRelIso03_chg": clean["charged"] / pt,
         "pfRelIso03_all": all_of / pt,
@@ -192,8 +189,8 @@ def _isolation(
         "pfChargedIsoPFPV": raw["charged"],
         "pfChargedIsoWorstVtx": raw["charged"] + sums.pileup[:, 0] * 0.5,
         "pfPhoIso03": raw["photon"],
-        "ecalPFClusterIso": ecal,
-        "hcalPFClusterIso": hcal,
+        "ecalPFClusterIso": of_ecal,
+        "hcalPFClusterIso": of_hcal,
         "trkSumPtHollowConeDR03": tracks[0],
         "trkSumPtSolidConeDR04": tracks[1],
         "_charged": clean["charged"],

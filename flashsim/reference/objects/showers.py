@@ -11,6 +11,7 @@ from pydantic import Field
 
 from flashsim.declarations.recipes import Recipe
 from flashsim.events.collection import Collection
+from flashsim.reference.objects.isolation import owners, ring_sum
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from flashsim.events.collection import Directions
     from flashsim.reference.flow.recorded import Recorded
 
-__all__ = ["EDGE", "ShowerRecipe", "crystal", "energy_around", "hadronic_deposits", "shapes", "superclusters"]
+__all__ = ["EDGE", "ShowerRecipe", "crystal", "hadronic_deposits", "shapes", "superclusters"]
 
 EDGE = 1.479
 """|eta| between barrel and endcap of ECAL."""
@@ -57,7 +58,7 @@ class ShowerRecipe(Recipe):
     ) -> NDArray[np.float64]:
         """H/E of N showers, shape (N,); `normal`, of the same shape, says what leaks into HCAL."""
         radius, share = self.hadronic
-        hadronic = share * energy_around(directions, deposits, (0.0, radius)) / energy
+        hadronic = share * ring_sum(directions, deposits, deposits["energy"], (0.0, radius)) / energy
         leaked: NDArray[np.float64] = self.leakage * np.maximum(normal, 0.0) ** 2
         return hadronic + leaked
 
@@ -79,8 +80,7 @@ def superclusters(
     rows = np.flatnonzero(seed == np.arange(len(seed)))
     energy, eta, phi, eta2, phi2 = sums[rows].T
     center = columns[2][rows]
-    owner = np.full(len(seed), -1, dtype=np.int64)
-    owner[rows] = np.arange(len(rows))
+    owner = owners(rows, len(seed))
     made = Collection.of_event_rows(
         clusters.event_rows[rows],
         {
@@ -149,50 +149,6 @@ def hadronic_deposits(recorded: Recorded) -> Collection:
         Collection.of_event_rows(candidates.event_rows[neutral], others, candidates.events),
     )
     return Collection.merged(parts)
-
-
-def energy_around(
-    directions: Directions,
-    deposits: Collection,
-    radii: tuple[float, float],
-    owner: NDArray[np.int64] | None = None,
-    *,
-    transverse: bool = False,
-) -> NDArray[np.float64]:
-    """Sum the energy of deposits between two radii around N objects, shape (N,).
-
-    Parameters
-    ----------
-    directions, deposits
-        Of the objects; eta, phi, energy of the deposits.
-    radii
-        Inner and outer one.
-    owner
-        Shape (deposits,): the object that a deposit belongs to and does not count for.
-    transverse
-        Whether energies are transverse ones.
-    """
-    offsets, eta, phi = directions
-    energy = deposits["energy"] / np.cosh(deposits["eta"]) if transverse else deposits["energy"]
-    none = np.full(len(energy), -1, dtype=np.int64)
-    columns = (deposits["eta"], deposits["phi"], energy, none if owner is None else owner)
-    return _around(offsets, eta, phi, deposits.offsets, columns, *radii)
-
-
-@numba.njit(cache=True)
-def _around(offsets, eta, phi, other_offsets, columns, inner, outer):
-    other_eta, other_phi, energy, owner = columns
-    out = np.zeros(len(eta))
-    for event in range(len(offsets) - 1):
-        for i in range(offsets[event], offsets[event + 1]):
-            for j in range(other_offsets[event], other_offsets[event + 1]):
-                off = abs(other_eta[j] - eta[i])
-                if off < outer and owner[j] != i:
-                    turn = abs(other_phi[j] - phi[i]) % (2.0 * math.pi)
-                    distance = math.hypot(off, min(turn, 2.0 * math.pi - turn))
-                    if inner <= distance < outer:
-                        out[i] += energy[j]
-    return out
 
 
 def shapes(

@@ -8,8 +8,9 @@ from recorded_events import one_event, some_events
 from flashsim.declarations.recipes import recipe_path
 from flashsim.events.collection import Collection
 from flashsim.reference.objects.fsr_photons import FsrRecipe, fsr_photons
+from flashsim.reference.objects.isolation import ring_sum
 from flashsim.reference.objects.photons import PhotonRecipe, photons
-from flashsim.reference.objects.showers import ShowerRecipe, energy_around, superclusters
+from flashsim.reference.objects.showers import ShowerRecipe, superclusters
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +77,7 @@ def test_other_events_of_a_chunk_change_nothing(found, recorded, recipes, event)
             assert column == pytest.approx(found[name][kept]), name
 
 
-def test_energy_around_goes_over_the_end_of_azimuth():
+def test_rings_go_over_the_end_of_azimuth():
     objects = Collection(np.array([0, 1]), {"eta": np.array([0.1]), "phi": np.array([3.1])})
     deposits = Collection(
         np.array([0, 3]),
@@ -86,10 +87,12 @@ def test_energy_around_goes_over_the_end_of_azimuth():
             "energy": np.array([1.0, 2.0, 4.0]),
         },
     )
-    assert energy_around(objects.directions, deposits, (0.0, 0.2)) == pytest.approx([3.0])
-    assert energy_around(objects.directions, deposits, (0.05, 0.2)) == pytest.approx([1.0])
+    assert ring_sum(objects.directions, deposits, deposits["energy"], (0.0, 0.2)) == pytest.approx([3.0])
+    assert ring_sum(objects.directions, deposits, deposits["energy"], (0.05, 0.2)) == pytest.approx([1.0])
     owner = np.array([-1, 0, -1])
-    assert energy_around(objects.directions, deposits, (0.0, 0.2), owner) == pytest.approx([1.0])
+    assert ring_sum(objects.directions, deposits, deposits["energy"], (0.0, 0.2), owner) == pytest.approx(
+        [1.0]
+    )
 
 
 class TestRadiatedPhotons:
