@@ -27,6 +27,7 @@ from flashsim.reference.objects.isolation import (
 from flashsim.reference.objects.showers import (
     EDGE,
     ShowerRecipe,
+    calibration,
     crystal,
     hadronic_deposits,
     shapes,
@@ -215,18 +216,22 @@ def _showers(
     raw = energy * (1.0 - np.array(showers.raw)[endcap.astype(np.int64)] * np.abs(normal[:, 6]) ** 0.7)
     first, second = crystal(eta, phi)
     preshower = (np.abs(eta) > 1.65) & (np.abs(eta) < 2.6)
-    return shape | {
-        "superclusterEta": eta,
-        "deltaEtaSC": eta - found["eta"],
-        "rawEnergy": raw,
-        "scEtOverPt": raw / np.cosh(eta) / found["pt"] - 1.0,
-        "PreshowerEnergy": np.where(preshower, 0.06 * energy * np.exp(0.4 * normal[:, 3]), 0.0),
-        "seedGain": np.where(lead > 220.0, np.where(lead > 2000.0, 1, 6), 12),
-        "seediEtaOriX": first,
-        "seediPhiOriY": second,
-        "isEB": ~endcap,
-        "isEcalDriven": (found["hoe"] < 0.15) & (energy > 4.0 * np.cosh(eta)),
-    }
+    return (
+        shape
+        | calibration(endcap, normal[:, 2], showers.smearing)
+        | {
+            "superclusterEta": eta,
+            "deltaEtaSC": eta - found["eta"],
+            "rawEnergy": raw,
+            "scEtOverPt": raw / np.cosh(eta) / found["pt"] - 1.0,
+            "PreshowerEnergy": np.where(preshower, 0.06 * energy * np.exp(0.4 * normal[:, 3]), 0.0),
+            "seedGain": np.where(lead > 220.0, np.where(lead > 2000.0, 1, 6), 12),
+            "seediEtaOriX": first,
+            "seediPhiOriY": second,
+            "isEB": ~endcap,
+            "isEcalDriven": (found["hoe"] < 0.15) & (energy > 4.0 * np.cosh(eta)),
+        }
+    )
 
 
 def _isolation(

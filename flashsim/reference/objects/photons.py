@@ -17,6 +17,7 @@ from flashsim.reference.objects.isolation import Areas, TrackCone, cone_sums, ri
 from flashsim.reference.objects.showers import (
     EDGE,
     ShowerRecipe,
+    calibration,
     crystal,
     hadronic_deposits,
     shapes,
@@ -58,7 +59,7 @@ class PhotonRecipe(Recipe):
         description="most charged isolation of others: in GeV, and relative to pT"
     )
     energy: tuple[float, float, float] = Field(
-        description="relative energy error: constant, times 1/sqrt(E), times 1 - r9"
+        description="relative energy error: constant, times 1/sqrt(E), times (0.97 - r9)^2"
     )
     pixel_seed: tuple[float, float] = Field(
         description="share with a seed: of electrons, per track of others"
@@ -114,40 +115,44 @@ def _kinematics(
     shape = shapes(made, owner, recorded.clusters, normal[:, :2], showers)
     hoe = showers.behind(made.directions, energy, hadronic_deposits(recorded), normal[:, 2])
     constant, stochastic, open_ = recipe.energy
-    relative = np.hypot(constant, stochastic / np.sqrt(energy)) + open_ * np.maximum(1.0 - shape["r9"], 0.0)
+    relative = np.hypot(constant, stochastic / np.sqrt(energy)) + open_ * np.maximum(0.97 - shape["r9"], 0.0) ** 2
     raw = energy * (1.0 - np.array(showers.raw)[endcap.astype(np.int64)] * np.abs(normal[:, 3]) ** 0.7)
     first, second = crystal(eta, phi)
     preshower = (np.abs(eta) > 1.65) & (np.abs(eta) < 2.6)
     rho = recorded.rho["FastjetAll"][made.event_rows]
-    return shape | {
-        "pt": energy / np.cosh(seen),
-        "eta": seen,
-        "mass": np.zeros(len(eta)),
-        "pdgId": np.full(len(eta), 22),
-        "charge": np.zeros(len(eta), dtype=np.int64),
-        "superclusterEta": eta,
-        "x_calo": place[0],
-        "y_calo": place[1],
-        "z_calo": place[2],
-        "energyRaw": raw,
-        "energyErr": energy * relative * np.exp(0.2 * normal[:, 4]),
-        "hoe": hoe,
-        "hoe_PUcorr": np.maximum(hoe - 0.05 * rho / energy, 0.0),
-        "hoe_Tower": 0.3 * hoe * (normal[:, 5] > 0.0),
-        "s4": np.clip(0.93 * shape["r9"] + 0.02 * normal[:, 5] - 0.02, 0.2, 0.96),
-        "sieip": shape["sieie"] ** 2 * 0.3 * normal[:, 6],
-        "sipip": shape["sieie"] * np.exp(0.1 * normal[:, 7]),
-        "etaWidth": np.hypot(made["etaWidth"], 0.7 * shape["sieie"]),
-        "phiWidth": np.hypot(made["phiWidth"], shape["sieie"]),
-        "esEnergyOverRawE": np.where(preshower, 0.04 * np.exp(0.5 * normal[:, 6]), 0.0),
-        "esEffSigmaRR": np.where(preshower, 5.0 + 2.0 * normal[:, 7], 0.0),
-        "haloTaggerMVAVal": np.where(endcap, 0.995, 1.0),
-        "seedGain": np.where(made["lead"] > 220.0, np.where(made["lead"] > 2000.0, 1, 6), 12),
-        "seediEtaOriX": first,
-        "seediPhiOriY": second,
-        "isScEtaEB": np.abs(eta) < 1.4442,
-        "isScEtaEE": (np.abs(eta) > 1.566) & (np.abs(eta) < 2.5),
-    }
+    return (
+        shape
+        | calibration(endcap, normal[:, 4], showers.smearing)
+        | {
+            "pt": energy / np.cosh(seen),
+            "eta": seen,
+            "mass": np.zeros(len(eta)),
+            "pdgId": np.full(len(eta), 22),
+            "charge": np.zeros(len(eta), dtype=np.int64),
+            "superclusterEta": eta,
+            "x_calo": place[0],
+            "y_calo": place[1],
+            "z_calo": place[2],
+            "energyRaw": raw,
+            "energyErr": energy * relative * np.exp(0.2 * normal[:, 4]),
+            "hoe": hoe,
+            "hoe_PUcorr": np.maximum(hoe - 0.05 * rho / energy, 0.0),
+            "hoe_Tower": 0.3 * hoe * (normal[:, 5] > 0.0),
+            "s4": np.clip(0.93 * shape["r9"] + 0.02 * normal[:, 5] - 0.02, 0.2, 0.96),
+            "sieip": shape["sieie"] ** 2 * 0.3 * normal[:, 6],
+            "sipip": shape["sieie"] * np.exp(0.1 * normal[:, 7]),
+            "etaWidth": np.hypot(made["etaWidth"], 0.7 * shape["sieie"]),
+            "phiWidth": np.hypot(made["phiWidth"], shape["sieie"]),
+            "esEnergyOverRawE": np.where(preshower, 0.04 * np.exp(0.5 * normal[:, 6]), 0.0),
+            "esEffSigmaRR": np.where(preshower, 5.0 + 2.0 * normal[:, 7], 0.0),
+            "haloTaggerMVAVal": np.where(endcap, 0.995, 1.0),
+            "seedGain": np.where(made["lead"] > 220.0, np.where(made["lead"] > 2000.0, 1, 6), 12),
+            "seediEtaOriX": first,
+            "seediPhiOriY": second,
+            "isScEtaEB": np.abs(eta) < 1.4442,
+            "isScEtaEE": (np.abs(eta) > 1.566) & (np.abs(eta) < 2.5),
+        }
+    )
 
 
 def _isolation(

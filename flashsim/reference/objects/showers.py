@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from flashsim.events.collection import Directions
     from flashsim.reference.flow.recorded import Recorded
 
-__all__ = ["EDGE", "ShowerRecipe", "crystal", "hadronic_deposits", "shapes", "superclusters"]
+__all__ = ["EDGE", "ShowerRecipe", "calibration", "crystal", "hadronic_deposits", "shapes", "superclusters"]
 
 EDGE = 1.479
 """|eta| between barrel and endcap of ECAL."""
@@ -43,6 +43,7 @@ class ShowerRecipe(Recipe):
     widest: float = Field(gt=0, description="largest value")
     contained: float = Field(gt=0, le=1, description="share of a photon's energy in 3x3 crystals")
     contained_spread: float = Field(ge=0, description="its spread")
+    smearing: tuple[float, float] = Field(description="relative spread of what simulation is smeared by")
     raw: tuple[float, float] = Field(description="mean share of the energy that the regression adds")
     hadronic: tuple[float, float] = Field(
         description="radius of the cone behind a shower, and share of a hadron's energy that is seen there"
@@ -203,6 +204,21 @@ def _spread(offsets, eta, phi, other_offsets, columns):
                 if abs(off) < _BLOCK and min(turn, 2.0 * math.pi - turn) < _BLOCK and owner[j] != i:
                     out[i] += energy[j] * off * off
     return out
+
+
+def calibration(
+    endcap: NDArray[np.bool_], normal: NDArray[np.float64], spread: tuple[float, float]
+) -> dict[str, NDArray[np.float64]]:
+    """Smear energies of simulation as to data, by `spread` in barrel and endcap; `normal` of shape (N,)."""
+    smeared = np.array(spread)[endcap.astype(np.int64)] * normal
+    none = np.zeros(len(normal))
+    return {
+        "eCorr": 1.0 + smeared,
+        "dEscaleUp": none,
+        "dEscaleDown": none,
+        "dEsigmaUp": 0.3 * smeared,
+        "dEsigmaDown": -0.3 * smeared,
+    }
 
 
 def crystal(
