@@ -426,7 +426,7 @@ def _electrons(own, linking):
                 weight = 0.0
             energy = weight * momentum + (1.0 - weight) * track.superEnergy
         pt = energy / math.cosh(track.eta)
-        if pt < linking.electron_pt:
+        if pt < linking.electron_pt or track.lost:
             _of_track(own, row, 0, track.pt)
         else:
             _of_track(own, row, 1, pt)

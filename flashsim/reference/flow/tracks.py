@@ -32,7 +32,7 @@ _INTEGERS = "charge kind layers pixelHits lostInnerHits chambers hit particle ec
 TRACK = np.dtype(
     [(name, "f8") for name in _FLOATS.split()]
     + [(name, "i4") for name in _INTEGERS.split()]
-    + [(name, "?") for name in ("quality", "gsf", "inFlight")]
+    + [(name, "?") for name in ("quality", "gsf", "lost", "inFlight")]
 )
 """See the columns of tracks in the module `flashsim.reference.flow.recorded`; `hit` is the row of the
 particle after transport, -1 of a fake."""
@@ -79,6 +79,9 @@ class TrackerRecipe(KernelRecipe):
     punch_through: float = Field(ge=0, description="share of hadrons with segments in chambers, per 100 GeV")
     electron_seeding: float = Field(gt=0, description="pT at which half of the electrons have a seed, in GeV")
     electron_fakes: float = Field(ge=0, le=1, description="share of hadrons above 4 GeV like electrons")
+    electron_loss: tuple[float, float] = Field(
+        description="share of soft electrons that particle flow takes for hadrons, and pT where it is a half"
+    )
     electron_efficiency: list[float] = Field(description="of electrons as such, well above threshold")
 
 
@@ -253,6 +256,8 @@ def _electron(track, hit, at, state, tracker):
     if hit.source == CONVERSION:  # seeds need hits in the pixels
         efficiency *= 0.7 if track.lostInnerHits < 2 else 0.02
     track.gsf = uniform(state) < efficiency
+    most, half = tracker.electron_loss
+    track.lost = uniform(state) < most / (1.0 + (hit.pt / half) ** 2)
 
 
 @numba.njit(cache=True)

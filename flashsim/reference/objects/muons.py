@@ -175,7 +175,7 @@ def _identification(
         "looseId": loose,
         "mediumId": medium,
         "mediumPromptId": medium & (np.abs(found["dxy"]) < 0.02) & (np.abs(found["dz"]) < 0.1),
-        "tightId": loose & good_fit & (stations > 1) & near & hits,
+        "tightId": medium & good_fit & (stations > 1) & near & hits,
         "softId": soft & (np.abs(found["dxy"]) < 0.3) & (np.abs(found["dz"]) < 20.0),
         "highPtId": np.where(high_pt & is_global, 2, np.where(high_pt & is_tracker, 1, 0)),
         "triggerIdLoose": close_segment & hits,

@@ -183,10 +183,10 @@ def shapes(
     base = np.array(recipe.sieie)[endcap] * np.exp(np.array(recipe.sieie_spread)[endcap] * normal[:, 0])
     own, others = recipe.widening
     wider = np.hypot(own * excess, others * np.sqrt(around))
-    inside = recipe.contained + recipe.contained_spread * normal[:, 1] * np.hypot(0.4, excess / 0.02)
+    inside = recipe.contained + recipe.contained_spread * normal[:, 1] * np.hypot(0.6, excess / 0.01)
     return {
         "sieie": np.minimum(np.hypot(base, wider), recipe.widest),
-        "r9": inside / np.hypot(1.0, excess / 0.035) * showers["lead"] / showers["energy"],
+        "r9": inside / np.hypot(1.0, excess / 0.016) * showers["lead"] / showers["energy"],
         "_excess": excess,
     }
 
