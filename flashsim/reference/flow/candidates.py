@@ -262,6 +262,7 @@ def _charged(own, linking):
             continue
         is_muon = (
             track.kind == 13
+            and not track.lost
             and track.chambers >= linking.muon_chambers
             and track.layers >= linking.muon_layers
         )

@@ -76,6 +76,9 @@ class TrackerRecipe(KernelRecipe):
     )
     late_decays: float = Field(ge=0, description="cm beyond the tracker on which hadrons become muons")
     accidental: float = Field(ge=0, description="share of hadrons that a segment of others fits to")
+    muon_loss: tuple[float, float] = Field(
+        description="share of soft muons that particle flow takes for hadrons, and pT where it is a half"
+    )
     punch_through: float = Field(ge=0, description="share of hadrons with segments in chambers, per 100 GeV")
     electron_seeding: float = Field(gt=0, description="pT at which half of the electrons have a seed, in GeV")
     electron_fakes: float = Field(ge=0, le=1, description="share of hadrons above 4 GeV like electrons")
@@ -244,6 +247,8 @@ def _chambers(track, hit, code, at, state, tracker):
             for _ in range(4):
                 track.chambers += uniform(state) < reach
             track.chambers = max(track.chambers, 1)
+        most, half = tracker.muon_loss
+        track.lost = uniform(state) < most / (1.0 + (hit.pt / half) ** 2)
     elif uniform(state) < tracker.accidental + tracker.punch_through * min(momentum, 100.0) / 100.0:
         track.chambers = 1 + (uniform(state) < 0.25)
 
