@@ -115,7 +115,9 @@ def _kinematics(
     shape = shapes(made, owner, recorded.clusters, normal[:, :2], showers)
     hoe = showers.behind(made.directions, energy, hadronic_deposits(recorded), normal[:, 2])
     constant, stochastic, open_ = recipe.energy
-    relative = np.hypot(constant, stochastic / np.sqrt(energy)) + open_ * np.maximum(0.97 - shape["r9"], 0.0) ** 2
+    relative = (
+        np.hypot(constant, stochastic / np.sqrt(energy)) + open_ * np.maximum(0.97 - shape["r9"], 0.0) ** 2
+    )
     raw = energy * (1.0 - np.array(showers.raw)[endcap.astype(np.int64)] * np.abs(normal[:, 3]) ** 0.7)
     first, second = crystal(eta, phi)
     preshower = (np.abs(eta) > 1.65) & (np.abs(eta) < 2.6)
