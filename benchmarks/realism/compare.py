@@ -184,7 +184,8 @@ def _others(values: NDArray[Any], points: Sequence[float]) -> NDArray[Any]:
 
 def _equal(values: NDArray[Any], point: float) -> NDArray[np.bool_]:
     """Whether values are a point mass, but for the bits that files leave out."""
-    return np.isclose(values, point, rtol=1e-3, atol=1e-6)
+    equal: NDArray[np.bool_] = np.isclose(values, point, rtol=1e-3, atol=1e-6)
+    return equal
 
 
 def _share(
