@@ -42,6 +42,8 @@ for _name in ("hit", "particle", "ecal", "hcal", "vertex"):
     _EMPTY[_name] = -1
 
 
+_BEAM_PIPE = 2.0  # cm: tracks from inside of it have all hits
+
 # Charged pions and kaons: decays to muons per cm at 1 GeV of pT, and the muon's least share of the momentum.
 _DECAYS = np.array([0.13957 / 780.4, 0.64 * 0.49368 / 371.2])
 _MUON_SHARE = np.array([(0.10566 / 0.13957) ** 2, (0.10566 / 0.49368) ** 2])
@@ -75,7 +77,7 @@ class TrackerRecipe(KernelRecipe):
         gt=0, le=1, description="share of stations with a segment of fast muons"
     )
     late_decays: float = Field(ge=0, description="cm beyond the tracker on which hadrons become muons")
-    accidental: float = Field(ge=0, description="share of hadrons that a segment of others fits to")
+    accidental: float = Field(ge=0, description="share of hadrons of 1 GeV that a segment of others fits to")
     muon_loss: tuple[float, float] = Field(
         description="share of soft muons that particle flow takes for hadrons, and pT where it is a half"
     )
@@ -142,12 +144,12 @@ def _track(out, place, hit, row, state, tracker, field):
     layers = _layers(radius, np.inf if decayed else hit.end, abs(hit.eta))
     efficiency = tracker.efficiency[at]
     if code == 13:
-        efficiency = 1.0 - 0.15 * (1.0 - efficiency)
+        efficiency = 1.0 - 0.08 * (1.0 - efficiency)
     elif code == 11:
         efficiency = 1.0 - 0.8 * (1.0 - efficiency)
     efficiency *= 1.0 - math.exp(-((hit.pt / tracker.turn_on[at]) ** 2))
-    if radius > 0.1:
-        efficiency *= math.exp(-radius / tracker.displaced)
+    if radius > _BEAM_PIPE:
+        efficiency *= math.exp(-(radius - _BEAM_PIPE) / tracker.displaced)
     if layers < tracker.least_layers or uniform(state) > efficiency:
         return 0
     out[place] = _EMPTY[0]
@@ -244,12 +246,17 @@ def _chambers(track, hit, code, at, state, tracker):
         passed = 1.0 / (1.0 + math.exp(-(momentum / tracker.muon_momentum - 1.0) / 0.12))
         if uniform(state) < passed * tracker.muon_efficiency[at]:
             reach = tracker.station_efficiency * (1.0 - math.exp(-momentum / (0.5 * tracker.muon_momentum)))
+            reach *= 0.7 if track.inFlight else 1.0  # the kink makes segments miss
             for _ in range(4):
                 track.chambers += uniform(state) < reach
             track.chambers = max(track.chambers, 1)
+        if hit.reserved == DECAYED:  # one track through a kink
+            track.d0 += 0.1 * normal(state) * exponential(state)
+            track.z += 0.3 * normal(state) * exponential(state)
+            track.quality = uniform(state) < 0.4
         most, half = tracker.muon_loss
         track.lost = uniform(state) < most / (1.0 + (hit.pt / half) ** 2)
-    elif uniform(state) < tracker.accidental + tracker.punch_through * min(momentum, 100.0) / 100.0:
+    elif uniform(state) < tracker.accidental / momentum + tracker.punch_through * min(momentum, 100.0) / 100.0:
         track.chambers = 1 + (uniform(state) < 0.25)
 
 
