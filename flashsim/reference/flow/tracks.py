@@ -256,7 +256,9 @@ def _chambers(track, hit, code, at, state, tracker):
             track.quality = uniform(state) < 0.4
         most, half = tracker.muon_loss
         track.lost = uniform(state) < most / (1.0 + (hit.pt / half) ** 2)
-    elif uniform(state) < tracker.accidental / momentum + tracker.punch_through * min(momentum, 100.0) / 100.0:
+        return
+    chance = tracker.accidental / momentum + tracker.punch_through * min(momentum, 100.0) / 100.0
+    if uniform(state) < chance:
         track.chambers = 1 + (uniform(state) < 0.25)
 
 
