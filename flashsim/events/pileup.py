@@ -28,7 +28,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["BEAM_SPOT", "PILEUP", "gen_vertex", "interactions", "pileup_of", "vertex_densities"]
+__all__ = [
+    "BEAM_SPOT",
+    "PILEUP",
+    "gen_vertex",
+    "interactions",
+    "neighbouring_vertices",
+    "pileup_of",
+    "vertex_densities",
+]
 
 PILEUP = (
     "Pileup_nTrueInt",
@@ -122,6 +130,31 @@ def vertex_densities(
     same = np.bincount(event[_z_bin(z) == own_bin[event]], minlength=len(key))
     width_mm = 10.0 * np.diff(_Z_EDGES)[own_bin]
     return near.astype(np.float64), same / (2.0 * width_mm)
+
+
+def neighbouring_vertices(
+    near: NDArray[np.float64], same_bin: NDArray[np.float64], own: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Pileup vertices that `vertex_densities` has counted.
+
+    Parameters
+    ----------
+    near, same_bin
+        ``Pileup_pudensity`` and ``Pileup_gpudensity``, shape (events,) each.
+    own
+        Shape (events,): z of the event's vertex in cm.
+
+    Returns
+    -------
+    How many are within 1 mm of the event's vertex, and how many in its bin of |z|, shape (events,) each;
+    edges of the bin in cm, shape (events, 2), the last one without end.
+    """
+    own_bin = _z_bin(own)
+    edges = np.stack([_Z_EDGES[own_bin], _Z_EDGES[own_bin + 1]], axis=1)
+    width_mm = 10.0 * (edges[:, 1] - edges[:, 0])
+    same = np.rint(same_bin * 2.0 * width_mm).astype(np.int64)
+    edges[own_bin == len(_Z_EDGES) - 2, 1] = np.inf
+    return np.rint(near).astype(np.int64), same, edges
 
 
 def pileup_of(

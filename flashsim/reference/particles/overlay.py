@@ -1,8 +1,9 @@
 """Pileup: interactions of a library of minimum-bias events, overlaid on the hard event.
 
 Interactions of this bunch crossing stand at vertices of their own along the beam, each turned by an angle of
-its own and half of them mirrored, so that a library of some ten thousand does not repeat itself. Those of
-other crossings are only seen by the calorimeters.
+its own and half of them mirrored, so that a library of some ten thousand does not repeat itself. As many of
+them are near the hard event's vertex as its gen-level densities of pileup say. Those of other crossings are
+only seen by the calorimeters.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numba
 import numpy as np
 from pydantic import Field
 
+from flashsim.events.pileup import neighbouring_vertices
 from flashsim.reference.particles.kernel_recipe import KernelRecipe
 from flashsim.reference.particles.particle import PARTICLE, Rows, charges
 from flashsim.reference.particles.streams import normal, poisson, uniform
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
 __all__ = ["Interactions", "Library", "PileupRecipe", "choose", "overlay"]
 
 _MOST_ETA = 5.5
+_NEAR = 0.1  # cm, see `flashsim.events.pileup`
+_MOST_DRAWS = 1000
+_DENSITIES = ("Pileup_pudensity", "Pileup_gpudensity")
 
 
 class PileupRecipe(KernelRecipe):
@@ -99,7 +104,10 @@ def _records(particles: Collection) -> NDArray[Any]:
 def choose(
     gen: Mapping[str, Any], keys: NDArray[np.uint64], streams: Streams, library: Library, recipe: PileupRecipe
 ) -> Interactions:
-    """Choose the pileup of E events: ``Pileup_nPU`` interactions, and those of other crossings."""
+    """Choose the pileup of E events: ``Pileup_nPU`` interactions, and those of other crossings.
+
+    Where `gen` has the densities of pileup vertices, they are those of the chosen vertices.
+    """
     numbers = np.asarray(gen["Pileup_nPU"], dtype=np.int64)
     true = np.asarray(gen["Pileup_nTrueInt"], dtype=np.float64)
     x, y, z = (np.asarray(gen[f"GenVtx_{axis}"], dtype=np.float64) for axis in "xyz")
@@ -109,6 +117,10 @@ def choose(
         streams.states(keys, "pileup"), numbers, true, size, recipe.numbers()
     )
     z_at, angle, mirror = placed
+    if all(name in gen for name in _DENSITIES):
+        near, same, edges = neighbouring_vertices(*(np.asarray(gen[name]) for name in _DENSITIES), z)
+        states = streams.states(keys, "pileup z")
+        _gather(states, offsets, numbers, z_at, (z, near, same, edges), recipe.numbers())
     return Interactions(offsets, numbers, library_rows, z_at, angle, mirror, vertex)
 
 
@@ -143,6 +155,29 @@ def _choose(states, numbers, true, size, pileup):
             angle[i] = 2.0 * math.pi * uniform(state)
             mirror[i] = 1.0 if uniform(state) < 0.5 else -1.0
     return offsets, library, z, angle, mirror
+
+
+@numba.njit(cache=True)
+def _gather(states, offsets, numbers, z, wanted, pileup):
+    """Draw z anew for the interactions of this crossing: as many near `own` and in its bin as are wanted."""
+    own, near, same, edges = wanted
+    state = np.empty(1, dtype=np.uint64)
+    for event in range(len(states)):
+        state[0] = states[event]
+        low, high = edges[event]
+        close, left = min(near[event], numbers[event]), same[event]
+        for number in range(numbers[event]):
+            i = offsets[event] + number
+            if number < close:
+                z[i] = own[event] + _NEAR * (2.0 * uniform(state) - 1.0)
+                left -= low <= abs(z[i]) < high
+                continue
+            for _ in range(_MOST_DRAWS):
+                z[i] = pileup.z_centre + pileup.z_width * normal(state)
+                inside = low <= abs(z[i]) < high
+                if inside == (left > 0) and abs(z[i] - own[event]) >= _NEAR:
+                    break
+            left -= inside
 
 
 @numba.njit(cache=True)
