@@ -118,7 +118,8 @@ def choose(
     )
     z_at, angle, mirror = placed
     if all(name in gen for name in _DENSITIES):
-        near, same, edges = neighbouring_vertices(*(np.asarray(gen[name]) for name in _DENSITIES), z)
+        close, around = (np.asarray(gen[name]) for name in _DENSITIES)
+        near, same, edges = neighbouring_vertices(close, around, z)
         states = streams.states(keys, "pileup z")
         _gather(states, offsets, numbers, z_at, (z, near, same, edges), recipe.numbers())
     return Interactions(offsets, numbers, library_rows, z_at, angle, mirror, vertex)
