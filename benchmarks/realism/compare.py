@@ -38,7 +38,8 @@ _FEW_VALUES = 8
 _RARE = 0.01
 """Shares of values that fewer real objects have are not compared."""
 
-_USUAL_POINTS, _USUAL_SHARE, _OTHER_SHARE = (-1000.0, -99.0, -10.0, -9.0, -2.0, -1.0, 0.0, 1.0), 0.03, 0.3
+_USUAL_POINTS = (-99999.0, -1000.0, -99.0, -10.0, -9.0, -2.0, -1.0, 0.0, 1.0)
+_USUAL_SHARE, _OTHER_SHARE = 0.03, 0.3
 """Values that mean something special, the share from which on they are point masses, and that of others."""
 
 

@@ -107,6 +107,9 @@ def read_sample(path: Path) -> Sample:
             collections[name] = Collection(found.offsets, {k: _wide(v) for k, v in found.columns.items()})
     if "Jet" in collections:
         collections["Jet"].columns.update(_newer_taggers(collections["Jet"].columns))
+    if "SV" in collections and np.isnan(collections["SV"].columns.get("pAngle", np.zeros(1))).any():
+        # NanoAODv5 has another angle there, of which a third is not a number.
+        del collections["SV"].columns["pAngle"]
     values = {name: _wide(ak.to_numpy(array)) for name, array in branches.items() if array.ndim == 1}
     events = len(values["event"])
     _guard_indices(collections, events)
