@@ -40,6 +40,7 @@ class ShowerRecipe(Recipe):
     widening: tuple[float, float] = Field(
         description="how much the cluster's own width and that of what is around widen it"
     )
+    endcap: float = Field(gt=0, description="how much more it does in the endcaps")
     widest: float = Field(gt=0, description="largest value")
     contained: float = Field(gt=0, le=1, description="share of a photon's energy in 3x3 crystals")
     contained_spread: float = Field(ge=0, description="its spread")
@@ -182,7 +183,7 @@ def shapes(
     endcap = (np.abs(showers["eta"]) > EDGE).astype(np.int64)
     base = np.array(recipe.sieie)[endcap] * np.exp(np.array(recipe.sieie_spread)[endcap] * normal[:, 0])
     own, others = recipe.widening
-    wider = np.hypot(own * excess, others * np.sqrt(around))
+    wider = np.hypot(own * excess, others * np.sqrt(around)) * np.where(endcap, recipe.endcap, 1.0)
     inside = recipe.contained + recipe.contained_spread * normal[:, 1] * np.hypot(0.6, excess / 0.01)
     return {
         "sieie": np.minimum(np.hypot(base, wider), recipe.widest),
