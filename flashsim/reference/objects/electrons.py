@@ -102,10 +102,11 @@ def electrons(recorded: Recorded, recipe: ElectronRecipe, showers: ShowerRecipe)
     recipe, showers
         Parameters.
     """
-    made, u, normal = _chosen(recorded, recipe, showers)
+    deposits = hadronic_deposits(recorded)
+    made, u, normal = _chosen(recorded, deposits, recipe, showers)
     columns = made.columns | _kinematics(recorded, made, recipe, u, normal)
     columns |= _showers(recorded, Collection(made.offsets, columns), showers, normal)
-    columns |= _isolation(recorded, Collection(made.offsets, columns), recipe)
+    columns |= _isolation(recorded, deposits, Collection(made.offsets, columns), recipe)
     columns |= _identification(recorded, Collection(made.offsets, columns), recipe, u)
     found = Collection(made.offsets, columns)
     found = found.take(np.lexsort((-found["pt"], found.event_rows)))
@@ -113,7 +114,7 @@ def electrons(recorded: Recorded, recipe: ElectronRecipe, showers: ShowerRecipe)
 
 
 def _chosen(
-    recorded: Recorded, recipe: ElectronRecipe, showers: ShowerRecipe
+    recorded: Recorded, deposits: Collection, recipe: ElectronRecipe, showers: ShowerRecipe
 ) -> tuple[Collection, NDArray[np.float64], NDArray[np.float64]]:
     """Tracks that are electrons, with uniform and normal numbers for each."""
     tracks, clusters = recorded.tracks, recorded.clusters
@@ -130,12 +131,13 @@ def _chosen(
     u, normal = u.reshape(-1, _UNIFORMS), normal.reshape(-1, _NORMALS)
     ecal = tracks["ecal"][rows]
     place = made.offsets, clusters["eta"][ecal], clusters["phi"][ecal]
-    unlinked = clusters.select(clusters["tracks"] == 0)
+    place_of = {name: clusters[name] for name in ("eta", "phi", "energy")}
+    unlinked = Collection(clusters.offsets, place_of).select(clusters["tracks"] == 0)
     near = np.where(
         tracks["gsf"][rows], ring_sum(place, unlinked, unlinked["energy"], (0.0, recipe.reach)), 0.0
     )
     total = energy[rows] + recipe.gathered * near
-    hoe = showers.behind(place, total, hadronic_deposits(recorded), normal[:, 7])
+    hoe = showers.behind(place, total, deposits, normal[:, 7])
     good, poor = recipe.fake_share
     keep = tracks["gsf"][rows] | (u[:, 0] < np.where(hoe < 0.15, good, poor))
     columns = {"_track": rows, "_cluster": ecal, "hoe": hoe, "ecalEnergy": total, "_near": near}
@@ -235,7 +237,7 @@ def _showers(
 
 
 def _isolation(
-    recorded: Recorded, found: Collection, recipe: ElectronRecipe
+    recorded: Recorded, deposits: Collection, found: Collection, recipe: ElectronRecipe
 ) -> dict[str, NDArray[np.float64]]:
     """Relative sums of candidates by cone and kind, and CMS's detector-based sums."""
     candidates, clusters, pt, row = recorded.candidates, recorded.clusters, found["pt"], found["_cluster"]
@@ -255,7 +257,6 @@ def _isolation(
     ]
     center = found.offsets, clusters["eta"][row], clusters["phi"][row]
     ecal = ring_sum(center, clusters, clusters["energy"] / np.cosh(clusters["eta"]), (0.06, 0.3), of_cluster)
-    deposits = hadronic_deposits(recorded)
     hcal = ring_sum(center, deposits, deposits["energy"] / np.cosh(deposits["eta"]), (0.15, 0.3))
     high = pt > _LEAST_PT_OF_SUMS
     return {

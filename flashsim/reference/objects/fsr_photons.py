@@ -62,8 +62,9 @@ def fsr_photons(
     rows, stretched, is_muon = rows[near], stretched[near], is_muon[near]
     counts = (code == 211) & (candidates["pt"] > 0.2)
     counts |= ((code == 22) | (code == 130)) & (candidates["pt"] > 0.5)
-    around = candidates.select(counts)
-    columns = {name: candidates[name][rows] for name in ("pt", "eta", "phi")}
+    place = {name: candidates[name] for name in ("pt", "eta", "phi")}
+    around = Collection(candidates.offsets, place).select(counts)
+    columns = {name: column[rows] for name, column in place.items()}
     photons = Collection.of_event_rows(candidates.event_rows[rows], columns, candidates.events)
     isolation = ring_sum(photons.directions, around, around["pt"], (1e-4, 0.3)) / photons["pt"]
     keep = isolation < recipe.isolation

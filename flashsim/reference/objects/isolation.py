@@ -15,11 +15,12 @@ import numpy as np
 from pydantic import Field
 
 from flashsim.declarations.recipes import Recipe
+from flashsim.events.collection import Collection
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from flashsim.events.collection import Collection, Directions
+    from flashsim.events.collection import Directions
 
 __all__ = [
     "Areas",
@@ -217,7 +218,7 @@ def track_sum(
         Recorded ones, and which of them count.
     """
     keep = (tracks["pt"] > cone.least_pt) & (np.abs(tracks["d0"]) < cone.d0) & tracks["quality"]
-    kept = tracks.select(keep)
+    kept = Collection(tracks.offsets, {n: tracks[n] for n in ("eta", "phi", "pt", "z")}).select(keep)
     columns = (kept["eta"], kept["phi"], kept["pt"], kept["z"], owners(own, len(tracks))[keep])
     ring = (cone.hole, cone.radius, cone.strip, cone.dz)
     return _ring_sum(*directions, z, kept.offsets, columns, ring)

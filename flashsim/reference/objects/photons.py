@@ -86,8 +86,10 @@ def photons(recorded: Recorded, recipe: PhotonRecipe, showers: ShowerRecipe) -> 
     u = recorded.streams.uniform(recorded.keys, "photons", _UNIFORMS * made.counts).reshape(-1, _UNIFORMS)
     normal = recorded.streams.normal(recorded.keys, "photon showers", _NORMALS * made.counts)
     normal = normal.reshape(-1, _NORMALS)
+    deposits = hadronic_deposits(recorded)
     columns = made.columns | _kinematics(recorded, made, owner, recipe, showers, normal)
-    columns |= _isolation(recorded, Collection(made.offsets, columns), owner, recipe)
+    columns["hoe"] = showers.behind(made.directions, made["energy"], deposits, normal[:, 2])
+    columns |= _isolation(recorded, deposits, Collection(made.offsets, columns), owner, recipe)
     columns |= _identification(recorded, Collection(made.offsets, columns), recipe, u)
     found = Collection(made.offsets, columns)
     found = found.take(np.lexsort((-found["pt"], found.event_rows)))
@@ -113,7 +115,6 @@ def _kinematics(
     z = recorded.vertices["z"][recorded.vertices.offsets[:-1]][made.event_rows]
     seen = np.arcsinh((place[2] - z) / radius)
     shape = shapes(made, owner, recorded.clusters, normal[:, :2], showers)
-    hoe = showers.behind(made.directions, energy, hadronic_deposits(recorded), normal[:, 2])
     constant, stochastic, open_ = recipe.energy
     relative = (
         np.hypot(constant, stochastic / np.sqrt(energy)) + open_ * np.maximum(0.97 - shape["r9"], 0.0) ** 2
@@ -121,7 +122,6 @@ def _kinematics(
     raw = energy * (1.0 - np.array(showers.raw)[endcap.astype(np.int64)] * np.abs(normal[:, 3]) ** 0.7)
     first, second = crystal(eta, phi)
     preshower = (np.abs(eta) > 1.65) & (np.abs(eta) < 2.6)
-    rho = recorded.rho["FastjetAll"][made.event_rows]
     return (
         shape
         | calibration(endcap, normal[:, 4], showers.smearing)
@@ -137,9 +137,6 @@ def _kinematics(
             "z_calo": place[2],
             "energyRaw": raw,
             "energyErr": energy * relative * np.exp(0.2 * normal[:, 4]),
-            "hoe": hoe,
-            "hoe_PUcorr": np.maximum(hoe - 0.05 * rho / energy, 0.0),
-            "hoe_Tower": 0.3 * hoe * (normal[:, 5] > 0.0),
             "s4": np.clip(0.93 * shape["r9"] + 0.02 * normal[:, 5] - 0.02, 0.2, 0.96),
             "sieip": shape["sieie"] ** 2 * 0.3 * normal[:, 6],
             "sipip": shape["sieie"] * np.exp(0.1 * normal[:, 7]),
@@ -158,7 +155,11 @@ def _kinematics(
 
 
 def _isolation(
-    recorded: Recorded, found: Collection, owner: NDArray[np.int64], recipe: PhotonRecipe
+    recorded: Recorded,
+    deposits: Collection,
+    found: Collection,
+    owner: NDArray[np.int64],
+    recipe: PhotonRecipe,
 ) -> dict[str, NDArray[np.float64]]:
     """Sum candidates, with rho times effective areas taken off, and of tracks and clusters, in GeV."""
     candidates, pt = recorded.candidates, found["pt"]
@@ -184,10 +185,12 @@ def _isolation(
     nobody = np.full(len(pt), -1)
     tracks = [track_sum(found.directions, pv, nobody, recorded.tracks, cone) for cone in (_HOLLOW, _SOLID)]
     center = found.offsets, away, found["phi"]
-    ecal, hcal = recorded.clusters, hadronic_deposits(recorded)
+    ecal, hcal = recorded.clusters, deposits
     of_ecal = ring_sum(center, ecal, ecal["energy"] / np.cosh(ecal["eta"]), (0.02, 0.3), owner)
     of_hcal = ring_sum(center, hcal, hcal["energy"] / np.cosh(hcal["eta"]), (0.0, 0.3))
     return {
+        "hoe_PUcorr": np.maximum(found["hoe"] - 0.05 * rho / found["energy"], 0.0),
+        "hoe_Tower": 0.3 * found["hoe"] * (found["sieip"] > 0.0),
         "pfRelIso03_chg": clean["charged"] / pt,
         "pfRelIso03_all": all_of / pt,
         "pfRelIso03_chg_quadratic": clean["charged"] / pt,
