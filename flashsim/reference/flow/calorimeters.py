@@ -46,6 +46,8 @@ _CELL = np.dtype(
     [(name, "f4") for name in ("energy", "eta", "phi", "lead")] + [("hit", "i4"), ("label", "i4")]
 )
 _ENDS, _ENDS_HF = 3.0, 5.2
+_LEAST_PART, _LEAST_ENERGY = 0.03, 0.1  # GeV: parts of showers and particles that are not followed
+_LEAST_SHOWER = 2.0  # GeV: softer hadrons have no separate parts
 _TWO_PI = 2.0 * math.pi
 
 
@@ -179,17 +181,20 @@ def clear(grid):
 
 
 @numba.njit(cache=True)
-def _add(grid, place, eta, phi, energy, hit):
-    """Add to the cell at `place` a part of a shower whose centre is at `eta` and `phi`."""
-    if place < 0 or energy <= 0.0:
+def _add(grid, at_eta, at_phi, energy, hit, eta, phi):
+    """Add to the cell at a direction a part of a shower whose centre is at `eta` and `phi`."""
+    row = math.floor((at_eta + grid.most) / grid.size_eta)
+    if row < 0 or row >= grid.rows or energy <= 0.0:
         return
-    cell = grid.cells[place]
+    column = math.floor((_turn(at_phi) + math.pi) / grid.size_phi)
+    column = min(max(column, 0), grid.columns - 1)
+    cell = grid.cells[row * grid.columns + column]
     if cell.energy == 0.0:
-        grid.touched[grid.number[0]] = place
+        grid.touched[grid.number[0]] = row * grid.columns + column
         grid.number[0] += 1
     cell.energy += energy
-    cell.eta += energy * (eta - _eta_of(grid, place))
-    cell.phi += energy * _turn(phi - _phi_of(grid, place))
+    cell.eta += energy * (eta - (row + 0.5) * grid.size_eta + grid.most)
+    cell.phi += energy * _turn(phi - (column + 0.5) * grid.size_phi + math.pi)
     if energy > cell.lead:
         cell.lead, cell.hit = energy, hit
 
@@ -203,11 +208,16 @@ def _shower(grid, eta, phi, energy, hit, width):
     side_phi = grid.size_phi if off_phi > 0.5 else -grid.size_phi
     out_eta = 0.5 * math.erfc(min(off_eta, 1.0 - off_eta) * grid.size_eta / width / math.sqrt(2.0))
     out_phi = 0.5 * math.erfc(min(off_phi, 1.0 - off_phi) * grid.size_phi / width / math.sqrt(2.0))
-    for step_eta, part_eta in ((0.0, 1.0 - out_eta), (side_eta, out_eta)):
-        for step_phi, part_phi in ((0.0, 1.0 - out_phi), (side_phi, out_phi)):
-            part = energy * part_eta * part_phi
-            if part > 0.005:
-                _add(grid, cell_of(grid, eta + step_eta, phi + step_phi), eta, phi, part, hit)
+    left = energy
+    for step_eta, step_phi, share in (
+        (side_eta, 0.0, out_eta * (1.0 - out_phi)),
+        (0.0, side_phi, (1.0 - out_eta) * out_phi),
+        (side_eta, side_phi, out_eta * out_phi),
+    ):
+        if energy * share > _LEAST_PART:
+            _add(grid, eta + step_eta, phi + step_phi, energy * share, hit, eta, phi)
+            left -= energy * share
+    _add(grid, eta, phi, left, hit, eta, phi)
 
 
 @numba.njit(cache=True)
@@ -228,7 +238,7 @@ def deposit(grids, first, last, hits, place, state, calorimeter, field):
     for row in range(first, last):
         hit = hits[row]
         place[row, 0] = np.nan
-        if hit.end < radius:
+        if hit.end < radius or hit.energy < _LEAST_ENERGY or abs(hit.eta) > _ENDS_HF + 0.3:
             continue
         momentum, start = (hit.pt, hit.eta, hit.phi), (hit.x, hit.y, hit.z)
         arrives, eta, phi, _ = reach(momentum, hit.charge, start, field, radius, length, calorimeter.turns)
@@ -243,7 +253,7 @@ def deposit(grids, first, last, hits, place, state, calorimeter, field):
             spread = math.sqrt(stochastic**2 / hit.energy + constant**2)
             response = calorimeter.response[eta_bin(eta)]
             energy = hit.energy * max(response + spread * normal(state), 0.0)
-            _add(forward, cell_of(forward, eta, phi), eta, phi, energy, row)
+            _add(forward, eta, phi, energy, row, eta, phi)
         elif code == 22 or code == 11:
             response = calorimeter.response[eta_bin(eta)]
             energy = hit.energy * (response + em_spread(hit.energy, calorimeter.em) * normal(state))
@@ -253,7 +263,7 @@ def deposit(grids, first, last, hits, place, state, calorimeter, field):
     for _ in range(poisson(state, calorimeter.noise)):
         eta, phi = _ENDS * (2.0 * uniform(state) - 1.0), math.pi * (2.0 * uniform(state) - 1.0)
         energy = calorimeter.hcal_seed[eta_bin(eta)] - math.log(uniform(state))
-        _add(hcal, cell_of(hcal, eta, phi), eta, phi, energy, -1)
+        _add(hcal, eta, phi, energy, -1, eta, phi)
 
 
 @numba.njit(cache=True)
@@ -272,9 +282,9 @@ def deposit_early(grids, interactions, event, library, calorimeter):
             eta, phi = particle.eta * mirror, particle.phi + angle
             share = 1.0 if code == 22 or code == 11 else 0.3
             energy = share * calorimeter.early_ecal * particle.energy
-            _add(ecal, cell_of(ecal, eta, phi), eta, phi, energy, -1)
+            _add(ecal, eta, phi, energy, -1, eta, phi)
             energy = (1.0 - share) * calorimeter.early_hcal * particle.energy
-            _add(hcal, cell_of(hcal, eta, phi), eta, phi, energy, -1)
+            _add(hcal, eta, phi, energy, -1, eta, phi)
 
 
 @numba.njit(cache=True)
@@ -290,18 +300,19 @@ def _hadron(ecal, hcal, hit, row, eta, phi, state, calorimeter):
         off_eta, off_phi = calorimeter.em_position * normal(state), calorimeter.em_position * normal(state)
         _shower(ecal, eta + off_eta, phi + off_phi, in_ecal, row, 1.5 * calorimeter.em_width)
     else:
-        _add(ecal, cell_of(ecal, eta, phi), eta, phi, in_ecal, row)
+        _add(ecal, eta, phi, in_ecal, row, eta, phi)
     left = seen - in_ecal
     if left < 0.2:
         return
-    for _ in range(poisson(state, calorimeter.satellites * math.log(1.0 + energy))):
+    mean = calorimeter.satellites * math.log(1.0 + energy) if energy > _LEAST_SHOWER else 0.0
+    for _ in range(poisson(state, mean)):
         angle_eta = eta + calorimeter.satellite_width * normal(state)
         angle_phi = phi + calorimeter.satellite_width * normal(state)
         grid, share = ecal, calorimeter.satellite_share[0]
         if uniform(state) > calorimeter.satellite_ecal:
             grid, share = hcal, calorimeter.satellite_share[1]
         part = min(-share * math.log(uniform(state)) * seen, 0.8 * left)
-        _add(grid, cell_of(grid, angle_eta, angle_phi), angle_eta, angle_phi, part, row)
+        _add(grid, angle_eta, angle_phi, part, row, angle_eta, angle_phi)
         left -= part
     eta += calorimeter.hadron_position * normal(state)
     phi += calorimeter.hadron_position * normal(state)
@@ -311,13 +322,16 @@ def _hadron(ecal, hcal, hit, row, eta, phi, state, calorimeter):
 @numba.njit(cache=True)
 def cluster(grid, event, out):
     """Make clusters of a grid's cells in `out`; gives their number. Cells are labelled by their cluster."""
-    number = 0
+    number = kept = 0
+    above = np.empty(grid.number[0], dtype=np.int64)
     for i in range(grid.number[0]):
         place = grid.touched[i]
         cell = grid.cells[place]
         row = place // grid.columns
         if cell.energy < grid.least[row]:
             continue
+        above[kept] = place
+        kept += 1
         best = _highest(grid, place)
         cell.label = -2 - best
         if best == place:
@@ -329,8 +343,8 @@ def cluster(grid, event, out):
                 new.event, new.seedCell = event, place
                 cell.label = number
                 number += 1
-    for i in range(grid.number[0]):
-        _gather(grid, grid.touched[i], out)
+    for i in range(kept):
+        _gather(grid, above[i], out)
     for row in range(number):
         found = out[row]
         eta = found.eta / found.energy

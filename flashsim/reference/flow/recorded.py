@@ -149,23 +149,22 @@ def _recorded(
 ) -> Recorded:
     """Columns of what was recorded, with rows that refer to each other."""
     particles, hits, found, primary = rows
-    vertex = _collection(primary)
-    candidates = _candidates(flow, found, vertex, recipe)
-    clusters, tracks = _collection(flow.clusters), _collection(found)
-    hit = clusters.columns["hit"]
+    vertex, tracks, clusters = _collection(primary), _collection(found), _collection(flow.clusters)
+    first_cluster, first_vertex = (
+        np.repeat(other.offsets[:-1], tracks.counts).astype(np.int32) for other in (clusters, vertex)
+    )
+    tracks.columns["ecal"] += np.where(tracks["ecal"] >= 0, first_cluster, 0)
+    tracks.columns["vertex"] += first_vertex
+    candidates = _candidates(flow, tracks, vertex, recipe)
+    hit = clusters["hit"]
     clusters.columns["particle"] = np.where(hit >= 0, hits.rows["mother"][hit], -1)
     clusters.columns["candidate"] = _candidate_rows(candidates, len(hit))
-    has = tracks.columns["ecal"] >= 0
-    tracks.columns["ecal"] += np.where(has, np.repeat(flow.clusters.offsets[:-1], tracks.counts), 0).astype(
-        np.int32
-    )
-    tracks.columns["vertex"] += np.repeat(vertex.offsets[:-1], tracks.counts).astype(np.int32)
     rho = densities(candidates.offsets, candidates.columns, vertex.offsets[:-1])
     return Recorded(
         gen=gen,
         keys=keys,
         streams=streams,
-        particles=_collection(particles),
+        particles=_collection(particles, without=("energy", "end", "mother", "source", "reserved")),
         tracks=tracks,
         clusters=clusters,
         vertices=vertex,
@@ -174,47 +173,53 @@ def _recorded(
     )
 
 
-def _collection(found: Rows) -> Collection:
+def _collection(found: Rows, without: tuple[str, ...] = ()) -> Collection:
     """Contiguous columns of records."""
-    names = found.rows.dtype.names or ()
+    names = [name for name in found.rows.dtype.names or () if name not in without]
     return Collection(found.offsets, {name: np.ascontiguousarray(found.rows[name]) for name in names})
 
 
-def _candidates(flow: Found, found: Rows, vertices: Collection, recipe: RecordingRecipe) -> Collection:
+def _candidates(flow: Found, tracks: Collection, vertices: Collection, recipe: RecordingRecipe) -> Collection:
     """Candidates in order of events, with what they have from tracks and vertices."""
     candidates = _collection(flow.candidates)
-    columns, counts = candidates.columns, candidates.counts
-    first = np.repeat(vertices.offsets[:-1], counts)
-    rows = columns["track"]
-    has = rows >= 0
-    track = found.rows[np.where(has, rows, 0)] if len(found.rows) else np.zeros(len(rows), found.rows.dtype)
-    own = np.where(has, track["vertex"], 0)
-    columns["vertex"] = first + own
-    columns["fromPV"] = _association(columns, has, own, track["vertexWeight"] > 0.5, vertices["ndof"])
-    x, y, z = (vertices[axis][first] for axis in "xyz")
-    sine, cosine = np.sin(columns["phi"]), np.cos(columns["phi"])
-    along = (x * cosine + y * sine) * np.sinh(columns["eta"])
-    columns["dxy"] = np.where(has, track["d0"] + x * sine - y * cosine, 0.0)
-    columns["dz"] = np.where(has, track["z"] - z + along, 0.0)
-    for name, source in (("dxyErr", "d0Err"), ("dzErr", "zErr")):
-        columns[name] = np.where(has, track[source], 0.0)
+    columns = candidates.columns
+    first = np.repeat(vertices.offsets[:-1], candidates.counts)
+    charged = np.flatnonzero(columns["track"] >= 0)
+    rows = columns["track"][charged]
+    primary, own = first[charged], tracks["vertex"][rows]
+    columns["vertex"] = first.copy()
+    columns["vertex"][charged] = own
+    columns["fromPV"] = np.ones(len(first), dtype=np.int8)
+    columns["fromPV"][charged] = _association(
+        columns["pdgId"][charged], own == primary, tracks["vertexWeight"][rows] > 0.5, vertices["ndof"][own]
+    )
+    x, y, z = (vertices[axis][primary] for axis in "xyz")
+    eta, phi = columns["eta"][charged], columns["phi"][charged]
+    sine, cosine = np.sin(phi), np.cos(phi)
+    values = {
+        "dxy": tracks["d0"][rows] + x * sine - y * cosine,
+        "dz": tracks["z"][rows] - z + (x * cosine + y * sine) * np.sinh(eta),
+        "dxyErr": tracks["d0Err"][rows],
+        "dzErr": tracks["zErr"][rows],
+    }
+    for name, value in values.items():
+        columns[name] = np.zeros(len(first))
+        columns[name][charged] = value
     weights = puppi_weights(candidates.offsets, columns, vertices.counts, recipe.puppi.numbers())
     columns["puppi"], columns["puppiNoLep"] = weights
     return candidates
 
 
 def _association(
-    columns: dict[str, NDArray[Any]],
-    has: NDArray[np.bool_],
-    own: NDArray[np.integer],
+    pdg_id: NDArray[np.integer],
+    primary: NDArray[np.bool_],
     used: NDArray[np.bool_],
     ndof: NDArray[np.float64],
 ) -> NDArray[np.int8]:
     """Give MiniAOD's ``fromPV``: leptons are never loose, and vertices of few tracks take nothing away."""
-    lepton = np.isin(np.abs(columns["pdgId"]), (11, 13))
-    taken = used & (ndof[columns["vertex"]] >= _LEAST_NDOF)
-    other = np.where(lepton, 2, np.where(taken, 0, 1))
-    return np.where(~has, 1, np.where(own == 0, np.where(used, 3, 2), other)).astype(np.int8)
+    lepton = np.isin(np.abs(pdg_id), (11, 13))
+    other = np.where(lepton, 2, np.where(used & (ndof >= _LEAST_NDOF), 0, 1))
+    return np.where(primary, np.where(used, 3, 2), other).astype(np.int8)
 
 
 def _candidate_rows(candidates: Collection, clusters: int) -> NDArray[np.int64]:

@@ -89,7 +89,7 @@ def reach(momentum, charge, place, field, radius, length, most_turns):
         angle = (math.copysign(length, slope) - z) / (rho * slope)
     centre_x, centre_y = x + charge * rho * math.sin(phi), y - charge * rho * math.cos(phi)
     distance = math.hypot(centre_x, centre_y)
-    if distance + rho > radius:
+    if distance + rho > radius and angle * rho > radius - math.hypot(x, y):  # else it misses the barrel
         azimuth = math.atan2(centre_y, centre_x)
         sine = (distance * distance + rho * rho - radius * radius) / (
             2.0 * charge * rho * max(distance, 1e-12)

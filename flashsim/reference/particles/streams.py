@@ -39,9 +39,23 @@ def uniform(state):
 
 @numba.njit(cache=True)
 def normal(state):
-    """Next number of the standard normal distribution (Box and Muller, 1958)."""
-    radius = math.sqrt(-2.0 * math.log(uniform(state)))
-    return radius * math.cos(2.0 * math.pi * uniform(state))
+    """Next number of the standard normal distribution (Wichura, Appl. Stat. 37 (1988) 477: PPND7)."""
+    draw = uniform(state)
+    q = draw - 0.5
+    if abs(q) <= 0.425:
+        r = 0.180625 - q * q
+        above = ((59.109374720 * r + 159.29113202) * r + 50.434271938) * r + 3.3871327179
+        return q * above / (((67.187563600 * r + 78.757757664) * r + 17.895169469) * r + 1.0)
+    r = math.sqrt(-math.log(min(draw, 1.0 - draw)))
+    if r <= 5.0:
+        r -= 1.6
+        above = ((0.17023821103 * r + 1.3067284816) * r + 2.7568153900) * r + 1.4234372777
+        size = above / ((0.12021132975 * r + 0.73700164250) * r + 1.0)
+    else:
+        r -= 5.0
+        above = ((0.017337203997 * r + 0.42868294337) * r + 3.0812263860) * r + 6.6579051150
+        size = above / ((0.012258202635 * r + 0.24197894225) * r + 1.0)
+    return math.copysign(size, q)
 
 
 @numba.njit(cache=True)
