@@ -35,6 +35,7 @@ _MARKS: dict[str, tuple[_Mark, ...]] = {
         _Mark("GenPart_iso"),
         _Mark("GenJet_nBHadrons"),  # hadron counts, for gen jets as for gen fat jets
         _Mark("Pileup_pthatmax"),
+        _Mark("TrackGenJetAK4_pt"),
         _Mark("LHEPart_firstMotherIdx"),
         _Mark("HTXS_Mjj"),
         _Mark("orbitNumber"),

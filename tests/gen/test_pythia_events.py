@@ -16,7 +16,9 @@ from flashsim.gen import generate_gen
 from flashsim.gen import pythia_events as module
 from flashsim.gen.numbering import Numbering
 from flashsim.nanoaod.mantissa import observed_bits
+from flashsim.nanoaod.reading import NanoFile
 from flashsim.nanoaod.schema import counter_dtype, load_schema
+from flashsim.nanoaod.versions import describe_version
 
 # All values that final muons have in CMS FullSim ttbar and Drell-Yan, rare ones included.
 MUON_FLAGS = {8449, 12673, 12352, 12308, 13884, 8256, 12289}
@@ -353,3 +355,10 @@ def test_variations_of_the_showers_are_weights(command_file, tmp_path):
 
 def test_no_variations_unless_asked_for(events):
     assert "PSWeight" not in events.fields
+
+
+@pytest.mark.parametrize(("made", "version"), [("vbf", "v9"), ("run3", "v15")])
+def test_version_is_recognised_without_doubt(request, made, version):
+    with NanoFile(request.getfixturevalue(made)[0]) as file:
+        told = describe_version(file.branches)
+    assert (told.version, told.doubt) == (version, "")
