@@ -10,17 +10,16 @@ in all kernels.
 from __future__ import annotations
 
 import math
-from collections import namedtuple
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numba
 import numpy as np
 from pydantic import Field
 
-from flashsim.declarations.recipes import Recipe
 from flashsim.events.collection import Collection
 from flashsim.reference.objects.clustering import Clustered
 from flashsim.reference.particles.helix import BEND
+from flashsim.reference.particles.kernel_recipe import KernelRecipe
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,49 +32,37 @@ _FARTHEST = 60.0  # cm along a track
 _COOLING = (256.0, 32.0, 4.0, 1.0, 1.0)  # temperatures of the adaptive fit
 
 
-class SecondaryVerticesRecipe(Recipe):
-    """How secondary vertices are found; lengths in cm."""
+class SecondaryVerticesRecipe(KernelRecipe):
+    """How secondary vertices are found; lengths in cm, pT in GeV."""
 
     field: float = Field(gt=0, description="solenoid, in tesla")
     lever: float = Field(gt=0, description="length over which errors of tracks' angles make those of places")
-    min_pt: float = Field(ge=0, description="of tracks that make vertices, in GeV")
-    max_dz: float = Field(gt=0, description="of tracks that make vertices")
-    seed_distance: float = Field(ge=0, description="least impact parameter of seeds in space")
-    seed_significance: float = Field(ge=0, description="its least significance")
-    near: float = Field(gt=0, description="largest distance of a track to its seed")
-    near_significance: float = Field(gt=0, description="its largest significance")
-    near_ratio: float = Field(gt=0, description="least ratio of the flight length to that distance")
-    near_cosine: float = Field(ge=-1, le=1, description="least cosine of a track's angle to the flight")
-    cosine: float = Field(ge=-1, le=1, description="least cosine of the momentum's angle to the flight")
-    significance: float = Field(ge=0, description="least significance of the transverse flight length")
-    max_chi2: float = Field(gt=0, description="largest chi-squared per degree of freedom")
-    outlier: float = Field(gt=0, description="tracks so many errors away count half in a fit")
-    shared: tuple[float, float] = Field(description="share of common tracks that merges, before, after")
-    apart: tuple[float, float] = Field(description="significance of the distance that keeps apart")
-    own_pt: float = Field(ge=0, description="of tracks that a vertex takes in the end, in GeV")
-    own_dz: float = Field(gt=0, description="their largest distance along the beam to the primary vertex")
-    own_distance: float = Field(gt=0, description="their largest distance")
-    own_significance: float = Field(gt=0, description="the largest significance of that")
-    own_fraction: float = Field(gt=0, description="the largest share of that in the flight length")
-    own_cone: float = Field(gt=0, description="their largest angle to the flight")
-    least: float = Field(
-        ge=0, description="least significance of the flight length of vertices that are kept"
+    tracks: list[float] = Field(description="least pT and largest dz of tracks that make vertices")
+    seed: list[float] = Field(description="least impact parameter of seeds in space, and its significance")
+    near: list[float] = Field(
+        description="of a track and its seed: largest distance, its significance, least ratio of the flight "
+        "length to it, and least cosine of the angles to the flight"
     )
-    widest: float = Field(gt=0, description="the largest error of that: other fits do not converge")
-
-    def finding(self) -> Any:
-        """Numbers for kernels."""
-        return _Finding(**self.model_dump())
-
-
-_Finding = namedtuple("_Finding", list(SecondaryVerticesRecipe.model_fields))  # type: ignore[misc]  # noqa: PYI024
-"""A `SecondaryVerticesRecipe` as kernels take it."""
+    vertex: list[float] = Field(
+        description="least cosine of the momentum's angle to the flight, least significance of the "
+        "transverse flight length, largest chi-squared per degree of freedom"
+    )
+    outlier: float = Field(gt=0, description="tracks so many errors away count half in a fit")
+    merged: list[float] = Field(
+        description="vertices merge that share so much and are no so many errors apart"
+    )
+    own: list[float] = Field(
+        description="of tracks that a vertex takes in the end: least pT, largest dz, distance, its "
+        "significance, its share in the flight length, angle to the flight"
+    )
+    merged_again: list[float] = Field(description="as `merged`, after that")
+    kept: list[float] = Field(description="least significance of the flight length, and its largest error")
 
 
 class _Tracks(NamedTuple):
     """Tracks at their closest approach to the primary vertex, each of shape (N,).
 
-    Errors are those across the track: in the transverse plane, and along the beam.
+    `bend` is the curvature; errors are those in the transverse plane, and along the beam.
     """
 
     x: Any
@@ -88,6 +75,9 @@ class _Tracks(NamedTuple):
     pt: Any
     error: Any
     z_error: Any
+
+
+_COLUMNS = ("x", "y", "z", "chi2", "ndof", "dlen", "dlenSig", "dxy", "dxySig")
 
 
 def secondary_vertices(recorded: Recorded, recipe: SecondaryVerticesRecipe) -> Clustered:
@@ -105,64 +95,48 @@ def secondary_vertices(recorded: Recorded, recipe: SecondaryVerticesRecipe) -> C
     Vertices in the order in which they are found, with ``SV`` fields of NanoAOD, and the candidates of their
     tracks.
     """
-    candidates = recorded.candidates
-    used = (candidates["track"] >= 0) & (candidates["pt"] > min(recipe.min_pt, recipe.own_pt))
-    used &= recorded.tracks["quality"][candidates["track"]] & (np.abs(candidates["dz"]) < recipe.own_dz)
+    candidates, first = recorded.candidates, recorded.vertices.offsets[:-1]
+    used = (candidates["track"] >= 0) & (candidates["pt"] > min(recipe.tracks[0], recipe.own[0]))
+    used &= recorded.tracks["quality"][candidates["track"]] & (np.abs(candidates["dz"]) < recipe.own[1])
     names = ("phi", "eta", "pt", "dxy", "dz", "dxyErr", "dzErr", "charge", "track")
     chosen = Collection(candidates.offsets, {name: candidates[name] for name in names}).select(used)
-    phi, dxy = chosen["phi"], chosen["dxy"]
+    cosine, sine = np.cos(chosen["phi"]), np.sin(chosen["phi"])
     tracks = _Tracks(
-        -dxy * np.sin(phi),
-        dxy * np.cos(phi),
+        -chosen["dxy"] * sine,
+        chosen["dxy"] * cosine,
         chosen["dz"],
-        np.cos(phi),
-        np.sin(phi),
+        cosine,
+        sine,
         np.sinh(chosen["eta"]),
         -chosen["charge"] * BEND * recipe.field / recorded.tracks["pt"][chosen["track"]],
         chosen["pt"],
         chosen["dxyErr"],
         chosen["dzErr"],
     )
-    first = recorded.vertices.offsets[:-1]
     errors = np.stack([recorded.vertices[name][first] for name in ("xErr", "xErr", "zErr")], axis=1)
-    counts, table, sizes, members = _find(chosen.offsets, tracks, errors, recipe.finding())
-    rows = np.flatnonzero(used)[members]
-    found = Clustered(
-        Collection.of_counts(counts, _places(table, recorded, counts)),
-        np.concatenate(([0], np.cumsum(sizes))),
-        rows,
-    )
-    return _with_momenta(found, candidates, table[:, :3])
-
-
-_COLUMNS = ("x", "y", "z", "chi2", "ndof", "dlen", "dlenSig", "dxy", "dxySig")
-
-
-def _places(
-    table: NDArray[np.float64], recorded: Recorded, counts: NDArray[np.int64]
-) -> dict[str, NDArray[Any]]:
+    counts, table, sizes, members = _find(chosen.offsets, tracks, errors, recipe.numbers())
     columns: dict[str, NDArray[Any]] = dict(zip(_COLUMNS, table.T.copy(), strict=True))
-    first = np.repeat(recorded.vertices.offsets[:-1], counts)
     for name in ("x", "y", "z"):
-        columns[name] = columns[name] + recorded.vertices[name][first]
-    return columns
+        columns[name] += recorded.vertices[name][np.repeat(first, counts)]
+    offsets = np.concatenate(([0], np.cumsum(sizes)))
+    found = Clustered(Collection.of_counts(counts, columns), offsets, np.flatnonzero(used)[members])
+    return _with_momenta(found, candidates, table[:, :3].T)
 
 
 def _with_momenta(found: Clustered, candidates: Collection, flight: NDArray[np.float64]) -> Clustered:
-    """Add what follows from the momenta of a vertex's tracks; `flight` is of shape (N, 3)."""
-    member = found.members
-    pt, eta, phi = (candidates[name][member] for name in ("pt", "eta", "phi"))
-    px, py, pz = found.total(pt * np.cos(phi)), found.total(pt * np.sin(phi)), found.total(pt * np.sinh(eta))
-    energy = found.total(candidates["energy"][member])
-    momentum = np.sqrt(px**2 + py**2 + pz**2)
-    length = np.sqrt((flight**2).sum(axis=1))
-    cosine = (px * flight[:, 0] + py * flight[:, 1] + pz * flight[:, 2]) / (momentum * length)
+    """Add what follows from the momenta of a vertex's tracks; `flight` is of shape (3, N)."""
+    pt, eta, phi, energy, charge = (
+        candidates[name][found.members] for name in ("pt", "eta", "phi", "energy", "charge")
+    )
+    vector = np.stack([found.total(pt * part) for part in (np.cos(phi), np.sin(phi), np.sinh(eta))])
+    momentum, across = np.sqrt((vector**2).sum(axis=0)), np.hypot(vector[0], vector[1])
+    cosine = (vector * flight).sum(axis=0) / (momentum * np.sqrt((flight**2).sum(axis=0)))
     columns = found.objects.columns | {
-        "pt": np.hypot(px, py),
-        "eta": np.arcsinh(pz / np.hypot(px, py)),
-        "phi": np.arctan2(py, px),
-        "mass": np.sqrt(np.maximum(energy**2 - momentum**2, 0.0)),
-        "charge": found.total(candidates["charge"][member]).astype(np.int64),
+        "pt": across,
+        "eta": np.arcsinh(vector[2] / across),
+        "phi": np.arctan2(vector[1], vector[0]),
+        "mass": np.sqrt(np.maximum(found.total(energy) ** 2 - momentum**2, 0.0)),
+        "charge": found.total(charge).astype(np.int64),
         "ntracks": np.diff(found.offsets),
         # CMSSW takes the vector from the secondary to the primary vertex
         "pAngle": np.arccos(np.clip(-cosine, -1.0, 1.0)),
@@ -171,80 +145,66 @@ def _with_momenta(found: Clustered, candidates: Collection, flight: NDArray[np.f
 
 
 @numba.njit(cache=True)
-def _find(offsets, tracks, errors, finding):
+def _find(offsets, tracks, errors, recipe):
     """Vertices of all events: number by event; `_COLUMNS` and number of tracks by vertex; the tracks."""
-    events = len(offsets) - 1
-    counts = np.zeros(events, dtype=np.int64)
-    table = np.empty((len(tracks.x), 9))
-    sizes = np.zeros(len(tracks.x), dtype=np.int64)
-    members = np.empty(max(len(tracks.x), 64), dtype=np.int64)
+    counts = np.zeros(len(offsets) - 1, dtype=np.int64)
+    table, sizes = np.empty((len(tracks.x), 9)), np.zeros(len(tracks.x), dtype=np.int64)
+    members = np.empty(64, dtype=np.int64)
     made = placed = 0
-    for event in range(events):
-        first, last = offsets[event], offsets[event + 1]
-        error = errors[event]
-        weights, places, covariances = _candidates(first, last, tracks, error, finding)
-        kept = _merged(weights, places, covariances, finding.shared[0], finding.apart[0])
+    for event in range(len(counts)):
+        first, last, error = offsets[event], offsets[event + 1], errors[event]
+        weights, places, covariances = _fitted(first, last, tracks, error, recipe)
+        kept = _distinct(weights, places, covariances, recipe.merged)
         weights, places, covariances = weights[kept], places[kept], covariances[kept]
         good = np.zeros(len(kept), dtype=np.bool_)
         for v in range(len(kept)):
-            good[v] = _arbitrate(first, last, tracks, error, weights[v], places[v], covariances[v], finding)
+            _arbitrate(first, last, tracks, error, weights[v], places[v], covariances[v], recipe)
+            good[v] = _fit(first, tracks, weights[v], places[v], covariances[v], recipe)
         weights, places, covariances = weights[good], places[good], covariances[good]
-        for v in _merged(weights, places, covariances, finding.shared[1], finding.apart[1]):
-            flight = _flight(places[v], covariances[v], error)
-            if flight[0] < finding.least * flight[1] or flight[1] > finding.widest:
+        for v in _distinct(weights, places, covariances, recipe.merged_again):
+            length, spread = _length(places[v], covariances[v], error, 3)
+            if length < recipe.kept[0] * spread or spread > recipe.kept[1]:
                 continue
+            across, spread_across = _length(places[v], covariances[v], error, 2)
             table[made, :5] = places[v]
-            table[made, 5], table[made, 6] = flight[0], flight[0] / flight[1]
-            table[made, 7], table[made, 8] = flight[2], flight[2] / flight[3]
-            for k in range(last - first):
-                if weights[v, k] > 0.5:
-                    if placed == len(members):
-                        members = np.concatenate((members, np.empty_like(members)))
-                    members[placed] = first + k
-                    placed += 1
-                    sizes[made] += 1
+            table[made, 5:] = length, length / spread, across, across / spread_across
+            own = np.flatnonzero(weights[v] > 0.5)
+            sizes[made] = len(own)
+            if placed + len(own) > len(members):
+                members = np.concatenate((members, np.empty(len(members) + len(own), dtype=np.int64)))
+            members[placed : placed + len(own)] = first + own
+            placed += len(own)
             made += 1
             counts[event] += 1
     return counts, table[:made].copy(), sizes[:made].copy(), members[:placed].copy()
 
 
 @numba.njit(cache=True)
-def _candidates(first, last, tracks, error, finding):
+def _fitted(first, last, tracks, error, recipe):
     """Fit a vertex to what each seed gathers: weights of tracks, `_COLUMNS[:5]` and covariance of each."""
-    number = last - first
-    makes = np.zeros(number, dtype=np.bool_)
-    seeds = np.empty(number, dtype=np.int64)
-    found = tried = 0
-    for i in range(first, last):
-        makes[i - first] = tracks.pt[i] > finding.min_pt and abs(tracks.z[i]) < finding.max_dz
-        if makes[i - first]:
-            distance, spread = _impact(tracks, i, error)
-            if distance > finding.seed_distance and distance > finding.seed_significance * spread:
-                seeds[tried] = i
-                tried += 1
-    weights = np.zeros((tried, number))
-    gathered = np.zeros((tried, number))
-    places, covariances = np.zeros((tried, 5)), np.zeros((tried, 3, 3))
-    for k in range(tried):
+    makes = (tracks.pt[first:last] > recipe.tracks[0]) & (np.abs(tracks.z[first:last]) < recipe.tracks[1])
+    number, found = makes.sum(), 0
+    weights, places = np.zeros((number, last - first)), np.zeros((number, 5))
+    covariances = np.zeros((number, 3, 3))
+    for seed in first + np.flatnonzero(makes):
+        distance, spread = _impact(tracks, seed, error)
+        if distance < recipe.seed[0] or distance < recipe.seed[1] * spread:
+            continue
         weight, place, covariance = weights[found], places[found], covariances[found]
         weight[:] = 0.0
-        if not _gather(seeds[k], first, last, makes, tracks, weight, place, finding):
+        _gather(seed, first, makes, tracks, weight, place, recipe)
+        if weight[seed - first] == 0.0 or not _fit(first, tracks, weight, place, covariance, recipe):
             continue
-        gathered[k] = weight
-        if _is_known(gathered[:k], weight) or not _fit(first, tracks, weight, place, covariance, finding):
-            continue
-        px = py = pz = 0.0
-        for i in range(first, last):
-            if weight[i - first] > 0.5:
-                px += tracks.pt[i] * tracks.cosine[i]
-                py += tracks.pt[i] * tracks.sine[i]
-                pz += tracks.pt[i] * tracks.slope[i]
-        flight = _flight(place, covariance, error)
-        along = px * place[0] + py * place[1] + pz * place[2]
+        momentum = np.zeros(3)
+        for i in first + np.flatnonzero(weight > 0.5):
+            momentum += tracks.pt[i] * np.array([tracks.cosine[i], tracks.sine[i], tracks.slope[i]])
+        along = (momentum * place[:3]).sum()
+        length = math.sqrt((momentum**2).sum() * (place[:3] ** 2).sum())
+        across, spread = _length(place, covariance, error, 2)
         if (
-            place[3] < finding.max_chi2
-            and flight[2] > finding.significance * flight[3]
-            and along > finding.cosine * flight[0] * math.sqrt(px * px + py * py + pz * pz)
+            place[3] < recipe.vertex[2]
+            and across > recipe.vertex[1] * spread
+            and along > recipe.vertex[0] * length
         ):
             found += 1
     return weights[:found], places[:found], covariances[:found]
@@ -265,10 +225,7 @@ def _impact(tracks, i, error):
 def _direction(tracks, i, turn):
     """Cosine and sine of a track's azimuth after it has turned by an angle, which is small."""
     square = turn * turn
-    cosine, sine = (
-        1.0 - 0.5 * square * (1.0 - square / 12.0),
-        turn * (1.0 - square / 6.0 * (1.0 - square / 20.0)),
-    )
+    cosine, sine = 1.0 - 0.5 * square * (1.0 - square / 12.0), turn * (1.0 - square / 6.0)
     return (
         tracks.cosine[i] * cosine - tracks.sine[i] * sine,
         tracks.sine[i] * cosine + tracks.cosine[i] * sine,
@@ -285,17 +242,32 @@ def _point(tracks, i, path):
 
 
 @numba.njit(cache=True)
-def _axes(tracks, i, path, cosine, sine, lever):
-    """Directions across a track, in the transverse plane and in that of the beam, and the variances there."""
+def _off(tracks, i, path, place, lever):
+    """How far a place is from a track, across it in the transverse plane and in that of the beam.
+
+    Returns
+    -------
+    Both distances, their variances, and the directions in which they are measured.
+    """
+    x, y, z, cosine, sine = _point(tracks, i, path)
     squeeze = 1.0 / math.sqrt(1.0 + tracks.slope[i] ** 2)
-    lean = -tracks.slope[i] * squeeze
-    grown = 1.0 + (path / lever) ** 2
-    return (
-        (-sine, cosine, 0.0),
-        (lean * cosine, lean * sine, squeeze),
-        tracks.error[i] ** 2 * grown,
-        (tracks.z_error[i] * squeeze) ** 2 * grown,
-    )
+    lean, grown = -tracks.slope[i] * squeeze, 1.0 + (path / lever) ** 2
+    across, up = (-sine, cosine, 0.0), (lean * cosine, lean * sine, squeeze)
+    dx, dy, dz = place[0] - x, place[1] - y, place[2] - z
+    off, high = across[0] * dx + across[1] * dy, up[0] * dx + up[1] * dy + up[2] * dz
+    one, two = tracks.error[i] ** 2 * grown, (tracks.z_error[i] * squeeze) ** 2 * grown
+    return off, high, one, two, across, up
+
+
+@numba.njit(cache=True)
+def _nearest(tracks, i, place):
+    """Path of a track to where it is nearest to a place."""
+    path = 0.0
+    for _ in range(2):
+        x, y, z, cosine, sine = _point(tracks, i, path)
+        along = (place[0] - x) * cosine + (place[1] - y) * sine + (place[2] - z) * tracks.slope[i]
+        path = min(max(path + along / (1.0 + tracks.slope[i] ** 2), -_FARTHEST), _FARTHEST)
+    return path
 
 
 @numba.njit(cache=True)
@@ -310,215 +282,132 @@ def _approach(tracks, i, j):
         d = dx * cosine_i + dy * sine_i + dz * tracks.slope[i]
         e = dx * cosine_j + dy * sine_j + dz * tracks.slope[j]
         b = cosine_i * cosine_j + sine_i * sine_j + tracks.slope[i] * tracks.slope[j]
-        determinant = a * c - b * b
-        if determinant < 1e-9 * a * c:
-            break
+        determinant = max(a * c - b * b, 1e-9 * a * c)
         path = min(max(path + (d * c - b * e) / determinant, -_FARTHEST), _FARTHEST)
         other = min(max(other + (b * d - a * e) / determinant, -_FARTHEST), _FARTHEST)
     return path, other
 
 
 @numba.njit(cache=True)
-def _gather(seed, first, last, makes, tracks, weight, place, finding):
-    """Mark the tracks that pass near a seed; `place` gets where, on average. Gives whether there are any."""
+def _gather(seed, first, makes, tracks, weight, place, recipe):
+    """Mark the tracks that pass near a seed, and it if there are any; `place` gets where, on average."""
+    near, significance, ratio, least = recipe.near
     total = x = y = z = 0.0
-    density = 2.0 * math.sqrt(max(makes.sum() / 20.0, 1.0))
-    for i in range(first, last):
-        if i == seed or not makes[i - first]:
-            continue
+    ratio /= 2.0 * math.sqrt(max(makes.sum() / 20.0, 1.0))
+    for i in first + np.flatnonzero(makes):
         path, other = _approach(tracks, seed, i)
-        if path < 0.0 or other < 0.0:
+        if i == seed or path < 0.0 or other < 0.0:
             continue
         xs, ys, zs, cosine_s, sine_s = _point(tracks, seed, path)
         xi, yi, zi, cosine_i, sine_i = _point(tracks, i, other)
-        dx, dy, dz = xi - xs, yi - ys, zi - zs
-        distance = math.sqrt(dx * dx + dy * dy + dz * dz)
+        distance = math.sqrt((xi - xs) ** 2 + (yi - ys) ** 2 + (zi - zs) ** 2)
         flight = math.sqrt(xs * xs + ys * ys + zs * zs)
-        if distance > finding.near or distance * finding.near_ratio > density * flight:
+        if distance > near or distance * ratio > flight:
             continue
-        variance = 0.0
-        for track, way, cosine, sine in ((seed, path, cosine_s, sine_s), (i, other, cosine_i, sine_i)):
-            across, along, one, two = _axes(tracks, track, way, cosine, sine, finding.lever)
-            variance += one * (across[0] * dx + across[1] * dy) ** 2
-            variance += two * (along[0] * dx + along[1] * dy + along[2] * dz) ** 2
-        if distance**4 > finding.near_significance**2 * variance:
-            continue
-        if (
-            _cosine(tracks.slope[seed], cosine_s, sine_s, xs, ys, zs) < finding.near_cosine
-            or _cosine(tracks.slope[i], cosine_i, sine_i, xi, yi, zi) < finding.near_cosine
+        if xs * cosine_s + ys * sine_s + zs * tracks.slope[seed] < least * flight * math.sqrt(
+            1.0 + tracks.slope[seed] ** 2
+        ) or xi * cosine_i + yi * sine_i + zi * tracks.slope[i] < least * math.sqrt(
+            (xi * xi + yi * yi + zi * zi) * (1.0 + tracks.slope[i] ** 2)
         ):
             continue
-        weight[i - first] = 1.0
+        off, high, one, two, _, _ = _off(tracks, seed, path, (xi, yi, zi), recipe.lever)
+        off_i, high_i, one_i, two_i, _, _ = _off(tracks, i, other, (xs, ys, zs), recipe.lever)
+        variance = one * off**2 + two * high**2 + one_i * off_i**2 + two_i * high_i**2
+        if distance**4 > significance**2 * variance:
+            continue
+        weight[i - first] = weight[seed - first] = 1.0
         own = (flight / max(distance, 1e-4)) ** 2
         total += own
         x, y, z = x + own * 0.5 * (xs + xi), y + own * 0.5 * (ys + yi), z + own * 0.5 * (zs + zi)
-    if total == 0.0:
-        return False
-    weight[seed - first] = 1.0
-    place[0], place[1], place[2] = x / total, y / total, z / total
-    return True
+    place[0], place[1], place[2] = x / max(total, 1e-9), y / max(total, 1e-9), z / max(total, 1e-9)
 
 
 @numba.njit(cache=True)
-def _cosine(slope, cosine, sine, x, y, z):
-    """Cosine of the angle between a track and the way from the primary vertex to a place on it."""
-    along = x * cosine + y * sine + z * slope
-    return along / math.sqrt((1.0 + slope**2) * max(x * x + y * y + z * z, 1e-12))
-
-
-@numba.njit(cache=True)
-def _residual(tracks, i, place, lever):
-    """Where a track is nearest to a place, its axes there, and its chi-squared."""
-    path = 0.0
-    x, y, z, cosine, sine = _point(tracks, i, path)
-    for _ in range(2):
-        along = (place[0] - x) * cosine + (place[1] - y) * sine
-        along = (along + (place[2] - z) * tracks.slope[i]) / (1.0 + tracks.slope[i] ** 2)
-        path = min(max(path + along, -_FARTHEST), _FARTHEST)
-        x, y, z, cosine, sine = _point(tracks, i, path)
-    across, up, one, two = _axes(tracks, i, path, cosine, sine, lever)
-    dx, dy, dz = place[0] - x, place[1] - y, place[2] - z
-    off = across[0] * dx + across[1] * dy
-    high = up[0] * dx + up[1] * dy + up[2] * dz
-    return (x, y, z), across, up, one, two, off, high
-
-
-@numba.njit(cache=True)
-def _fit(first, tracks, weight, place, covariance, finding):
+def _fit(first, tracks, weight, place, covariance, recipe):
     """Fit a vertex to the tracks of weight above zero, and weigh them; gives whether it is one."""
     part = np.flatnonzero(weight > 0.0)
-    cut = finding.outlier**2
     chi2 = weights = 0.0
     for temperature in _COOLING:
         matrix, vector = np.zeros((3, 3)), np.zeros(3)
+        chi2 = weights = 0.0
         for k in part:
-            point, across, up, one, two, off, high = _residual(tracks, first + k, place, finding.lever)
+            path = _nearest(tracks, first + k, place)
+            off, high, one, two, across, up = _off(tracks, first + k, path, place, recipe.lever)
             own = off * off / one + high * high / two
-            share = 1.0 / (1.0 + math.exp(min((own - cut) / (2.0 * temperature), 50.0)))
-            weight[k] = max(share, 1e-9)
-            for axis, variance in ((across, one), (up, two)):
-                along = axis[0] * point[0] + axis[1] * point[1] + axis[2] * point[2]
-                for r in range(3):
-                    vector[r] += share / variance * axis[r] * along
-                    for c in range(3):
-                        matrix[r, c] += share / variance * axis[r] * axis[c]
-        if not _invert(matrix, covariance):
+            weight[k] = 1.0 / (1.0 + math.exp(min((own - recipe.outlier**2) / (2.0 * temperature), 20.0)))
+            chi2, weights = chi2 + weight[k] * own, weights + weight[k]
+            for r in range(3):
+                vector[r] -= weight[k] * (across[r] * off / one + up[r] * high / two)
+                for c in range(3):
+                    matrix[r, c] += weight[k] * (across[r] * across[c] / one + up[r] * up[c] / two)
+        for r in range(3):  # the inverse by cofactors
+            a, b = (r + 1) % 3, (r + 2) % 3
+            for c in range(3):
+                d, e = (c + 1) % 3, (c + 2) % 3
+                covariance[c, r] = matrix[a, d] * matrix[b, e] - matrix[a, e] * matrix[b, d]
+        determinant = (matrix[0] * covariance[:, 0]).sum()
+        if determinant <= 1e-12 * matrix[0, 0] * matrix[1, 1] * matrix[2, 2]:
             return False
-        place[:3] = covariance @ vector
-    for k in part:
-        _, _, _, one, two, off, high = _residual(tracks, first + k, place, finding.lever)
-        chi2 += weight[k] * (off * off / one + high * high / two)
-        weights += weight[k]
+        covariance /= determinant
+        for r in range(3):
+            place[r] += (covariance[r] * vector).sum()
     place[4] = 2.0 * weights - 3.0
     place[3] = chi2 / max(place[4], 1e-9)
     return place[4] > 0.0 and (weight > 0.5).sum() >= 2
 
 
 @numba.njit(cache=True)
-def _invert(matrix, out):
-    """Invert a symmetric matrix of shape (3, 3); gives whether that is possible."""
-    determinant = 0.0
-    for r in range(3):
-        for c in range(3):
-            out[c, r] = (
-                matrix[(r + 1) % 3, (c + 1) % 3] * matrix[(r + 2) % 3, (c + 2) % 3]
-                - matrix[(r + 1) % 3, (c + 2) % 3] * matrix[(r + 2) % 3, (c + 1) % 3]
-            )
-    determinant = matrix[0, 0] * out[0, 0] + matrix[0, 1] * out[1, 0] + matrix[0, 2] * out[2, 0]
-    if determinant <= 1e-12 * matrix[0, 0] * matrix[1, 1] * matrix[2, 2]:
-        return False
-    out /= determinant
-    return True
+def _length(place, covariance, error, dimensions):
+    """Length of a way in the transverse plane or in space, and its error."""
+    square = variance = 0.0
+    for r in range(dimensions):
+        square += place[r] ** 2
+        variance += (place[r] * error[r]) ** 2
+        for c in range(dimensions):
+            variance += place[r] * place[c] * covariance[r, c]
+    length = math.sqrt(square)
+    return length, max(math.sqrt(max(variance, 0.0)) / max(length, 1e-9), 1e-6)
 
 
 @numba.njit(cache=True)
-def _flight(place, covariance, error):
-    """Flight length and its error, and both in the transverse plane."""
-    out = np.zeros(4)
-    for dimensions in (2, 3):
-        square = variance = 0.0
-        for r in range(dimensions):
-            square += place[r] ** 2
-            for c in range(dimensions):
-                both = covariance[r, c] + (error[r] ** 2 if r == c else 0.0)
-                variance += place[r] * place[c] * both
-        where = 0 if dimensions == 3 else 2
-        out[where] = math.sqrt(square)
-        out[where + 1] = max(math.sqrt(max(variance, 0.0)) / max(out[where], 1e-9), 1e-6)
-    return out
-
-
-@numba.njit(cache=True)
-def _is_known(others, weight):
-    """Whether another seed has gathered the same tracks."""
-    for v in range(len(others)):
-        k = 0
-        while k < len(weight) and others[v, k] == weight[k]:
-            k += 1
-        if k == len(weight):
-            return True
-    return False
-
-
-@numba.njit(cache=True)
-def _shares(weights, others):
-    """Shares of the tracks of each of two vertices that both have."""
-    common = own = other = 0
-    for k in range(len(weights)):
-        own += weights[k] > 0.5
-        other += others[k] > 0.5
-        common += weights[k] > 0.5 and others[k] > 0.5
-    return common / own, common / other
-
-
-@numba.njit(cache=True)
-def _merged(weights, places, covariances, share, apart):
-    """Vertices that are left without those that have most of their tracks in common with another one."""
-    number = len(places)
+def _distinct(weights, places, covariances, merged):
+    """Vertices without those that have most of their tracks in common with another one, where it is."""
+    number, nowhere = len(places), np.zeros(3)
     gone = np.zeros(number, dtype=np.bool_)
+    has = (weights > 0.5).astype(np.float64)
+    common = has @ has.T
     for v in range(number):
         for other in range(number):
-            if other == v or gone[other]:
+            share = common[v, other] / common[v, v]
+            if other == v or gone[other] or share <= merged[0] or common[v, v] > common[other, other]:
                 continue
-            own, rival = _shares(weights[v], weights[other])
-            if own > share and own >= rival:
-                between = places[v] - places[other]
-                both = covariances[v] + covariances[other]
-                off = _flight(between, both, np.zeros(3))
-                gone[v] |= off[0] < apart * off[1]
+            both = covariances[v] + covariances[other]
+            length, spread = _length(places[v] - places[other], both, nowhere, 3)
+            gone[v] |= length < merged[1] * spread
     return np.flatnonzero(~gone)
 
 
 @numba.njit(cache=True)
-def _arbitrate(first, last, tracks, error, weight, place, covariance, finding):
-    """Let a vertex have the tracks that are nearer to it than to the primary vertex, and fit it anew."""
-    length = math.sqrt(place[0] ** 2 + place[1] ** 2 + place[2] ** 2)
-    across_beam = max(math.hypot(place[0], place[1]), 1e-9)
-    eta, least = math.asinh(place[2] / across_beam), math.cos(finding.own_cone) * across_beam
+def _arbitrate(first, last, tracks, error, weight, place, covariance, recipe):
+    """Let a vertex have the tracks that are nearer to it than to the primary vertex."""
+    least_pt, _, near, significance, share, cone = recipe.own
+    length = math.sqrt((place[:3] ** 2).sum())
+    beam = max(math.hypot(place[0], place[1]), 1e-9)
+    eta, least = math.asinh(place[2] / beam), math.cos(cone) * beam
     for i in range(first, last):
         k = i - first
         was, weight[k] = weight[k], 0.0
-        if tracks.pt[i] < finding.own_pt:
+        along = tracks.cosine[i] * place[0] + tracks.sine[i] * place[1]
+        if tracks.pt[i] < least_pt or along < least:
             continue
-        turn = tracks.cosine[i] * place[0] + tracks.sine[i] * place[1]  # cosine times the length
-        if turn < least:
+        if math.hypot(math.asinh(tracks.slope[i]) - eta, math.acos(min(along / beam, 1.0))) > cone:
             continue
-        turn = math.acos(min(turn / across_beam, 1.0))
-        if math.hypot(math.asinh(tracks.slope[i]) - eta, turn) > finding.own_cone:
-            continue
-        _, across, up, one, two, off, high = _residual(tracks, i, place, finding.lever)
+        off, high, one, two, across, up = _off(tracks, i, _nearest(tracks, i, place), place, recipe.lever)
         distance = math.hypot(off, high)
-        if distance > _impact(tracks, i, error)[0]:
-            continue
         for r in range(3):
             for c in range(3):
                 one += across[r] * across[c] * covariance[r, c]
                 two += up[r] * up[c] * covariance[r, c]
         spread = math.sqrt(off * off * one + high * high * two) / max(distance, 1e-9)
-        taken = (
-            distance < finding.own_significance * spread
-            and distance < finding.own_distance
-            and distance < finding.own_fraction * length
-        )
-        weight[k] = 1.0 if taken or was > 0.5 else 0.0
-    return (weight > 0.0).sum() >= 2 and _fit(first, tracks, weight, place, covariance, finding)
+        taken = distance < min(significance * spread, near, share * length) or was > 0.5
+        weight[k] = taken and distance <= _impact(tracks, i, error)[0]
