@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+from collections import deque
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from multiprocessing import forkserver
 from multiprocessing.connection import wait
@@ -16,12 +17,13 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from concurrent.futures import Future
 
 __all__ = ["Processes", "prepare"]
 
 T = TypeVar("T")
+Task = TypeVar("Task")
 
 _hiding = threading.Lock()
 
@@ -99,6 +101,25 @@ class Processes:
                 future = self._pool.submit(_run, function, arguments)
         self._children |= set(multiprocessing.active_children()) - before
         return future
+
+    def in_order(self, function: Callable[[Task], T], tasks: Iterable[Task]) -> Iterator[T]:
+        """Call a function for each task, and give the results in the order of the tasks.
+
+        Tasks are taken one by one, no more than two a process ahead of what has been given: both they and
+        their results are held in memory.
+
+        Raises
+        ------
+        BrokenExecutor
+            If a process dies; and whatever the function raises.
+        """
+        waiting: deque[Future[T]] = deque()
+        for task in tasks:
+            waiting.append(self.submit(function, task))
+            if len(waiting) > 2 * self.number:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
     def end(self) -> None:
         """End the processes now; unfinished outputs are removed."""

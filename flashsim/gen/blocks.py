@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
 from concurrent.futures import BrokenExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flashsim.errors import RecipeError
@@ -12,7 +12,6 @@ from flashsim.gen.libraries import stdout_captured
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from concurrent.futures import Future
 
 __all__ = ["EVENTS_PER_BLOCK", "in_order"]
 
@@ -38,7 +37,7 @@ def in_order(
     make
         Makes a block; what it prints to standard output is dropped.
     tasks
-        Taken one by one, no more than two a worker ahead of what has been given: blocks are held in memory.
+        Taken as `Processes.in_order` takes them.
     workers
         How many processes.
     preload
@@ -51,24 +50,14 @@ def in_order(
     RecipeError
         If a process dies, with the text of `crashed`; and whatever `make` raises.
     """
-    waiting: deque[Future[Result]] = deque()
     with Processes(workers, preload=preload) as pool:
-        for task in tasks:
-            waiting.append(pool.submit(_made, make, task))
-            if len(waiting) > 2 * workers:
-                yield _result(waiting.popleft(), crashed)
-        while waiting:
-            yield _result(waiting.popleft(), crashed)
+        try:
+            yield from pool.in_order(partial(_made, make), tasks)
+        except BrokenExecutor as error:
+            raise RecipeError(crashed) from error
 
 
 def _made(make: Callable[[Any], Result], task: Any) -> Result:
     # Libraries print when they end, too: standard output belongs to results.
     with stdout_captured():
         return make(task)
-
-
-def _result(future: Future[Result], crashed: str) -> Result:
-    try:
-        return future.result()
-    except BrokenExecutor as error:
-        raise RecipeError(crashed) from error

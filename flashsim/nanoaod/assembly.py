@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Integers = NDArray[np.int64]
 
-__all__ = ["link_collections", "ordered", "rounded"]
+__all__ = ["link_collections", "ordered", "rounded", "towards_zero"]
 
 
 def rounded(collection: Collection, targets: Iterable[Target], bits: Mapping[str, int | None]) -> Collection:
@@ -47,13 +47,14 @@ def rounded(collection: Collection, targets: Iterable[Target], bits: Mapping[str
         exact = columns[field].astype(np.float32)
         values = round_mantissa(exact, kept_bits)
         if (target := ranges.get(field)) is not None and target.range is not None:
-            low, high = (_towards_zero(limit, kept_bits) for limit in target.range)
+            low, high = (towards_zero(limit, kept_bits) for limit in target.range)
             values = np.where(np.isin(exact, target.special), values, np.clip(values, low, high))
         columns[field] = values
     return Collection(collection.offsets, columns)
 
 
-def _towards_zero(limit: float, bits: int) -> np.float32:
+def towards_zero(limit: float, bits: int) -> np.float32:
+    """Cut a number down to the mantissa bits that NanoAOD keeps."""
     raw = np.float32(limit).view(np.uint32) & ~np.uint32((1 << (23 - bits)) - 1)
     return np.uint32(raw).view(np.float32)
 

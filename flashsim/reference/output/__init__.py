@@ -1,0 +1,3 @@
+"""From reconstructed collections to NanoAOD: matching to gen, cross references, branches, files."""
+
+from __future__ import annotations

@@ -1,0 +1,144 @@
+"""Whole reconstructed events, with the branches of NanoAOD."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from flashsim.events.collection import Collection
+from flashsim.reference.flow.recorded import record
+from flashsim.reference.objects.clustering import Clustered
+from flashsim.reference.objects.electrons import electrons
+from flashsim.reference.objects.fat_jets import fat_jets
+from flashsim.reference.objects.fsr_photons import fsr_photons
+from flashsim.reference.objects.jets import jets as ak4_jets
+from flashsim.reference.objects.jets import soft_jets
+from flashsim.reference.objects.met import met
+from flashsim.reference.objects.muons import muons
+from flashsim.reference.objects.photons import photons
+from flashsim.reference.objects.secondary_vertices import secondary_vertices
+from flashsim.reference.objects.soft_activity import soft_activity
+from flashsim.reference.objects.taus import taus
+from flashsim.reference.output.content import nano_branches, order_by_pt, reordered
+from flashsim.reference.output.event_values import densities, flags, other_vertices, primary_vertex
+from flashsim.reference.output.links import (
+    clean_marks,
+    lepton_jets,
+    link_clusters,
+    link_jets,
+    link_radiated,
+    link_vertices,
+)
+from flashsim.reference.output.matching import gen_collections, match_objects
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import awkward as ak
+    from numpy.typing import NDArray
+
+    from flashsim.reference.flow.recorded import Recorded
+    from flashsim.reference.particles.overlay import Library
+    from flashsim.reference.particles.streams import Streams
+    from flashsim.reference.recipe import DetectorRecipe
+
+__all__ = ["objects", "reconstructed"]
+
+
+def reconstructed(
+    hard: Collection,
+    gen: Mapping[str, ak.Array],
+    keys: NDArray[np.uint64],
+    streams: Streams,
+    library: Library,
+    recipe: DetectorRecipe,
+) -> dict[str, ak.Array | NDArray[Any]]:
+    """Let a detector see E events.
+
+    Parameters
+    ----------
+    hard
+        Stable particles of the hard events.
+    gen
+        Branches of the generator.
+    keys
+        Shape (E,): keys of the events' random numbers.
+    streams
+        Random numbers of the detector.
+    library
+        Minimum-bias interactions.
+    recipe
+        The detector.
+
+    Returns
+    -------
+    Reconstructed branches of the recipe's NanoAOD version by name.
+    """
+    recorded = record(hard, gen, keys, streams, library, recipe.recording)
+    found, values = objects(recorded, recipe)
+    truth = gen_collections(gen)
+    return nano_branches(match_objects(found, truth), values, truth, recipe.generation.nanoaod)
+
+
+def objects(
+    recorded: Recorded, recipe: DetectorRecipe
+) -> tuple[dict[str, Collection], dict[str, NDArray[Any]]]:
+    """Build all objects of recorded events.
+
+    Returns
+    -------
+    Collections by name in the order of the file, linked to each other, and branches of one value per event.
+    """
+    version = recipe.generation.nanoaod
+    found = _leptons(recorded, recipe)
+    chs, puppi = (ak4_jets(recorded, recipe.jets, kind, found["Muon"]) for kind in ("CHS", "Puppi"))
+    jets = _of_hard_event(chs if version == "v9" else puppi, recorded)
+    for name in ("Muon", "Electron"):
+        found[name] = _beside(found[name], jets, recorded)
+    kept = jets.select(jets.objects["pt"] >= recipe.jets.pt)
+    fat = fat_jets(recorded, recipe.fat_jets, recipe.jets)
+    vertices = secondary_vertices(recorded, recipe.secondary_vertices)
+    found |= {
+        "Jet": kept.objects,
+        "CorrT1METJet": soft_jets(jets.objects, recipe.jets.pt),
+        "FatJet": fat.jets.objects,
+        "SubJet": fat.subjets,
+        "SV": vertices.objects,
+        "Tau": taus(recorded, chs, recipe.taus).objects,
+        "OtherPV": other_vertices(recorded),
+    }
+    found["SoftActivityJet"], values = soft_activity(recorded, recipe.soft_activity)
+    leptons = [found[name] for name in ("Muon", "Electron", "Photon")]
+    values |= met(recorded, chs, puppi, leptons, recipe.met) | densities(recorded)
+    values |= primary_vertex(recorded, recipe.recording.pileup) | flags(version, len(recorded.keys))
+    found = link_jets(found, kept, recorded.candidates)
+    return clean_marks(link_vertices(found, vertices, kept, recorded.candidates)), values
+
+
+def _leptons(recorded: Recorded, recipe: DetectorRecipe) -> dict[str, Collection]:
+    """Muons, electrons, photons and those that leptons radiate, linked to each other, by falling pT."""
+    found = {
+        "Muon": muons(recorded, recipe.muons),
+        "Electron": electrons(recorded, recipe.electrons, recipe.showers),
+        "Photon": photons(recorded, recipe.photons, recipe.showers),
+    }
+    radiating = None if recipe.generation.nanoaod == "v9" else found["Electron"]
+    found["FsrPhoton"] = fsr_photons(recorded, found["Muon"], radiating, recipe.fsr_photons)
+    found = link_radiated(link_clusters(found))
+    return reordered(found, {name: order_by_pt(objects) for name, objects in found.items()})
+
+
+def _beside(leptons: Collection, jets: Clustered, recorded: Recorded) -> Collection:
+    """Leptons with their relations to the jets that they are in, too soft ones among these."""
+    isolation = leptons["pfRelIso04_all" if "pfRelIso04_all" in leptons.columns else "pfRelIso03_all"]
+    relations = lepton_jets(leptons, jets, recorded.candidates, recorded.tracks, isolation)
+    return Collection(leptons.offsets, leptons.columns | relations)
+
+
+def _of_hard_event(jets: Clustered, recorded: Recorded) -> Clustered:
+    """Jets with the mark ``_hard`` of those that a particle of the hard event is in."""
+    particle = recorded.candidates["particle"][jets.members]
+    interaction = np.append(recorded.particles["interaction"], -1)
+    columns = jets.objects.columns | {"_hard": jets.total(interaction[particle] == 0) > 0}
+    return Clustered(Collection(jets.objects.offsets, columns), jets.offsets, jets.members)

@@ -1,0 +1,115 @@
+"""Files that a detector gives: whole events, the same however the work is cut, readable by coffea."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import awkward as ak
+import numpy as np
+import pytest
+import uproot
+
+from flashsim.declarations.eras import shipped_eras
+from flashsim.errors import InputFileError, OutputFileError
+from flashsim.nanoaod.provenance import REFERENCE
+from flashsim.nanoaod.schema import load_schema
+from flashsim.reference.output.detect import detect
+from flashsim.reference.recipe import load_detector
+
+
+def read(path):
+    with uproot.open(path) as file:
+        return file["Events"].arrays()
+
+
+def assert_same_content(one, other):
+    one, other = read(one), read(other)
+    assert one.fields == other.fields
+    for name in one.fields:
+        assert ak.array_equal(one[name], other[name], equal_nan=True), name
+
+
+@pytest.fixture(scope="session", params=shipped_eras())
+def found(request, sample, tmp_path_factory):
+    path = tmp_path_factory.mktemp("found") / "full.root"
+    return request.param, path, detect(*sample, path, era=request.param, seed=5)
+
+
+def test_branches_are_those_of_the_version(found, sample):
+    era, path, _ = found
+    schema = load_schema(load_detector("full", era).generation.nanoaod)
+    with uproot.open(path) as file, uproot.open(sample.gen) as gen:
+        given = set(gen["Events"].keys())
+        counters = {b.count_branch.name for b in file["Events"].branches if b.count_branch is not None}
+        own = [b for b in file["Events"].branches if b.name not in given | counters]
+        assert file.classnames()["Events;1"] == "TTree"
+        for branch in own:
+            assert branch.title == schema[branch.name].title or not schema[branch.name].title
+    assert own
+
+
+def test_gen_level_content_is_that_of_the_input(found, sample):
+    events, gen = read(found[1]), read(sample.gen)
+    for name in gen.fields:
+        assert ak.array_equal(events[name], gen[name], dtype_exact=name[0] != "n"), name
+    with uproot.open(found[1]) as file, uproot.open(sample.gen) as source:
+        for tree in ("Runs", "LuminosityBlocks"):
+            assert ak.array_equal(file[tree].arrays(), source[tree].arrays())
+
+
+def test_objects_are_counted(found):
+    _, path, detection = found
+    events = read(path)
+    assert detection.events == len(events)
+    for name, number in detection.objects.items():
+        assert ak.sum(ak.num(events[f"{name}_pt"])) == number
+
+
+def test_chunks_and_processes_change_nothing(sample, found, tmp_path):
+    era, path, _ = found
+    for name, cut in {"chunks": {"chunk": 5}, "processes": {"chunk": 7, "workers": 2}}.items():
+        detect(*sample, tmp_path / f"{name}.root", era=era, seed=5, **cut)
+        assert_same_content(path, tmp_path / f"{name}.root")
+
+
+def test_seed_draw_and_detector_change_it(sample, found, tmp_path):
+    era, path, _ = found
+    content = read(path)
+    others = {"seed": {"seed": 6}, "draw": {"seed": 5, "draw": 1}, "fast": {"seed": 5, "detector": "fast"}}
+    for name, options in others.items():
+        detect(*sample, tmp_path / f"{name}.root", era=era, **options)
+        other = read(tmp_path / f"{name}.root")
+        fields = [f for f in content.fields if f.startswith(("Rho_", "fixedGridRho"))]
+        assert not any(ak.array_equal(content[f], other[f]) for f in fields if np.any(content[f] > 0))
+
+
+def test_provenance(found):
+    era, path, _ = found
+    with uproot.open(path) as file:
+        told = json.loads(str(file[REFERENCE]))
+    assert (told["era"], told["detector"], told["seed"], told["draw"]) == (era, "full", 5, 0)
+    assert told["parameters"] == load_detector("full", era).model_dump(mode="json")
+    assert told["gen"]["seed"] == 3
+    assert told["minbias"]["interactions"] == 300
+
+
+def test_files_that_do_not_belong_together(sample, tmp_path):
+    output = tmp_path / "x.root"
+    particles = shutil.copy(sample.minbias, tmp_path / "particles.root")
+    with pytest.raises(
+        InputFileError, match=r"particles.root: has 300 events, expected the 12 of .*gen\.root"
+    ):
+        detect(sample.gen, particles, sample.minbias, output)
+    with pytest.raises(InputFileError, match=r"gen\.root: lacks GenStable_pt"):
+        detect(sample.gen, sample.gen, sample.minbias, output)
+    with pytest.raises(InputFileError, match=r"gen\.root: lacks GenStable_pt.* to make pileup of it"):
+        detect(sample.gen, sample.particles, sample.gen, output)
+    with pytest.raises(InputFileError, match=r"particles\.root: lacks"):
+        detect(sample.particles, sample.particles, sample.minbias, output)
+    assert not output.exists()
+
+
+def test_outputs_are_whole_and_not_replaced_unasked(sample, found):
+    with pytest.raises(OutputFileError, match=r"full.root: exists already"):
+        detect(*sample, found[1])
