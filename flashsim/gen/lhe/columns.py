@@ -21,18 +21,26 @@ if TYPE_CHECKING:
 
 __all__ = ["lhe_columns"]
 
-_INCOMING, _OUTGOING = -1, 1
+_INCOMING, _OUTGOING, _DECAYED = -1, 1, 2
+_BOSONS = (23, 24, 25)
 _GLUON, _LIGHT, _CHARM, _BEAUTY, _TOP = 21, 3, 4, 5, 6
 _LEPTONS, _NEUTRINOS = (11, 13, 15), (12, 14, 16)
 _ORDERS = {"LHE_NpLO": "nplo", "LHE_NpNLO": "npnlo"}
 _LARGEST = 255
 
 
-def lhe_columns(events: Sequence[LHEEvent]) -> dict[str, Any]:
+def lhe_columns(events: Sequence[LHEEvent], *, resonances: bool = False) -> dict[str, Any]:
     """Branches ``LHEPart_*``, ``LHE_*`` and ``LHEWeight_originalXWGTUP``.
 
     Incoming and outgoing particles are written; ``LHE_NpLO`` and ``LHE_NpNLO`` are 255 where the generator
     does not give them, as in CMS files.
+
+    Parameters
+    ----------
+    events
+        As they are read.
+    resonances
+        Whether decayed Z, W and Higgs bosons are written, too, as in v15.
     """
     columns: dict[str, Any] = {
         "LHEWeight_originalXWGTUP": np.array([event.weight for event in events]),
@@ -42,7 +50,7 @@ def lhe_columns(events: Sequence[LHEEvent]) -> dict[str, Any]:
     columns |= {name: np.array([values[name] for values in sums]) for name in sums[0]}
     for name, attribute in _ORDERS.items():
         columns[name] = np.array([_order(event, attribute) for event in events])
-    return columns | _particles(events)
+    return columns | _particles(events, resonances=resonances)
 
 
 def _order(event: LHEEvent, attribute: str) -> int:
@@ -50,13 +58,18 @@ def _order(event: LHEEvent, attribute: str) -> int:
     return int(text) if text.isdecimal() and int(text) < _LARGEST else _LARGEST
 
 
-def _particles(events: Sequence[LHEEvent]) -> dict[str, Any]:
-    shown = [np.isin(event.status, (_INCOMING, _OUTGOING)) for event in events]
+def _particles(events: Sequence[LHEEvent], *, resonances: bool) -> dict[str, Any]:
+    shown = [
+        np.isin(event.status, (_INCOMING, _OUTGOING))
+        | (resonances & (event.status == _DECAYED) & np.isin(np.abs(event.pdg_id), _BOSONS))
+        for event in events
+    ]
     counts = [int(mask.sum()) for mask in shown]
 
     def joined(values: list[NDArray[Any]]) -> NDArray[Any]:
         return np.concatenate([one[mask] for one, mask in zip(values, shown, strict=True)])
 
+    mothers = joined([_mother_index(event, mask) for event, mask in zip(events, shown, strict=True)])
     status = joined([event.status for event in events])
     px, py, pz, energy, _ = joined([event.momentum for event in events]).T
     incoming = status == _INCOMING
@@ -71,9 +84,19 @@ def _particles(events: Sequence[LHEEvent]) -> dict[str, Any]:
         "LHEPart_incomingpz": np.where(incoming, pz, 0.0),
         "LHEPart_pdgId": joined([event.pdg_id for event in events]),
         "LHEPart_status": status,
+        "LHEPart_firstMotherIdx": mothers[:, 0],
+        "LHEPart_lastMotherIdx": mothers[:, 1],
         "LHEPart_spin": joined([np.trunc(event.spin) for event in events]).astype(np.int32),
     }
     return {name: ak.unflatten(values, counts) for name, values in flat.items()}
+
+
+def _mother_index(event: LHEEvent, shown: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Give the indices of both mothers among what is shown, shape (N, 2); -1 if there is none."""
+    place = np.full(len(shown) + 1, -1, dtype=np.int64)  # entry 0 is no mother
+    place[1:][shown] = np.arange(np.count_nonzero(shown))
+    index: NDArray[np.int64] = place[event.mothers]
+    return index
 
 
 def _sums(event: LHEEvent) -> dict[str, float]:

@@ -27,6 +27,7 @@ from flashsim.gen.lhe.text import LHEText
 from flashsim.gen.lhe.weights import LHEWeights
 from flashsim.gen.libraries import require
 from flashsim.gen.pythia import CRASHED, EVENT_NUMBER, PythiaGenerator, block_seed
+from flashsim.nanoaod.schema import load_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -301,7 +302,8 @@ def _generate(block: _Block) -> ShoweredBlock:
         )
         for places, batch in generator.showered(len(events)):
             after[places] = batch.weight
-            own = lhe_columns([events[place] for place in places])
+            with_mothers = "LHEPart_firstMotherIdx" in load_schema(wanted.era.nanoaod)
+            own = lhe_columns([events[place] for place in places], resonances=with_mothers)
             own |= {name: ak.from_regular(values[places]) for name, values in further.items()}
             start = block.first + int(places[0])
             parts.append(
