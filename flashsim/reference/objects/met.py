@@ -33,26 +33,20 @@ class MetRecipe(Recipe):
     """Missing transverse momentum."""
 
     jet_pt: float = Field(gt=0, description="least pT of jets that correct and are clustered energy, in GeV")
-    em_fraction: float = Field(
-        gt=0, le=1, description="largest electromagnetic fraction of jets that correct"
-    )
+    em_fraction: float = Field(gt=0, description="largest electromagnetic fraction of jets that correct")
     lepton_pt: float = Field(ge=0, description="least pT of leptons and photons that are no jets, in GeV")
-    unclustered: tuple[float, float] = Field(
-        description="resolution of the sum of pT outside of jets: constant, and times its square root"
+    unclustered: list[float] = Field(
+        description="resolution outside of jets: constant, times sqrt(sum of pT)"
     )
     eta: list[float] = Field(description="|eta| up to which the jet resolutions hold")
-    noise: list[float] = Field(description="jet pT resolution that does not depend on pT, in GeV")
-    stochastic: list[float] = Field(description="times the square root of pT, in sqrt(GeV)")
-    constant: list[float] = Field(description="times pT")
+    jets: list[list[float]] = Field(description="there: constant in GeV, times sqrt(pT), times pT")
     across: float = Field(ge=0, description="resolution of jets across their pT, times its square root")
-    charged: tuple[float, float] = Field(description="relative resolution of tracks: per GeV, constant")
-    photon: tuple[float, float] = Field(description="energy resolution of photons: stochastic, constant")
-    barrel: tuple[float, float] = Field(description="the same of neutral hadrons up to |eta| 1.3")
-    endcap: tuple[float, float] = Field(description="the same beyond")
-    forward: tuple[float, float] = Field(description="the same of HF's candidates")
-    scale: tuple[float, float] = Field(
-        description="uncertainty of the jets' scale: constant, and GeV over pT"
+    charged: list[float] = Field(description="relative resolution of tracks: per GeV, constant")
+    neutral: dict[str, list[float]] = Field(
+        description="relative resolution of photons (photon), neutral hadrons (barrel to |eta| 1.3, endcap)"
+        " and candidates of HF (forward): over sqrt(E), constant, and the largest"
     )
+    scale: list[float] = Field(description="uncertainty of the jets' scale: constant, and GeV over pT")
     smearing: float = Field(ge=0, description="uncertainty of the jets' resolution, in resolutions")
 
 
@@ -119,21 +113,16 @@ def _of_particles(recorded: Recorded) -> dict[str, Floats]:
 
 def _resolutions(candidates: Collection, recipe: MetRecipe) -> Floats:
     """Relative resolution of each candidate, shape (N,)."""
-    kind, energy = np.abs(candidates["pdgId"]), np.maximum(candidates["energy"], 1e-3)
-    eta = np.abs(candidates["eta"])
+    kind, eta = np.abs(candidates["pdgId"]), np.abs(candidates["eta"])
     per_pt, constant = recipe.charged
     relative = np.hypot(per_pt * candidates["pt"], constant * np.sqrt(np.cosh(eta)))
-    barrel, endcap = (
-        np.minimum(_calorimetric(energy, *recipe.barrel), 0.25),
-        _calorimetric(energy, *recipe.endcap),
-    )
-    relative = np.where(kind == 130, np.where(eta < 1.3, barrel, np.minimum(endcap, 0.3)), relative)
-    relative = np.where(kind == 22, _calorimetric(energy, *recipe.photon), relative)
-    return np.where(kind <= 2, _calorimetric(energy, *recipe.forward), relative)
-
-
-def _calorimetric(energy: Floats, stochastic: float, constant: float) -> Floats:
-    return np.hypot(stochastic / np.sqrt(energy), constant)
+    which = {"photon": kind == 22, "forward": kind <= 2}
+    which |= {"barrel": (kind == 130) & (eta < 1.3), "endcap": (kind == 130) & (eta >= 1.3)}
+    for name, rows in which.items():
+        stochastic, constant, most = recipe.neutral[name]
+        energy = np.maximum(candidates["energy"][rows], 1e-3)
+        relative[rows] = np.minimum(np.hypot(stochastic / np.sqrt(energy), constant), most)
+    return relative
 
 
 def _kind(
@@ -186,11 +175,8 @@ def _type_one(jets: Collection, recipe: MetRecipe) -> tuple[NDArray[np.complex12
 def _jet_resolution(jets: Collection, recipe: MetRecipe) -> Floats:
     """Resolution of the jets' pT in GeV, shape (N,)."""
     place = np.minimum(np.searchsorted(recipe.eta, np.abs(jets["eta"])), len(recipe.eta) - 1)
-    noise, stochastic, constant = (
-        np.array(numbers)[place] for numbers in (recipe.noise, recipe.stochastic, recipe.constant)
-    )
-    pt = jets["pt"]
-    return np.asarray(np.sqrt(noise**2 + stochastic**2 * pt + (constant * pt) ** 2))
+    noise, stochastic, constant = np.array(recipe.jets)[place].T
+    return np.asarray(np.sqrt(noise**2 + stochastic**2 * jets["pt"] + (constant * jets["pt"]) ** 2))
 
 
 def _covariance(
