@@ -99,7 +99,10 @@ class Collection:
 
     def total(self, values: NDArray[Any]) -> NDArray[np.float64]:
         """Sum of a quantity of the objects, shape (N,), in each event, shape (E,)."""
-        return np.bincount(self.event_rows, values, minlength=self.events).astype(np.float64, copy=False)
+        totals, has = np.zeros(self.events), self.counts > 0
+        if has.any():
+            totals[has] = np.add.reduceat(values, self.offsets[:-1][has], dtype=np.float64)
+        return totals
 
     def select(self, keep: NDArray[np.bool_]) -> Collection:
         """Objects for which `keep`, of shape (N,), is true."""

@@ -14,13 +14,13 @@ import numpy as np
 from pydantic import Field
 
 from flashsim.declarations.recipes import Recipe
+from flashsim.events.collection import Collection
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from flashsim.events.collection import Collection
     from flashsim.reference.flow.recorded import Recorded
     from flashsim.reference.objects.clustering import Clustered
 
@@ -82,10 +82,10 @@ def met(
         lepton[rows[rows >= 0]] = True
     weight = candidates["puppiNoLep"].astype(np.float64)
     weight[np.isin(np.abs(candidates["pdgId"]), (11, 13)) & (candidates["fromPV"] >= 2)] = 1.0
-    relative = _resolutions(candidates, recipe)
+    relative, units = _resolutions(candidates, recipe), _units(candidates["phi"])
     values = _of_particles(recorded)
     for name, jets, weights in (("MET", chs, np.ones(len(weight))), ("PuppiMET", puppi, weight)):
-        raw, corrected = _kind(recorded, jets, lepton, weights, relative, recipe)
+        raw, corrected = _kind(recorded, jets, lepton, weights, units, relative, recipe)
         names = (name, "PFMET") if name == "MET" else (name,)
         for given in names:
             values |= {f"Raw{given}_{field}": value for field, value in raw.items()}
@@ -93,10 +93,13 @@ def met(
     return values
 
 
-def _vector(objects: Collection, pt: Floats) -> NDArray[np.complex128]:
+def _units(phi: Floats) -> tuple[Floats, Floats]:
+    return np.cos(phi), np.sin(phi)
+
+
+def _vector(objects: Collection, pt: Floats, units: tuple[Floats, Floats]) -> NDArray[np.complex128]:
     """Vector sum of transverse momenta of each event, x + i y, shape (E,)."""
-    x, y = (objects.total(pt * turn(objects["phi"])) for turn in (np.cos, np.sin))
-    return x + 1j * y
+    return objects.total(pt * units[0]) + 1j * objects.total(pt * units[1])
 
 
 def _polar(vector: NDArray[np.complex128], suffix: str = "") -> dict[str, Floats]:
@@ -106,8 +109,10 @@ def _polar(vector: NDArray[np.complex128], suffix: str = "") -> dict[str, Floats
 def _of_particles(recorded: Recorded) -> dict[str, Floats]:
     """Missing momentum of the particles of the hard event within |eta| < 5."""
     particles = recorded.particles
+    names = ("pt", "phi")
     seen = (particles["interaction"] == 0) & (np.abs(particles["eta"]) < 5.0)
-    polar = _polar(-_vector(particles, np.where(seen, particles["pt"], 0.0)))
+    hard = Collection(particles.offsets, {name: particles[name] for name in names}).select(seen)
+    polar = _polar(-_vector(hard, hard["pt"], _units(hard["phi"])))
     return {"MET_fiducialGenPt": polar["pt"], "MET_fiducialGenPhi": polar["phi"]}
 
 
@@ -130,6 +135,7 @@ def _kind(
     jets: Clustered,
     lepton: NDArray[np.bool_],
     weight: Floats,
+    units: tuple[Floats, Floats],
     relative: Floats,
     recipe: MetRecipe,
 ) -> tuple[dict[str, Floats], dict[str, Floats]]:
@@ -139,10 +145,10 @@ def _kind(
     hard = objects["pt"] > recipe.jet_pt
     clustered = lepton.copy()
     clustered[jets.members[hard[jets.jet_of_member]]] = True
-    raw, total = -_vector(candidates, pt), candidates.total(pt)
+    raw, total = -_vector(candidates, pt, units), candidates.total(pt)
     change, scalar = _type_one(objects, recipe)
     vector = raw - change
-    unclustered = -_vector(candidates, np.where(clustered, 0.0, pt * relative))
+    unclustered = -_vector(candidates, np.where(clustered, 0.0, pt * relative), units)
     clean = jets.total(lepton[jets.members]) == 0
     loose = ~lepton
     loose[jets.members[clean[jets.jet_of_member]]] = False
@@ -152,10 +158,15 @@ def _kind(
     corrected |= _covariance(objects, clean & hard, soft, vector, recipe)
     corrected |= {"MetUnclustEnUpDeltaX": unclustered.real, "MetUnclustEnUpDeltaY": unclustered.imag}
     states = recorded.streams.normal(recorded.keys, "resolution shift", objects.counts)
+    along = _units(objects["phi"])
     constant, over = recipe.scale
     scale = np.where(hard, np.hypot(constant * objects["pt"], over), 0.0)
     smearing = np.where(hard, recipe.smearing * _jet_resolution(objects, recipe) * states, 0.0)
-    shifts = {"Unclustered": unclustered, "JES": -_vector(objects, scale), "JER": -_vector(objects, smearing)}
+    shifts = {
+        "Unclustered": unclustered,
+        "JES": -_vector(objects, scale, along),
+        "JER": -_vector(objects, smearing, along),
+    }
     for name, shift in shifts.items():
         corrected |= _polar(vector + shift, f"{name}Up") | _polar(vector - shift, f"{name}Down")
     return _polar(raw) | {"sumEt": total}, corrected
@@ -167,9 +178,8 @@ def _type_one(jets: Collection, recipe: MetRecipe) -> tuple[NDArray[np.complex12
     rest = jets["pt"] * (1.0 - jets["muonSubtrFactor"])
     used = (rest > recipe.jet_pt) & (jets["chEmEF"] + jets["neEmEF"] < recipe.em_fraction)
     added = np.where(used, rest * (1.0 - jets["_l1"] / factor), 0.0)
-    turned = jets["phi"] + jets["muonSubtrDeltaPhi"]
-    x, y = (jets.total(added * turn(turned)) for turn in (np.cos, np.sin))
-    return x + 1j * y, jets.total(added)
+    units = _units(jets["phi"] + jets["muonSubtrDeltaPhi"])
+    return _vector(jets, added, units), jets.total(added)
 
 
 def _jet_resolution(jets: Collection, recipe: MetRecipe) -> Floats:
