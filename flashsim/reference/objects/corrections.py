@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from flashsim.errors import RecipeError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["OFFSET", "RESPONSE", "JetCorrections", "binned", "payload"]
+__all__ = ["OFFSET", "RESPONSE", "JetCorrections"]
 
 OFFSET = "max(0.1,1-y*[0]*max(0,z-[1])/x)"
 """Formula of L1FastJet: x is the raw pT, y the area, z rho."""
@@ -105,57 +105,3 @@ def _load(path: Path) -> JetCorrections:
         msg = f"{path}: is no payload of jet corrections ({error})"
         raise RecipeError(msg) from error
     return JetCorrections(edges, parameters)
-
-
-def binned(
-    edges: NDArray[np.float64], expression: str, variables: list[str], rows: NDArray[np.float64]
-) -> dict[str, Any]:
-    """Bins in eta, each with the formula and its own parameters, as correctionlib has them."""
-    formulas = [
-        {
-            "nodetype": "formula",
-            "expression": expression,
-            "parser": "TFormula",
-            "variables": variables,
-            "parameters": [float(f"{value:.7g}") for value in row],
-        }
-        for row in rows
-    ]
-    return {
-        "nodetype": "binning",
-        "input": "JetEta",
-        "edges": [float(edge) for edge in edges],
-        "content": formulas,
-        "flow": "clamp",
-    }
-
-
-def payload(tag: str, levels: dict[str, dict[str, dict[str, Any]]]) -> dict[str, Any]:
-    """Make the content of a file: for each jet algorithm its levels, in their order, and all of them."""
-    inputs = {"L1FastJet": ["JetA", "JetEta", "JetPt", "Rho"], "L2Relative": ["JetEta", "JetPt"]}
-    corrections, compound = [], []
-    for jets, data in levels.items():
-        stack = [f"{tag}_{level}_{jets}" for level in (*data, "L3Absolute")]
-        for name, (level, content) in zip(stack, [*data.items(), ("L3Absolute", 1.0)], strict=True):
-            corrections.append(
-                {
-                    "name": name,
-                    "version": 1,
-                    "inputs": [{"name": n, "type": "real"} for n in inputs.get(level, ["JetEta", "JetPt"])],
-                    "output": {"name": "correction", "type": "real"},
-                    "data": content,
-                }
-            )
-        names = [{"name": n, "type": "real"} for n in inputs["L1FastJet"]]
-        compound.append(
-            {
-                "name": f"{tag}_L1L2L3_{jets}",
-                "inputs": names,
-                "output": {"name": "correction", "type": "real"},
-                "inputs_update": ["JetPt"],
-                "input_op": "*",
-                "output_op": "*",
-                "stack": stack,
-            }
-        )
-    return {"schema_version": 2, "corrections": corrections, "compound_corrections": compound}

@@ -1,11 +1,9 @@
-"""AK4 jets: corrected momenta, energy fractions, identification, and what taggers read of their shapes."""
+"""AK4 jets: corrected momenta, energy fractions, multiplicities, identification."""
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any, Literal
 
-import numba
 import numpy as np
 from pydantic import Field
 
@@ -37,7 +35,6 @@ Kind = Literal["CHS", "Puppi"]
 
 _KINDS = {"chHEF": (211,), "neHEF": (130, 1), "chEmEF": (11,), "neEmEF": (22, 2), "muEF": (13,)}
 _FORWARD = {"hfHEF": (1,), "hfEmEF": (2,)}
-_NO_STRIP = -1.0
 
 
 class Identification(Recipe):
@@ -111,7 +108,7 @@ def jets(recorded: Recorded, recipe: JetsRecipe, kind: Kind, muons: Collection |
         lost = candidates.select(weight == 0.0)
         around = ring_sum(found.objects.directions, lost.directions, lost["energy"], 0.0, recipe.radius)
         fields["chFPV0EF"] = around / found.objects["energy"]
-    fields |= _shapes(found, candidates, weight, recipe)
+    fields |= _forward_widths(found, candidates, weight, recipe)
     fields["jetId"] = identified(found.objects["eta"], fields, recipe)
     return Clustered(
         Collection(found.objects.offsets, found.objects.columns | fields), found.offsets, found.members
@@ -216,111 +213,23 @@ def identified(
     return 2 * tight.astype(np.int64) + 4 * veto
 
 
-_SHAPES = (
-    "_dR2Mean", "_ptD", "_axis1", "_axis2", "_pull", "_beta", "_jetR", "_jetRchg", "_frac01", "_frac02",
-    "_frac03", "_frac04", "hfsigmaEtaEta", "hfsigmaPhiPhi", "hfcentralEtaStripSize",
-    "hfadjacentEtaStripsSize", "_multiplicity",
-)  # fmt: skip
-"""Shapes of `_shapes`: the inputs of CMS's pileup identification (arXiv:2003.00503, table 2), those of its
-quark-gluon likelihood (multiplicity, ptD, axis2; CMS-PAS-JME-13-002), and widths in HF."""
-
-
-def _shapes(
+def _forward_widths(
     found: Clustered, candidates: Collection, weight: NDArray[np.float64], recipe: JetsRecipe
 ) -> dict[str, NDArray[Any]]:
-    objects = found.objects
-    member = found.members
+    """Work out the widths of what HF sees of a jet, and the hard towers of its strip in eta and beside it."""
+    jets, number = found.objects, len(found.objects)
+    has = (np.abs(jets["eta"]) > recipe.forward_eta) & (jets["pt"] > recipe.forward_pt)
+    used = has[found.jet_of_member] & (np.abs(candidates["pdgId"][found.members]) <= 2)
+    jet, member = found.jet_of_member[used], found.members[used]
     pt = (candidates["pt"] * weight)[member]
-    deta = candidates["eta"][member] - np.repeat(objects["eta"], np.diff(found.offsets))
-    dphi = wrap_angle(candidates["phi"][member] - np.repeat(objects["phi"], np.diff(found.offsets)))
-    charged = candidates["charge"][member] != 0
-    primary = charged & (candidates["fromPV"][member] >= 2)
-    forward = np.abs(candidates["pdgId"][member]) <= 2
-    in_forward = (np.abs(objects["eta"]) > recipe.forward_eta) & (objects["pt"] > recipe.forward_pt)
-    table = _shape_table(
-        found.offsets,
-        pt,
-        deta,
-        dphi,
-        charged,
-        primary,
-        forward,
-        in_forward,
-        recipe.tower_pt,
-        recipe.tower_width,
-    )
-    columns: dict[str, NDArray[Any]] = dict(zip(_SHAPES, table.T, strict=True))
-    for name in _SHAPES:
-        if name.endswith("Size") or name == "_multiplicity":
-            columns[name] = columns[name].astype(np.int64)
+    deta = candidates["eta"][member] - jets["eta"][jet]
+    dphi = wrap_angle(candidates["phi"][member] - jets["phi"][jet])
+    total = np.bincount(jet, pt, minlength=number)
+    columns: dict[str, NDArray[Any]] = {}
+    for name, away in (("hfsigmaEtaEta", deta), ("hfsigmaPhiPhi", dphi)):
+        squares = np.bincount(jet, pt * away**2, minlength=number)
+        columns[name] = np.where(total > 0.0, np.sqrt(squares / np.maximum(total, 1e-9)), -1.0)
+    strip = np.where(pt > recipe.tower_pt, np.floor(np.abs(deta) / recipe.tower_width + 0.5), -1.0)
+    for place, name in enumerate(("hfcentralEtaStripSize", "hfadjacentEtaStripsSize")):
+        columns[name] = np.bincount(jet[strip == place], minlength=number)
     return columns
-
-
-@numba.njit(cache=True)
-def _shape_table(offsets, pt, deta, dphi, charged, primary, forward, in_forward, tower_pt, tower_width):
-    table = np.zeros((len(offsets) - 1, 17))
-    for jet in range(len(table)):
-        row = table[jet]
-        total = squares = eta2 = phi2 = both = eta1 = phi1 = of_charged = of_primary = 0.0
-        hardest = hardest_charged = 0.0
-        for k in range(offsets[jet], offsets[jet + 1]):
-            w = pt[k] * pt[k]
-            r2 = deta[k] ** 2 + dphi[k] ** 2
-            total += pt[k]
-            squares += w
-            eta1, phi1 = eta1 + w * deta[k], phi1 + w * dphi[k]
-            eta2, phi2, both = eta2 + w * deta[k] ** 2, phi2 + w * dphi[k] ** 2, both + w * deta[k] * dphi[k]
-            row[0] += w * r2
-            hardest = max(hardest, pt[k])
-            if charged[k]:
-                of_charged += pt[k]
-                hardest_charged = max(hardest_charged, pt[k])
-                of_primary += pt[k] if primary[k] else 0.0
-            if r2 < 0.16:
-                row[8 + int(math.sqrt(r2) * 10.0)] += pt[k]
-            if primary[k] or (not charged[k] and pt[k] > 1.0):
-                row[16] += 1
-        eta1, phi1 = eta1 / squares, phi1 / squares
-        eta2, phi2, both = eta2 / squares - eta1**2, phi2 / squares - phi1**2, both / squares - eta1 * phi1
-        root = math.sqrt(max((eta2 - phi2) ** 2 + 4.0 * both**2, 0.0))
-        row[0] /= squares
-        row[1] = math.sqrt(squares) / total
-        row[2] = math.sqrt(max(0.5 * (eta2 + phi2 + root), 0.0))
-        row[3] = math.sqrt(max(0.5 * (eta2 + phi2 - root), 0.0))
-        row[5] = of_primary / of_charged if of_charged > 0.0 else 0.0
-        row[6], row[7] = hardest / total, hardest_charged / total
-        pull_eta = pull_phi = 0.0
-        for k in range(offsets[jet], offsets[jet + 1]):
-            away = math.hypot(deta[k] - eta1, dphi[k] - phi1) * pt[k] * pt[k] / squares
-            pull_eta, pull_phi = pull_eta + away * (deta[k] - eta1), pull_phi + away * (dphi[k] - phi1)
-        row[4] = math.hypot(pull_eta, pull_phi)
-        row[8:12] /= total
-        _forward_widths(
-            row,
-            offsets[jet],
-            offsets[jet + 1],
-            pt,
-            deta,
-            dphi,
-            forward,
-            in_forward[jet],
-            tower_pt,
-            tower_width,
-        )
-    return table
-
-
-@numba.njit(cache=True)
-def _forward_widths(row, begin, end, pt, deta, dphi, forward, in_forward, tower_pt, tower_width):
-    """Widths of what HF sees of a jet, and how many hard towers lie in its strip in eta and beside it."""
-    total = eta2 = phi2 = 0.0
-    for k in range(begin, end):
-        if in_forward and forward[k]:
-            total += pt[k]
-            eta2, phi2 = eta2 + pt[k] * deta[k] ** 2, phi2 + pt[k] * dphi[k] ** 2
-            if pt[k] > tower_pt:
-                strip = abs(deta[k]) / tower_width
-                row[14] += strip < 0.5
-                row[15] += 0.5 <= strip < 1.5
-    row[12] = math.sqrt(eta2 / total) if total > 0.0 else -1.0
-    row[13] = math.sqrt(phi2 / total) if total > 0.0 else -1.0

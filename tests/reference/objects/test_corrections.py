@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pytest
 
+from benchmarks.jet_corrections import binned, payload
 from flashsim.errors import RecipeError
 from flashsim.nanoaod.mantissa import round_mantissa
-from flashsim.reference.objects.corrections import OFFSET, RESPONSE, JetCorrections, binned, payload
+from flashsim.reference.objects.corrections import OFFSET, RESPONSE, JetCorrections
 
 EDGES = np.array([-5.2, -2.5, 0.0, 2.5, 5.2])
 

@@ -7,10 +7,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from benchmarks.jet_corrections import binned, payload
 from flashsim.events.collection import Collection
 from flashsim.gen.libraries import stdout_captured
 from flashsim.reference.objects.clustering import momenta_of
-from flashsim.reference.objects.corrections import RESPONSE, binned, payload
+from flashsim.reference.objects.corrections import RESPONSE
 from flashsim.reference.objects.fat_jets import UNDEFINED, FatJetsRecipe, fat_jets
 from flashsim.reference.objects.jets import JetsRecipe
 from flashsim.reference.particles.streams import Streams

@@ -6,8 +6,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from benchmarks.jet_corrections import binned, payload
 from flashsim.events.collection import Collection
-from flashsim.reference.objects.corrections import OFFSET, RESPONSE, binned, payload
+from flashsim.reference.objects.corrections import OFFSET, RESPONSE
 from flashsim.reference.objects.jets import JetsRecipe, jets, soft_jets, weights
 from flashsim.reference.particles.streams import Streams
 
@@ -153,17 +154,6 @@ def test_identification_follows_the_region(recipe, members, bits):
     for side in (1, -1):
         rows = [(pt, side * eta, *rest) for pt, eta, *rest in members]
         assert jets(recorded(rows), recipe, "CHS").objects["jetId"].tolist() == [bits]
-
-
-def test_shapes_of_two_constituents(recipe):
-    found = jets(recorded([(30, 0.0, 1.0, 211, 3, 1), (10, 0.0, 1.2, 22, 1, 1)]), recipe, "CHS").objects
-    assert found["_ptD"] == pytest.approx(np.hypot(30, 10) / 40)
-    assert found["_axis2"] == pytest.approx(0, abs=1e-6)
-    assert found["_axis1"] == pytest.approx(np.sqrt(0.9 * 0.1) * 0.2, rel=1e-3)
-    assert found["_multiplicity"].tolist() == [2]
-    assert found["_beta"] == pytest.approx(1)
-    assert found["_jetR"] == pytest.approx(0.75)
-    assert sum(found[f"_frac0{k}"] for k in range(1, 5)) == pytest.approx(1)
 
 
 def test_widths_in_the_forward_calorimeter_are_of_forward_jets(recipe):
