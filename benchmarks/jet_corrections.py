@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from flashsim.reference.recipe import ERAS, load_detector
 
+from flashsim.declarations.eras import shipped_eras
 from flashsim.declarations.recipes import recipe_folder
 from flashsim.events.collection import Collection
 from flashsim.events.identity import event_keys
@@ -32,6 +32,7 @@ from flashsim.reference.objects.corrections import OFFSET, RESPONSE
 from flashsim.reference.objects.jets import weights
 from flashsim.reference.particles.overlay import Library
 from flashsim.reference.particles.streams import Streams
+from flashsim.reference.recipe import load_detector
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -233,7 +234,7 @@ def collect(chunks: Iterator[Recorded], raw_pt: float) -> dict[str, Columns]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the corrections of an era."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.jet_corrections", description=__doc__)
-    parser.add_argument("era", choices=ERAS)
+    parser.add_argument("era", choices=shipped_eras())
     for name in ("gen", "particles", "minbias"):
         parser.add_argument(f"--{name}", type=Path, required=True, help=f"{name}.root")
     parser.add_argument("--events", type=int, help="how many; all by default")
