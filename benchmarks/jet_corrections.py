@@ -49,6 +49,8 @@ ISOLATION = 1.5
 """No other gen jet of 0.3 of the pT within so many radii."""
 UNDERLYING = 2.0
 """Rho in GeV of an event without pileup, about."""
+GEN_PT = 10.0
+"""Least pT of gen jets in GeV, at a radius of 0.4; it rises with the radius."""
 RAW_PT = 5.0
 """Least raw pT in GeV."""
 CHUNK = 200
@@ -66,9 +68,7 @@ def matches(recorded: Recorded, kind: Any, radius: float, raw_pt: float) -> Colu
         radius=radius,
         min_pt=raw_pt,
     ).objects
-    name = "GenJet" if radius < 0.6 else "GenJetAK8"
-    gen = Collection.of_branches(recorded.gen, name, ("pt", "eta", "phi"))
-    gen = Collection(gen.offsets, {k: v.astype(np.float64) for k, v in gen.columns.items()})
+    gen = _gen_jets(recorded, radius)
     other, _ = closest(gen.directions, gen.directions, 1, ISOLATION * radius, same=True)
     near = np.where(other >= 0, gen["pt"][other], 0.0)
     particles = Collection.of_branches(
@@ -85,6 +85,18 @@ def matches(recorded: Recorded, kind: Any, radius: float, raw_pt: float) -> Colu
     columns |= {name: np.where(has, found[name][row], 0.0) for name in ("pt", "area")}
     columns["rho"] = recorded.rho["FastjetAll"][gen.event_rows]
     return {name: values[kept] for name, values in columns.items()}
+
+
+def _gen_jets(recorded: Recorded, radius: float) -> Collection:
+    """Cluster the stable particles of the hard event."""
+    particles = recorded.particles
+    columns = {name: particles[name].astype(np.float64) for name in ("pt", "eta", "phi")}
+    columns["energy"] = np.hypot(columns["pt"] * np.cosh(columns["eta"]), particles["mass"])
+    hard = (particles["interaction"] == 0).astype(np.float64)
+    least = GEN_PT * radius / 0.4
+    return anti_kt(
+        Collection(particles.offsets, columns), hard, recorded.keys, radius=radius, min_pt=least
+    ).objects
 
 
 def offset_slopes(jets: Columns, edges: NDArray[np.float64]) -> NDArray[np.float64]:
