@@ -49,10 +49,10 @@ def _root(path, trees):
     [
         (b"", "is empty"),
         (b" \n\n", "is empty"),
-        (gzip.compress(b""), "is empty"),
+        (gzip.compress(b"", mtime=0), "is empty"),
         (b"<event>\n 5 1 ...", "LHE events without <LesHouchesEvents>"),
         (bytes(range(256)) * 10, "is no file that gen reads; expected HepMC text, LHE or a Pythia 8"),
-        (gzip.compress(TEXTS[Kind.LHE])[:20], "cannot be decompressed"),
+        (gzip.compress(TEXTS[Kind.LHE], mtime=0)[:20], "cannot be decompressed"),
         (b"\x89HDF\r\n\x1a\n" + bytes(100), "is HDF5"),
         (b"HepMC::IO_Ascii-START_EVENT_LISTING\n", "before 2.0"),
         (b"root" + bytes(range(1, 101)), "is a ROOT file that cannot be read"),
