@@ -163,7 +163,7 @@ def _track(out, place, hit, row, state, tracker, field):
     if code == 11 and hit.source == PRIMARY:
         track.brem = 1.0 - hit.energy / max(hit.pt * math.cosh(hit.eta), 1e-9)
         relative = math.hypot(relative, tracker.electron_widening * track.brem)
-        bias = 1.0 - 0.3 * track.brem * uniform(state)
+        bias = 1.0 - 0.1 * track.brem * uniform(state)
     measured = hit.charge / hit.pt / bias * (1.0 + width * relative * normal(state))
     track.charge = 1 if measured > 0.0 else -1
     track.pt = min(1.0 / max(abs(measured), 1e-5), 2.0e4)
@@ -246,7 +246,8 @@ def _chambers(track, hit, code, at, state, tracker):
         passed = 1.0 / (1.0 + math.exp(-(momentum / tracker.muon_momentum - 1.0) / 0.12))
         if uniform(state) < passed * tracker.muon_efficiency[at]:
             reach = tracker.station_efficiency * (1.0 - math.exp(-momentum / (0.5 * tracker.muon_momentum)))
-            reach *= 0.7 if track.inFlight else 1.0  # the kink makes segments miss
+            if track.inFlight and uniform(state) < 0.8:  # the kink makes segments miss
+                reach *= 0.45
             for _ in range(4):
                 track.chambers += uniform(state) < reach
             track.chambers = max(track.chambers, 1)
@@ -257,9 +258,9 @@ def _chambers(track, hit, code, at, state, tracker):
         most, half = tracker.muon_loss
         track.lost = uniform(state) < most / (1.0 + (hit.pt / half) ** 2)
         return
-    chance = tracker.accidental / momentum + tracker.punch_through * min(momentum, 100.0) / 100.0
+    chance = tracker.accidental / hit.pt + tracker.punch_through * min(momentum, 100.0) / 100.0
     if uniform(state) < chance:
-        track.chambers = 1 + (uniform(state) < 0.25)
+        track.chambers = 1 + (uniform(state) < 0.1)
 
 
 @numba.njit(cache=True)

@@ -14,6 +14,7 @@ from pydantic import Field
 
 from flashsim.declarations.recipes import Recipe
 from flashsim.events.collection import Collection
+from flashsim.events.neighbours import closest
 from flashsim.reference.objects.impact_parameters import impact_parameters
 from flashsim.reference.objects.isolation import (
     Areas,
@@ -74,6 +75,10 @@ class ElectronRecipe(Recipe):
     energy: tuple[float, float, float] = Field(
         description="relative energy resolution: constant, times 1/sqrt(E), times the radiated share"
     )
+    fake_momentum: tuple[float, float] = Field(
+        description="bias and spread of the logarithm of the momentum that hadrons are measured with"
+    )
+    gathered_error: float = Field(ge=0, description="relative error of energy per share that is gathered")
     fake_resolution: float = Field(ge=1, description="how much worse it is of hadrons")
     regression: float = Field(ge=0, description="spread of pT around that of particle flow")
     angles: tuple[float, float, float] = Field(
@@ -133,13 +138,21 @@ def _chosen(
     place = made.offsets, clusters["eta"][ecal], clusters["phi"][ecal]
     place_of = {name: clusters[name] for name in ("eta", "phi", "energy")}
     unlinked = Collection(clusters.offsets, place_of).select(clusters["tracks"] == 0)
-    near = np.where(
-        tracks["gsf"][rows], ring_sum(place, unlinked, unlinked["energy"], (0.0, recipe.reach)), 0.0
-    )
+    around = ring_sum(place, unlinked, unlinked["energy"], (0.0, recipe.reach))
+    near = np.where(tracks["gsf"][rows], around, 0.0)
     total = energy[rows] + recipe.gathered * near
     hoe = showers.behind(place, total, deposits, normal[:, 7])
     good, poor = recipe.fake_share
-    keep = tracks["gsf"][rows] | (u[:, 0] < np.where(hoe < 0.15, good, poor))
+    chance = np.where(hoe < 0.15, good, poor) / (1.0 + 2.0 * around / energy[rows])
+    keep = tracks["gsf"][rows] | (u[:, 0] < chance)
+    # One electron for each shower: that of particle flow before others, and the hardest.
+    rank = np.where(keep, 1e5 * tracks["gsf"][rows] + transverse[rows], 0.0)
+    shown = Collection(made.offsets, {"eta": place[1], "phi": place[2], "row": np.arange(len(rows))}).select(
+        keep
+    )
+    neighbour, _ = closest(shown.directions, shown.directions, 1, recipe.reach, same=True)
+    other = shown["row"][neighbour] if len(shown) else neighbour
+    keep[shown["row"][(neighbour >= 0) & (rank[other] > rank[shown["row"]])]] = False
     columns = {"_track": rows, "_cluster": ecal, "hoe": hoe, "ecalEnergy": total, "_near": near}
     kept = Collection(made.offsets, columns).select(keep)
     return kept, u[keep], normal[keep]
@@ -159,11 +172,16 @@ def _kinematics(
     candidate = owners(candidates["track"], len(tracks))[rows]
     is_pf = (candidate >= 0) & (np.abs(candidates["pdgId"])[candidate] == 11)
     energy, slope = made["ecalEnergy"], np.cosh(track["eta"])
-    momentum = track["pt"] * slope
+    # The fit expects radiation: it measures hadrons badly, and too low.
+    particle = tracks["particle"][rows]
+    real = (particle >= 0) & (np.abs(recorded.particles["pdg"])[particle] == 11)
+    bias, spread = recipe.fake_momentum
+    momentum = track["pt"] * slope * np.where(real, 1.0, np.exp(spread * normal[:, 1] - bias))
     constant, stochastic, radiated = recipe.energy
     relative = np.hypot(constant + radiated * track["brem"], stochastic / np.sqrt(energy))
-    relative = relative * np.where(track["gsf"], 1.0, recipe.fake_resolution) * np.exp(0.2 * normal[:, 0])
-    of_track = np.maximum(track["ptErr"] / track["pt"], 1e-3)
+    relative = relative + recipe.gathered_error * np.minimum(made["_near"] / energy, 0.5)
+    relative = relative * np.where(real, 1.0, recipe.fake_resolution) * np.exp(0.2 * normal[:, 0])
+    of_track = np.maximum(track["ptErr"] / track["pt"], np.where(real, 1e-3, 0.1))
     weight = relative**2 / (relative**2 + of_track**2)
     off = np.abs(energy - momentum) > 4.0 * momentum * np.hypot(relative, of_track)
     combined = (
@@ -177,6 +195,11 @@ def _kinematics(
     charge = np.where(wrong, -track["charge"], track["charge"])
     brem = track["brem"] + np.where(track["gsf"], 0.03, 0.15) * np.abs(normal[:, 2]) - 0.01
     place = impact_parameters(tracks, rows, made.event_rows, recorded.vertices)
+    worse = np.where(real, 1.0, 2.0 * np.exp(0.8 * np.maximum(normal[:, 2], 0.0) ** 2))
+    for name in ("dxyErr", "dzErr"):
+        place[name] = place[name] * worse
+    for name in ("sip3d", "ipLengthSig"):
+        place[name] = place[name] / worse
     return place | {
         "pt": pt,
         "eta": track["eta"],
@@ -185,7 +208,7 @@ def _kinematics(
         "charge": charge,
         "pdgId": -11 * charge,
         "tightCharge": np.where(disagree, np.where(u[:, 2] > 0.7, 1, 0), 2),
-        "energyErr": pt * slope / np.sqrt(1.0 / relative**2 + np.where(track["gsf"], 1.0 / of_track**2, 0.0)),
+        "energyErr": pt * slope / np.sqrt(1.0 / relative**2 + np.where(real, 1.0 / of_track**2, 0.0)),
         "ecalEnergyError": energy * relative,
         "eInvMinusPInv": 1.0 / energy - 1.0 / momentum,
         "fbrem": np.minimum(brem, 0.98),
@@ -220,14 +243,14 @@ def _showers(
     preshower = (np.abs(eta) > 1.65) & (np.abs(eta) < 2.6)
     return (
         shape
-        | calibration(endcap, normal[:, 2], showers.smearing)
+        | calibration(endcap, normal[:, 2], showers.smearing, 0.3)
         | {
             "superclusterEta": eta,
             "deltaEtaSC": eta - found["eta"],
             "rawEnergy": raw,
             "scEtOverPt": raw / np.cosh(eta) / found["pt"] - 1.0,
             "PreshowerEnergy": np.where(preshower, 0.06 * energy * np.exp(0.4 * normal[:, 3]), 0.0),
-            "seedGain": np.where(lead > 220.0, np.where(lead > 2000.0, 1, 6), 12),
+            "seedGain": np.where(lead > 400.0, np.where(lead > 2000.0, 1, 6), 12),
             "seediEtaOriX": first,
             "seediPhiOriY": second,
             "isEB": ~endcap,

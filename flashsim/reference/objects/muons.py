@@ -62,6 +62,7 @@ class MuonRecipe(Recipe):
     )
     chi2_tail: float = Field(ge=0, le=1, description="share of others whose global fit is bad")
     out_of_time: float = Field(ge=0, le=1, description="share of others that are out of time")
+    trigger_loss: float = Field(ge=0, le=1, description="share of others that fail triggerIdLoose, too")
     areas: Areas = Field(description="effective areas of mini isolation")
 
 
@@ -150,7 +151,9 @@ def _identification(
     is_tracker = (u[:, 1] < recipe.tracker_share) | ~is_global
     low, high = np.array(recipe.compatibility)[stations], np.array(recipe.wrong_compatibility)[stations]
     perfect = (stations == 4) & (u[:, 3] < recipe.perfect_share)
-    right = np.where(perfect, 1.0, low + (1.0 - low) * (1.0 - u[:, 2] ** 2))
+    # Soft muons scatter more.
+    low = low * found["pt"] / (found["pt"] + 4.0)
+    right = np.where(perfect, 1.0, 1.0 - (1.0 - low) * u[:, 2] ** (1.0 + np.minimum(found["pt"] / 15.0, 1.0)))
     segment = np.where(true, right, high * u[:, 2])
     good_fit = is_global & (true | (u[:, 4] > recipe.chi2_tail))
     near = (np.abs(found["dxy"]) < 0.2) & (np.abs(found["dz"]) < 0.5)
@@ -178,7 +181,7 @@ def _identification(
         "tightId": medium & good_fit & (stations > 1) & near & hits,
         "softId": soft & (np.abs(found["dxy"]) < 0.3) & (np.abs(found["dz"]) < 20.0),
         "highPtId": np.where(high_pt & is_global, 2, np.where(high_pt & is_tracker, 1, 0)),
-        "triggerIdLoose": close_segment & hits,
+        "triggerIdLoose": close_segment & hits & (true | (u[:, 5] > recipe.trigger_loss)),
         "bestTrackType": np.ones(len(rows), dtype=np.int64),
     }
 

@@ -124,7 +124,7 @@ def _kinematics(
     preshower = (np.abs(eta) > 1.65) & (np.abs(eta) < 2.6)
     return (
         shape
-        | calibration(endcap, normal[:, 4], showers.smearing)
+        | calibration(endcap, normal[:, 4], showers.smearing, 0.08)
         | {
             "pt": energy / np.cosh(seen),
             "eta": seen,
@@ -145,7 +145,7 @@ def _kinematics(
             "esEnergyOverRawE": np.where(preshower, 0.04 * np.exp(0.5 * normal[:, 6]), 0.0),
             "esEffSigmaRR": np.where(preshower, 5.0 + 2.0 * normal[:, 7], 0.0),
             "haloTaggerMVAVal": np.where(endcap, 0.995, 1.0),
-            "seedGain": np.where(made["lead"] > 220.0, np.where(made["lead"] > 2000.0, 1, 6), 12),
+            "seedGain": np.where(made["lead"] > 400.0, np.where(made["lead"] > 2000.0, 1, 6), 12),
             "seediEtaOriX": first,
             "seediPhiOriY": second,
             "isScEtaEB": np.abs(eta) < 1.4442,

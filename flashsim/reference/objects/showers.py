@@ -187,7 +187,7 @@ def shapes(
     inside = recipe.contained + recipe.contained_spread * normal[:, 1] * np.hypot(0.6, excess / 0.01)
     return {
         "sieie": np.minimum(np.hypot(base, wider), recipe.widest),
-        "r9": inside / np.hypot(1.0, excess / 0.016) * showers["lead"] / showers["energy"],
+        "r9": inside / np.hypot(1.0, excess / 0.018) * showers["lead"] / showers["energy"],
         "_excess": excess,
     }
 
@@ -208,17 +208,17 @@ def _spread(offsets, eta, phi, other_offsets, columns):
 
 
 def calibration(
-    endcap: NDArray[np.bool_], normal: NDArray[np.float64], spread: tuple[float, float]
+    endcap: NDArray[np.bool_], normal: NDArray[np.float64], spread: tuple[float, float], error: float
 ) -> dict[str, NDArray[np.float64]]:
-    """Smear energies of simulation as to data, by `spread` in barrel and endcap; `normal` of shape (N,)."""
+    """Smear energies of simulation by `spread` in barrel and endcap, which has a relative `error`."""
     smeared = np.array(spread)[endcap.astype(np.int64)] * normal
     none = np.zeros(len(normal))
     return {
         "eCorr": 1.0 + smeared,
         "dEscaleUp": none,
         "dEscaleDown": none,
-        "dEsigmaUp": 0.3 * smeared,
-        "dEsigmaDown": -0.3 * smeared,
+        "dEsigmaUp": error * smeared,
+        "dEsigmaDown": -error * smeared,
     }
 
 
