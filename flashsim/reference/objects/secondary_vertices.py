@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from flashsim.reference.flow.recorded import Recorded
 
-__all__ = ["SecondaryVerticesRecipe", "secondary_vertices"]
+__all__ = ["SecondaryVerticesRecipe", "common_vertices", "secondary_vertices"]
 
 _FARTHEST = 60.0  # cm along a track
 _COOLING = (256.0, 32.0, 4.0, 1.0, 1.0)  # temperatures of the adaptive fit
@@ -77,6 +77,7 @@ class _Tracks(NamedTuple):
     z_error: Any
 
 
+_OF_TRACKS = ("phi", "eta", "pt", "dxy", "dz", "dxyErr", "dzErr", "charge", "track")
 _COLUMNS = ("x", "y", "z", "chi2", "ndof", "dlen", "dlenSig", "dxy", "dxySig")
 
 
@@ -98,21 +99,8 @@ def secondary_vertices(recorded: Recorded, recipe: SecondaryVerticesRecipe) -> C
     candidates, first = recorded.candidates, recorded.vertices.offsets[:-1]
     used = (candidates["track"] >= 0) & (candidates["pt"] > min(recipe.tracks[0], recipe.own[0]))
     used &= recorded.tracks["quality"][candidates["track"]] & (np.abs(candidates["dz"]) < recipe.own[1])
-    names = ("phi", "eta", "pt", "dxy", "dz", "dxyErr", "dzErr", "charge", "track")
-    chosen = Collection(candidates.offsets, {name: candidates[name] for name in names}).select(used)
-    cosine, sine = np.cos(chosen["phi"]), np.sin(chosen["phi"])
-    tracks = _Tracks(
-        -chosen["dxy"] * sine,
-        chosen["dxy"] * cosine,
-        chosen["dz"],
-        cosine,
-        sine,
-        np.sinh(chosen["eta"]),
-        -chosen["charge"] * BEND * recipe.field / recorded.tracks["pt"][chosen["track"]],
-        chosen["pt"],
-        chosen["dxyErr"],
-        chosen["dzErr"],
-    )
+    chosen = Collection(candidates.offsets, {name: candidates[name] for name in _OF_TRACKS}).select(used)
+    tracks = _tracks(chosen.columns, recorded, recipe)
     errors = np.stack([recorded.vertices[name][first] for name in ("xErr", "xErr", "zErr")], axis=1)
     counts, table, sizes, members = _find(chosen.offsets, tracks, errors, recipe.numbers())
     columns: dict[str, NDArray[Any]] = dict(zip(_COLUMNS, table.T.copy(), strict=True))
@@ -121,6 +109,38 @@ def secondary_vertices(recorded: Recorded, recipe: SecondaryVerticesRecipe) -> C
     offsets = np.concatenate(([0], np.cumsum(sizes)))
     found = Clustered(Collection.of_counts(counts, columns), offsets, np.flatnonzero(used)[members])
     return _with_momenta(found, candidates, table[:, :3].T)
+
+
+def common_vertices(
+    recorded: Recorded, groups: Clustered, recipe: SecondaryVerticesRecipe
+) -> tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]]:
+    """Fit a vertex to the charged candidates of each group, such as the hadrons of a tau.
+
+    Returns
+    -------
+    Whether there is one, shape (N,); x, y, z from the primary vertex in cm, chi-squared per degree of freedom
+    and degrees of freedom, shape (N, 5); covariance, shape (N, 3, 3).
+    """
+    charged = recorded.candidates["track"][groups.members] >= 0
+    columns = {name: recorded.candidates[name][groups.members[charged]] for name in _OF_TRACKS}
+    offsets = np.concatenate(([0], np.cumsum(charged)))[groups.offsets]
+    return _fit_groups(offsets, _tracks(columns, recorded, recipe), recipe.numbers())
+
+
+def _tracks(columns: dict[str, NDArray[Any]], recorded: Recorded, recipe: SecondaryVerticesRecipe) -> _Tracks:
+    cosine, sine = np.cos(columns["phi"]), np.sin(columns["phi"])
+    return _Tracks(
+        -columns["dxy"] * sine,
+        columns["dxy"] * cosine,
+        columns["dz"],
+        cosine,
+        sine,
+        np.sinh(columns["eta"]),
+        -columns["charge"] * BEND * recipe.field / recorded.tracks["pt"][columns["track"]],
+        columns["pt"],
+        columns["dxyErr"],
+        columns["dzErr"],
+    )
 
 
 def _with_momenta(found: Clustered, candidates: Collection, flight: NDArray[np.float64]) -> Clustered:
@@ -177,6 +197,17 @@ def _find(offsets, tracks, errors, recipe):
             made += 1
             counts[event] += 1
     return counts, table[:made].copy(), sizes[:made].copy(), members[:placed].copy()
+
+
+@numba.njit(cache=True)
+def _fit_groups(offsets, tracks, recipe):
+    number = len(offsets) - 1
+    good = np.zeros(number, dtype=np.bool_)
+    places, covariances = np.zeros((number, 5)), np.zeros((number, 3, 3))
+    for g in range(number):
+        weight = np.ones(offsets[g + 1] - offsets[g])
+        good[g] = len(weight) > 1 and _fit(offsets[g], tracks, weight, places[g], covariances[g], recipe)
+    return good, places, covariances
 
 
 @numba.njit(cache=True)

@@ -19,12 +19,14 @@ from pydantic import Field
 from flashsim.events.angles import wrap_angle
 from flashsim.events.collection import Collection
 from flashsim.reference.objects.clustering import Clustered
+from flashsim.reference.objects.secondary_vertices import common_vertices
 from flashsim.reference.particles.kernel_recipe import KernelRecipe
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from flashsim.reference.flow.recorded import Recorded
+    from flashsim.reference.objects.secondary_vertices import SecondaryVerticesRecipe
 
 __all__ = ["TauRecipe", "taus"]
 
@@ -90,7 +92,12 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def taus(recorded: Recorded, jets: Clustered, recipe: TauRecipe) -> Clustered:
+def taus(
+    recorded: Recorded,
+    jets: Clustered,
+    recipe: TauRecipe,
+    vertexing: SecondaryVerticesRecipe | None = None,
+) -> Clustered:
     """Build taus of jets.
 
     Parameters
@@ -101,6 +108,8 @@ def taus(recorded: Recorded, jets: Clustered, recipe: TauRecipe) -> Clustered:
         AK4 jets.
     recipe
         Parameters.
+    vertexing
+        Those of the fit of a tau's decay (``refitSV``, NanoAOD v15).
 
     Returns
     -------
@@ -127,7 +136,41 @@ def taus(recorded: Recorded, jets: Clustered, recipe: TauRecipe) -> Clustered:
     built = Clustered(Collection(offsets, fields), np.concatenate(([0], np.cumsum(sizes))), members).select(
         kept
     )
-    return built.take(np.lexsort((-built.objects["pt"], built.objects.event_rows)))
+    built = built.take(np.lexsort((-built.objects["pt"], built.objects.event_rows)))
+    if vertexing is None:
+        return built
+    decays = built.objects.columns | _decays(built, recorded, vertexing)
+    return Clustered(Collection(built.objects.offsets, decays), built.offsets, built.members)
+
+
+def _decays(taus: Clustered, recorded: Recorded, recipe: SecondaryVerticesRecipe) -> dict[str, NDArray[Any]]:
+    """Impact parameter of the leading track in space, and the vertex of a tau's charged candidates."""
+    lead = {n: recorded.candidates[n][taus.objects["_candidate"]] for n in ("eta", "phi", "dxy", "dz")}
+    cosine, sine, slope = np.cos(lead["phi"]), np.sin(lead["phi"]), np.sinh(lead["eta"])
+    along = lead["dz"] * slope / (1.0 + slope**2)
+    nearest = np.stack([-lead["dxy"] * sine - along * cosine, lead["dxy"] * cosine - along * sine])
+    nearest = np.vstack([nearest, lead["dz"] - along * slope])
+    good, places, covariances = common_vertices(recorded, taus, recipe)
+    columns: dict[str, NDArray[Any]] = {f"IP{axis}": nearest[k] for k, axis in enumerate("xyz")}
+    columns |= {"hasRefitSV": good, "refitSVchi2": np.where(good, places[:, 3] * places[:, 4], 0.0)}
+    first = np.repeat(recorded.vertices.offsets[:-1], taus.objects.counts)
+    for k, axis in enumerate("xyz"):
+        columns[f"refitSV{axis}"] = np.where(good, places[:, k] + recorded.vertices[axis][first], 0.0)
+        for other in range(k + 1):
+            columns[f"refitSVcov{k}{other}"] = np.where(good, covariances[:, k, other], 0.0)
+    columns["ipLengthSig"] = _signed_significance(nearest, taus.objects, recorded)
+    return columns
+
+
+def _signed_significance(
+    nearest: NDArray[np.float64], taus: Collection, recorded: Recorded
+) -> NDArray[np.float64]:
+    """Length of vectors over its error, with the sign of their component along the tau, shape (N,)."""
+    lead = {n: recorded.candidates[n][taus["_candidate"]] for n in ("eta", "dxyErr", "dzErr")}
+    across, up = np.hypot(nearest[0], nearest[1]), nearest[2]
+    error = np.hypot(across * lead["dxyErr"], up * lead["dzErr"] / np.cosh(lead["eta"]))
+    ahead = nearest[0] * np.cos(taus["phi"]) + nearest[1] * np.sin(taus["phi"]) + up * np.sinh(taus["eta"])
+    return np.asarray(np.where(ahead < 0.0, -1.0, 1.0) * (across**2 + up**2) / np.maximum(error, 1e-12))
 
 
 def _of_track(

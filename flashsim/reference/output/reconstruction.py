@@ -99,13 +99,14 @@ def objects(
     kept = jets.select(jets.objects["pt"] >= recipe.jets.pt)
     fat = fat_jets(recorded, recipe.fat_jets, recipe.jets)
     vertices = secondary_vertices(recorded, recipe.secondary_vertices)
+    decays = None if version == "v9" else recipe.secondary_vertices
     found |= {
         "Jet": kept.objects,
         "CorrT1METJet": soft_jets(jets.objects, recipe.jets.pt),
         "FatJet": fat.jets.objects,
         "SubJet": fat.subjets,
         "SV": vertices.objects,
-        "Tau": taus(recorded, chs, recipe.taus).objects,
+        "Tau": taus(recorded, chs, recipe.taus, decays).objects,
         "OtherPV": other_vertices(recorded),
     }
     found["SoftActivityJet"], values = soft_activity(recorded, recipe.soft_activity)

@@ -7,7 +7,12 @@ import yaml
 from flashsim.declarations.recipes import recipe_path
 from flashsim.events.collection import Collection
 from flashsim.reference.flow.recorded import Recorded
-from flashsim.reference.objects.secondary_vertices import SecondaryVerticesRecipe, secondary_vertices
+from flashsim.reference.objects.clustering import Clustered
+from flashsim.reference.objects.secondary_vertices import (
+    SecondaryVerticesRecipe,
+    common_vertices,
+    secondary_vertices,
+)
 from flashsim.reference.particles.helix import closest_approach
 from flashsim.reference.particles.streams import Streams
 
@@ -137,3 +142,18 @@ def test_an_event_without_tracks_has_none(recipe):
     nothing = {name: values[:0] for name, values in event([(1.0, 2)]).items()}
     found = secondary_vertices(recorded(nothing, event([(1.0, 3)])), recipe)
     assert list(found.objects.counts) == [0, 1]
+
+
+def test_groups_have_a_common_vertex_if_they_have_two_tracks(recipe):
+    events = recorded(*[event([(0.3, 3)], prompt=1, seed=seed) for seed in range(40)])
+    groups = Clustered(
+        Collection.of_counts(np.full(40, 2), {}),
+        np.concatenate(([0], np.cumsum(np.tile([3, 1], 40)))),
+        np.arange(160),
+    )
+    good, places, covariances = common_vertices(events, groups, recipe)
+    assert np.all(good[1::2] == 0)
+    assert good[::2].mean() > 0.9
+    off = np.linalg.norm(places[::2, :3], axis=1) - 0.3
+    spread = np.sqrt(np.trace(covariances[::2], axis1=1, axis2=2))
+    assert np.median(np.abs(off / spread)) < 1.0

@@ -9,6 +9,7 @@ import yaml
 from flashsim.declarations.recipes import recipe_path
 from flashsim.events.collection import Collection
 from flashsim.reference.objects.clustering import Clustered
+from flashsim.reference.objects.secondary_vertices import SecondaryVerticesRecipe
 from flashsim.reference.objects.taus import TauRecipe, taus
 
 PION = 0.13957
@@ -155,3 +156,23 @@ def test_events_do_not_know_of_each_other(recipe):
 def test_no_jets_give_no_taus(recipe):
     recorded, jets = events([(5.0, 0.0, 0.0, CHARGED, 1)])
     assert len(taus(recorded, jets, recipe).objects) == 0
+
+
+def test_decays_in_space_are_given_where_asked_for(recipe):
+    path = recipe_path("reference", "detector")
+    vertexing = SecondaryVerticesRecipe(**yaml.safe_load(path.read_text())["secondary_vertices"])
+    recorded, jets = events(A1, ONE)
+    candidates = recorded.candidates.columns
+    candidates |= {"dxyErr": np.full(4, 0.002), "dzErr": np.full(4, 0.003)}
+    recorded.tracks.columns["pt"] = candidates["pt"]
+    place = {name: np.array([0.5, -0.5]) for name in "xyz"}
+    recorded.vertices = Collection.of_counts(np.array([1, 1]), place)
+    found = taus(recorded, jets, recipe, vertexing).objects
+    assert list(found["hasRefitSV"]) == [True, False]
+    near = [abs(found[f"refitSV{axis}"][0] - 0.5) for axis in "xyz"]
+    assert max(near) < 0.3
+    assert found["refitSVx"][1] == found["refitSVcov22"][1] == 0.0
+    length = np.sqrt(sum(found[f"IP{axis}"] ** 2 for axis in "xyz"))
+    assert length == pytest.approx(0.001)
+    assert np.abs(found["ipLengthSig"]) == pytest.approx(0.5)
+    assert "hasRefitSV" not in taus(recorded, jets, recipe).objects.columns
