@@ -79,7 +79,7 @@ class CalorimeterRecipe(KernelRecipe):
     em_position: float = Field(ge=0, description="spread of a hadron shower's ECAL part around the particle")
     hadron_position: float = Field(gt=0, description="the same of its HCAL part")
     satellites: float = Field(
-        ge=0, description="mean number of a hadron shower's separate parts over log(1 + E)"
+        ge=0, description="mean number of a hadron shower's separate parts over log(1 + E), at most 2"
     )
     satellite_ecal: float = Field(ge=0, le=1, description="share of them that are in ECAL")
     satellite_share: list[float] = Field(description="mean energy share of such a part in ECAL, in HCAL")
@@ -304,7 +304,7 @@ def _hadron(ecal, hcal, hit, row, eta, phi, state, calorimeter):
     left = seen - in_ecal
     if left < 0.2:
         return
-    mean = calorimeter.satellites * math.log(1.0 + energy) if energy > _LEAST_SHOWER else 0.0
+    mean = calorimeter.satellites * min(math.log(1.0 + energy), 2.0) if energy > _LEAST_SHOWER else 0.0
     for _ in range(poisson(state, mean)):
         angle_eta = eta + calorimeter.satellite_width * normal(state)
         angle_phi = phi + calorimeter.satellite_width * normal(state)
@@ -365,9 +365,10 @@ def _highest(grid, cell):
         for side in (-1, 0, 1):
             beside = column + side
             beside += grid.columns if beside < 0 else (-grid.columns if beside >= grid.columns else 0)
-            energy = grid.cells[step * grid.columns + beside].energy
-            if energy > most:
-                best, most = step * grid.columns + beside, energy
+            other = step * grid.columns + beside
+            energy = grid.cells[other].energy
+            if energy > most or (energy == most and other < best):
+                best, most = other, energy
     return best
 
 
