@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks.jet_corrections import EDGES, UNDERLYING, derive, offset_slopes, payload
+from benchmarks.jet_corrections import CLOSURE, EDGES, UNDERLYING, derive, offset_slopes, payload
 from flashsim.reference.objects.corrections import JetCorrections
 
 
@@ -32,10 +32,11 @@ def test_corrected_jets_have_the_pt_of_gen_jets(tmp_path, name):
     _, factor = JetCorrections.load(str(path)).factors(name, **given)
     ratio = np.where(found, jets["pt"] * factor, 0.0) / jets["genPt"]
     for low, high in ((12, 20), (20, 40), (40, 200)):
-        for inner, outer in ((0, 1.3), (1.3, 2.7), (2.7, 5)):
+        regions = ((0, 1.2), (1.5, 2.4), (2.4, 3), (3, 5))
+        for (inner, outer), closure in zip(regions, CLOSURE[name.removeprefix("AK4PF")], strict=True):
             chosen = (jets["genPt"] > low) & (jets["genPt"] < high)
             chosen &= (np.abs(jets["eta"]) > inner) & (np.abs(jets["eta"]) < outer)
-            assert np.median(ratio[chosen]) == pytest.approx(1, abs=0.015)
+            assert np.median(ratio[chosen]) == pytest.approx(closure, abs=0.015)
 
 
 def test_the_offset_is_the_slope_that_was_put_in():

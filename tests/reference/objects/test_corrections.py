@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.jet_corrections import binned, payload
+from flashsim.declarations.recipes import recipe_folder
 from flashsim.errors import RecipeError
 from flashsim.nanoaod.mantissa import round_mantissa
 from flashsim.reference.objects.corrections import OFFSET, RESPONSE, JetCorrections
@@ -97,3 +98,19 @@ def test_a_file_that_is_no_payload_is_refused(tmp_path, content, sentence):
     with pytest.raises(RecipeError, match=sentence) as error:
         JetCorrections.load(str(path))
     assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize("era", ["run2", "run3"])
+@pytest.mark.parametrize("jets", ["AK4PFchs", "AK4PFPuppi", "AK8PFPuppi"])
+def test_shipped_corrections_are_those_that_clients_apply(era, jets):
+    correctionlib = pytest.importorskip("correctionlib")
+    raw = raw_jets()
+    first, factor = JetCorrections.load(era).factors(jets, **raw)
+    path = recipe_folder("reference") / "corrections" / f"{era}.json"
+    compound = correctionlib.CorrectionSet.from_file(str(path)).compound[f"FlashSim_{era}_L1L2L3_{jets}"]
+    arguments = dict(zip(("JetA", "JetEta", "JetPt", "Rho"), raw.values(), strict=True))
+    theirs = compound.evaluate(*(arguments[given.name] for given in compound.inputs))
+    np.testing.assert_allclose(factor, theirs, rtol=1e-6)
+    response = factor / first
+    assert (response > 0.7).all()
+    assert (response < 3.0).all()
