@@ -64,8 +64,8 @@ RAW_PT = 5.0
 """Least raw pT in GeV."""
 CHUNK = 200
 """Events in memory."""
-FEWEST, MOST_BINS = 100, 16
-"""Gen jets of a bin in pT, and bins."""
+FEWEST, MOST_BINS, LEAST_FOUND = 100, 16, 0.75
+"""Gen jets of a bin in pT, bins, and the share of found jets below which a bin is left out."""
 
 
 def matches(recorded: Recorded, kind: Any, radius: float, gen_pt: float) -> Columns:
@@ -129,11 +129,12 @@ def response_fit(jets: Columns, first: NDArray[np.float64], low: float, high: fl
     """Parameters of `RESPONSE` for jets of a range in |eta|, `first` times raw pT is what is corrected."""
     here = (np.abs(jets["eta"]) >= low) & (np.abs(jets["eta"]) < high)
     gen, pt = jets["genPt"][here], (jets["pt"] * first)[here]
+    bins = np.array_split(np.argsort(gen), max(1, min(MOST_BINS, len(gen) // FEWEST)))
+    # Where most are lost even among the hardest, only those that are found tell a response.
+    kept = [b for b in bins if np.mean(pt[b] > 0) > LEAST_FOUND] or [bins[-1][pt[bins[-1]] > 0]]
     x, y, error = [], [], []
-    for chosen in np.array_split(np.argsort(gen), max(1, min(MOST_BINS, len(gen) // FEWEST))):
+    for chosen in kept:
         ratio = pt[chosen] / gen[chosen]
-        if np.mean(ratio > 0) < 0.75:
-            continue
         response = np.median(ratio)
         spread = np.quantile(ratio, 0.84) - response
         x.append(response * np.median(gen[chosen]))
