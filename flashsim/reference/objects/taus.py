@@ -70,6 +70,7 @@ class TauRecipe(KernelRecipe):
     around: list[float] = Field(description="in these: largest dxy and dz, least pT of photons")
     pileup: list[float] = Field(description="what of pileup is taken from the photons' sums")
     loose: list[float] = Field(description="isolation sums that are good enough: in GeV, over pT")
+    anti_muon: list[int] = Field(description="idAntiMu by muon segments: more than one, one, none")
     dead: list[float] = Field(description="eta and phi of dead ECAL towers: pairs")
     dead_reach: float = Field(gt=0, description="distance to them that is too near")
 
@@ -189,7 +190,7 @@ def _of_track(
         "leadTkDeltaEta": lead["eta"] - taus["eta"],
         "leadTkDeltaPhi": wrap_angle(lead["phi"] - taus["phi"]),
         "idAntiEleDeadECal": (away > recipe.dead_reach).all(axis=1),
-        "idAntiMu": np.where(muon | (chambers > 1), 0, np.where(chambers > 0, 1, 3)),
+        "idAntiMu": np.array(recipe.anti_muon)[np.where(muon, 0, 2 - np.minimum(chambers, 2))],
         "idDecayModeOldDMs": np.isin(taus["decayMode"], (0, 1, 10)),
         "idDecayModeNewDMs": np.ones(len(muon), dtype=np.bool_),
     }

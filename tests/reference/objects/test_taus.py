@@ -125,6 +125,10 @@ def test_taus_that_are_not_isolated_are_dropped(recipe):
 def test_muons_fail_the_muon_veto(recipe):
     found = taus(*events(ONE, [(40.0, 0.0, 0.0, MUON, 1)]), recipe).objects
     assert list(found["idAntiMu"]) == [3, 0]
+    recorded, jets = events(ONE, ONE, ONE)
+    recorded.tracks.columns["chambers"] = np.array([0, 1, 2])
+    levels = taus(recorded, jets, recipe.model_copy(update={"anti_muon": [0, 1, 2]})).objects
+    assert list(levels["idAntiMu"]) == [2, 1, 0]
 
 
 def test_taus_beside_dead_towers_are_marked(recipe):
