@@ -79,6 +79,7 @@ class ElectronRecipe(Recipe):
         description="bias and spread of the logarithm of the momentum that hadrons are measured with"
     )
     gathered_error: float = Field(ge=0, description="relative error of energy per share that is gathered")
+    worst: float = Field(gt=0, description="largest relative energy error")
     fake_resolution: float = Field(ge=1, description="how much worse it is of hadrons")
     regression: float = Field(ge=0, description="spread of pT around that of particle flow")
     angles: tuple[float, float, float] = Field(
@@ -181,6 +182,7 @@ def _kinematics(
     relative = np.hypot(constant + radiated * track["brem"], stochastic / np.sqrt(energy))
     relative = relative + recipe.gathered_error * np.minimum(made["_near"] / energy, 0.5)
     relative = relative * np.where(real, 1.0, recipe.fake_resolution) * np.exp(0.2 * normal[:, 0])
+    relative = np.minimum(relative, recipe.worst)
     of_track = np.maximum(track["ptErr"] / track["pt"], np.where(real, 1e-3, 0.1))
     weight = relative**2 / (relative**2 + of_track**2)
     off = np.abs(energy - momentum) > 4.0 * momentum * np.hypot(relative, of_track)
@@ -195,7 +197,7 @@ def _kinematics(
     charge = np.where(wrong, -track["charge"], track["charge"])
     brem = track["brem"] + np.where(track["gsf"], 0.03, 0.15) * np.abs(normal[:, 2]) - 0.01
     place = impact_parameters(tracks, rows, made.event_rows, recorded.vertices)
-    worse = np.where(real, 1.0, 2.0 * np.exp(0.8 * np.maximum(normal[:, 2], 0.0) ** 2))
+    worse = np.where(real, 1.0, 2.0 * np.exp(0.6 * np.maximum(normal[:, 2], 0.0) ** 2))
     for name in ("dxyErr", "dzErr"):
         place[name] = place[name] * worse
     for name in ("sip3d", "ipLengthSig"):
