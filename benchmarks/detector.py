@@ -1,38 +1,38 @@
-"""Speed of the reference simulation's detectors.
+"""Speed and memory of the reference simulation's detectors.
 
-    python -m benchmarks.detector GEN_DIR [--events 5000] [--chunk 5000] [--repeats 5]
+    python -m benchmarks.detector FOLDER --minbias FILE [--era run2] [--chunk 200]
 
-passes gen-level events of a folder with ``gen.root`` and ``hidden.root`` through each shipped detector on one
-core, and prints a JSON object: gen jets a second of jets alone, and events a second of everything, by CPU
-time. Each is the best of some passes after one to warm up.
+passes the events of a folder with ``gen.root`` and ``particles.root``, as ``flashsim reference`` makes it, through
+both detectors in one process, and prints a JSON object: events a second by CPU time, all included but the
+generator, milliseconds an event by step, and the growth of memory after the first chunk.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import resource
 import time
+from collections import Counter
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-import uproot
-
-from benchmarks.machine import processor
-from flashsim.reference.detect import DEFAULT_CHUNK
-from flashsim.reference.detector.jets import jets
-from flashsim.reference.detector.parameters import load_detector
-from flashsim.reference.detector.pileup import energy_density
-from flashsim.reference.detector.reconstruction import reconstruct
-from flashsim.reference.detector.truth import GEN_BRANCHES, HIDDEN_BRANCHES, Noise, Truth, read_truth
+from benchmarks.machine import machine
+from flashsim.declarations.eras import DEFAULT_ERA
+from flashsim.nanoaod.writing import NanoWriter
+from flashsim.reference.output import reconstruction
+from flashsim.reference.output.detect import DEFAULT_CHUNK, detect
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from flashsim.reference.detector.parameters import DetectorRecipe
-
 __all__ = ["main", "measured"]
 
 DETECTORS = ("full", "fast")
+STEPS = ("record", "objects", "match_objects", "nano_branches")
+"""Functions of `flashsim.reference.output.reconstruction` that are timed apart."""
 
 
 def main() -> None:
@@ -40,72 +40,66 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("folder", type=Path, help="folder with gen.root and hidden.root")
-    parser.add_argument("--events", type=int, default=DEFAULT_CHUNK, help="events of a pass")
-    parser.add_argument(
-        "--chunk", type=int, default=DEFAULT_CHUNK, help="events at a time; by default as detectors take them"
-    )
-    parser.add_argument("--repeats", type=int, default=5, help="passes, of which the best counts")
+    parser.add_argument("folder", type=Path, help="folder with gen.root and particles.root")
+    parser.add_argument("--minbias", type=Path, required=True, help="file of minimum-bias interactions")
+    parser.add_argument("--era", default=DEFAULT_ERA, help="era of the events")
+    parser.add_argument("--chunk", type=int, default=DEFAULT_CHUNK, help="events at a time")
     options = parser.parse_args()
-    chunks = _read(options.folder, options.events, options.chunk)
-    result: dict[str, Any] = {"machine": processor(), "chunk": options.chunk}
+    result: dict[str, Any] = {"machine": machine(), "era": options.era, "chunk": options.chunk}
     for name in DETECTORS:
-        result[name] = measured(chunks, name, load_detector(name), options.repeats)
+        result[name] = measured(options.folder, options.minbias, name, options.era, options.chunk)
     print(json.dumps(result, indent=2))
 
 
-def measured(chunks: list[Truth], name: str, recipe: DetectorRecipe, repeats: int) -> dict[str, float]:
-    """Measure the rates of one detector.
+def measured(folder: Path, minbias: Path, detector: str, era: str, chunk: int) -> dict[str, Any]:
+    """Measure one detector.
 
     Parameters
     ----------
-    chunks
-        Events, some at a time.
-    name, recipe
-        The detector.
-    repeats
-        How often all of them are passed; the fastest pass counts.
+    folder
+        With ``gen.root`` and ``particles.root``; the first chunk warms up, so there must be two.
+    minbias
+        Pileup.
+    detector, era, chunk
+        As for `flashsim.reference.output.detect.detect`.
     """
-    noise = Noise(1, name)
+    spent: Counter[str] = Counter()
+    marks: list[tuple[int, float, int, Counter[str]]] = []
 
-    def make_jets(truth: Truth) -> None:
-        jets(truth, noise, recipe.jets, energy_density(truth, noise, recipe.pileup))
+    def mark(done: int, _: int) -> None:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        marks.append((done, time.process_time(), peak, spent.copy()))
 
-    def make_events(truth: Truth) -> None:
-        reconstruct(truth, noise, recipe)
-
-    gen_jets = sum(len(truth.jets) for truth in chunks)
-    events = sum(truth.events for truth in chunks)
+    originals = {name: getattr(reconstruction, name) for name in STEPS}
+    write = NanoWriter.extend
+    try:
+        for name, function in originals.items():
+            setattr(reconstruction, name, partial(_timed, function, name, spent))
+        NanoWriter.extend = lambda *arguments: _timed(write, "write", spent, *arguments)  # type: ignore[method-assign]
+        with TemporaryDirectory() as work:
+            files = (folder / "gen.root", folder / "particles.root", minbias, Path(work) / "out.root")
+            detect(*files, era=era, detector=detector, chunk=chunk, progress=mark)
+    finally:
+        NanoWriter.extend = write  # type: ignore[method-assign]
+        for name, function in originals.items():
+            setattr(reconstruction, name, function)
+    (first, start, before, warm), (last, stop, after, whole) = marks[0], marks[-1]
+    events = last - first
     return {
-        "gen_jets_per_second": gen_jets / _seconds(make_jets, chunks, repeats),
-        "events_per_second": events / _seconds(make_events, chunks, repeats),
+        "events": events,
+        "events_per_second": round(events / (stop - start), 1),
+        "ms_per_event": {
+            name: round(1e3 * (whole[name] - warm[name]) / events, 2) for name in (*STEPS, "write")
+        },
+        "memory_growth_mb": round((after - before) / 1024, 1),
     }
 
 
-def _seconds(work: Callable[[Truth], None], chunks: list[Truth], repeats: int) -> float:
-    work(chunks[0])  # compiles
-
-    def one_pass() -> float:
-        start = time.process_time()
-        for truth in chunks:
-            work(truth)
-        return time.process_time() - start
-
-    return min(one_pass() for _ in range(repeats))
-
-
-def _read(folder: Path, events: int, chunk: int) -> list[Truth]:
-    with uproot.open(folder / "gen.root") as gen, uproot.open(folder / "hidden.root") as hidden:
-        total = min(events, gen["Events"].num_entries)
-        chunks = []
-        for start in range(0, total, chunk):
-            stop = min(start + chunk, total)
-            columns = [
-                {name: file["Events"][name].array(entry_start=start, entry_stop=stop) for name in names}
-                for file, names in ((gen, GEN_BRANCHES), (hidden, HIDDEN_BRANCHES))
-            ]
-            chunks.append(read_truth(*columns))
-    return chunks
+def _timed(function: Callable[..., Any], name: str, spent: Counter[str], *arguments: Any) -> Any:
+    start = time.process_time()
+    result = function(*arguments)
+    spent[name] += time.process_time() - start  # type: ignore[assignment]
+    return result
 
 
 if __name__ == "__main__":

@@ -43,6 +43,19 @@ def nanoaod_dir() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def few_interactions(tmp_path_factory) -> Path:
+    """Minimum-bias interactions without multiple ones, which take no time: pileup for tests of detectors."""
+    pytest.importorskip("pythia8mc", reason="pythia8mc is not installed (extra 'reference')")
+    from flashsim.gen.minbias import MinBias, write_minbias
+
+    folder = tmp_path_factory.mktemp("minbias")
+    settings = folder / "soft.cmnd"
+    settings.write_text("include = cp5.cmnd\nSoftQCD:nonDiffractive = on\nPartonLevel:MPI = off\n")
+    write_minbias(MinBias(13000.0, 300, settings=str(settings)), folder / "minbias.root")
+    return folder / "minbias.root"
+
+
 @pytest.fixture
 def flashsim(monkeypatch, capfd):
     """Run the console script in this process; gives exit status, stdout and stderr."""

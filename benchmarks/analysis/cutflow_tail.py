@@ -15,14 +15,16 @@ import vector
 
 from flashsim.analysis.analyze import analyze
 from flashsim.analysis.samples import ProcessRecipe, SamplesRecipe, SimulationRecipe
+from flashsim.declarations.eras import DEFAULT_ERA, load_era
 from flashsim.declarations.output import load_output
 from flashsim.events.identity import event_keys, identity_branches
+from flashsim.gen.minbias import MinBias, minbias_library
 from flashsim.generation.generate import Generator
 from flashsim.models.object_model import ObjectModel
 from flashsim.models.shipped import model_files
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.nanoaod.writing import NanoWriter
-from flashsim.reference.detect import detect
+from flashsim.reference.output.detect import detect
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,7 +69,7 @@ def pick(source: Path, output: Path, chosen: NDArray[np.bool_]) -> Path:
     return output
 
 
-def cutflow_tail(folder: Path, work: Path, times: int) -> dict[str, Any]:
+def cutflow_tail(folder: Path, work: Path, times: int, minbias: Path | None = None) -> dict[str, Any]:
     """Pick, simulate, compare.
 
     Parameters
@@ -78,6 +80,8 @@ def cutflow_tail(folder: Path, work: Path, times: int) -> dict[str, Any]:
         Where files may lie.
     times
         Passes through both simulations.
+    minbias
+        Pileup; by default that of the era.
 
     Returns
     -------
@@ -85,10 +89,11 @@ def cutflow_tail(folder: Path, work: Path, times: int) -> dict[str, Any]:
     picked; and the ratio of flash to full among these, with its error.
     """
     chosen = promising(folder / "gen.root")
-    gen, hidden = (pick(folder / name, work / name, chosen) for name in ("gen.root", "hidden.root"))
+    gen, particles = (pick(folder / name, work / name, chosen) for name in ("gen.root", "particles.root"))
+    library = minbias or minbias_library(MinBias(load_era(DEFAULT_ERA).energy))
     full = [str(work / f"full_{draw}.root") for draw in range(times)]
     for draw, path in enumerate(full):
-        detect(gen, hidden, path, detector=FULL, seed=SEED, draw=draw)
+        detect(gen, particles, library, path, detector=FULL, seed=SEED, draw=draw)
     models = [ObjectModel.load(path) for path in model_files()]
     Generator(models, load_output(), seed=SEED, oversample=times).run(str(gen), work / "flash.root")
     results = _analysed({FULL: full, FLASH: [str(work / "flash.root")]})

@@ -18,6 +18,7 @@ from flashsim.cli.options import (
     Workers,
     changes_of,
 )
+from flashsim.declarations.eras import DEFAULT_ERA
 from flashsim.declarations.event_numbers import (
     EVENTS_PER_LUMINOSITY_BLOCK,
     MOST_BLOCK,
@@ -140,6 +141,14 @@ def reference(
         int, typer.Option("--events", "-n", metavar="N", help="Number of events.", min=1)
     ] = 1000,
     seed: Seed = 1,
+    era: Annotated[
+        str,
+        typer.Option(
+            metavar="ERA",
+            help="Energy, pileup, NanoAOD version and jets: run2 (v9, CHS) or run3 (v15, PUPPI).",
+            autocompletion=shipped("reference", "*.yaml", holds="generation:"),
+        ),
+    ] = DEFAULT_ERA,
     detectors: Annotated[
         str, typer.Option(metavar="NAMES", help="Which detectors see the events, comma separated.")
     ] = "full,fast",
@@ -148,23 +157,32 @@ def reference(
     ] = 1,
     full: Annotated[
         Path | None,
-        typer.Option(metavar="RECIPE", help="Your own parameters of 'full'.", show_default="full.yaml"),
+        typer.Option(metavar="RECIPE", help="What differs in your own 'full'.", show_default="none"),
     ] = None,
     fast: Annotated[
         Path | None,
-        typer.Option(metavar="RECIPE", help="Your own parameters of 'fast'.", show_default="fast.yaml"),
+        typer.Option(metavar="RECIPE", help="What differs in your own 'fast'.", show_default="level_fast"),
+    ] = None,
+    minbias: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Minimum-bias interactions that pileup is made of.",
+            show_default="20000 of the era's energy, made once and kept in the cache",
+        ),
     ] = None,
     changes: Changes = None,
     workers: Workers = 1,
     force: Force = False,
 ) -> None:
-    """Make events with Pythia 8 and two parametrised detectors.
+    """Make events with Pythia 8 and two detectors that reconstruct them from particles.
 
-    Writes gen.root, hidden.root, full.root and fast.root; gen-level files of the same process, seed and
-    number of events are used again. This is not CMS simulation. Needs the extra 'reference'.
+    Writes gen.root, particles.root, full.root and fast.root; gen-level files of the same process, seed, era
+    and number of events are used again. This is not CMS simulation. Needs the extra 'reference'.
 
-    Example:
+    Examples:
       flashsim reference ttbar --events 1000 --output ttbar
+      flashsim reference ttbar --era run3 --events 1000 --output ttbar_run3
     """
     own: dict[str, Path | None] = {"full": full, "fast": fast}
     names = [name.strip() for name in detectors.split(",")]
@@ -183,7 +201,9 @@ def reference(
             output,
             events=events,
             seed=seed,
+            era=era,
             workers=workers,
+            minbias=minbias,
             detectors={name: own[name] or name for name in names},
             changes=changed,
             draws=draws,

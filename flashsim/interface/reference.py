@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flashsim.declarations.eras import DEFAULT_ERA, load_era
 from flashsim.errors import FlashSimError, OutputFileError, RecipeError
 from flashsim.execution.whole_files import make_folder, refuse_existing
 from flashsim.interface.arguments import counted
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from flashsim.declarations.changes import Changes
+    from flashsim.declarations.eras import GenEra
     from flashsim.interface.arguments import Progress
-    from flashsim.reference.detect import Detection
+    from flashsim.reference.output.detect import Detection
 
 __all__ = ["DETECTORS", "Simulation", "detector_outputs", "simulate"]
 
@@ -49,17 +51,19 @@ def simulate(
     *,
     events: int,
     seed: int = 1,
+    era: str | Path = DEFAULT_ERA,
     detectors: Mapping[str, str | Path] | None = None,
     changes: Changes | None = None,
     draws: int = 1,
     workers: int = 1,
+    minbias: str | Path | None = None,
     force: bool = False,
     progress: Progress | None = None,
 ) -> Simulation:
-    """Write ``gen.root``, ``hidden.root`` and, for every detector, ``NAME.root`` of a process.
+    """Write ``gen.root``, ``particles.root`` and, for every detector, ``NAME.root`` of a process.
 
-    Gen-level files that are there already, of the same process, seed and number of events, are used again, so
-    that detectors can be run again. Neither chunks nor workers change any result.
+    Gen-level files that are there already, of the same process, seed, era and number of events, are used
+    again, so that detectors can be run again. Neither chunks nor workers change any result.
 
     Parameters
     ----------
@@ -71,24 +75,32 @@ def simulate(
         How many, at least 1.
     seed
         Any integer.
+    era
+        ``run2`` or ``run3``, or the path of a file: energy, pileup, NanoAOD version and jets.
     detectors
-        Parameters of each detector by its name: a shipped file by name, or a path. By default `DETECTORS`.
+        Level of each detector by its name: a shipped one by name, or the path of a file of what differs. By
+        default `DETECTORS`.
     changes
-        Parameters that differ from the files', by name of the detector and dotted key:
-        ``{"fast.jets.efficiency": 0.9}``.
+        Numbers that differ from the files', by name of the detector and dotted key:
+        ``{"fast.recording.material.field": 2.0}``.
     draws
         Independent draws of each detector, at least 1; those after the first are ``NAME_1.root`` and so on.
     workers
-        Processes that generate events.
+        Processes that generate events and simulate detectors.
+    minbias
+        File of minimum-bias interactions that pileup is made of; by default one of the era's energy, which is
+        made once and kept (`flashsim.gen.minbias`).
     force
         Whether to replace files that are there.
     progress
-        Called with what is made (``"gen"``, or the name of a file), and the events done.
+        Called with what is made (``"gen"``, ``"pileup"``, or the name of a file), and the events done.
 
     Raises
     ------
     RecipeError
-        If there is no such process or detector, or it is not valid.
+        If there is no such process, era or detector, or it is not valid.
+    InputFileError
+        If `minbias` cannot be read.
     OutputFileError
         If files are there that would be replaced (without `force`), or the folder cannot be made.
     MissingDependencyError
@@ -104,51 +116,103 @@ def simulate(
     for path in outputs.values():
         refuse_existing(path, force=force)
     settings = command_file(process)
-    from flashsim.gen.pythia_events import generate_gen
-    from flashsim.reference.detect import detect
-    from flashsim.reference.detector.parameters import load_detector
+    from flashsim.gen.minbias import MinBias, minbias_library
+    from flashsim.reference.output.detect import detect
+    from flashsim.reference.recipe import load_detector
 
+    taken = load_era(era)
     differing = _by_detector(changes or {}, chosen)
     for name, parameters in chosen.items():
-        load_detector(parameters, differing[name])
-    is_new = not output.exists()
-    make_folder(output)
-    gen, hidden = output / "gen.root", output / "hidden.root"
-    reused = _made_before(gen, hidden, settings, seed, events)
-    if not reused:
-        _refuse_other(gen, hidden, force=force)
-        try:
-            generate_gen(
-                settings,
-                gen,
-                events=events,
-                seed=seed,
-                workers=workers,
-                hidden=hidden,
-                force=force,
-                progress=counted(progress, "gen"),
-            )
-        except BaseException:
-            if is_new:
-                with contextlib.suppress(OSError):  # of a folder that is not empty
-                    output.rmdir()
-            raise
+        load_detector(parameters, era, differing[name])
+    gen, particles = output / "gen.root", output / "particles.root"
+    made = _Made(settings, seed, events, taken)
+    reused = _generated(made, gen, particles, workers=workers, force=force, progress=progress)
+    library = minbias or minbias_library(
+        MinBias(taken.energy), workers=workers, progress=counted(progress, "pileup")
+    )
     detections = [
         detect(
             gen,
-            hidden,
+            particles,
+            library,
             path,
+            era=era,
             detector=name,
             parameters=chosen[name],
             changes=differing[name],
             seed=seed,
             draw=draw,
+            workers=workers,
             force=force,
             progress=counted(progress, path.stem),
         )
         for (name, draw), path in outputs.items()
     ]
     return Simulation(str(gen), reused, detections)
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What gen-level files are made of."""
+
+    settings: Path
+    seed: int
+    events: int
+    era: GenEra
+
+    def in_files(self, gen: Path, particles: Path) -> bool:
+        """Whether both are there and hold just this."""
+        from flashsim.nanoaod.provenance import GEN, read_provenance
+        from flashsim.nanoaod.reading import NanoFile
+
+        if not (gen.is_file() and particles.is_file()):
+            return False
+        try:
+            with NanoFile(gen) as one, NanoFile(particles) as other:
+                complete = one.num_entries == other.num_entries == self.events
+            told = read_provenance(gen, GEN)
+        except (FlashSimError, ValueError):
+            return False
+        wanted = {
+            "command_file": self.settings.name,
+            "settings": self.settings.read_text(encoding="utf-8", errors="replace"),
+            "seed": self.seed,
+            "events": self.events,
+            "era": self.era.model_dump(mode="json"),
+        }
+        return complete and told is not None and wanted.items() <= told.items()
+
+
+def _generated(
+    made: _Made, gen: Path, particles: Path, *, workers: int, force: bool, progress: Progress | None
+) -> bool:
+    """Generate events where they are not there, in a folder that goes again where that fails."""
+    from flashsim.gen.pythia_events import generate_gen
+
+    folder = gen.parent
+    is_new = not folder.exists()
+    make_folder(folder)
+    if made.in_files(gen, particles):
+        return True
+    _refuse_other(gen, particles, force=force)
+    try:
+        generate_gen(
+            made.settings,
+            gen,
+            events=made.events,
+            seed=made.seed,
+            workers=workers,
+            particles=particles,
+            era=made.era,
+            force=force,
+            progress=counted(progress, "gen"),
+        )
+    except BaseException:
+        if is_new:
+            with contextlib.suppress(OSError):  # of a folder that is not empty
+                folder.rmdir()
+        raise
+    return False
 
 
 def detector_outputs(folder: Path, detectors: Iterable[str], draws: int) -> dict[tuple[str, int], Path]:
@@ -186,32 +250,10 @@ def _by_detector(changes: Changes, detectors: Iterable[str]) -> dict[str, dict[s
     return found
 
 
-def _made_before(gen: Path, hidden: Path, settings: Path, seed: int, events: int) -> bool:
-    """Whether both gen-level files are there and hold just what is asked for."""
-    from flashsim.nanoaod.provenance import GEN, read_provenance
-    from flashsim.nanoaod.reading import NanoFile
-
-    if not (gen.is_file() and hidden.is_file()):
-        return False
-    try:
-        with NanoFile(gen) as one, NanoFile(hidden) as other:
-            complete = one.num_entries == other.num_entries == events
-        made = read_provenance(gen, GEN)
-    except (FlashSimError, ValueError):
-        return False
-    wanted = {
-        "command_file": settings.name,
-        "settings": settings.read_text(encoding="utf-8", errors="replace"),
-        "seed": seed,
-        "events": events,
-    }
-    return complete and made is not None and wanted.items() <= made.items()
-
-
-def _refuse_other(gen: Path, hidden: Path, *, force: bool) -> None:
-    if there := [path for path in (gen, hidden) if path.exists() and not force]:
+def _refuse_other(gen: Path, particles: Path, *, force: bool) -> None:
+    if there := [path for path in (gen, particles) if path.exists() and not force]:
         msg = (
-            f"{there[0]}: is of another process, seed or number of events, or not complete; choose another "
-            "folder or replace it with --force"
+            f"{there[0]}: is of another process, seed, era or number of events, or not complete; choose "
+            "another folder or replace it with --force"
         )
         raise OutputFileError(msg)

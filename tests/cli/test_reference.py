@@ -84,9 +84,9 @@ def test_gen_without_a_tune(flashsim, folder):
         assert "names no tune" in json.loads(str(file["flashsim_gen"]))["notes"][0]
 
 
-def test_reference(flashsim, folder, refused):
-    pytest.importorskip("pythia8mc", reason="pythia8mc is not installed (extra 'reference')")
+def test_reference(flashsim, folder, refused, few_interactions):
     arguments = ("reference", "vbf_hmumu", "-n", 3, "--output", "vbf", "--detectors", "full")
+    arguments += ("--minbias", few_interactions)
     status, out, err = flashsim(*arguments)
     assert (status, err) == (0, "flashsim: making 3 events of vbf_hmumu in full -> vbf\n")
     assert out.startswith("vbf/gen.root: 3 events\nvbf/full.root: ")
@@ -98,10 +98,12 @@ def test_reference(flashsim, folder, refused):
     status, _, err = flashsim("reference", "vbf_hmumu", "-o", "x", "--detectors", "delphes")
     assert status == 2
     assert "'delphes' is no detector" in err
-    result = flashsim(*arguments, "--force", "--set", "fast.muons.track.quality=0.5")
-    refused(result, "fast.muons.track.quality: names no parameter of a detector; begin with full.")
-    result = flashsim(*arguments, "--force", "--set", "full.muons.track.qualty=0.5")
-    refused(result, "muons.track.qualty: is no key of this recipe; the nearest: muons.track.quality")
-    assert flashsim(*arguments, "--force", "--set", "full.muons.track.quality=0.5")[0] == 0
+    result = flashsim(*arguments, "--force", "--set", "fast.recording.material.field=2.0")
+    refused(result, "fast.recording.material.field: names no parameter of a detector; begin with full.")
+    result = flashsim(*arguments, "--force", "--set", "full.recording.material.feild=2.0")
+    refused(
+        result, "recording.material.feild: is no key of this recipe; the nearest: recording.material.field"
+    )
+    assert flashsim(*arguments, "--force", "--set", "full.recording.material.field=2.0")[0] == 0
     with uproot.open("vbf/full.root") as file:
-        assert json.loads(str(file[REFERENCE]))["parameters"]["muons"]["track"]["quality"] == 0.5
+        assert json.loads(str(file[REFERENCE]))["parameters"]["recording"]["material"]["field"] == 2.0
