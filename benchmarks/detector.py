@@ -2,8 +2,8 @@
 
     python -m benchmarks.detector FOLDER --minbias FILE [--era run2] [--chunk 200]
 
-passes the events of a folder with ``gen.root`` and ``particles.root``, as ``flashsim reference`` makes it, through
-both detectors in one process, and prints a JSON object: events a second by CPU time, all included but the
+passes the events of a folder that ``flashsim reference`` made (``gen.root``, ``particles.root``) through both
+detectors in one process, and prints a JSON object: events a second by CPU time, all included but the
 generator, milliseconds an event by step, and the growth of memory after the first chunk.
 """
 

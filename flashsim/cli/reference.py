@@ -175,7 +175,7 @@ def reference(
     workers: Workers = 1,
     force: Force = False,
 ) -> None:
-    """Make events with Pythia 8 and two detectors that reconstruct them from particles.
+    """Make events with Pythia 8, reconstructed by two detectors.
 
     Writes gen.root, particles.root, full.root and fast.root; gen-level files of the same process, seed, era
     and number of events are used again. This is not CMS simulation. Needs the extra 'reference'.
