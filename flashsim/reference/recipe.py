@@ -47,6 +47,7 @@ class DetectorRecipe(Recipe):
     soft_activity: SoftActivityRecipe = Field(description="jets of soft tracks of the primary vertex")
     taus: TauRecipe = Field(description="hadronic taus")
     fat_jets: FatJetsRecipe = Field(description="jets of radius 0.8")
+    taggers: str = Field(description="shipped taggers by name, of reference/taggers, or a folder by its path")
 
 
 def load_detector(level: str | Path, era: str | Path, changes: Changes | None = None) -> DetectorRecipe:

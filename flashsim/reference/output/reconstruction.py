@@ -12,8 +12,8 @@ from flashsim.reference.objects.clustering import Clustered
 from flashsim.reference.objects.electrons import electrons
 from flashsim.reference.objects.fat_jets import fat_jets
 from flashsim.reference.objects.fsr_photons import fsr_photons
+from flashsim.reference.objects.jets import Kind, soft_jets, weights
 from flashsim.reference.objects.jets import jets as ak4_jets
-from flashsim.reference.objects.jets import soft_jets
 from flashsim.reference.objects.met import met
 from flashsim.reference.objects.muons import muons
 from flashsim.reference.objects.photons import photons
@@ -31,6 +31,8 @@ from flashsim.reference.output.links import (
     link_vertices,
 )
 from flashsim.reference.output.matching import gen_collections, match_objects
+from flashsim.reference.taggers.constituents import jet_features, with_members
+from flashsim.reference.taggers.scores import Taggers, object_features
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,6 +46,8 @@ if TYPE_CHECKING:
     from flashsim.reference.recipe import DetectorRecipe
 
 __all__ = ["objects", "reconstructed"]
+
+_KINDS: tuple[Kind, Kind] = ("CHS", "Puppi")
 
 
 def reconstructed(
@@ -76,13 +80,13 @@ def reconstructed(
     Reconstructed branches of the recipe's NanoAOD version by name.
     """
     recorded = record(hard, gen, keys, streams, library, recipe.recording)
-    found, values = objects(recorded, recipe)
+    found, values = objects(recorded, recipe, Taggers.load(recipe.taggers))
     truth = gen_collections(gen)
     return nano_branches(match_objects(found, truth), values, truth, recipe.generation.nanoaod)
 
 
 def objects(
-    recorded: Recorded, recipe: DetectorRecipe
+    recorded: Recorded, recipe: DetectorRecipe, taggers: Taggers
 ) -> tuple[dict[str, Collection], dict[str, NDArray[Any]]]:
     """Build all objects of recorded events.
 
@@ -92,19 +96,27 @@ def objects(
     """
     version = recipe.generation.nanoaod
     found = _leptons(recorded, recipe)
-    chs, puppi = (ak4_jets(recorded, recipe.jets, kind, found["Muon"]) for kind in ("CHS", "Puppi"))
+    chs, puppi = (ak4_jets(recorded, recipe.jets, kind, found["Muon"]) for kind in _KINDS)
     jets = _of_hard_event(chs if version == "v9" else puppi, recorded)
+    fat = fat_jets(recorded, recipe.fat_jets, recipe.jets)
+    vertices = secondary_vertices(recorded, recipe.secondary_vertices)
+    subjets = with_members(fat.subjets, fat.jets, recorded.candidates)
+    scored = {
+        name: taggers.scored(name, some.objects, _features(recorded, some, kind, vertices, radius))
+        for name, some, kind, radius in (
+            ("Jet", jets, _KINDS[version != "v9"], recipe.jets.radius),
+            ("FatJet", fat.jets, "Puppi", recipe.fat_jets.radius),
+            ("SubJet", subjets, "Puppi", recipe.jets.radius),
+        )
+    }
+    jets = Clustered(scored.pop("Jet"), jets.offsets, jets.members)
     for name in ("Muon", "Electron"):
         found[name] = _beside(found[name], jets, recorded)
     kept = jets.select(jets.objects["pt"] >= recipe.jets.pt)
-    fat = fat_jets(recorded, recipe.fat_jets, recipe.jets)
-    vertices = secondary_vertices(recorded, recipe.secondary_vertices)
     decays = None if version == "v9" else recipe.secondary_vertices
-    found |= {
+    found |= scored | {
         "Jet": kept.objects,
         "CorrT1METJet": soft_jets(jets.objects, recipe.jets.pt),
-        "FatJet": fat.jets.objects,
-        "SubJet": fat.subjets,
         "SV": vertices.objects,
         "Tau": taus(recorded, chs, recipe.taus, decays).objects,
         "OtherPV": other_vertices(recorded),
@@ -113,6 +125,8 @@ def objects(
     leptons = [found[name] for name in ("Muon", "Electron", "Photon")]
     values |= met(recorded, chs, puppi, leptons, recipe.met) | densities(recorded)
     values |= primary_vertex(recorded, recipe.recording.pileup) | flags(version, len(recorded.keys))
+    for name in ("Muon", "Electron", "Photon", "Tau"):
+        found[name] = taggers.scored(name, found[name], object_features(recorded, found[name]))
     found = link_jets(found, kept, recorded.candidates)
     return clean_marks(link_vertices(found, vertices, kept, recorded.candidates)), values
 
@@ -128,6 +142,15 @@ def _leptons(recorded: Recorded, recipe: DetectorRecipe) -> dict[str, Collection
     found["FsrPhoton"] = fsr_photons(recorded, found["Muon"], radiating, recipe.fsr_photons)
     found = link_radiated(link_clusters(found))
     return reordered(found, {name: order_by_pt(objects) for name, objects in found.items()})
+
+
+def _features(
+    recorded: Recorded, jets: Clustered, kind: Kind, vertices: Clustered, radius: float
+) -> dict[str, NDArray[Any]]:
+    """Features of jets of a kind for taggers: their columns, and what their members tell."""
+    weight = weights(recorded.candidates, kind)
+    of_members = jet_features(recorded, jets, weight, vertices.objects, radius=radius)
+    return object_features(recorded, jets.objects) | of_members
 
 
 def _beside(leptons: Collection, jets: Clustered, recorded: Recorded) -> Collection:

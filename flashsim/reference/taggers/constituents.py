@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from flashsim.events.angles import wrap_angle
+from flashsim.reference.objects.clustering import Clustered
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,11 +21,10 @@ if TYPE_CHECKING:
 
     from flashsim.events.collection import Collection
     from flashsim.reference.flow.recorded import Recorded
-    from flashsim.reference.objects.clustering import Clustered
 
     Floats = NDArray[np.float64]
 
-__all__ = ["LEPTON", "SHAPE", "TRACKS", "VERTEX", "jet_features"]
+__all__ = ["LEPTON", "SHAPE", "TRACKS", "VERTEX", "jet_features", "with_members"]
 
 _RINGS, _HARD, _TRACKS, _VERTICES = 4, 3, 6, 2
 _HARD_FIELDS = ("share", "r", "charged")
@@ -101,6 +101,29 @@ def jet_features(
         **_vertices(vertices, jets.objects, axis, radius),
     }
     return {name: np.asarray(column, dtype=np.float32) for name, column in features.items()}
+
+
+def with_members(subjets: Collection, fat: Clustered, candidates: Collection) -> Clustered:
+    """Subjets with the candidates of their fat jets that are nearer to them than to the other subjet.
+
+    Parameters
+    ----------
+    subjets
+        With eta and phi.
+    fat
+        With ``subJetIdx1`` and ``subJetIdx2``, rows of subjets or -1.
+    candidates
+        Of the events.
+    """
+    eta, phi = candidates["eta"][fat.members], candidates["phi"][fat.members]
+    rows = np.stack([fat.objects[name][fat.jet_of_member] for name in ("subJetIdx1", "subJetIdx2")])
+    has = rows.min(axis=0) >= 0
+    rows, eta, phi, members = rows[:, has], eta[has], phi[has], fat.members[has]
+    distance = (subjets["eta"][rows] - eta) ** 2 + wrap_angle(subjets["phi"][rows] - phi) ** 2
+    owner = np.where(distance[0] <= distance[1], rows[0], rows[1])
+    order = np.argsort(owner, kind="stable")
+    offsets = np.concatenate(([0], np.cumsum(np.bincount(owner, minlength=len(subjets)))))
+    return Clustered(subjets, offsets, members[order])
 
 
 class _Axis:

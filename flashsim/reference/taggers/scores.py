@@ -1,18 +1,20 @@
-"""Scores of objects: features, what the taggers of an era make of them, and pileup identification of jets."""
+"""Scores of objects: features, what taggers make of them, and pileup identification of jets."""
 
 from __future__ import annotations
 
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from flashsim.declarations.recipes import recipe_folder
+from flashsim.errors import RecipeError
 from flashsim.events.collection import Collection
 from flashsim.reference.taggers.tagger import load_taggers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -64,7 +66,7 @@ def object_features(recorded: Recorded, objects: Collection) -> dict[str, NDArra
 
 
 class Taggers:
-    """The taggers of an era.
+    """The taggers of a detector.
 
     Parameters
     ----------
@@ -76,15 +78,23 @@ class Taggers:
         self.by_collection = by_collection
 
     @classmethod
-    def load(cls, era: str, folder: Path | None = None) -> Self:
-        """Load the shipped taggers of an era, or those of a folder.
+    def load(cls, name: str) -> Self:
+        """Load shipped taggers by name, such as ``run2``, or those of a folder by its path.
 
         Raises
         ------
+        RecipeError
+            If there is no such folder.
         ModelFileError
             If a file is damaged.
         """
-        return cls(load_taggers(folder or recipe_folder("reference") / "taggers", era))
+        shipped = recipe_folder("reference") / "taggers" / name
+        folder = shipped if shipped.is_dir() else Path(name)
+        if not folder.is_dir():
+            known = ", ".join(sorted(path.name for path in shipped.parent.glob("*")))
+            msg = f"'taggers': there are none by the name '{name}' (shipped are {known}), and no such folder"
+            raise RecipeError(msg)
+        return cls(_loaded(folder))
 
     def scored(self, name: str, objects: Collection, features: Mapping[str, NDArray[Any]]) -> Collection:
         """Add scores to the columns of objects.
@@ -104,6 +114,9 @@ class Taggers:
         if name == "Jet" and "puIdDisc" in columns:
             columns["puId"] = pileup_id(columns["puIdDisc"], objects["pt"], objects["eta"])
         return Collection(objects.offsets, columns)
+
+
+_loaded = cache(load_taggers)
 
 
 def pileup_id(score: NDArray[Any], pt: NDArray[Any], eta: NDArray[Any]) -> NDArray[np.int64]:

@@ -103,8 +103,6 @@ class Tagger:
     ----------
     collections
         Whose objects it scores; it is trained on those of the first.
-    eras
-        In which it is used.
     inputs
         Features as `matrix` names them.
     outputs
@@ -118,7 +116,6 @@ class Tagger:
     """
 
     collections: tuple[str, ...]
-    eras: tuple[str, ...]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     network: Perceptron
@@ -149,7 +146,6 @@ class Tagger:
         """Write it to a file, in place of one that is there."""
         header = {
             "collections": self.collections,
-            "eras": self.eras,
             "inputs": self.inputs,
             "outputs": self.outputs,
             "architecture": self.network.architecture,
@@ -177,8 +173,8 @@ def _column(features: Features, name: str) -> NDArray[np.float32]:
     return np.copysign(np.log1p(np.abs(values)), values) if how == "log" else values
 
 
-def load_taggers(folder: Path, era: str) -> dict[str, list[Tagger]]:
-    """Load the taggers of an era from a folder, by collection.
+def load_taggers(folder: Path) -> dict[str, list[Tagger]]:
+    """Load the taggers of a folder, by collection.
 
     Raises
     ------
@@ -188,9 +184,8 @@ def load_taggers(folder: Path, era: str) -> dict[str, list[Tagger]]:
     found: dict[str, list[Tagger]] = {}
     for path in sorted(folder.glob("*.safetensors")):
         tagger = FORMAT.load(path, _tagger)
-        if era in tagger.eras:
-            for name in tagger.collections:
-                found.setdefault(name, []).append(tagger)
+        for name in tagger.collections:
+            found.setdefault(name, []).append(tagger)
     return found
 
 
@@ -198,7 +193,6 @@ def _tagger(header: dict[str, Any], tensors: Tensors, _: str) -> Tagger:
     weights = {name: tensor for name, tensor in tensors.items() if name not in _SCALES}
     return Tagger(
         collections=tuple(header["collections"]),
-        eras=tuple(header["eras"]),
         inputs=tuple(header["inputs"]),
         outputs=tuple(header["outputs"]),
         network=Perceptron(header["architecture"], weights),

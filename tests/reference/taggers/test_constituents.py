@@ -9,7 +9,7 @@ import pytest
 
 from flashsim.events.collection import Collection
 from flashsim.reference.objects.clustering import Clustered
-from flashsim.reference.taggers.constituents import LEPTON, SHAPE, TRACKS, VERTEX, jet_features
+from flashsim.reference.taggers.constituents import LEPTON, SHAPE, TRACKS, VERTEX, jet_features, with_members
 
 VERTICES = ("pt", "eta", "phi", "mass", "dlen", "dlenSig", "ntracks")
 
@@ -127,3 +127,23 @@ def test_the_hardest_lepton_is_told_apart():
     found = features([[*rest, (8.0, 0.0, 0.1, -13, 0.01, 0.0)], rest[:1]])
     assert found["muon_share"] == pytest.approx([0.16, 0.0], abs=1e-3)
     assert found["electron_share"] == pytest.approx([0.0, 0.0])
+
+
+def test_members_of_a_fat_jet_belong_to_the_nearer_subjet():
+    rows = [
+        (5, 0.3, 0.0, 211, 0, 0),
+        (6, -0.3, 0.1, 22, 0, 0),
+        (7, 0.2, 0.1, 130, 0, 0),
+        (2, 0.0, 0.0, 22, 0, 0),
+    ]
+    made = recorded([rows, [(9, 0.0, 0.0, 22, 0, 0)]])
+    subjets = Collection(np.array([0, 2, 2]), {"eta": np.array([0.25, -0.3]), "phi": np.array([0.0, 0.1])})
+    objects = {"subJetIdx1": np.array([0, -1]), "subJetIdx2": np.array([1, -1])}
+    fat = Clustered(Collection(np.arange(3), objects), made.candidates.offsets, np.arange(5))
+    found = with_members(subjets, fat, made.candidates)
+    assert [
+        found.members[a:b].tolist() for a, b in zip(found.offsets[:-1], found.offsets[1:], strict=True)
+    ] == [
+        [0, 2, 3],
+        [1],
+    ]

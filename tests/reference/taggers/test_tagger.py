@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from flashsim.errors import ModelFileError
+from flashsim.errors import ModelFileError, RecipeError
 from flashsim.events.collection import Collection
 from flashsim.learning.perceptron_module import PerceptronModule
 from flashsim.reference.taggers.scores import Taggers, pileup_id
@@ -32,7 +32,6 @@ def module():
 def tagger(module):
     return Tagger(
         collections=("Jet",),
-        eras=("run2",),
         inputs=("log pt", "abs eta", "mass"),
         outputs=OUTPUTS,
         network=module.trained(),
@@ -110,10 +109,9 @@ def test_a_file_gives_the_same_tagger(tagger, tmp_path):
     form = Score(("b",), link="form", knots=(0.0, 1.0), values=(0.0, 1.0), inside={"eta": (-1.0, 1.0)})
     written = replace(tagger, scores={**SCORES, "x": replace(form, points={"y": [0.1], "z": 0.5})})
     written.write(tmp_path / "net.safetensors")
-    (read,) = load_taggers(tmp_path, "run2")["Jet"]
+    (read,) = load_taggers(tmp_path)["Jet"]
     for name, column in written.columns(jets()).items():
         assert (column == read.columns(jets())[name]).all()
-    assert load_taggers(tmp_path, "run3") == {}
 
 
 def test_a_damaged_file_is_refused(tagger, tmp_path):
@@ -121,7 +119,7 @@ def test_a_damaged_file_is_refused(tagger, tmp_path):
     tagger.write(path)
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(ModelFileError, match=r"net\.safetensors"):
-        load_taggers(tmp_path, "run2")
+        load_taggers(tmp_path)
 
 
 def test_names_of_inputs_say_how_they_are_taken():
@@ -148,3 +146,10 @@ def test_scores_are_added_to_the_columns(tagger):
     assert {"pt", "btagDeepFlavB", "puIdDisc", "puId"} <= set(scored.columns)
     assert scored.offsets is objects.offsets
     assert Taggers({}).scored("Jet", objects, features).columns == objects.columns
+
+
+def test_taggers_of_an_unknown_name_are_refused(tagger, tmp_path):
+    tagger.write(tmp_path / "net.safetensors")
+    assert set(Taggers.load(str(tmp_path)).by_collection) == {"Jet"}
+    with pytest.raises(RecipeError, match="'taggers': there are none by the name 'run9'"):
+        Taggers.load("run9")

@@ -1,0 +1,1 @@
+"""Training of the networks that score reconstructed objects of the reference simulation."""
