@@ -157,11 +157,11 @@ def reference(
     ] = 1,
     full: Annotated[
         Path | None,
-        typer.Option(metavar="RECIPE", help="What differs in your own 'full'.", show_default="none"),
+        typer.Option(metavar="RECIPE", help="What differs in your own 'full'.", show_default="full.yaml"),
     ] = None,
     fast: Annotated[
         Path | None,
-        typer.Option(metavar="RECIPE", help="What differs in your own 'fast'.", show_default="level_fast"),
+        typer.Option(metavar="RECIPE", help="What differs in your own 'fast'.", show_default="fast.yaml"),
     ] = None,
     minbias: Annotated[
         Path | None,

@@ -70,16 +70,12 @@ def load_detector(level: str | Path, era: str | Path, changes: Changes | None = 
     RecipeError
         If there is no such file, or the numbers are not valid.
     """
-    path = recipe_path("reference", _file_name(level))
+    path = recipe_path("reference", level)
     content: dict[str, Any] = {}
-    for name in ("detector", _file_name(era)):
+    for name in ("detector", era):
         content = _merged(content, read_with_lines(recipe_path("reference", name))[0])
     own, lines = read_with_lines(path)
     return parse_recipe(DetectorRecipe, _merged(content, own), origin=str(path), changes=changes, lines=lines)
-
-
-def _file_name(name: str | Path) -> str | Path:
-    return f"level_{name}" if name in {"full", "fast"} else name
 
 
 def _merged(content: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
