@@ -175,7 +175,7 @@ def _first(
     kept = rank < count
     found = np.full((len(columns), count, number), empty)
     found[:, rank[kept], jet[kept]] = np.stack(columns)[:, order[kept]]
-    return found.reshape(-1, number)
+    return found.reshape(len(columns) * count, number)
 
 
 def _mass(inside: Mapping[str, NDArray[Any]], axis: _Axis, chosen: NDArray[np.bool_]) -> Floats:
