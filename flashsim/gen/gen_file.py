@@ -17,14 +17,12 @@ from flashsim.events.identity import content_hash
 from flashsim.events.noise import event_hash
 from flashsim.gen.gen_jets import gen_fat_jets, gen_jets, gen_met, track_jets
 from flashsim.gen.gen_taus import gen_visible_taus
-from flashsim.gen.hidden import hidden as hidden_variables
 from flashsim.gen.numbering import Numbering
 from flashsim.gen.particle_level import dressed_leptons, isolated_photons
 from flashsim.gen.particles import gen_part
 from flashsim.gen.pileup import pileup, vertex
 from flashsim.gen.stable import stable_particles
 from flashsim.nanoaod.branch import Branch
-from flashsim.nanoaod.hidden import HIDDEN_BRANCHES
 from flashsim.nanoaod.mantissa import round_mantissa
 from flashsim.nanoaod.provenance import GEN
 from flashsim.nanoaod.schema import counter_titles, load_schema, mantissa_bits
@@ -62,7 +60,7 @@ EVENT_IDS = (
     Branch("event", np.dtype("uint64"), title="event/l"),
 )
 """Branches that every file with a tree of events has."""
-_BESIDE_NAMES = frozenset(branch.name for branch in (*HIDDEN_BRANCHES, *STABLE_BRANCHES))
+_STABLE_NAMES = frozenset(branch.name for branch in STABLE_BRANCHES)
 
 Columns = dict[str, Any]
 """Branches of some events under their NanoAOD names."""
@@ -135,10 +133,8 @@ class GenFile:
     ----------
     output
         NanoAOD file to write.
-    hidden
-        A second file, for the hidden variables (`flashsim.gen.hidden`).
     particles
-        Another one, for all stable visible particles (`flashsim.gen.stable`).
+        A second file, for all stable visible particles (`flashsim.gen.stable`).
     force
         Whether to replace existing files.
     weights
@@ -161,7 +157,6 @@ class GenFile:
         self,
         output: str | Path,
         *,
-        hidden: str | Path | None = None,
         particles: str | Path | None = None,
         force: bool = False,
         weights: Mapping[str, str] | None = None,
@@ -172,12 +167,9 @@ class GenFile:
         self._files = contextlib.ExitStack()
         self._version = (era or load_era(DEFAULT_ERA)).nanoaod
         self._writer = NanoWriter(output, force=force, version=self._version)
-        beside = ((hidden, HIDDEN_BRANCHES), (particles, STABLE_BRANCHES))
-        self._beside = [
-            (NanoWriter(path, force=force, version=self._version), branches)
-            for path, branches in beside
-            if path is not None
-        ]
+        self._beside = (
+            NanoWriter(particles, force=force, version=self._version) if particles is not None else None
+        )
         self._weights = dict(weights or {})
         self._numbering = numbering or Numbering()
         self._titles = dict(titles or {})
@@ -188,8 +180,8 @@ class GenFile:
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as files:
             files.enter_context(self._writer)
-            for writer, _ in self._beside:
-                files.enter_context(writer)
+            if self._beside is not None:
+                files.enter_context(self._beside)
             self._writer.tree("Runs", (*_RUNS, *map(_sum_branch, self._weights)), title="Runs")
             self._writer.tree("LuminosityBlocks", _LUMINOSITY_BLOCKS, title="LuminosityBlocks")
             self._files = files.pop_all()
@@ -205,15 +197,15 @@ class GenFile:
         if not self.events:
             self._numbering = self._numbering.of_file(columns)
         columns = self._numbering.numbers(self.events, len(columns["genWeight"])) | columns
-        shown = {name: values for name, values in columns.items() if name not in _BESIDE_NAMES}
+        shown = {name: values for name, values in columns.items() if name not in _STABLE_NAMES}
         for name in (*self._weights, "genWeight"):
             shown[name] = np.asarray(columns[name]).astype(np.float32)
         if not self.events:
             self._declare(shown)
         self._writer.extend("Events", shown)
-        for writer, branches in self._beside:
-            names = [branch.name for branch in (*EVENT_IDS, *branches)]
-            writer.extend("Events", {name: columns[name] for name in names})
+        if self._beside is not None:
+            names = [branch.name for branch in (*EVENT_IDS, *STABLE_BRANCHES)]
+            self._beside.extend("Events", {name: columns[name] for name in names})
         weights = np.asarray(columns["genWeight"], dtype=np.float64)
         self._sums += weights.sum(), np.square(weights).sum()
         for name in self._weights:
@@ -256,8 +248,8 @@ class GenFile:
         collections = {branch.collection for branch in branches}
         titles = {name: title for name, title in counter_titles(self._version).items() if name in collections}
         self._writer.tree("Events", branches, title="Events", counter_titles=titles)
-        for writer, beside in self._beside:
-            writer.tree("Events", (*EVENT_IDS, *beside), title="Events")
+        if self._beside is not None:
+            self._beside.tree("Events", (*EVENT_IDS, *STABLE_BRANCHES), title="Events")
 
 
 def event_columns(
@@ -265,7 +257,6 @@ def event_columns(
     seed: int,
     first: int,
     *,
-    hidden: bool,
     particles: bool = False,
     further: Columns | None = None,
     era: GenEra | None = None,
@@ -281,8 +272,6 @@ def event_columns(
     first
         Place of the batch's first event in the file, from 1. `GenFile` numbers events; this one only tells
         apart those of equal content, such as empty ones, for pileup and vertices.
-    hidden
-        Whether hidden variables are wanted: they cost time that a gen-level file alone need not take.
     particles
         Whether all stable visible particles are wanted.
     further
@@ -315,7 +304,7 @@ def event_columns(
     stored["genWeight"] = ak.Array(np.asarray(batch.weight, dtype=np.float64))
     if particles:
         stored |= stable_particles(batch.record)
-    return stored | hidden_variables(batch.record, jets, pruned) if hidden else stored
+    return stored
 
 
 def _keys(columns: Columns, first: int) -> NDArray[np.uint64]:

@@ -34,7 +34,6 @@ def generate_gen(
     seed: int,
     force: bool = False,
     workers: int = 1,
-    hidden: str | Path | None = None,
     particles: str | Path | None = None,
     era: GenEra | None = None,
     numbering: Numbering | None = None,
@@ -59,10 +58,8 @@ def generate_gen(
         Whether to replace an existing output.
     workers
         Processes to work in.
-    hidden
-        A second file, for the hidden variables of the same events (`flashsim.gen.hidden`).
     particles
-        Another one, for all their stable visible particles (`flashsim.gen.stable`).
+        A second file, for all their stable visible particles (`flashsim.gen.stable`).
     era
         Whose pileup, vertices and NanoAOD version events get, and whose energy in place of the command
         file's; by default those of `DEFAULT_ERA`, with the energy of the command file.
@@ -86,7 +83,7 @@ def generate_gen(
         msg = f"events and workers must be at least 1, found {events} and {workers}"
         raise ValueError(msg)
     settings = recipe_path("reference", command_file)
-    for target in (output, hidden or output, particles or output):
+    for target in (output, particles or output):
         refuse_input(Path(target), settings)
     commands = CommandFile.read(settings)
     for package in ("pythia8mc", "fastjet"):
@@ -94,10 +91,8 @@ def generate_gen(
     cross_sections: list[CrossSection] = []
     taken = era or load_era(DEFAULT_ERA)
     energy = era.energy if era is not None else None
-    block = _Block(settings, taken, energy, seed, hidden is not None, particles is not None)
-    with GenFile(
-        output, hidden=hidden, particles=particles, force=force, numbering=numbering, era=taken
-    ) as file:
+    block = _Block(settings, taken, energy, seed, particles is not None)
+    with GenFile(output, particles=particles, force=force, numbering=numbering, era=taken) as file:
         for columns, cross_section in _blocks(block, events, workers):
             file.extend(columns)
             cross_sections.append(cross_section)
@@ -140,7 +135,6 @@ class _Block:
     era: GenEra
     energy: float | None
     seed: int
-    hidden: bool
     particles: bool
     number: int = 0
     first: int = 1
@@ -153,11 +147,7 @@ def _generate(block: _Block) -> tuple[Columns, CrossSection]:
     parts = []
     first = block.first
     for batch in generator.batches(block.events):
-        parts.append(
-            event_columns(
-                batch, block.seed, first, hidden=block.hidden, particles=block.particles, era=block.era
-            )
-        )
+        parts.append(event_columns(batch, block.seed, first, particles=block.particles, era=block.era))
         first += batch.record.events
     columns = {name: ak.concatenate([part[name] for part in parts]) for name in parts[0]}
     return columns, generator.cross_section()

@@ -36,7 +36,6 @@ def convert_hepmc(
     seed: int = 1,
     weight: str | None = None,
     force: bool = False,
-    hidden: str | Path | None = None,
     particles: str | Path | None = None,
     era: GenEra | None = None,
     numbering: Numbering | None = None,
@@ -64,10 +63,8 @@ def convert_hepmc(
         Name of the weight to take for `genWeight`.
     force
         Whether to replace an existing output.
-    hidden
-        A second file, for the hidden variables of the same events (`flashsim.gen.hidden`).
     particles
-        Another one, for all their stable visible particles (`flashsim.gen.stable`).
+        A second file, for all their stable visible particles (`flashsim.gen.stable`).
     era
         Whose pileup, vertices and NanoAOD version events get; by default those of `DEFAULT_ERA`.
     numbering
@@ -92,7 +89,7 @@ def convert_hepmc(
         msg = f"events must be at least 1, found {events}"
         raise ValueError(msg)
     paths = [Path(source)] if isinstance(source, str | Path) else [Path(path) for path in source]
-    for target in (output, hidden or output, particles or output):
+    for target in (output, particles or output):
         refuse_input(Path(target), *paths)
     require("fastjet")
     taken = era or load_era(DEFAULT_ERA)
@@ -106,7 +103,6 @@ def convert_hepmc(
         generators: list[str] = []
         with GenFile(
             output,
-            hidden=hidden,
             particles=particles,
             force=force,
             weights=weights,
@@ -118,7 +114,6 @@ def convert_hepmc(
                     batch,
                     seed,
                     file.events + 1,
-                    hidden=hidden is not None,
                     particles=particles is not None,
                     era=taken,
                 )

@@ -54,7 +54,6 @@ def shower_lhe(
     seed: int = 1,
     workers: int = 1,
     force: bool = False,
-    hidden: str | Path | None = None,
     particles: str | Path | None = None,
     era: GenEra | None = None,
     numbering: Numbering | None = None,
@@ -87,10 +86,8 @@ def shower_lhe(
         Processes to work in.
     force
         Whether to replace an existing output.
-    hidden
-        A second file, for the hidden variables of the same events (`flashsim.gen.hidden`).
     particles
-        Another one, for all their stable visible particles (`flashsim.gen.stable`).
+        A second file, for all their stable visible particles (`flashsim.gen.stable`).
     era
         Whose pileup, vertices and NanoAOD version events get; by default those of `DEFAULT_ERA`.
     numbering
@@ -119,18 +116,17 @@ def shower_lhe(
         require(package)
     paths = [Path(source) for source in sources]
     read = [*paths, *([settings.path] if settings is not None else [])]
-    for target in (output, hidden or output, particles or output):
+    for target in (output, particles or output):
         refuse_input(Path(target), *read)
     with contextlib.ExitStack() as files:
         first = files.enter_context(LHEText(paths[0]))
         taken = era or load_era(DEFAULT_ERA)
-        wanted = _Wanted(seed, taken, hidden is not None, particles is not None)
+        wanted = _Wanted(seed, taken, particles is not None)
         run = _Run(paths, first, settings, wanted, tuned=tuned)
         titles = run.weights.titles
         file = files.enter_context(
             GenFile(
                 output,
-                hidden=hidden,
                 particles=particles,
                 force=force,
                 numbering=numbering,
@@ -164,7 +160,6 @@ class _Wanted:
 
     seed: int
     era: GenEra
-    hidden: bool
     particles: bool
 
 
@@ -311,7 +306,6 @@ def _generate(block: _Block) -> ShoweredBlock:
                     batch,
                     wanted.seed,
                     start,
-                    hidden=wanted.hidden,
                     particles=wanted.particles,
                     further=own,
                     era=wanted.era,

@@ -147,7 +147,7 @@ def test_events_without_particles_are_written_empty(write, version, place):
         return "".join([*parts[: place + 1], empty_event(version, 0.25), *parts[place + 1 :]])
 
     path = write(change)
-    summary = convert(path, hidden=path.with_name("hidden.root"))
+    summary = convert(path, particles=path.with_name("particles.root"))
     found = read(path)
     assert summary.events == len(found) == 4
     assert summary.sum_of_weights == 3.25
@@ -159,7 +159,7 @@ def test_events_without_particles_are_written_empty(write, version, place):
 
 def test_a_file_of_nothing_but_empty_events(write, version):
     path = write(lambda text: re.sub(r"(?ms)^E 0.*(?=^HepMC)", empty_event(version, 2.0) * 2, text))
-    assert convert(path, hidden=path.with_name("hidden.root")).sum_of_weights == 4.0
+    assert convert(path, particles=path.with_name("particles.root")).sum_of_weights == 4.0
     assert ak.sum(read(path).nGenPart) == 0
 
 
@@ -211,7 +211,7 @@ def test_an_input_is_never_replaced(write):
         with pytest.raises(OutputFileError, match="is an input; name another output"):
             convert_hepmc(path, output, force=True)
         with pytest.raises(OutputFileError, match="is an input; name another output"):
-            convert_hepmc(path, path.with_name("out.root"), hidden=output, force=True)
+            convert_hepmc(path, path.with_name("out.root"), particles=output, force=True)
     assert path.read_bytes() == before
 
 
