@@ -32,6 +32,7 @@ OUTSIDE = (
     "examples/README.md",
     "flashsim/models/*.md",
     "generation/pileup/*.yaml",
+    "reference/corrections/*.json",
     *(
         f"{stage}/{pattern}"
         for stage in ("preprocessing", "training", "generation", "analysis", "reference")
