@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import functools
-from pathlib import Path
 
 import numpy as np
 import yaml
 
-import flashsim
+from flashsim.declarations.recipes import recipe_path
 from flashsim.events.collection import Collection
 from flashsim.reference.flow.recorded import Recorded, RecordingRecipe, record
 from flashsim.reference.particles.overlay import Library
@@ -28,7 +27,7 @@ MASSES = {
 
 def detector() -> RecordingRecipe:
     """Give the shipped detector's recording."""
-    path = Path(flashsim.__file__).parents[1] / "reference" / "detector.yaml"
+    path = recipe_path("reference", "detector")
     return RecordingRecipe(**yaml.safe_load(path.read_text())["recording"])
 
 
