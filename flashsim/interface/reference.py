@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flashsim.declarations.eras import DEFAULT_ERA, load_era
-from flashsim.errors import FlashSimError, OutputFileError, RecipeError
-from flashsim.execution.whole_files import make_folder, refuse_existing
+from flashsim.declarations.eras import DEFAULT_ERA
+from flashsim.errors import RecipeError
+from flashsim.execution.whole_files import refuse_existing
 from flashsim.interface.arguments import counted
+from flashsim.interface.reference_gen import command_file, pileup_library, reference_events
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
     from flashsim.declarations.changes import Changes
-    from flashsim.declarations.eras import GenEra
     from flashsim.interface.arguments import Progress
     from flashsim.reference.output.detect import Detection
 
@@ -116,24 +115,27 @@ def simulate(
     for path in outputs.values():
         refuse_existing(path, force=force)
     settings = command_file(process)
-    from flashsim.gen.minbias import MinBias, minbias_library
     from flashsim.reference.output.detect import detect
     from flashsim.reference.recipe import load_detector
 
-    taken = load_era(era)
     differing = _by_detector(changes or {}, chosen)
     for name, parameters in chosen.items():
         load_detector(parameters, era, differing[name])
-    gen, particles = output / "gen.root", output / "particles.root"
-    made = _Made(settings, seed, events, taken)
-    reused = _generated(made, gen, particles, workers=workers, force=force, progress=progress)
-    library = minbias or minbias_library(
-        MinBias(taken.energy), workers=workers, progress=counted(progress, "pileup")
+    made = reference_events(
+        settings,
+        output,
+        events=events,
+        seed=seed,
+        era=era,
+        workers=workers,
+        force=force,
+        progress=progress,
     )
+    library = minbias or pileup_library(era, workers=workers, progress=progress)
     detections = [
         detect(
-            gen,
-            particles,
+            made.gen,
+            made.particles,
             library,
             path,
             era=era,
@@ -148,71 +150,7 @@ def simulate(
         )
         for (name, draw), path in outputs.items()
     ]
-    return Simulation(str(gen), reused, detections)
-
-
-@dataclass(frozen=True)
-class _Made:
-    """What gen-level files are made of."""
-
-    settings: Path
-    seed: int
-    events: int
-    era: GenEra
-
-    def in_files(self, gen: Path, particles: Path) -> bool:
-        """Whether both are there and hold just this."""
-        from flashsim.nanoaod.provenance import GEN, read_provenance
-        from flashsim.nanoaod.reading import NanoFile
-
-        if not (gen.is_file() and particles.is_file()):
-            return False
-        try:
-            with NanoFile(gen) as one, NanoFile(particles) as other:
-                complete = one.num_entries == other.num_entries == self.events
-            told = read_provenance(gen, GEN)
-        except (FlashSimError, ValueError):
-            return False
-        wanted = {
-            "command_file": self.settings.name,
-            "settings": self.settings.read_text(encoding="utf-8", errors="replace"),
-            "seed": self.seed,
-            "events": self.events,
-            "era": self.era.model_dump(mode="json"),
-        }
-        return complete and told is not None and wanted.items() <= told.items()
-
-
-def _generated(
-    made: _Made, gen: Path, particles: Path, *, workers: int, force: bool, progress: Progress | None
-) -> bool:
-    """Generate events where they are not there, in a folder that goes again where that fails."""
-    from flashsim.gen.pythia_events import generate_gen
-
-    folder = gen.parent
-    is_new = not folder.exists()
-    make_folder(folder)
-    if made.in_files(gen, particles):
-        return True
-    _refuse_other(gen, particles, force=force)
-    try:
-        generate_gen(
-            made.settings,
-            gen,
-            events=made.events,
-            seed=made.seed,
-            workers=workers,
-            particles=particles,
-            era=made.era,
-            force=force,
-            progress=counted(progress, "gen"),
-        )
-    except BaseException:
-        if is_new:
-            with contextlib.suppress(OSError):  # of a folder that is not empty
-                folder.rmdir()
-        raise
-    return False
+    return Simulation(str(made.gen), made.reused, detections)
 
 
 def detector_outputs(folder: Path, detectors: Iterable[str], draws: int) -> dict[tuple[str, int], Path]:
@@ -222,20 +160,6 @@ def detector_outputs(folder: Path, detectors: Iterable[str], draws: int) -> dict
         for draw in range(draws)
         for name in detectors
     }
-
-
-def command_file(process: str | Path) -> Path:
-    """Path of a process's Pythia command file: a shipped one by name, or the user's own by path.
-
-    Raises
-    ------
-    RecipeError
-        If there is neither.
-    """
-    from flashsim.declarations.recipes import recipe_path
-
-    own = Path(process)
-    return recipe_path("reference", own if own.suffix else f"{process}.cmnd")
 
 
 def _by_detector(changes: Changes, detectors: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -248,12 +172,3 @@ def _by_detector(changes: Changes, detectors: Iterable[str]) -> dict[str, dict[s
             raise RecipeError(msg)
         found[name][rest] = value
     return found
-
-
-def _refuse_other(gen: Path, particles: Path, *, force: bool) -> None:
-    if there := [path for path in (gen, particles) if path.exists() and not force]:
-        msg = (
-            f"{there[0]}: is of another process, seed, era or number of events, or not complete; choose "
-            "another folder or replace it with --force"
-        )
-        raise OutputFileError(msg)

@@ -134,7 +134,7 @@ def pileup_library(
     workers
         Processes that generate interactions.
     progress
-        Called with ``"minbias"``, and the interactions done and to do.
+        Called with ``"pileup"``, and the interactions done and to do.
 
     Raises
     ------
@@ -149,7 +149,7 @@ def pileup_library(
     from flashsim.gen.minbias import MinBias, minbias_library
 
     library = MinBias(load_era(era or DEFAULT_ERA).energy)
-    return minbias_library(library, workers=workers, progress=counted(progress, "minbias"))
+    return minbias_library(library, workers=workers, progress=counted(progress, "pileup"))
 
 
 def command_file(process: str | Path) -> Path:
@@ -185,7 +185,7 @@ def _made_before(gen: Path, particles: Path, wanted: Mapping[str, Any]) -> bool:
 def _refuse_other(paths: tuple[Path, ...], *, force: bool) -> None:
     if there := [path for path in paths if path.exists() and not force]:
         msg = (
-            f"{there[0]}: is of another process, era, seed or number of events, or not complete; choose "
+            f"{there[0]}: is of another process, seed, era or number of events, or not complete; choose "
             "another folder or replace it with --force"
         )
         raise OutputFileError(msg)

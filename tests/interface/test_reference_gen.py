@@ -43,7 +43,7 @@ def test_the_same_events_are_used_again(process, made):
 @pytest.mark.parametrize("changed", [{"seed": 3}, {"events": EVENTS + 1}, {"era": "run3"}])
 def test_other_events_are_not_replaced_unasked(process, made, changed):
     folder, _ = made
-    with pytest.raises(OutputFileError, match=r"gen.root: is of another process, era, seed or number"):
+    with pytest.raises(OutputFileError, match=r"gen.root: is of another process, seed, era or number"):
         reference_events(process, folder, **({"events": EVENTS, "seed": 2} | changed))
 
 
