@@ -21,14 +21,21 @@ from flashsim.errors import RecipeError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["OFFSET", "RESPONSE", "JetCorrections"]
+__all__ = ["OFFSET", "RESPONSE", "JetCorrections", "inverse_response"]
 
-OFFSET = "max(0.1,1-y*[0]*max(0,z-[1])/x)"
+OFFSET = "max(0.1,1-y*[0]*z/x)"
 """Formula of L1FastJet: x is the raw pT, y the area, z rho."""
 
 _X = "max([5],min([6],x))"
 RESPONSE = f"[0]+[1]*log({_X})+[2]*pow(log({_X}),2)+[3]/{_X}+[4]/pow({_X},2)"
 """Formula of L2Relative: x is the pT after L1FastJet."""
+
+
+def inverse_response(parameters: NDArray[np.float64], pt: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Evaluate `RESPONSE`: seven parameters, each one for all or of shape (N,), at pT of shape (N,)."""
+    p = parameters
+    x = np.clip(pt, p[5], p[6])
+    return p[0] + p[1] * np.log(x) + p[2] * np.log(x) ** 2 + p[3] / x + p[4] / x**2
 
 
 @dataclass(frozen=True)
@@ -70,12 +77,9 @@ class JetCorrections:
         """
         first = np.ones(len(pt))
         if f"L1FastJet_{name}" in self.edges:
-            slope, start = self._parameters("L1FastJet", name, eta)
-            first = np.maximum(0.1, 1.0 - area * slope * np.maximum(0.0, rho - start) / pt)
-        p = self._parameters("L2Relative", name, eta)
-        x = np.clip(pt * first, p[5], p[6])
-        second = p[0] + p[1] * np.log(x) + p[2] * np.log(x) ** 2 + p[3] / x + p[4] / x**2
-        return first, first * second
+            (slope,) = self._parameters("L1FastJet", name, eta)
+            first = np.maximum(0.1, 1.0 - area * slope * rho / pt)
+        return first, first * inverse_response(self._parameters("L2Relative", name, eta), pt * first)
 
     def _parameters(self, level: str, name: str, eta: NDArray[np.float64]) -> NDArray[np.float64]:
         edges = self.edges[f"{level}_{name}"]

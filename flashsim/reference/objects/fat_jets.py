@@ -11,12 +11,15 @@ import numpy as np
 from pydantic import Field
 
 from flashsim.declarations.recipes import Recipe
+from flashsim.events.angles import wrap_angle
 from flashsim.events.collection import Collection
 from flashsim.reference.objects.clustering import Clustered, anti_kt, momenta_of
 from flashsim.reference.objects.corrections import JetCorrections
 from flashsim.reference.objects.jets import corrected, energy_fractions, identified, multiplicities, weights
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from flashsim.reference.flow.recorded import Recorded
@@ -38,7 +41,9 @@ class FatJetsRecipe(Recipe):
     radius: float = Field(gt=0, le=1, description="of anti-kT")
     raw_pt: float = Field(gt=0, description="least pT of jets before corrections, in GeV")
     pt: float = Field(gt=0, description="least pT of jets, in GeV")
-    groomed_pt: float = Field(gt=0, description="least pT of groomed jets before corrections, in GeV")
+    groomed_pt: float = Field(
+        gt=0, description="least pT of jets that are groomed, before corrections, in GeV"
+    )
     soft_drop: float = Field(gt=0, lt=0.5, description="least momentum share of the softer subjet (beta = 0)")
     correlator_pt: float = Field(gt=0, description="least pT of groomed jets that have n3b1, in GeV")
     hardest: int = Field(ge=4, description="energy correlators are of so many of the hardest particles")
@@ -59,13 +64,16 @@ class FatJets:
     subjets: Collection
 
 
-def fat_jets(recorded: Recorded, recipe: FatJetsRecipe, ak4: JetsRecipe) -> FatJets:
+def fat_jets(
+    recorded: Recorded, recipe: FatJetsRecipe, ak4: JetsRecipe, leptons: Mapping[str, Collection]
+) -> FatJets:
     """Reconstruct AK8 jets and their substructure.
 
     As in CMS: soft drop on the jet reclustered by Cambridge/Aachen (A. Larkoski et al., arXiv:1402.2657), its
     mass that of the two corrected subjets; N-subjettiness with axes of exclusive kT that one step of
     minimisation improves (J. Thaler and K. Van Tilburg, arXiv:1108.2701), normalised with the radius; energy
-    correlators N2 and N3 with beta = 1 of the groomed jet (I. Moult et al., arXiv:1609.07483).
+    correlators N2 and N3 with beta = 1 of the groomed jet (I. Moult et al., arXiv:1609.07483); ``lsf3``, the
+    pT of the jet's lepton over that of the nearest of three exclusive kT subjets.
 
     Parameters
     ----------
@@ -75,6 +83,8 @@ def fat_jets(recorded: Recorded, recipe: FatJetsRecipe, ak4: JetsRecipe) -> FatJ
         Parameters.
     ak4
         Those of AK4 jets: subjets have the same corrections, fat jets the same identification.
+    leptons
+        ``Muon`` and ``Electron`` by falling pT, with momentum and ``_candidate``.
     """
     candidates = recorded.candidates
     weight = weights(candidates, "Puppi")
@@ -85,20 +95,48 @@ def fat_jets(recorded: Recorded, recipe: FatJetsRecipe, ak4: JetsRecipe) -> FatJ
     found = corrected(found, payload, "AK8PFPuppi", rho, least=recipe.raw_pt)
     settings = _Settings(recipe.radius, recipe.soft_drop, recipe.correlator_pt, recipe.hardest)
     momenta = momenta_of(candidates, weight)[found.members]
-    shapes, groomed = _substructure(found.offsets, momenta, settings)
-    total = groomed[:, :, :4].sum(axis=1)
-    has = np.hypot(total[:, 0], total[:, 1]) > recipe.groomed_pt
+    inside, lepton = _leptons(found, leptons, len(candidates), recipe.radius)
+    shapes, groomed = _substructure(found.offsets, momenta, lepton, settings)
+    has = found.objects["pt"] * (1.0 - found.objects["rawFactor"]) > recipe.groomed_pt
+    has &= groomed[:, 1, 3] > 0.0  # soft drop may leave a single particle
     subjets, mass = _subjets(found.objects, groomed, has, payload)
     first = np.where(has, 2 * (np.cumsum(has) - 1), -1)
     columns = energy_fractions(found, candidates, weight) | multiplicities(found, candidates)
     columns["jetId"] = identified(found.objects["eta"], columns, ak4)
     columns |= {"subJetIdx1": first, "subJetIdx2": np.where(has, first + 1, -1), "msoftdrop": mass}
-    columns |= dict(zip(_SHAPES, shapes.T, strict=True))
+    columns |= dict(zip((*_SHAPES, "lsf3"), shapes.T, strict=True)) | inside
     for name in ("n2b1", "n3b1"):
         columns[name] = np.where(has, columns[name], UNDEFINED)
     objects = Collection(found.objects.offsets, found.objects.columns | columns)
     jets = Clustered(objects, found.offsets, found.members)
     return FatJets(jets.select(objects["pt"] >= recipe.pt), subjets)
+
+
+def _leptons(
+    jets: Clustered, leptons: Mapping[str, Collection], candidates: int, radius: float
+) -> tuple[dict[str, NDArray[np.int64]], NDArray[np.float64]]:
+    """Rows of the muon or else the electron of each jet; its pT, eta, phi and distance, shape (N, 4).
+
+    As in CMS (``LeptonInJetProducer``) the hardest of each kind counts, and a muon has to be harder and
+    nearer to the axis than the electron.
+    """
+    number, objects = len(jets.objects), jets.objects
+    owner = np.full(candidates + 1, -1, dtype=np.int64)
+    owner[jets.members] = jets.jet_of_member
+    rows, best = {}, np.zeros((number, 4))
+    best[:, 3] = radius
+    for name in ("Electron", "Muon"):
+        own = leptons[name]
+        jet, row = np.unique(owner[own["_candidate"].astype(np.int64)], return_index=True)
+        jet, row = jet[jet >= 0], row[jet >= 0]
+        pt, eta, phi = (own[field][row] for field in ("pt", "eta", "phi"))
+        away = np.hypot(eta - objects["eta"][jet], wrap_angle(phi - objects["phi"][jet]))
+        better = (pt > best[jet, 0]) & (away < best[jet, 3])
+        best[jet[better]] = np.stack([pt, eta, phi, away], axis=1)[better]
+        rows[name] = np.full(number, -1)
+        rows[name][jet[better]] = row[better]
+    electron = np.where(rows["Muon"] < 0, rows["Electron"], -1)
+    return {"muonIdx3SJ": rows["Muon"], "electronIdx3SJ": electron}, best
 
 
 def _subjets(
@@ -128,13 +166,14 @@ def _subjets(
 
 
 @numba.njit(cache=True)
-def _substructure(offsets, momenta, settings):
+def _substructure(offsets, momenta, leptons, settings):
     """Shapes of each jet; momentum and shapes of the two subjets of each groomed jet, zero without."""
     jets = len(offsets) - 1
-    shapes, groomed = np.zeros((jets, 6)), np.zeros((jets, 2, 10))
+    shapes, groomed = np.zeros((jets, 7)), np.zeros((jets, 2, 10))
     for jet in range(jets):
         p = momenta[offsets[jet] : offsets[jet + 1]]
         _subjettiness(p, settings.radius, shapes[jet])
+        shapes[jet, 6] = _lepton_share(p, leptons[jet]) if leptons[jet, 0] > 0.0 else -1.0
         first, second = _soft_drop(p, settings.soft_drop)
         both = np.concatenate((first, second))
         groomed_pt = math.hypot(both[:, 0].sum(), both[:, 1].sum())
@@ -253,6 +292,20 @@ def _subjettiness(particles, radius, row):
                 axes[found] = place[node]
                 found += 1
         row[number - 1] = _tau(pt, place, axes[:number]) / (pt.sum() * radius)
+
+
+@numba.njit(cache=True)
+def _lepton_share(particles, lepton):
+    """PT of a lepton over that of the nearest of three exclusive kT subjets."""
+    p, place, _, parent = _recombine(particles, True)
+    end = len(p) + 1 - min(3, len(particles))
+    best, share = np.inf, -1.0
+    for node in range(end):
+        if parent[node] >= end or parent[node] < 0:
+            distance = _distance2(place[node, 0], place[node, 1], lepton[1], lepton[2])
+            if distance < best:
+                best, share = distance, lepton[0] / math.hypot(p[node, 0], p[node, 1])
+    return share
 
 
 @numba.njit(cache=True)

@@ -98,7 +98,7 @@ def objects(
     found = _leptons(recorded, recipe)
     chs, puppi = (ak4_jets(recorded, recipe.jets, kind, found["Muon"]) for kind in _KINDS)
     jets = _of_hard_event(chs if version == "v9" else puppi, recorded)
-    fat = fat_jets(recorded, recipe.fat_jets, recipe.jets)
+    fat = fat_jets(recorded, recipe.fat_jets, recipe.jets, found)
     vertices = secondary_vertices(recorded, recipe.secondary_vertices)
     subjets = with_members(fat.subjets, fat.jets, recorded.candidates)
     scored = {

@@ -5,29 +5,20 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks.jet_corrections import binned, payload
+from benchmarks.jet_corrections import EDGES, binned, payload
 from flashsim.declarations.recipes import recipe_folder
 from flashsim.errors import RecipeError
 from flashsim.nanoaod.mantissa import round_mantissa
 from flashsim.reference.objects.corrections import OFFSET, RESPONSE, JetCorrections
 
-EDGES = np.array([-5.2, -2.5, 0.0, 2.5, 5.2])
-
 
 @pytest.fixture
 def path(tmp_path):
-    offsets = np.array([[0.9, 2.0], [0.5, 2.0], [0.5, 2.0], [0.9, 2.0]])
-    response = np.array([[1.0, 0.01, -0.002, 0.8, 1.0, 8.0, 900.0]] * 4) * np.array([[1.1], [1], [1], [1.1]])
-    content = payload(
-        "Test",
-        {
-            "AK4PFchs": {
-                "L1FastJet": binned(EDGES, OFFSET, ["JetPt", "JetA", "Rho"], offsets),
-                "L2Relative": binned(EDGES, RESPONSE, ["JetPt"], response),
-            },
-            "AK4PFPuppi": {"L2Relative": binned(EDGES, RESPONSE, ["JetPt"], response)},
-        },
-    )
+    outer = np.array(EDGES[:-1])[:, None] >= 2.4
+    offset = {"L1FastJet": binned(OFFSET, ["JetPt", "JetA", "Rho"], np.where(outer, 0.9, 0.5))}
+    parameters = np.where(outer, 1.1, 1.0) * np.array([1.0, 0.01, -0.002, 0.8, 1.0, 8.0, 900.0])
+    response = {"L2Relative": binned(RESPONSE, ["JetPt"], parameters)}
+    content = payload("Test", {"AK4PFchs": offset | response, "AK4PFPuppi": response})
     path = tmp_path / "test.json"
     path.write_text(json.dumps(content))
     return path
@@ -72,7 +63,7 @@ def test_corrections_hold_anew_for_stored_jets(path):
 def test_more_pileup_lowers_the_correction(path):
     raw = raw_jets()
     load = JetCorrections.load(str(path))
-    few, _ = load.factors("AK4PFchs", **(raw | {"rho": np.full(2000, 1.0)}))
+    few, _ = load.factors("AK4PFchs", **(raw | {"rho": np.zeros(2000)}))
     many, _ = load.factors("AK4PFchs", **(raw | {"rho": np.full(2000, 30.0)}))
     np.testing.assert_array_equal(few, 1.0)
     assert (many < 1).all()

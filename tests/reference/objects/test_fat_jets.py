@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from benchmarks.jet_corrections import binned, payload
+from benchmarks.jet_corrections import EDGES, binned, payload
+from flashsim.events.angles import wrap_angle
 from flashsim.events.collection import Collection
 from flashsim.gen.libraries import stdout_captured
 from flashsim.reference.objects.clustering import momenta_of
@@ -17,13 +18,13 @@ from flashsim.reference.objects.jets import JetsRecipe
 from flashsim.reference.particles.streams import Streams
 
 fastjet = pytest.importorskip("fastjet")
-EDGES = np.array([-5.2, 0.0, 5.2])
+BINS = len(EDGES) - 1
 RADIUS, SHARE = 0.8, 0.1
 
 
 @pytest.fixture
 def recipes(tmp_path):
-    level = {"L2Relative": binned(EDGES, RESPONSE, ["JetPt"], np.array([[1.1, 0, 0, 0, 0, 5, 900]] * 2))}
+    level = {"L2Relative": binned(RESPONSE, ["JetPt"], np.array([[1.1, 0, 0, 0, 0, 5, 900]] * BINS))}
     path = tmp_path / "test.json"
     path.write_text(json.dumps(payload("T", {"AK4PFPuppi": level, "AK8PFPuppi": level})))
     fat = FatJetsRecipe(
@@ -34,6 +35,19 @@ def recipes(tmp_path):
         identification=[{"eta": 5.2}], forward_eta=2.9, forward_pt=25, tower_pt=3, tower_width=0.175,
     )  # fmt: skip
     return fat, ak4
+
+
+def leptons(events, **rows):
+    """Leptons that are candidates: rows by name of the collection."""
+    made = {}
+    for name in ("Muon", "Electron"):
+        row = np.array(rows.get(name, []), dtype=np.int64)
+        columns = {field: events.candidates[field][row] for field in ("pt", "eta", "phi")} | {
+            "_candidate": row
+        }
+        event = events.candidates.event_rows[row]
+        made[name] = Collection.of_event_rows(event, columns, events.candidates.events)
+    return made
 
 
 def recorded(parts, seed=1):
@@ -94,7 +108,7 @@ def mass(momentum):
 @pytest.fixture
 def found(recipes):
     events = recorded(EVENTS)
-    return events, fat_jets(events, *recipes)
+    return events, fat_jets(events, *recipes, leptons(events))
 
 
 def test_groomed_jets_are_those_of_fastjet(found):
@@ -195,14 +209,49 @@ def test_energy_correlators_are_those_of_their_definition(found):
     assert compared >= 1
 
 
+def test_share_of_the_lepton_in_its_subjet(recipes):
+    """The pT of the jet's lepton over that of the nearest of three exclusive kT subjets."""
+    events = recorded(EVENTS)
+    candidates = events.candidates
+    plain = fat_jets(events, *recipes, leptons(events)).jets
+    assert (plain.objects["lsf3"] == -1).all()
+    every = [plain.members[begin:end] for begin, end in itertools.pairwise(plain.offsets)]
+    muon, electron = (
+        np.sort([rows[candidates["pt"][rows].argsort()[-k]] for rows in every if len(rows) > 1])
+        for k in (1, 2)
+    )
+    jets = fat_jets(events, *recipes, leptons(events, Muon=muon, Electron=electron)).jets.objects
+    definition = fastjet.JetDefinition(fastjet.kt_algorithm, 2.0)
+    for jet, (of_muon, of_electron) in enumerate(
+        zip(jets["muonIdx3SJ"], jets["electronIdx3SJ"], strict=True)
+    ):
+        if of_muon < 0 and of_electron < 0:
+            assert jets["lsf3"][jet] == -1
+            continue
+        assert of_muon < 0 or of_electron < 0
+        row = muon[of_muon] if of_muon >= 0 else electron[of_electron]
+        assert row in every[jet]
+        with stdout_captured():
+            sequence = fastjet.ClusterSequence(constituents(events, plain, jet), definition)
+            subjets = sequence.exclusive_jets_up_to(3)
+        away = [
+            np.hypot(one.rap() - candidates["eta"][row], wrap_angle(one.phi() - candidates["phi"][row]))
+            for one in subjets
+        ]
+        expected = candidates["pt"][row] / subjets[int(np.argmin(away))].pt()
+        assert jets["lsf3"][jet] == pytest.approx(expected, rel=1e-6)
+    assert np.sum(jets["lsf3"] > 0) > 3
+
+
 def test_jets_below_the_thresholds(recipes):
     """Only jets above pT are kept, the subjets of all; jets whose groomed pT is low have none."""
     fat, ak4 = recipes
-    every = fat_jets(recorded(EVENTS), fat, ak4)
-    few = fat_jets(recorded(EVENTS), fat.model_copy(update={"pt": 200.0}), ak4)
+    events = recorded(EVENTS)
+    every = fat_jets(events, fat, ak4, leptons(events))
+    few = fat_jets(events, fat.model_copy(update={"pt": 200.0}), ak4, leptons(events))
     assert 0 < len(few.jets.objects) < len(every.jets.objects)
     np.testing.assert_array_equal(few.subjets["pt"], every.subjets["pt"])
-    plain = fat_jets(recorded(EVENTS), fat.model_copy(update={"groomed_pt": 1000.0}), ak4)
+    plain = fat_jets(events, fat.model_copy(update={"groomed_pt": 1000.0}), ak4, leptons(events))
     assert len(plain.subjets) == 0
     assert (plain.jets.objects["msoftdrop"] == -1).all()
     assert (plain.jets.objects["n3b1"] == UNDEFINED).all()
@@ -210,5 +259,5 @@ def test_jets_below_the_thresholds(recipes):
 
 def test_no_candidates_give_no_fat_jets(recipes):
     events = recorded([[(1.0, 0.0, 0.0, 1)]])
-    found = fat_jets(events, *recipes)
+    found = fat_jets(events, *recipes, leptons(events))
     assert len(found.jets.objects) == len(found.subjets) == 0

@@ -6,20 +6,20 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from benchmarks.jet_corrections import binned, payload
+from benchmarks.jet_corrections import EDGES, binned, payload
 from flashsim.events.collection import Collection
 from flashsim.reference.objects.corrections import OFFSET, RESPONSE
 from flashsim.reference.objects.jets import JetsRecipe, jets, soft_jets, weights
 from flashsim.reference.particles.streams import Streams
 
-EDGES = np.array([-5.2, 0.0, 5.2])
+BINS = len(EDGES) - 1
 KINDS = ("chHEF", "neHEF", "chEmEF", "neEmEF", "muEF")
 
 
 @pytest.fixture
 def recipe(tmp_path):
-    levels = {"L1FastJet": binned(EDGES, OFFSET, ["JetPt", "JetA", "Rho"], np.array([[0.5, 2.0]] * 2))}
-    levels["L2Relative"] = binned(EDGES, RESPONSE, ["JetPt"], np.array([[1.1, 0, 0, 0.5, 0, 5, 900]] * 2))
+    levels = {"L1FastJet": binned(OFFSET, ["JetPt", "JetA", "Rho"], np.full((BINS, 1), 0.5))}
+    levels["L2Relative"] = binned(RESPONSE, ["JetPt"], np.array([[1.1, 0, 0, 0.5, 0, 5, 900]] * BINS))
     path = tmp_path / "test.json"
     path.write_text(
         json.dumps(payload("T", {"AK4PFchs": levels, "AK4PFPuppi": {"L2Relative": levels["L2Relative"]}}))

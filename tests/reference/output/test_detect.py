@@ -11,6 +11,7 @@ import pytest
 import uproot
 
 from flashsim.declarations.eras import shipped_eras
+from flashsim.declarations.recipes import recipe_folder
 from flashsim.errors import InputFileError, OutputFileError
 from flashsim.nanoaod.provenance import REFERENCE
 from flashsim.nanoaod.schema import load_schema
@@ -56,6 +57,29 @@ def test_gen_level_content_is_that_of_the_input(found, sample):
     with uproot.open(found[1]) as file, uproot.open(sample.gen) as source:
         for tree in ("Runs", "LuminosityBlocks"):
             assert ak.array_equal(file[tree].arrays(), source[tree].arrays())
+
+
+def test_clients_get_the_same_corrections_from_the_shipped_payload(found):
+    """correctionlib, applied to what the file stores, gives the stored pT; rawFactor has 6 bits there."""
+    correctionlib = pytest.importorskip("correctionlib")
+    era, path, _ = found
+    events = read(path)
+    payload = (
+        recipe_folder("reference") / "corrections" / f"{load_detector('full', era).jets.corrections}.json"
+    )
+    compound = correctionlib.CorrectionSet.from_file(str(payload)).compound
+    rho = events["fixedGridRhoFastjetAll" if era == "run2" else "Rho_fixedGridRhoFastjetAll"]
+    for name, kind in (("Jet", "AK4PFchs" if era == "run2" else "AK4PFPuppi"), ("FatJet", "AK8PFPuppi")):
+        jets = {f: events[f"{name}_{f}"] for f in ("pt", "eta", "area", "rawFactor")}
+        jets |= {"rho": ak.broadcast_arrays(rho, jets["pt"])[0]}
+        pt, eta, area, factor, density = (ak.to_numpy(ak.flatten(v)).astype(float) for v in jets.values())
+        raw = pt * (1 - factor)
+        given = {"JetPt": raw, "JetEta": eta, "JetA": area, "Rho": density}
+        correction = compound[f"FlashSim_{era}_L1L2L3_{kind}"]
+        ratio = raw * correction.evaluate(*(given[i.name] for i in correction.inputs)) / pt
+        assert len(ratio) > 0, name
+        assert np.median(ratio) == pytest.approx(1, abs=1e-3)
+        assert ratio.std() < 2e-3
 
 
 def test_objects_are_counted(found):
