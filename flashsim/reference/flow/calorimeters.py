@@ -1,6 +1,7 @@
 """Calorimeters: cells in pseudorapidity and azimuth, what particles leave in them, and clusters of cells.
 
-A grid covers each calorimeter: ECAL and HCAL to |eta| = 3, the forward calorimeter (HF) beyond. Showers are
+A grid covers each calorimeter: ECAL and HCAL to |eta| = 3, the forward calorimeter (HF) beyond, whose short
+fibres, behind what photons leave, are a grid of their own. Showers are
 as wide as they are and fluctuate; hadrons leave a part of their energy in ECAL. A cell belongs to the cluster
 of its most energetic neighbour, so that a cluster is a local maximum with its slopes. A cluster stands at the
 energy-weighted mean of what is in it.
@@ -32,7 +33,9 @@ __all__ = [
     "deposit",
     "deposit_early",
     "em_spread",
+    "eta_of",
     "grids",
+    "phi_of",
 ]
 
 CLUSTER = np.dtype(
@@ -59,19 +62,22 @@ class CalorimeterRecipe(KernelRecipe):
     turns: float = Field(gt=0, description="charged particles that circle more often do not arrive")
     ecal_cell: float = Field(gt=0, description="size of ECAL cells in eta and phi")
     hcal_cell: float = Field(gt=0, description="size of HCAL cells")
+    hcal_coarse: float = Field(gt=0, description="|eta| beyond which HCAL cells are twice as large")
     hf_cell: float = Field(gt=0, description="size of HF cells")
     eta: list[float] = Field(description="|eta| at which the thresholds are given")
     ecal_seed: list[float] = Field(description="least energy of an ECAL cluster's seed, in GeV")
     ecal_least: list[float] = Field(description="least energy of an ECAL cell, in GeV")
     hcal_seed: list[float] = Field(description="least energy of an HCAL cluster's seed, in GeV")
     hcal_least: list[float] = Field(description="least energy of an HCAL cell, in GeV")
-    hf_least: float = Field(ge=0, description="least transverse energy of an HF cell, in GeV")
-    hf_em: float = Field(ge=0, le=1, description="share of HF cells of one photon that are not hadrons")
+    hf_least: float = Field(ge=0, description="least energy of an HF cell, in GeV")
     em: list[float] = Field(description="ECAL resolution: stochastic, noise and constant term")
     hadronic: float = Field(ge=0, description="resolution of hadrons, stochastic term")
     hadronic_constant: list[float] = Field(description="the same, constant term")
-    forward: list[float] = Field(description="HF resolution: stochastic and constant term")
-    response: list[float] = Field(description="share of showers that is measured, beyond 3.1 that of HF")
+    forward: list[float] = Field(description="HF resolution of photons: stochastic and constant term")
+    forward_hadronic: list[float] = Field(description="the same of hadrons")
+    forward_power: float = Field(description="with which power of energy over 100 GeV HF responds to hadrons")
+    short: list[float] = Field(description="least and largest share of a hadron that short fibres see")
+    response: list[float] = Field(description="share of showers that is measured, beyond 3 that of HF")
     response_loss: list[float] = Field(description="share that a hadron of no energy loses")
     response_scale: float = Field(gt=0, description="energy over which that loss falls, in GeV")
     minimum_ionizing: float = Field(ge=0, le=1, description="share of hadrons that do not shower in ECAL")
@@ -86,7 +92,7 @@ class CalorimeterRecipe(KernelRecipe):
     satellite_width: float = Field(ge=0, description="their spread")
     noise: float = Field(ge=0, description="noisy HCAL cells above threshold per event")
     early_ecal: float = Field(ge=0, description="share of other crossings' energy that ECAL sees")
-    early_hcal: float = Field(ge=0, description="the same of HCAL")
+    early_hcal: list[float] = Field(description="the same of HCAL")
 
 
 class Grid(NamedTuple):
@@ -102,6 +108,8 @@ class Grid(NamedTuple):
         Cells in pseudorapidity and in azimuth.
     seed, least
         Shape (rows,): thresholds of clusters and of cells.
+    steps
+        Shape (rows,): 2 where cells are twice as large; then only every other one is used.
     cells
         Shape (rows * columns,): energy; its moments in eta and phi from the cell's centre; the largest
         deposit and the row of the particle that left it; row of the cell's cluster, -1 without one.
@@ -116,29 +124,35 @@ class Grid(NamedTuple):
     columns: int
     seed: NDArray[np.float64]
     least: NDArray[np.float64]
+    steps: NDArray[np.int64]
     cells: NDArray[Any]
     touched: NDArray[np.int64]
     number: NDArray[np.int64]
 
 
 def grids(recipe: CalorimeterRecipe) -> tuple[Grid, ...]:
-    """Empty grids of ECAL, HCAL and HF."""
+    """Empty grids of ECAL, HCAL, HF, and the short fibres of HF."""
     none = [0.0] * len(recipe.eta)
     parts = (
-        (_ENDS, recipe.ecal_cell, recipe.ecal_seed, recipe.ecal_least),
-        (_ENDS, recipe.hcal_cell, recipe.hcal_seed, recipe.hcal_least),
-        (_ENDS_HF, recipe.hf_cell, none, none),
+        (_ENDS, recipe.ecal_cell, recipe.ecal_seed, recipe.ecal_least, _ENDS),
+        (_ENDS, recipe.hcal_cell, recipe.hcal_seed, recipe.hcal_least, recipe.hcal_coarse),
+        *((_ENDS_HF, recipe.hf_cell, none, none, _ENDS_HF),) * 2,
     )
     made = []
-    for most, cell, seed, least in parts:
-        rows, columns = round(2.0 * most / cell), round(_TWO_PI / cell)
+    for most, cell, seed, least, coarse in parts:
+        rows, columns = 2 * round(most / cell), 2 * round(math.pi / cell)
         eta = np.abs((np.arange(rows) + 0.5) / rows * 2.0 * most - most)
         cells = np.zeros(rows * columns, dtype=_CELL)
         cells["hit"] = cells["label"] = -1
         made.append(
             Grid(
                 *(most, 2.0 * most / rows, _TWO_PI / columns, rows, columns),
-                *(np.interp(eta, recipe.eta, seed), np.interp(eta, recipe.eta, least), cells),
+                *(
+                    np.interp(eta, recipe.eta, seed),
+                    np.interp(eta, recipe.eta, least),
+                    1 + (eta > coarse),
+                    cells,
+                ),
                 *(np.empty(rows * columns, dtype=np.int64), np.zeros(1, dtype=np.int64)),
             )
         )
@@ -151,16 +165,20 @@ def cell_of(grid, eta, phi):
     row = math.floor((eta + grid.most) / grid.size_eta)
     if row < 0 or row >= grid.rows:
         return -1
-    return row * grid.columns + math.floor((phi + math.pi) / grid.size_phi) % grid.columns
+    column = math.floor((phi + math.pi) / grid.size_phi) % grid.columns
+    step = grid.steps[row]
+    return (row - row % step) * grid.columns + column - column % step
 
 
 @numba.njit(cache=True)
-def _eta_of(grid, cell):
+def eta_of(grid, cell):
+    """Pseudorapidity of a cell's centre."""
     return (cell // grid.columns + 0.5) * grid.size_eta - grid.most
 
 
 @numba.njit(cache=True)
-def _phi_of(grid, cell):
+def phi_of(grid, cell):
+    """Azimuth of a cell's centre."""
     return (cell % grid.columns + 0.5) * grid.size_phi - math.pi
 
 
@@ -183,18 +201,16 @@ def clear(grid):
 @numba.njit(cache=True)
 def _add(grid, at_eta, at_phi, energy, hit, eta, phi):
     """Add to the cell at a direction a part of a shower whose centre is at `eta` and `phi`."""
-    row = math.floor((at_eta + grid.most) / grid.size_eta)
-    if row < 0 or row >= grid.rows or energy <= 0.0:
+    place = cell_of(grid, at_eta, at_phi)
+    if place < 0 or energy <= 0.0:
         return
-    column = math.floor((_turn(at_phi) + math.pi) / grid.size_phi)
-    column = min(max(column, 0), grid.columns - 1)
-    cell = grid.cells[row * grid.columns + column]
+    cell = grid.cells[place]
     if cell.energy == 0.0:
-        grid.touched[grid.number[0]] = row * grid.columns + column
+        grid.touched[grid.number[0]] = place
         grid.number[0] += 1
     cell.energy += energy
-    cell.eta += energy * (eta - (row + 0.5) * grid.size_eta + grid.most)
-    cell.phi += energy * _turn(phi - (column + 0.5) * grid.size_phi + math.pi)
+    cell.eta += energy * (eta - eta_of(grid, place))
+    cell.phi += energy * _turn(phi - phi_of(grid, place))
     if energy > cell.lead:
         cell.lead, cell.hit = energy, hit
 
@@ -233,7 +249,7 @@ def deposit(grids, first, last, hits, place, state, calorimeter, field):
     `place`, shape (N, 2), gets eta and phi where each arrives (nan if it does not). What electrons'
     superclusters take and muons is left out.
     """
-    ecal, hcal, forward = grids
+    ecal, hcal, forward, short = grids
     radius, length = calorimeter.radius, calorimeter.length
     for row in range(first, last):
         hit = hits[row]
@@ -249,11 +265,19 @@ def deposit(grids, first, last, hits, place, state, calorimeter, field):
         if hit.reserved > 0 or code == 13:
             continue
         if abs(eta) > _ENDS:
-            stochastic, constant = calorimeter.forward
+            hadron = code != 22 and code != 11
+            stochastic, constant = calorimeter.forward_hadronic if hadron else calorimeter.forward
             spread = math.sqrt(stochastic**2 / hit.energy + constant**2)
             response = calorimeter.response[eta_bin(eta)]
-            energy = hit.energy * max(response + spread * normal(state), 0.0)
-            _add(forward, eta, phi, energy, row, eta, phi)
+            energy = hit.energy * response * max(1.0 + spread * normal(state), 0.0)
+            if hadron:
+                energy *= (hit.energy / 100.0) ** calorimeter.forward_power
+                least, most = calorimeter.short
+                seen = energy * (least + (most - least) * uniform(state))
+                _shower(short, eta, phi, seen, row, calorimeter.hadron_position)
+                _shower(forward, eta, phi, energy, row, calorimeter.hadron_position)
+            else:
+                _add(forward, eta, phi, energy, row, eta, phi)
         elif code == 22 or code == 11:
             response = calorimeter.response[eta_bin(eta)]
             energy = hit.energy * (response + em_spread(hit.energy, calorimeter.em) * normal(state))
@@ -283,7 +307,7 @@ def deposit_early(grids, interactions, event, library, calorimeter):
             share = 1.0 if code == 22 or code == 11 else 0.3
             energy = share * calorimeter.early_ecal * particle.energy
             _add(ecal, eta, phi, energy, -1, eta, phi)
-            energy = (1.0 - share) * calorimeter.early_hcal * particle.energy
+            energy = (1.0 - share) * calorimeter.early_hcal[eta_bin(eta)] * particle.energy
             _add(hcal, eta, phi, energy, -1, eta, phi)
 
 
@@ -351,8 +375,8 @@ def cluster(grid, event, out):
         found.width = math.sqrt(
             max(found.width / found.energy - eta * eta, 0.0) + (0.29 * grid.size_eta) ** 2 / 12.0
         )
-        found.eta = _eta_of(grid, found.seedCell) + eta
-        found.phi = _turn(_phi_of(grid, found.seedCell) + found.phi / found.energy)
+        found.eta = eta_of(grid, found.seedCell) + eta
+        found.phi = _turn(phi_of(grid, found.seedCell) + found.phi / found.energy)
     return number
 
 
@@ -361,8 +385,9 @@ def _highest(grid, cell):
     """Most energetic of a cell and its eight neighbours."""
     row, column = cell // grid.columns, cell % grid.columns
     best, most = cell, grid.cells[cell].energy
-    for step in range(max(row - 1, 0), min(row + 2, grid.rows)):
-        for side in (-1, 0, 1):
+    far = grid.steps[row]
+    for step in range(max(row - far, row % far), min(row + far + 1, grid.rows), far):
+        for side in (-far, 0, far):
             beside = column + side
             beside += grid.columns if beside < 0 else (-grid.columns if beside >= grid.columns else 0)
             other = step * grid.columns + beside
@@ -385,9 +410,9 @@ def _gather(grid, place, out):
         return
     found = out[label]
     energy = cell.energy
-    off = _eta_of(grid, place) - _eta_of(grid, found.seedCell)
+    off = eta_of(grid, place) - eta_of(grid, found.seedCell)
     found.energy += energy
     found.eta += cell.eta + energy * off
-    found.phi += cell.phi + energy * _turn(_phi_of(grid, place) - _phi_of(grid, found.seedCell))
+    found.phi += cell.phi + energy * _turn(phi_of(grid, place) - phi_of(grid, found.seedCell))
     found.width += energy * off * off
     found.cells += 1

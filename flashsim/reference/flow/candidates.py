@@ -24,13 +24,15 @@ from flashsim.reference.flow.calorimeters import (
     deposit,
     deposit_early,
     em_spread,
+    eta_of,
     grids,
+    phi_of,
 )
 from flashsim.reference.flow.density import tower_density
 from flashsim.reference.particles.helix import reach
 from flashsim.reference.particles.kernel_recipe import KernelRecipe
 from flashsim.reference.particles.particle import Rows
-from flashsim.reference.particles.streams import normal, uniform
+from flashsim.reference.particles.streams import normal
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,6 +59,7 @@ class FlowRecipe(KernelRecipe):
     excess_resolution: list[float] = Field(description="of linked clusters: stochastic and constant term")
     photon_excess: float = Field(ge=0, description="least energy of a photon that is an excess, in GeV")
     hadron_excess: float = Field(ge=0, description="least energy of a neutral hadron that is one, in GeV")
+    tracker: float = Field(gt=0, description="beyond this |eta| ECAL clusters before HCAL ones are theirs")
     photon_scale: float = Field(gt=0, description="calibration of photons")
     neutral_scale: float = Field(gt=0, description="calibration of neutral hadrons")
     muon_layers: int = Field(ge=0, description="tracker layers that a muon candidate needs")
@@ -164,8 +167,8 @@ def _particle_flow(hits, tracks, vertex_z, pileup, states, calorimeter, cells, l
         _link(own, place, cells, calorimeter, field)
         _charged(own, linking)
         _excess(own, linking)
-        _unlinked(own, hits.rows, linking)
-        _forward(own, cells[2], hits.rows, state, calorimeter)
+        _unlinked(own, hits.rows, cells[1], linking)
+        _forward(own, cells[2], cells[3], hits.rows, calorimeter.hf_least)
         made += in_ecal
         room, span = clusters[made:], (first, last)
         made += _superclusters(own, hits.rows, span, place, state, room, event, calorimeter.em)
@@ -346,10 +349,14 @@ def _photon(own, row, energy, particle):
 
 
 @numba.njit(cache=True)
-def _unlinked(own, hits, linking):
+def _unlinked(own, hits, hcal, linking):
     for row in range(len(own.clusters)):
         found = own.clusters[row]
         if found.tracks == 0:
+            behind = _label(hcal, found.eta, found.phi)
+            if abs(found.eta) > linking.tracker and behind >= 0 and own.towers[behind].tracks == 0:
+                own.towers[behind].energy += found.energy  # no track could tell a charged hadron from photons
+                continue
             particle = hits[found.hit].mother if found.hit >= 0 else -1
             _photon(own, row, found.energy * linking.photon_scale, particle)
     for tower in own.towers:
@@ -359,18 +366,18 @@ def _unlinked(own, hits, linking):
 
 
 @numba.njit(cache=True)
-def _forward(own, grid, hits, state, calorimeter):
-    """Candidates of HF: hadrons, but for cells where a photon is alone and short of the long fibres."""
+def _forward(own, grid, short, hits, least):
+    """Candidates of HF, one a cell, at its centre: hadrons where the short fibres see anything.
+
+    In CMS what hadrons leave is twice the energy in the short fibres (JINST 12 (2017) P10003, section 3.5).
+    """
     for i in range(grid.number[0]):
         place = grid.touched[i]
         cell = grid.cells[place]
-        eta = (place // grid.columns + 0.5) * grid.size_eta - grid.most + cell.eta / cell.energy
-        if cell.energy < calorimeter.hf_least * math.cosh(eta):
-            continue
-        phi = (place % grid.columns + 0.5) * grid.size_phi - math.pi + cell.phi / cell.energy
-        hit = hits[cell.hit]
-        em = hit.pdg == 22 and cell.lead > 0.9 * cell.energy and uniform(state) < calorimeter.hf_em
-        _neutral(own, 2 if em else 1, cell.energy, eta, phi, hit.mother)
+        if cell.energy >= least:
+            pdg = 1 if 2.0 * short.cells[place].energy >= least else 2
+            eta, phi = eta_of(grid, place), phi_of(grid, place)
+            _neutral(own, pdg, cell.energy, eta, phi, hits[cell.hit].mother)
 
 
 @numba.njit(cache=True)

@@ -206,7 +206,9 @@ def _candidates(flow: Found, tracks: Collection, vertices: Collection, recipe: R
     for name, value in values.items():
         columns[name] = np.zeros(len(first))
         columns[name][charged] = value
-    weights = puppi_weights(candidates.offsets, columns, vertices.counts, recipe.puppi.numbers())
+    good = np.bincount(vertices.event_rows[vertices["ndof"] >= _LEAST_NDOF], minlength=vertices.events)
+    ranked = columns | {"rank": columns["vertex"] - first}
+    weights = puppi_weights(candidates.offsets, ranked, good, recipe.puppi.numbers())
     columns["puppi"], columns["puppiNoLep"] = weights
     return candidates
 

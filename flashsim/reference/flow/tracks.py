@@ -123,7 +123,7 @@ def _tracks(hits, interactions, states, tracker, field):
         first, last = hits.offsets[event], hits.offsets[event + 1]
         for row in range(first, last):
             hit = hits.rows[row]
-            if hit.charge != 0 and hit.pt > tracker.min_pt and abs(hit.eta) < tracker.max_eta + 0.2:
+            if hit.charge != 0 and hit.pt > tracker.min_pt and abs(hit.eta) < tracker.max_eta:
                 place += _track(out, place, hit, row, state, tracker, field)
         for _ in range(min(poisson(state, tracker.fakes * (1 + interactions[event])), len(out) - place)):
             _fake(out, place, state, tracker)
@@ -178,7 +178,13 @@ def _track(out, place, hit, row, state, tracker, field):
     _chambers(track, hit, code, at, state, tracker)
     if code == 11:
         _electron(track, hit, at, state, tracker)
-    elif code > 100 and hit.pt > 4.0 and hit.end > 108.0 and uniform(state) < tracker.electron_fakes:
+    elif (
+        code > 100
+        and hit.pt > 4.0
+        and hit.end > 108.0
+        and tracker.electron_efficiency[at] > 0.5
+        and uniform(state) < tracker.electron_fakes
+    ):
         # Charge exchange early in ECAL: all energy is there, and the track looks like an electron's.
         track.kind, track.gsf, track.chambers = 11, True, 0
         track.brem = min(0.25 * exponential(state), 0.9)

@@ -40,6 +40,7 @@ class VertexRecipe(KernelRecipe):
     """How vertices are found."""
 
     min_pt: float = Field(ge=0, description="of tracks that make vertices, in GeV")
+    max_eta: float = Field(gt=0, description="of tracks that make vertices")
     max_d0_significance: float = Field(gt=0, description="of tracks that make vertices")
     min_pixel_hits: int = Field(ge=0, description="of tracks that make vertices")
     window: float = Field(gt=0, description="least distance of vertices in cm")
@@ -103,6 +104,7 @@ def _vertices(tracks, hits, interactions, states, vertexing):
 def _makes(track, vertexing):
     return (
         track.pt > vertexing.min_pt
+        and abs(track.eta) < vertexing.max_eta
         and track.pixelHits >= vertexing.min_pixel_hits
         and abs(track.d0) < vertexing.max_d0_significance * math.hypot(track.d0Err, 0.001)
         and abs(track.z) < _REACH - 0.5

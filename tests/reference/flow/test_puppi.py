@@ -13,58 +13,79 @@ def toy(size=120, seed=3):
     rng = np.random.default_rng(seed)
     charge = rng.choice([-1, 0, 0, 1], size)
     return {
-        "pt": rng.exponential(2.0, size) + 0.2,
-        "eta": rng.uniform(-4.5, 4.5, size) * np.where(charge != 0, 0.5, 1.0),
+        "pt": rng.exponential(2.0, size) + 0.2 + 60.0 * (rng.uniform(size=size) < 0.05),
+        "eta": rng.uniform(-4.5, 4.5, size) * np.where(charge != 0, 0.6, 1.0),
         "phi": rng.uniform(-np.pi, np.pi, size),
         "pdgId": np.where(charge != 0, rng.choice([211, 211, 211, 13], size), 22),
         "charge": charge,
         "fromPV": rng.integers(0, 4, size),
         "dz": rng.normal(0.0, 0.5, size),
+        "rank": rng.integers(0, 6, size),
     }
+
+
+def plain_kinds(columns, puppi, leptons):
+    """1 primary, 2 pileup, 0 undecided or neutral, 3 a lepton that is left out."""
+    kinds = []
+    for pt, eta, code, charge, association, dz, rank in zip(
+        *(columns[name] for name in ("pt", "eta", "pdgId", "charge", "fromPV", "dz", "rank")), strict=True
+    ):
+        if abs(code) in (11, 13) and not leptons:
+            kinds.append(3)
+        elif charge == 0:
+            kinds.append(0)
+        elif association == 0:
+            kinds.append(1 if rank <= puppi.split[0] and abs(dz) < puppi.split[1] else 2)
+        else:
+            hard = pt > puppi.charged_pt or (association == 2 and pt > puppi.tight_pt)
+            near = abs(eta) >= puppi.near[0] and abs(dz) < puppi.near[1]
+            kinds.append(1 if association == 3 or hard or near else 0)
+    return np.array(kinds)
 
 
 def plain_weights(columns, vertices, puppi, leptons):
     """The same in plain Python, from the definitions."""
     size = len(columns["pt"])
-    charged = columns["charge"] != 0
-    primary = charged & (
-        (columns["fromPV"] >= 2) | ((columns["fromPV"] == 1) & (np.abs(columns["dz"]) < puppi.near))
-    )
-    lepton = np.isin(np.abs(columns["pdgId"]), (11, 13))
-    eta = np.abs(columns["eta"])
+    kinds = plain_kinds(columns, puppi, leptons)
+    eta, pt = np.abs(columns["eta"]), columns["pt"]
     regions = np.where(eta < puppi.central, 0, np.where(eta < puppi.endcap, 1, 2))
-    alpha = np.zeros(size)
-    for i in range(size):
+
+    def alpha(i, of_all):
         total = 0.0
         for j in range(size):
-            if j == i or (lepton[j] and not leptons) or (regions[i] == 0 and not primary[j]):
-                continue
-            if regions[j] == 0 and charged[j] and not primary[j]:
-                continue
             off = math.remainder(columns["phi"][i] - columns["phi"][j], 2 * math.pi)
             distance = (columns["eta"][i] - columns["eta"][j]) ** 2 + off**2
-            if distance < 0.16:
-                total += columns["pt"][j] ** 2 / max(distance, 1e-4)
-        alpha[i] = math.log(total) if total > 0 else 0.0
+            if kinds[j] != 3 and (of_all or kinds[j] == 1) and 1e-4 <= distance < 0.16:
+                total += pt[j] ** 2 / distance
+        return math.log(total) if total > 0 else 0.0
+
     weights = np.zeros(size)
     for region in range(3):
-        here = regions == region
-        pileup = here & (charged & ~primary if region == 0 else ~primary) & (alpha != 0.0)
+        of_all = region > 0
+        tells = (eta < puppi.pileup_eta) & (pt > puppi.pileup_pt[int(of_all)])
+        pileup = np.array([alpha(i, of_all) for i in np.flatnonzero(tells & (kinds == 2))])
+        found = pileup[pileup != 0.0]
         median, spread = 0.0, 1.0
-        if pileup.sum() > 1:
-            median = float(np.median(alpha[pileup]))
-            below = alpha[pileup][alpha[pileup] < median] - median
-            spread = max(math.sqrt((below**2).sum() / max(len(below), 1)), 0.1)
+        if len(found):
+            median = float(np.median(found))
+            below = found[found <= median] - median
+            spread = max(math.sqrt((below**2).mean()), 0.1)
+            wrong = sum(alpha(i, of_all) <= median for i in np.flatnonzero(tells & (kinds == 1)))
+            shift = wrong / (wrong + 0.5 * len(pileup)) * math.sqrt(0.5 * math.pi * spread)
+            median, spread = median - shift, max(spread - shift, 0.1)
         median, spread = median * puppi.median[region], spread * puppi.spread[region]
-        for i in np.flatnonzero(here):
-            if charged[i]:
-                weights[i] = primary[i]
-            elif alpha[i] > median and alpha[i] != 0.0:
-                weight = math.erf((alpha[i] - median) / spread / math.sqrt(2.0))
-                least = puppi.offset[region] + puppi.slope[region] * vertices
-                weights[i] = (
-                    weight if weight > puppi.least_weight and weight * columns["pt"][i] > least else 0.0
-                )
+        for i in np.flatnonzero(regions == region):
+            value = alpha(i, of_all)
+            if kinds[i] != 0:
+                weights[i] = kinds[i] != 2
+                continue
+            weight = math.erf((value - median) / spread / math.sqrt(2.0)) if value > median and value else 0.0
+            least = puppi.offset[region] + puppi.slope[region] * vertices
+            weight = weight if weight > puppi.least_weight and weight * pt[i] > least else 0.0
+            low, high = puppi.hard_pt
+            weights[i] = max(weight, min(max((pt[i] - low) / (high - low), 0.0), 1.0))
+            if columns["pdgId"][i] == 22 and region == 0 and pt[i] > low:
+                weights[i] = 1.0
     return weights
 
 
