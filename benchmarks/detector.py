@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.machine import machine
 from flashsim.declarations.eras import DEFAULT_ERA
 from flashsim.nanoaod.writing import NanoWriter
-from flashsim.reference.output import reconstruction
+from flashsim.reference.output import detect as driver
 from flashsim.reference.output.detect import DEFAULT_CHUNK, detect
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ __all__ = ["main", "measured"]
 
 DETECTORS = ("full", "fast")
 STEPS = ("record", "objects", "match_objects", "nano_branches")
-"""Functions of `flashsim.reference.output.reconstruction` that are timed apart."""
+"""Functions of `flashsim.reference.output.detect` that are timed apart."""
 
 
 def main() -> None:
@@ -70,11 +70,11 @@ def measured(folder: Path, minbias: Path, detector: str, era: str, chunk: int) -
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         marks.append((done, time.process_time(), peak, spent.copy()))
 
-    originals = {name: getattr(reconstruction, name) for name in STEPS}
+    originals = {name: getattr(driver, name) for name in STEPS}
     write = NanoWriter.extend
     try:
         for name, function in originals.items():
-            setattr(reconstruction, name, partial(_timed, function, name, spent))
+            setattr(driver, name, partial(_timed, function, name, spent))
         NanoWriter.extend = lambda *arguments: _timed(write, "write", spent, *arguments)  # type: ignore[method-assign]
         with TemporaryDirectory() as work:
             files = (folder / "gen.root", folder / "particles.root", minbias, Path(work) / "out.root")
@@ -82,7 +82,7 @@ def measured(folder: Path, minbias: Path, detector: str, era: str, chunk: int) -
     finally:
         NanoWriter.extend = write  # type: ignore[method-assign]
         for name, function in originals.items():
-            setattr(reconstruction, name, function)
+            setattr(driver, name, function)
     (first, start, before, warm), (last, stop, after, whole) = marks[0], marks[-1]
     events = last - first
     return {

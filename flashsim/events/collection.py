@@ -97,6 +97,18 @@ class Collection:
         """Position of each object in its event, shape (N,)."""
         return np.arange(len(self)) - np.repeat(self.offsets[:-1], self.counts)
 
+    @property
+    def momenta(self) -> NDArray[np.float64]:
+        """Components px, py, pz, shape (3, N), of objects with pt, eta and phi."""
+        pt, eta, phi = (self[field].astype(np.float64) for field in ("pt", "eta", "phi"))
+        # What is beyond the range of floats becomes no number in what follows, which is an error of its own.
+        with np.errstate(over="ignore", invalid="ignore"):
+            return np.stack((pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)))
+
+    def with_columns(self, columns: Mapping[str, NDArray[Any]]) -> Collection:
+        """The same objects with more columns, or with others of the same names."""
+        return Collection(self.offsets, {**self.columns, **columns})
+
     def total(self, values: NDArray[Any]) -> NDArray[np.float64]:
         """Sum of a quantity of the objects, shape (N,), in each event, shape (E,)."""
         totals, has = np.zeros(self.events), self.counts > 0

@@ -148,23 +148,15 @@ def _rest(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Take objects out of what holds them: pT of the rest over the object's, and its distance from it."""
     if taken is None:
-        inside = _momentum(objects)
+        inside = objects.momenta
     else:
         places = others.directions, taken.directions
-        inside = np.stack([ring_sum(*places, part, 0.0, cone) for part in _momentum(taken)])[:, row]
-    px, py, pz = _momentum(others)[:, row] - inside
+        inside = np.stack([ring_sum(*places, part, 0.0, cone) for part in taken.momenta])[:, row]
+    px, py, pz = others.momenta[:, row] - inside
     left, eta = np.hypot(px, py), objects["eta"].astype(np.float64)
     deta = np.arcsinh(pz / np.maximum(left, 1e-9)) - eta
     away = np.hypot(deta, wrap_angle(np.arctan2(py, px) - objects["phi"]))
     return left / np.maximum(objects["pt"].astype(np.float64), 1e-3), away
-
-
-def _momentum(objects: Collection) -> NDArray[np.float64]:
-    """Momenta px, py, pz, shape (3, N)."""
-    pt, eta, phi = (objects[field].astype(np.float64) for field in ("pt", "eta", "phi"))
-    # What is beyond the range of floats becomes no number in what follows, which is an error of its own.
-    with np.errstate(over="ignore", invalid="ignore"):
-        return np.stack((pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)))
 
 
 def _ring_activity(entry: Activity, objects: Collection, others: Collection) -> NDArray[np.float64]:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Recorded", "RecordingRecipe", "record"]
 
+_OF_PARTICLES = ("pt", "eta", "phi", "mass", "pdg", "charge", "x", "y", "z", "interaction")
 _LEAST_NDOF = 4.0
 
 
@@ -165,7 +166,7 @@ def _recorded(
         gen=gen,
         keys=keys,
         streams=streams,
-        particles=_collection(particles, without=("energy", "end", "mother", "source", "reserved")),
+        particles=Collection(particles.offsets, {name: particles.rows[name] for name in _OF_PARTICLES}),
         tracks=tracks,
         clusters=clusters,
         vertices=vertex,
@@ -174,9 +175,9 @@ def _recorded(
     )
 
 
-def _collection(found: Rows, without: tuple[str, ...] = ()) -> Collection:
+def _collection(found: Rows) -> Collection:
     """Contiguous columns of records."""
-    names = [name for name in found.rows.dtype.names or () if name not in without]
+    names = found.rows.dtype.names or ()
     return Collection(found.offsets, {name: np.ascontiguousarray(found.rows[name]) for name in names})
 
 

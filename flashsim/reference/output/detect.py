@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,32 +14,35 @@ import numpy as np
 from flashsim import __version__
 from flashsim.declarations.eras import DEFAULT_ERA
 from flashsim.errors import FlashSimError, InputFileError
-from flashsim.events.collection import Collection, flat_column
+from flashsim.events.collection import Collection
 from flashsim.events.identity import event_keys, identity_branches
 from flashsim.events.noise import EVENT_IDS
 from flashsim.execution.processes import Processes
+from flashsim.nanoaod.buffer import CheckedEntries, check_entries
 from flashsim.nanoaod.provenance import GEN, REFERENCE, read_provenance
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.nanoaod.requirements import require_branches
 from flashsim.nanoaod.schema import counter_titles, load_schema
 from flashsim.nanoaod.stable import STABLE, STABLE_BRANCHES
 from flashsim.nanoaod.writing import NanoWriter
-from flashsim.reference.output.reconstruction import reconstructed
+from flashsim.reference.flow.recorded import record
+from flashsim.reference.output.content import nano_branches
+from flashsim.reference.output.matching import gen_collections, match_objects
+from flashsim.reference.output.reconstruction import objects
 from flashsim.reference.particles.overlay import Library
 from flashsim.reference.particles.streams import Streams
 from flashsim.reference.recipe import load_detector
+from flashsim.reference.taggers.scores import Taggers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    import awkward as ak
-
     from flashsim.declarations.changes import Changes
+    from flashsim.nanoaod.branch import Branch
     from flashsim.reference.recipe import DetectorRecipe
 
-    _Branches = dict[str, Any]
-    _Chunk = tuple[_Branches, _Branches]
+    Chunk = tuple[list[Branch], dict[str, Any], dict[str, Any]]
 
 __all__ = ["DEFAULT_CHUNK", "Detection", "Detector", "detect"]
 
@@ -91,19 +94,18 @@ class Detector:
     streams: Streams
     minbias: str
 
-    def see(self, gen: dict[str, ak.Array], particles: dict[str, ak.Array]) -> dict[str, Any]:
-        """Reconstructed branches of E events.
-
-        Parameters
-        ----------
-        gen
-            Branches of the generator, event numbers included.
-        particles
-            ``GenStable`` branches of the same events.
-        """
+    def see(self, chunk: Chunk) -> CheckedEntries:
+        """All branches of E events, of the generator's branches and the ``GenStable`` ones."""
+        branches, gen, particles = chunk
+        recipe, version = self.recipe, self.recipe.generation.nanoaod
         hard = Collection.of_branches(particles, STABLE, _FIELDS)
-        library = _library(self.minbias, self.recipe.recording.pileup.min_pt)
-        return reconstructed(hard, gen, event_keys(gen), self.streams, library, self.recipe)
+        library = _library(self.minbias, recipe.recording.pileup.min_pt)
+        recorded = record(hard, gen, event_keys(gen), self.streams, library, recipe.recording)
+        found, values = objects(recorded, recipe, Taggers.load(recipe.taggers))
+        truth = gen_collections(gen)
+        seen = nano_branches(match_objects(found, truth), values, truth, version)
+        given = check_entries("Events", branches, gen)
+        return CheckedEntries(seen.entries, given.values | seen.values, given.counts | seen.counts)
 
 
 @cache
@@ -175,7 +177,7 @@ def detect(
     """
     recipe = load_detector(detector if parameters is None else parameters, era, changes)
     seen_by = Detector(recipe, Streams(seed, detector, draw), str(minbias))
-    objects: Counter[str] = Counter()
+    counted: Counter[str] = Counter()
     done = 0
     with (
         NanoFile(gen) as source,
@@ -184,10 +186,10 @@ def detect(
     ):
         for events in _seen(seen_by, _chunks(source, beside, chunk), workers):
             if done == 0:
-                _declare(source, writer, list(events), recipe.generation.nanoaod)
+                _declare(source, writer, list(events.values), recipe.generation.nanoaod)
             writer.extend("Events", events)
-            done += len(events["event"])
-            objects.update({name: _count(events[f"{name}_pt"]) for name in SHOWN if f"{name}_pt" in events})
+            done += events.entries
+            counted.update({name: int(events.counts[name].sum()) for name in SHOWN})
             if progress is not None:
                 progress(done, source.num_entries)
         if done == 0:
@@ -198,30 +200,25 @@ def detect(
             writer.tree(name, list(branches.values()), title=name)
             writer.extend(name, arrays)
         writer.write_string(REFERENCE, json.dumps(_provenance(source.path, seen_by, era)))
-    return Detection(str(output), done, dict(objects))
+    return Detection(str(output), done, dict(counted))
 
 
-def _seen(detector: Detector, chunks: Iterator[_Chunk], workers: int) -> Iterator[_Branches]:
+def _seen(detector: Detector, chunks: Iterator[Chunk], workers: int) -> Iterator[CheckedEntries]:
     """Yield all branches of each chunk, in order."""
-    see = partial(_see, detector)
     if workers == 1:
-        yield from map(see, chunks)
+        yield from map(detector.see, chunks)
         return
     with Processes(workers, preload=[__name__]) as pool:
         try:
-            yield from pool.in_order(see, chunks)
+            yield from pool.in_order(detector.see, chunks)
         except BrokenExecutor as error:
             msg = "a process of the detector has died (killed, or out of memory); try fewer --workers"
             raise FlashSimError(msg) from error
 
 
-def _see(detector: Detector, chunk: _Chunk) -> _Branches:
-    gen, particles = chunk
-    return gen | detector.see(gen, particles)
-
-
-def _chunks(source: NanoFile, beside: NanoFile, size: int) -> Iterator[_Chunk]:
-    """Yield the branches of the generator and the particles of each chunk."""
+def _chunks(source: NanoFile, beside: NanoFile, size: int) -> Iterator[Chunk]:
+    """Yield the branches of the generator, their values, and the particles of each chunk."""
+    branches = list(source.branches.values())
     require_branches(source, [*identity_branches(source.branches), *NEEDED], "to simulate a detector")
     require_branches(beside, [*EVENT_IDS, *_PARTICLES], "to simulate a detector")
     if beside.num_entries != source.num_entries:
@@ -242,7 +239,7 @@ def _chunks(source: NanoFile, beside: NanoFile, size: int) -> Iterator[_Chunk]:
                     f"{beside.path}: '{name}' differs from that of {source.path}; make the two files together"
                 )
                 raise InputFileError(msg)
-        yield arrays, particles
+        yield branches, arrays, particles
 
 
 def _declare(source: NanoFile, writer: NanoWriter, names: list[str], version: str) -> None:
@@ -256,10 +253,6 @@ def _declare(source: NanoFile, writer: NanoWriter, names: list[str], version: st
         title="Events",
         counter_titles={name: title for name, title in titles.items() if name in collections},
     )
-
-
-def _count(column: Any) -> int:
-    return len(flat_column(column)[1])
 
 
 def _provenance(gen: str, detector: Detector, era: str | Path) -> dict[str, Any]:

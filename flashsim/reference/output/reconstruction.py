@@ -1,14 +1,13 @@
-"""Whole reconstructed events, with the branches of NanoAOD."""
+"""All objects of recorded events, linked to each other."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from flashsim.events.collection import Collection
-from flashsim.reference.flow.recorded import record
-from flashsim.reference.objects.clustering import Clustered
+from flashsim.nanoaod.assembly import ordered
 from flashsim.reference.objects.electrons import electrons
 from flashsim.reference.objects.fat_jets import fat_jets
 from flashsim.reference.objects.fsr_photons import fsr_photons
@@ -20,7 +19,6 @@ from flashsim.reference.objects.photons import photons
 from flashsim.reference.objects.secondary_vertices import secondary_vertices
 from flashsim.reference.objects.soft_activity import soft_activity
 from flashsim.reference.objects.taus import taus
-from flashsim.reference.output.content import nano_branches, order_by_pt, reordered
 from flashsim.reference.output.event_values import densities, flags, other_vertices, primary_vertex
 from flashsim.reference.output.links import (
     clean_marks,
@@ -30,59 +28,21 @@ from flashsim.reference.output.links import (
     link_radiated,
     link_vertices,
 )
-from flashsim.reference.output.matching import gen_collections, match_objects
 from flashsim.reference.taggers.constituents import jet_features, with_members
-from flashsim.reference.taggers.scores import Taggers, object_features
+from flashsim.reference.taggers.scores import object_features
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    import awkward as ak
     from numpy.typing import NDArray
 
+    from flashsim.events.collection import Collection
     from flashsim.reference.flow.recorded import Recorded
-    from flashsim.reference.particles.overlay import Library
-    from flashsim.reference.particles.streams import Streams
+    from flashsim.reference.objects.clustering import Clustered
     from flashsim.reference.recipe import DetectorRecipe
+    from flashsim.reference.taggers.scores import Taggers
 
-__all__ = ["objects", "reconstructed"]
+__all__ = ["objects"]
 
 _KINDS: tuple[Kind, Kind] = ("CHS", "Puppi")
-
-
-def reconstructed(
-    hard: Collection,
-    gen: Mapping[str, ak.Array],
-    keys: NDArray[np.uint64],
-    streams: Streams,
-    library: Library,
-    recipe: DetectorRecipe,
-) -> dict[str, ak.Array | NDArray[Any]]:
-    """Let a detector see E events.
-
-    Parameters
-    ----------
-    hard
-        Stable particles of the hard events.
-    gen
-        Branches of the generator.
-    keys
-        Shape (E,): keys of the events' random numbers.
-    streams
-        Random numbers of the detector.
-    library
-        Minimum-bias interactions.
-    recipe
-        The detector.
-
-    Returns
-    -------
-    Reconstructed branches of the recipe's NanoAOD version by name.
-    """
-    recorded = record(hard, gen, keys, streams, library, recipe.recording)
-    found, values = objects(recorded, recipe, Taggers.load(recipe.taggers))
-    truth = gen_collections(gen)
-    return nano_branches(match_objects(found, truth), values, truth, recipe.generation.nanoaod)
 
 
 def objects(
@@ -109,7 +69,7 @@ def objects(
             ("SubJet", subjets, "Puppi", recipe.jets.radius),
         )
     }
-    jets = Clustered(scored.pop("Jet"), jets.offsets, jets.members)
+    jets = replace(jets, objects=scored.pop("Jet"))
     for name in ("Muon", "Electron"):
         found[name] = _beside(found[name], jets, recorded)
     kept = jets.select(jets.objects["pt"] >= recipe.jets.pt)
@@ -127,8 +87,10 @@ def objects(
     values |= primary_vertex(recorded, recipe.recording.pileup) | flags(version, len(recorded.keys))
     for name in ("Muon", "Electron", "Photon", "Tau"):
         found[name] = taggers.scored(name, found[name], object_features(recorded, found[name]))
-    found = link_jets(found, kept, recorded.candidates)
-    return clean_marks(link_vertices(found, vertices, kept, recorded.candidates)), values
+    link_jets(found, kept, len(recorded.candidates))
+    link_vertices(found, vertices, kept, len(recorded.candidates))
+    clean_marks(found)
+    return found, values
 
 
 def _leptons(recorded: Recorded, recipe: DetectorRecipe) -> dict[str, Collection]:
@@ -138,10 +100,12 @@ def _leptons(recorded: Recorded, recipe: DetectorRecipe) -> dict[str, Collection
         "Electron": electrons(recorded, recipe.electrons, recipe.showers),
         "Photon": photons(recorded, recipe.photons, recipe.showers),
     }
+    found = {name: ordered(objects) for name, objects in found.items()}
     radiating = None if recipe.generation.nanoaod == "v9" else found["Electron"]
-    found["FsrPhoton"] = fsr_photons(recorded, found["Muon"], radiating, recipe.fsr_photons)
-    found = link_radiated(link_clusters(found))
-    return reordered(found, {name: order_by_pt(objects) for name, objects in found.items()})
+    found["FsrPhoton"] = ordered(fsr_photons(recorded, found["Muon"], radiating, recipe.fsr_photons))
+    link_clusters(found)
+    link_radiated(found)
+    return found
 
 
 def _features(
@@ -156,13 +120,12 @@ def _features(
 def _beside(leptons: Collection, jets: Clustered, recorded: Recorded) -> Collection:
     """Leptons with their relations to the jets that they are in, too soft ones among these."""
     isolation = leptons["pfRelIso04_all" if "pfRelIso04_all" in leptons.columns else "pfRelIso03_all"]
-    relations = lepton_jets(leptons, jets, recorded.candidates, recorded.tracks, isolation)
-    return Collection(leptons.offsets, leptons.columns | relations)
+    return leptons.with_columns(lepton_jets(leptons, jets, recorded.candidates, recorded.tracks, isolation))
 
 
 def _of_hard_event(jets: Clustered, recorded: Recorded) -> Clustered:
     """Jets with the mark ``_hard`` of those that a particle of the hard event is in."""
     particle = recorded.candidates["particle"][jets.members]
     interaction = np.append(recorded.particles["interaction"], -1)
-    columns = jets.objects.columns | {"_hard": jets.total(interaction[particle] == 0) > 0}
-    return Clustered(Collection(jets.objects.offsets, columns), jets.offsets, jets.members)
+    hard = jets.total(interaction[particle] == 0) > 0
+    return replace(jets, objects=jets.objects.with_columns({"_hard": hard}))

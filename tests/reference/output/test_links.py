@@ -20,15 +20,25 @@ CANDIDATES = 8
 
 
 def collection(counts, **columns):
-    return Collection.of_counts(np.array(counts), {name: np.array(c) for name, c in columns.items()})
+    return Collection.of_counts(
+        np.array(counts),
+        {name: np.array(c, dtype=None if len(c) else np.int64) for name, c in columns.items()},
+    )
 
 
 def jets(*members, **columns):
     """Jets of one event with their candidates."""
-    columns = {"pt": [100.0 - 10 * k for k in range(len(members))]} | columns
+    number = len(members)
+    columns = {"pt": [100.0 - 10 * k for k in range(number)], "_l1": [1.0] * number} | columns
     offsets = np.cumsum([0, *(len(m) for m in members)])
     rows = np.array([row for m in members for row in m], dtype=np.int64)
-    return Clustered(collection([len(members)], **columns), offsets, rows)
+    return Clustered(collection([number], **columns), offsets, rows)
+
+
+def event(found, **collections):
+    """Jets of one event and other objects; there are none of the kinds that are left out."""
+    none = {name: collection([0], _candidate=[]) for name in ("Muon", "Electron", "Photon", "Tau")}
+    return none | {"Jet": found.objects} | collections
 
 
 @pytest.fixture
@@ -57,7 +67,8 @@ def test_leptons_and_jets_point_at_each_other(candidates):
     found = jets([0, 1, 2], [3, 4], [5])
     muons = collection([4], pt=[9.0, 8.0, 7.0, 6.0], _candidate=[1, 4, -1, 2])
     electrons = collection([1], pt=[9.0], _candidate=[3])
-    linked = link_jets({"Jet": found.objects, "Muon": muons, "Electron": electrons}, found, candidates)
+    linked = event(found, Muon=muons, Electron=electrons)
+    link_jets(linked, found, len(candidates))
     assert linked["Muon"]["jetIdx"].tolist() == [0, 1, -1, 0]
     assert linked["Electron"]["jetIdx"].tolist() == [1]
     assert linked["Jet"]["muonIdx1"].tolist() == [0, 1, -1]
@@ -70,16 +81,17 @@ def test_leptons_and_jets_point_at_each_other(candidates):
 def test_a_candidate_of_two_jets_is_in_the_harder_one(candidates):
     found = jets([0, 1], [1, 2])
     muons = collection([1], pt=[9.0], _candidate=[1])
-    assert link_jets({"Jet": found.objects, "Muon": muons}, found, candidates)["Muon"]["jetIdx"].tolist() == [
-        0
-    ]
+    linked = event(found, Muon=muons)
+    link_jets(linked, found, len(candidates))
+    assert linked["Muon"]["jetIdx"].tolist() == [0]
 
 
 def test_secondary_vertices(candidates):
     found = jets([0, 1, 2, 3], [5])
     vertices = jets([0, 1], [3, 7], [2, 6])
     muons = collection([2], pt=[9.0, 8.0], _candidate=[3, 5])
-    linked = link_vertices({"Jet": found.objects, "Muon": muons}, vertices, found, candidates)
+    linked = event(found, Muon=muons)
+    link_vertices(linked, vertices, found, len(candidates))
     assert linked["Muon"]["svIdx"].tolist() == [1, -1]
     assert linked["Jet"]["svIdx1"].tolist() == [0, -1]
     assert linked["Jet"]["svIdx2"].tolist() == [1, -1]
@@ -136,34 +148,36 @@ def test_a_lepton_without_jet(candidates, tracks):
 
 
 def test_clean_marks_prefer_leptons():
-    marked = clean_marks(
-        {
-            "Jet": collection([4], pt=[50.0, 40.0, 30.0, 20.0]),
-            "Muon": collection([2], pt=[9.0, 8.0], mediumId=[True, False], jetIdx=[0, 1]),
-            "Electron": collection([1], pt=[9.0], jetIdx=[2]),
-        }
-    )
-    assert marked["Jet"]["cleanmask"].tolist() == [0, 1, 0, 1]
-    assert marked["Muon"]["cleanmask"].tolist() == [1, 0]
-    assert marked["Electron"]["cleanmask"].tolist() == [1]
+    found = {
+        "Jet": collection([4], pt=[50.0, 40.0, 30.0, 20.0]),
+        "Muon": collection([2], pt=[9.0, 8.0], mediumId=[True, False], jetIdx=[0, 1]),
+        "Electron": collection([1], pt=[9.0], jetIdx=[2]),
+        "Photon": collection([1], pt=[9.0]),
+        "Tau": collection([0]),
+    }
+    clean_marks(found)
+    marks = {"Jet": [0, 1, 0, 1], "Muon": [1, 0], "Electron": [1], "Photon": [1], "Tau": []}
+    assert {name: objects["cleanmask"].tolist() for name, objects in found.items()} == marks
 
 
 def test_electrons_and_photons_of_one_supercluster():
-    linked = link_clusters(
-        {
-            "Electron": collection([3], pt=[9.0, 8.0, 7.0], _cluster=[5, -1, 2]),
-            "Photon": collection([3], pt=[9.0, 8.0, 7.0], _cluster=[2, 4, 5]),
-        }
-    )
-    assert linked["Electron"]["photonIdx"].tolist() == [2, -1, 0]
-    assert linked["Photon"]["electronIdx"].tolist() == [2, -1, 0]
+    found = {
+        "Electron": collection([3], pt=[9.0, 8.0, 7.0], _cluster=[5, -1, 2]),
+        "Photon": collection([3], pt=[9.0, 8.0, 7.0], _cluster=[2, 4, 5]),
+    }
+    link_clusters(found)
+    assert found["Electron"]["photonIdx"].tolist() == [2, -1, 0]
+    assert found["Photon"]["electronIdx"].tolist() == [2, -1, 0]
 
 
 def test_leptons_point_at_the_nearest_photon_that_they_radiated():
     radiated = collection([3], dROverEt2=[0.3, 0.1, 0.2], _muon=[1, 1, -1], _electron=[-1, -1, 0])
-    linked = link_radiated(
-        {"Muon": collection([2], pt=[9.0, 8.0]), "Electron": collection([1], pt=[9.0]), "FsrPhoton": radiated}
-    )
-    assert linked["Muon"]["fsrPhotonIdx"].tolist() == [-1, 1]
-    assert linked["Electron"]["fsrPhotonIdx"].tolist() == [2]
-    assert linked["FsrPhoton"]["muonIdx"].tolist() == [1, 1, -1]
+    found = {
+        "Muon": collection([2], pt=[9.0, 8.0]),
+        "Electron": collection([1], pt=[9.0]),
+        "FsrPhoton": radiated,
+    }
+    link_radiated(found)
+    assert found["Muon"]["fsrPhotonIdx"].tolist() == [-1, 1]
+    assert found["Electron"]["fsrPhotonIdx"].tolist() == [2]
+    assert found["FsrPhoton"]["muonIdx"].tolist() == [1, 1, -1]

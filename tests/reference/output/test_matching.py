@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import awkward as ak
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from flashsim.declarations.gen_collections import StatusFlag
 from flashsim.events.collection import Collection, flat_column
 from flashsim.nanoaod.reading import NanoFile
-from flashsim.reference.output.matching import gen_collections, match_objects, matched_in_order
+from flashsim.reference.output.matching import gen_collections, match_objects, matched
 
 PROMPT, TAU = int(StatusFlag.isPrompt), int(StatusFlag.isDirectPromptTauDecayProduct)
 PROMPT_TAU = int(StatusFlag.isPromptTauDecayProduct)
@@ -50,14 +52,14 @@ def reco(pt, eta=0.0, phi=0.0):
     return {"pt": pt, "eta": eta, "phi": phi}
 
 
-def matched(name, found, **gen):
+def match_one(name, found, **gen):
     gen.setdefault("GenPart", [particle(21)])
     return match_objects({name: objects(found)}, gen_collections(branches(**gen)))[name]
 
 
 def test_nearest_pairs_go_together_first():
     gen = [particle(13, eta=0.0), particle(-13, eta=0.1)]
-    found = matched("Muon", [reco(30.0, 0.08), reco(30.0, 0.11)], GenPart=gen)
+    found = match_one("Muon", [reco(30.0, 0.08), reco(30.0, 0.11)], GenPart=gen)
     assert found["genPartIdx"].tolist() == [0, 1]
 
 
@@ -73,7 +75,7 @@ def test_nearest_pairs_go_together_first():
     ids=["far", "softer", "harder", "not stable", "electron"],
 )
 def test_what_is_no_match_of_a_muon(candidate):
-    found = matched("Muon", [reco(30.0)], GenPart=[candidate])
+    found = match_one("Muon", [reco(30.0)], GenPart=[candidate])
     assert (found["genPartIdx"][0], found["genPartFlav"][0]) == (-1, 0)
 
 
@@ -102,21 +104,21 @@ def test_flavour_of_a_muon_is_that_of_its_heaviest_ancestor(flags, ancestors, fl
         for place, number in enumerate(reversed(ancestors))
     ]
     muon = particle(13, flags=flags, mother=len(chain) - 1)
-    assert matched("Muon", [reco(30.0)], GenPart=[*chain, muon])["genPartFlav"][0] == flavour
+    assert match_one("Muon", [reco(30.0)], GenPart=[*chain, muon])["genPartFlav"][0] == flavour
 
 
 def test_the_search_for_ancestors_ends_at_what_did_not_decay():
     gen = [particle(5, status=23), particle(21, status=71, mother=0), particle(13, mother=1)]
-    assert matched("Muon", [reco(30.0)], GenPart=gen)["genPartFlav"][0] == 3
+    assert match_one("Muon", [reco(30.0)], GenPart=gen)["genPartFlav"][0] == 3
 
 
 def test_electrons_are_dressed_and_point_at_their_first_copy():
     first = particle(11, 40.0, status=23, flags=PROMPT)
     gen = [first, particle(11, 40.0, flags=PROMPT, mother=0), particle(22, 12.0, 0.05, flags=PROMPT)]
-    found = matched("Electron", [reco(77.0)], GenPart=gen)
+    found = match_one("Electron", [reco(77.0)], GenPart=gen)
     assert (found["genPartIdx"][0], found["genPartFlav"][0]) == (0, 1)
     # 77 GeV is within 50 % of the 52 GeV of electron and photon, not of the electron's 40 GeV.
-    assert matched("Electron", [reco(77.0)], GenPart=gen[:2])["genPartIdx"][0] == -1
+    assert match_one("Electron", [reco(77.0)], GenPart=gen[:2])["genPartIdx"][0] == -1
 
 
 @pytest.mark.parametrize(
@@ -130,7 +132,7 @@ def test_electrons_are_dressed_and_point_at_their_first_copy():
     ids=["photon", "tau", "photon of a hadron", "muon"],
 )
 def test_flavour_of_an_electron(candidate, flavour):
-    assert matched("Electron", [reco(30.0)], GenPart=[candidate])["genPartFlav"][0] == flavour
+    assert match_one("Electron", [reco(30.0)], GenPart=[candidate])["genPartFlav"][0] == flavour
 
 
 @pytest.mark.parametrize(
@@ -144,7 +146,7 @@ def test_flavour_of_an_electron(candidate, flavour):
     ],
 )
 def test_flavour_of_a_photon(candidate, flavour):
-    found = matched("Photon", [reco(30.0)], GenPart=[candidate])
+    found = match_one("Photon", [reco(30.0)], GenPart=[candidate])
     assert (found["genPartIdx"][0], found["genPartFlav"][0]) == (0, flavour)
 
 
@@ -160,17 +162,18 @@ def test_flavour_of_a_photon(candidate, flavour):
     ],
 )
 def test_flavour_of_a_tau(candidate, flavour):
-    found = matched("Tau", [reco(30.0)], GenPart=[particle(21), candidate], GenVisTau=[reco(20.0)])
+    found = match_one("Tau", [reco(30.0)], GenPart=[particle(21), candidate], GenVisTau=[reco(20.0)])
     assert found["genPartFlav"][0] == flavour
     assert found["genPartIdx"][0] == (0 if candidate["pdgId"] == 22 else 1)
 
 
 def test_jets_choose_in_their_order():
+    in_order = partial(matched, cone=0.4, rel_pt=3.0, in_order=True)
     gen = objects([reco(100.0), reco(40.0, 0.3)])
     jets = objects([reco(110.0, 0.2), reco(60.0, 0.25), reco(15.0, 0.0)])
-    assert matched_in_order(jets, gen, cone=0.4).tolist() == [1, 0, -1]
+    assert in_order(jets, gen).tolist() == [1, 0, -1]
     # Too hard for the nearest.
-    assert matched_in_order(objects([reco(170.0, 0.3)]), gen, cone=0.4).tolist() == [0]
+    assert in_order(objects([reco(170.0, 0.3)]), gen).tolist() == [0]
 
 
 def test_flavours_of_jets():
@@ -182,7 +185,7 @@ def test_flavours_of_jets():
         particle(4122, 20.0, -2.0, status=2),
     ]
     gen_jets = [jet(100.0, partonFlavour=5), jet(60.0, 2.0, partonFlavour=21)]
-    found = matched(
+    found = match_one(
         "Jet",
         [reco(90.0), reco(50.0, 2.2), reco(20.0, -2.3), reco(20.0, 4.0)],
         GenPart=hadrons,
@@ -207,7 +210,7 @@ def test_without_objects_and_without_partners():
     for name in ("Muon", "Electron", "Photon", "Tau", "Jet", "FatJet", "SubJet"):
         found = match_objects({name: empty}, gen)[name]
         assert {len(column) for column in found.columns.values()} == {0}
-    assert matched("FatJet", [reco(300.0)])["genJetAK8Idx"].tolist() == [-1]
+    assert match_one("FatJet", [reco(300.0)])["genJetAK8Idx"].tolist() == [-1]
 
 
 PARTNERS = {"genPartIdx": "GenPart", "genJetIdx": "GenJet", "genJetAK8Idx": "GenJetAK8"}
