@@ -106,7 +106,7 @@ class Collection:
             return np.stack((pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)))
 
     def with_columns(self, columns: Mapping[str, NDArray[Any]]) -> Collection:
-        """The same objects with more columns, or with others of the same names."""
+        """Give the same objects with more columns, or with others of the same names."""
         return Collection(self.offsets, {**self.columns, **columns})
 
     def total(self, values: NDArray[Any]) -> NDArray[np.float64]:

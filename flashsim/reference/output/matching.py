@@ -115,8 +115,8 @@ def matched(
     """
     rows = np.full(len(objects), -1)
     allowed = np.ones(len(others), dtype=np.bool_) if allowed is None else allowed
-    places = ((*c.directions, c["pt"]) for c in (objects, others))
-    _match(*places, allowed, cone, rel_pt, in_order, rows)
+    one, other = ((*c.directions, c["pt"]) for c in (objects, others))
+    _match(one, other, allowed, cone, rel_pt, in_order, rows)
     return rows
 
 
@@ -145,7 +145,7 @@ def _match(objects, others, allowed, cone, rel_pt, in_order, rows):
                 taken[other] = True
 
 
-def _has(particles: Collection, rows: Integers, flag: StatusFlag) -> Mask:
+def _has(particles: Collection, rows: Integers | slice, flag: StatusFlag) -> Mask:
     """Whether stable particles at rows have a flag; false where the row is -1."""
     has = (particles["status"] == 1) & (particles["statusFlags"] & int(flag) > 0)
     return np.append(has, False)[rows]
