@@ -32,6 +32,8 @@ from flashsim.training.train import train
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from flashsim.declarations.training import TrainingRecipe
+
 ROOT = Path(__file__).resolve().parent.parent
 # Models are judged by samples of their own, so the tables keep few events for it.
 SPLIT = Split(validation=0.05, test=0.01)
@@ -68,15 +70,16 @@ def make_tables(name: str, files: list[str], folder: Path) -> None:
         preprocess(declaration, files, folder, force=True)
 
 
-def make_model(name: str, tables: Path, work: Path, models: Path) -> None:
+def make_model(recipe: TrainingRecipe, tables: Path, work: Path, models: Path) -> None:
     """Train an object, going on where an earlier run was stopped."""
+    name = recipe.object
     runs = work / f"{name}.run"
 
     def report(network: str, epoch: int, most: int, best: float) -> None:
         print(f"{name} {network}: epoch {epoch} of {most}, best validation loss {best:.4f}", flush=True)
 
     output = models / f"{name}.safetensors"
-    _, results = train(tables, load_training(name), output, runs=runs, resume=True, force=True, report=report)
+    _, results = train(tables, recipe, output, runs=runs, resume=True, force=True, report=report)
     draw_losses(results, runs / "losses.png")
     write_digests(models)
 
@@ -123,7 +126,7 @@ def main() -> None:
             tables = options.work / "tables" / name
             make_tables(name, files, tables)
         with times.step(f"{name} training"):
-            make_model(name, tables, options.work, options.models)
+            make_model(load_training(name), tables, options.work, options.models)
     with times.step("fidelity"):
         judge(judgement(folders, options))
     with times.step("events"):
