@@ -16,6 +16,7 @@ import argparse
 from pathlib import Path
 
 from benchmarks.ship import make_model, make_tables, objects
+from flashsim.declarations.changes import parse_changes
 from flashsim.declarations.recipes import recipe_folder
 from flashsim.declarations.training import load_training
 from flashsim.interface.generation import generate
@@ -40,13 +41,15 @@ def main() -> None:
     parser.add_argument("gen", help="NanoAOD whose gen level events are made of")
     parser.add_argument("--work", type=Path, default=ROOT / "runs" / "retrained", help="folder of the run")
     parser.add_argument("--objects", nargs="*", default=objects(), help="which to train; all by default")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change the recipes")
     options = parser.parse_args()
+    changes = parse_changes(options.set)
     models = options.work / "models"
     models.mkdir(parents=True, exist_ok=True)
     for name in options.objects:
         tables = options.work / "tables" / name
         make_tables(name, [options.train], tables)
-        make_model(load_training(recipe_of(name)), tables, options.work, models)
+        make_model(load_training(recipe_of(name), changes), tables, options.work, models)
     generate(options.gen, options.work / "flash.root", models=models, force=True)
 
 
