@@ -114,7 +114,10 @@ def anti_kt(
     counts, jets, area, label = _cluster(candidates.offsets, momenta, states, radius, min_pt)
     found = Collection.of_counts(counts, {"pt": np.hypot(jets[:, 0], jets[:, 1])})
     order = np.lexsort((-found["pt"], found.event_rows))
-    offsets, members = _members(label, order)
+    members = np.flatnonzero(label >= 0)
+    place = np.argsort(order)[label[members]]
+    offsets = np.concatenate(([0], np.cumsum(np.bincount(place, minlength=len(order)))))
+    members = members[np.argsort(place, kind="stable")]
     return Clustered(Collection(found.offsets, _columns(jets[order], area[order])), offsets, members)
 
 
@@ -187,24 +190,18 @@ def _cluster(offsets, momenta, states, radius, min_pt):
             j = rows[i].neighbour
             if j >= 0 and rows[i].seen != rows[j].version:
                 # The neighbour is gone, and the distance to it was a lower limit: often nobody asks for more.
-                _find_neighbour(rows, first, near, i, radius)
-                _set(least, leaves + i, rows[i].distance * rows[i].inverse)
+                _look_around(rows, first, near, least, i, leaves, radius, False)
             elif j >= 0:
                 if rows[i].inverse * min_pt * min_pt < 2.0:
                     _take_before_merger(rows, first, taken, i, j, tiling, rival, draw, states[e])
                 _merge(rows, first, i, j, tiling)
                 _set(least, leaves + j, np.inf)
-                _join(rows, first, near, least, i, leaves, radius)
+                _look_around(rows, first, near, least, i, leaves, radius, True)
             else:
                 if rows[i].inverse * min_pt * min_pt <= 1.0:
                     _take_ghosts(rows, first, taken, i, np.inf, tiling, rival, draw, states[e])
                     jet = rows[i]
-                    jets[found, 0], jets[found, 1], jets[found, 2], jets[found, 3] = (
-                        jet.px,
-                        jet.py,
-                        jet.pz,
-                        jet.energy,
-                    )
+                    jets[found] = jet.px, jet.py, jet.pz, jet.energy
                     area[found] = jet.ghosts * GHOST_AREA
                     jet.jet = found
                     found += 1
@@ -284,14 +281,9 @@ def _start(rows, first, near, least, n, radius):
     leaves = 1
     while leaves < n:
         leaves *= 2
+    least[: 2 * leaves] = np.inf
     for i in range(n):
-        _find_neighbour(rows, first, near, i, radius)
-        least[leaves + i] = rows[i].distance * rows[i].inverse
-    least[leaves + n : 2 * leaves] = np.inf
-    for k in range(leaves - 1, 0, -1):
-        least[k] = min(least[2 * k], least[2 * k + 1])
-    if n == 0:
-        least[1] = np.inf
+        _look_around(rows, first, near, least, i, leaves, radius, False)
     return leaves
 
 
@@ -322,23 +314,28 @@ def _separation(rapidity, phi, other_rapidity, other_phi):
 
 
 @numba.njit(cache=True)
-def _find_neighbour(rows, first, near, i, radius):
+def _look_around(rows, first, near, least, i, leaves, radius, moved):
+    """Find the neighbour of i and, if it has moved, those that i is now the nearest neighbour of."""
     # Of two protojets the harder one sets their distance, so each needs to look at softer ones only.
     own = rows[i]
+    rapidity, phi, inverse = own.rapidity, own.phi, own.inverse
     best, nearest = radius * radius, -1
     for side in range(9):
         k = first[near[own.tile, side]]
         while k >= 0:
             other = rows[k]
-            separation = _separation(other.rapidity, other.phi, own.rapidity, own.phi)
-            if separation < best and (
-                other.inverse > own.inverse or (other.inverse == own.inverse and k > i)
-            ):
-                best, nearest = separation, k
+            separation = _separation(other.rapidity, other.phi, rapidity, phi)
+            if other.inverse > inverse or (other.inverse == inverse and k > i):
+                if separation < best:
+                    best, nearest = separation, k
+            elif moved and k != i and separation < other.distance:
+                other.distance, other.neighbour, other.seen = separation, i, own.version
+                _set(least, leaves + k, separation * other.inverse)
             k = other.after
     own.distance, own.neighbour = best, nearest
     if nearest >= 0:
         own.seen = rows[nearest].version
+    _set(least, leaves + i, best * inverse)
 
 
 @numba.njit(cache=True)
@@ -352,30 +349,6 @@ def _merge(rows, first, i, j, tiling):
     own.ghosts += other.ghosts
     other.parent = i
     _enter(rows, first, i, tiling)
-
-
-@numba.njit(cache=True)
-def _join(rows, first, near, least, i, leaves, radius):
-    """Find the neighbour of i, and those that i is now the nearest neighbour of."""
-    own = rows[i]
-    rapidity, phi, inverse = own.rapidity, own.phi, own.inverse
-    best, nearest = radius * radius, -1
-    for side in range(9):
-        k = first[near[own.tile, side]]
-        while k >= 0:
-            other = rows[k]
-            separation = _separation(other.rapidity, other.phi, rapidity, phi)
-            if other.inverse > inverse or (other.inverse == inverse and k > i):
-                if separation < best:
-                    best, nearest = separation, k
-            elif k != i and separation < other.distance:
-                other.distance, other.neighbour, other.seen = separation, i, own.version
-                _set(least, leaves + k, separation * other.inverse)
-            k = other.after
-    own.distance, own.neighbour = best, nearest
-    if nearest >= 0:
-        own.seen = rows[nearest].version
-    _set(least, leaves + i, best * inverse)
 
 
 @numba.njit(cache=True)
@@ -437,25 +410,3 @@ def _find_rivals(rows, first, i, tiling, rival):
                     found += 1
                 k = other.after
     return found
-
-
-@numba.njit(cache=True)
-def _members(label, order):
-    """Members of the jets as sorted, and where each jet's begin."""
-    place = np.empty(len(order), np.int64)
-    for rank in range(len(order)):
-        place[order[rank]] = rank
-    offsets = np.zeros(len(order) + 1, np.int64)
-    for jet in label:
-        if jet >= 0:
-            offsets[place[jet] + 1] += 1
-    for rank in range(len(order)):
-        offsets[rank + 1] += offsets[rank]
-    free = offsets[:-1].copy()
-    members = np.empty(offsets[-1], np.int64)
-    for row in range(len(label)):
-        if label[row] >= 0:
-            jet = place[label[row]]
-            members[free[jet]] = row
-            free[jet] += 1
-    return offsets, members
