@@ -68,6 +68,15 @@ def rows(found: dict[str, dict[str, Measured]]) -> Iterator[list[str]]:
         yield [quantity, _cell(real), *(_judged(quantity, real, other) for other in list(found.values())[1:])]
 
 
+def absent(found: dict[str, dict[str, Measured]]) -> Iterator[str]:
+    """Give a sentence for each column that lacks quantities which the first one has."""
+    first = next(iter(found.values()))
+    for name, measured in found.items():
+        lacking = [quantity for quantity in first if quantity not in measured]
+        if lacking:
+            yield f"{name} has no branches or too few objects for: {'; '.join(lacking)}."
+
+
 def _cell(measured: Measured) -> str:
     digits = 3 if abs(measured[0]) < 10 else 1
     return f"{measured[0]:.{digits}f} ± {measured[1]:.{digits}f}"
@@ -92,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         parser.error(str(error))
     made = made_on(quoted("benchmarks.joint", arguments), machine())
-    text = "\n".join([_INTRODUCTION, *made, "", *table(["", *found], rows(found)), ""])
+    text = "\n".join([_INTRODUCTION, *made, "", *table(["", *found], rows(found)), "", *absent(found), ""])
     publish({name: {k: list(v) for k, v in one.items()} for name, one in found.items()}, text, options)
     return 0
 

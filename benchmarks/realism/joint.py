@@ -109,14 +109,16 @@ def _quantities_of_jets(sample: Sample) -> Iterator[tuple[str, Measured]]:
             "energy fractions of central jets add up to 1 within 0.01",
             _share(np.abs(total - 1.0) < _ADDS_UP),
         )
-    if sample["GenJet"].columns:
+    matched = "genJetIdx" in jets.columns and bool(sample["GenJet"].columns)
+    if matched:
         yield from _response_correlations(sample)
     for name, fraction in (("Muon", "muEF"), ("Electron", "chEmEF")):
         yield from _leptons_in_jets(sample, name, fraction)
     for met in ("MET", "PuppiMET"):
         if f"{met}_pt" in sample.values:
             yield f"{met} + vector sum of jets, half 68 % width of a component, GeV", _balance(sample, met)
-    yield from _tagging(sample)
+    if matched:
+        yield from _tagging(sample)
 
 
 def _mean(measured: Sequence[Measured]) -> Measured:
