@@ -19,9 +19,13 @@ from flashsim.events.collection import Collection
 from flashsim.reference.particles.streams import uniform
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
-__all__ = ["Clustered", "anti_kt", "momenta_of"]
+    Columns = Collection | Mapping[str, NDArray[Any]]
+
+__all__ = ["Clustered", "anti_kt", "kinematics", "momenta_of", "separation2"]
 
 GHOST_RAPIDITY = 5.0
 """Ghosts lie within this rapidity (CMSSW, `RecoJets/JetProducers`: Ghost_EtaMax)."""
@@ -68,6 +72,11 @@ class Clustered:
         """Sum of a quantity of the members, shape (M,), over each jet, shape (N,)."""
         total = np.bincount(self.jet_of_member, values, minlength=len(self.objects))
         return total.astype(np.float64)  # counts, if there are no members
+
+    def with_columns(self, columns: dict[str, NDArray[Any]]) -> Clustered:
+        """Jets with more columns."""
+        objects = Collection(self.objects.offsets, self.objects.columns | columns)
+        return Clustered(objects, self.offsets, self.members)
 
     def select(self, keep: NDArray[np.bool_]) -> Clustered:
         """Jets for which `keep`, of shape (N,), is true."""
@@ -118,13 +127,15 @@ def anti_kt(
     place = np.argsort(order)[label[members]]
     offsets = np.concatenate(([0], np.cumsum(np.bincount(place, minlength=len(order)))))
     members = members[np.argsort(place, kind="stable")]
-    return Clustered(Collection(found.offsets, _columns(jets[order], area[order])), offsets, members)
+    return Clustered(
+        Collection(found.offsets, kinematics(jets[order]) | {"area": area[order]}), offsets, members
+    )
 
 
-def momenta_of(candidates: Collection, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+def momenta_of(candidates: Columns, weights: NDArray[np.float64]) -> NDArray[np.float64]:
     """Give weighted px, py, pz and energy, shape (N, 4)."""
     pt, phi = candidates["pt"] * weights, candidates["phi"]
-    momenta = np.empty((len(candidates), 4))
+    momenta = np.empty((len(pt), 4))
     momenta[:, 0] = pt * np.cos(phi)
     momenta[:, 1] = pt * np.sin(phi)
     momenta[:, 2] = pt * np.sinh(candidates["eta"])
@@ -132,17 +143,17 @@ def momenta_of(candidates: Collection, weights: NDArray[np.float64]) -> NDArray[
     return momenta
 
 
-def _columns(jets: NDArray[np.float64], area: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
-    px, py, pz, energy = jets.T
+def kinematics(momenta: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
+    """Columns pt, eta, phi, mass and energy of momenta of shape (N, 4)."""
+    px, py, pz, energy = momenta.T
     pt = np.hypot(px, py)
     mass_squared = energy**2 - pt**2 - pz**2
     return {
         "pt": pt,
-        "eta": np.arcsinh(pz / pt),
+        "eta": np.arcsinh(pz / np.maximum(pt, 1e-9)),
         "phi": np.arctan2(py, px),
         "mass": np.sqrt(np.maximum(mass_squared, 0.0)),
         "energy": energy,
-        "area": area,
     }
 
 
@@ -308,7 +319,8 @@ def _set(least, leaf, value):
 
 
 @numba.njit(cache=True)
-def _separation(rapidity, phi, other_rapidity, other_phi):
+def separation2(rapidity, phi, other_rapidity, other_phi):
+    """Square of the distance of two directions."""
     turn = math.pi - abs(math.pi - abs(phi - other_phi))
     return (rapidity - other_rapidity) ** 2 + turn * turn
 
@@ -324,7 +336,7 @@ def _look_around(rows, first, near, least, i, leaves, radius, moved):
         k = first[near[own.tile, side]]
         while k >= 0:
             other = rows[k]
-            separation = _separation(other.rapidity, other.phi, rapidity, phi)
+            separation = separation2(other.rapidity, other.phi, rapidity, phi)
             if other.inverse > inverse or (other.inverse == inverse and k > i):
                 if separation < best:
                     best, nearest = separation, k
@@ -379,13 +391,13 @@ def _take_ghosts(rows, first, taken, i, least, tiling, rival, draw, state):
             draw[0] = state + np.uint64(y * _PHI_CELLS + x) * _STRIDE
             ghost_y = (y + uniform(draw)) * GHOST_SPACING - GHOST_RAPIDITY
             ghost_phi = (x + uniform(draw)) * _CELL
-            separation = _separation(own.rapidity, own.phi, ghost_y, ghost_phi)
+            separation = separation2(own.rapidity, own.phi, ghost_y, ghost_phi)
             if separation > reach * reach:
                 continue
             owner, best = i, separation * own.inverse
             for r in range(rivals):
                 other = rows[rival[r]]
-                separation = _separation(other.rapidity, other.phi, ghost_y, ghost_phi)
+                separation = separation2(other.rapidity, other.phi, ghost_y, ghost_phi)
                 if separation < tiling.radius**2 and separation * other.inverse < best:
                     owner, best = rival[r], separation * other.inverse
             taken[y, x] = True
@@ -403,7 +415,7 @@ def _find_rivals(rows, first, i, tiling, rival):
             k = first[y * tiling.around + (across + step) % tiling.around]
             while k >= 0:
                 other = rows[k]
-                separation = _separation(other.rapidity, other.phi, own.rapidity, own.phi)
+                separation = separation2(other.rapidity, other.phi, own.rapidity, own.phi)
                 near = separation < 4 * tiling.radius**2
                 if near and k != i and other.inverse < _SOFT_RIVAL * own.inverse:
                     rival[found] = k

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import numba
 import numpy as np
 from pydantic import Field
 
-from flashsim.declarations.recipes import Recipe
 from flashsim.events.angles import wrap_angle
 from flashsim.events.collection import Collection
-from flashsim.reference.objects.clustering import Clustered, anti_kt, momenta_of
+from flashsim.reference.objects.clustering import Clustered, kinematics, momenta_of, separation2
 from flashsim.reference.objects.corrections import JetCorrections
-from flashsim.reference.objects.jets import corrected, energy_fractions, identified, multiplicities, weights
+from flashsim.reference.objects.jets import corrected, scaled, weights
+from flashsim.reference.particles.kernel_recipe import KernelRecipe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +35,7 @@ _STEPS, _STILL = 20, 1e-4  # of the improvement of axes
 _SHAPES = ("tau1", "tau2", "tau3", "tau4", "n2b1", "n3b1")
 
 
-class FatJetsRecipe(Recipe):
+class FatJetsRecipe(KernelRecipe):
     """AK8 jets."""
 
     radius: float = Field(gt=0, le=1, description="of anti-kT")
@@ -47,13 +47,6 @@ class FatJetsRecipe(Recipe):
     soft_drop: float = Field(gt=0, lt=0.5, description="least momentum share of the softer subjet (beta = 0)")
     correlator_pt: float = Field(gt=0, description="least pT of groomed jets that have n3b1, in GeV")
     hardest: int = Field(ge=4, description="energy correlators are of so many of the hardest particles")
-
-
-class _Settings(NamedTuple):
-    radius: float
-    soft_drop: float
-    correlator_pt: float
-    hardest: int
 
 
 @dataclass(frozen=True)
@@ -86,30 +79,21 @@ def fat_jets(
     leptons
         ``Muon`` and ``Electron`` by falling pT, with momentum and ``_candidate``.
     """
-    candidates = recorded.candidates
-    weight = weights(candidates, "Puppi")
-    states = recorded.streams.states(recorded.keys, "fat jets")
-    found = anti_kt(candidates, weight, states, radius=recipe.radius, min_pt=recipe.raw_pt)
-    payload = JetCorrections.load(ak4.corrections)
-    rho = np.repeat(recorded.rho["FastjetAll"], found.objects.counts)
-    found = corrected(found, payload, "AK8PFPuppi", rho, least=recipe.raw_pt)
-    settings = _Settings(recipe.radius, recipe.soft_drop, recipe.correlator_pt, recipe.hardest)
-    momenta = momenta_of(candidates, weight)[found.members]
+    limits = {"radius": recipe.radius, "raw_pt": recipe.raw_pt, "pt": recipe.raw_pt}
+    found = corrected(recorded, ak4, "Puppi", "AK8PFPuppi", **limits)
+    candidates, objects = recorded.candidates, found.objects
+    momenta = momenta_of(candidates, weights(candidates, "Puppi"))[found.members]
     inside, lepton = _leptons(found, leptons, len(candidates), recipe.radius)
-    shapes, groomed = _substructure(found.offsets, momenta, lepton, settings)
-    has = found.objects["pt"] * (1.0 - found.objects["rawFactor"]) > recipe.groomed_pt
+    shapes, groomed = _substructure(found.offsets, momenta, lepton, recipe.numbers())
+    has = objects["pt"] * (1.0 - objects["rawFactor"]) > recipe.groomed_pt
     has &= groomed[:, 1, 3] > 0.0  # soft drop may leave a single particle
-    subjets, mass = _subjets(found.objects, groomed, has, payload)
+    subjets, mass = _subjets(objects, groomed, has, JetCorrections.load(ak4.corrections))
     first = np.where(has, 2 * (np.cumsum(has) - 1), -1)
-    columns = energy_fractions(found, candidates, weight) | multiplicities(found, candidates)
-    columns["jetId"] = identified(found.objects["eta"], columns, ak4)
+    columns = dict(zip((*_SHAPES, "lsf3"), shapes.T, strict=True)) | inside
     columns |= {"subJetIdx1": first, "subJetIdx2": np.where(has, first + 1, -1), "msoftdrop": mass}
-    columns |= dict(zip((*_SHAPES, "lsf3"), shapes.T, strict=True)) | inside
     for name in ("n2b1", "n3b1"):
         columns[name] = np.where(has, columns[name], UNDEFINED)
-    objects = Collection(found.objects.offsets, found.objects.columns | columns)
-    jets = Clustered(objects, found.offsets, found.members)
-    return FatJets(jets.select(objects["pt"] >= recipe.pt), subjets)
+    return FatJets(found.with_columns(columns).select(objects["pt"] >= recipe.pt), subjets)
 
 
 def _leptons(
@@ -144,23 +128,11 @@ def _subjets(
 ) -> tuple[Collection, NDArray[np.float64]]:
     """Corrected subjets, two of each groomed jet, and the mass of the two together or -1."""
     rows = groomed[has].reshape(-1, groomed.shape[2])
-    px, py, pz, energy = rows[:, :4].T
-    pt = np.hypot(px, py)
-    eta = np.arcsinh(pz / np.maximum(pt, 1e-9))
-    rho = np.zeros(len(pt))  # PUPPI has no offset
-    _, factor = payload.factors("AK4PFPuppi", area=np.zeros(len(pt)), eta=eta, pt=pt, rho=rho)
-    mass = np.sqrt(np.maximum(energy**2 - pt**2 - pz**2, 0.0))
-    columns: dict[str, NDArray[Any]] = {
-        "pt": pt * factor,
-        "eta": eta,
-        "phi": np.arctan2(py, px),
-        "mass": mass * factor,
-        "rawFactor": 1.0 - 1.0 / factor,
-    }
-    columns |= dict(zip(_SHAPES, rows[:, 4:].T, strict=True))
-    pair = (rows[:, :4] * factor[:, None]).reshape(-1, 2, 4).sum(axis=1)
+    raw, nothing = kinematics(rows[:, :4]), np.zeros(len(rows))  # PUPPI has no offset
+    _, factor = payload.factors("AK4PFPuppi", area=nothing, eta=raw["eta"], pt=raw["pt"], rho=nothing)
+    columns = scaled(raw, factor) | dict(zip(_SHAPES, rows[:, 4:].T, strict=True))
     of_pair = np.full(len(has), -1.0)
-    of_pair[has] = np.sqrt(np.maximum(pair[:, 3] ** 2 - np.sum(pair[:, :3] ** 2, axis=1), 0.0))
+    of_pair[has] = kinematics((rows[:, :4] * factor[:, None]).reshape(-1, 2, 4).sum(axis=1))["mass"]
     counts = 2 * np.bincount(jets.event_rows[has], minlength=jets.events)
     return Collection.of_counts(counts, columns), of_pair
 
@@ -192,12 +164,6 @@ def _substructure(offsets, momenta, leptons, settings):
 def _direction(p):
     """Rapidity and azimuth."""
     return 0.5 * math.log((p[3] + p[2] + 1e-12) / (p[3] - p[2] + 1e-12)), math.atan2(p[1], p[0])
-
-
-@numba.njit(cache=True)
-def _distance2(y, phi, other_y, other_phi):
-    turn = math.pi - abs(math.pi - abs(phi - other_phi))
-    return (y - other_y) ** 2 + turn * turn
 
 
 @numba.njit(cache=True)
@@ -246,7 +212,7 @@ def _look_back(p, place, active, number, i, kt, nearest, least):
     own = p[i, 0] ** 2 + p[i, 1] ** 2
     for k in range(number):
         j = active[k]
-        distance = _distance2(place[i, 0], place[i, 1], place[j, 0], place[j, 1])
+        distance = separation2(place[i, 0], place[i, 1], place[j, 0], place[j, 1])
         if kt:
             distance *= min(own, p[j, 0] ** 2 + p[j, 1] ** 2)
         if distance < least[i]:
@@ -279,32 +245,31 @@ def _soft_drop(particles, least_share):
 
 
 @numba.njit(cache=True)
+def _exclusive(parent, number):
+    """Nodes that are left when so many are."""
+    end = len(parent) + 1 - number  # nodes from here on have merged them
+    return np.array([node for node in range(end) if parent[node] >= end or parent[node] < 0])
+
+
+@numba.njit(cache=True)
 def _subjettiness(particles, radius, row):
     """Fill tau1 to tau4."""
-    n = len(particles)
     _, place, _, parent = _recombine(particles, True)
     pt = np.hypot(particles[:, 0], particles[:, 1])
-    axes = np.empty((_AXES, 2))
-    for number in range(1, min(_AXES, n - 1) + 1):
-        end, found = 2 * n - number, 0  # nodes from here on have merged what are the axes
-        for node in range(end):
-            if parent[node] >= end or parent[node] < 0:
-                axes[found] = place[node]
-                found += 1
-        row[number - 1] = _tau(pt, place, axes[:number]) / (pt.sum() * radius)
+    for number in range(1, min(_AXES, len(particles) - 1) + 1):
+        axes = place[_exclusive(parent, number)]
+        row[number - 1] = _tau(pt, place, axes) / (pt.sum() * radius)
 
 
 @numba.njit(cache=True)
 def _lepton_share(particles, lepton):
     """PT of a lepton over that of the nearest of three exclusive kT subjets."""
     p, place, _, parent = _recombine(particles, True)
-    end = len(p) + 1 - min(3, len(particles))
     best, share = np.inf, -1.0
-    for node in range(end):
-        if parent[node] >= end or parent[node] < 0:
-            distance = _distance2(place[node, 0], place[node, 1], lepton[1], lepton[2])
-            if distance < best:
-                best, share = distance, lepton[0] / math.hypot(p[node, 0], p[node, 1])
+    for node in _exclusive(parent, min(3, len(particles))):
+        distance = separation2(place[node, 0], place[node, 1], lepton[1], lepton[2])
+        if distance < best:
+            best, share = distance, lepton[0] / math.hypot(p[node, 0], p[node, 1])
     return share
 
 
@@ -318,7 +283,7 @@ def _tau(pt, place, axes):
         for k in range(len(pt)):
             best, nearest = np.inf, 0
             for a in range(len(axes)):
-                distance = _distance2(place[k, 0], place[k, 1], axes[a, 0], axes[a, 1])
+                distance = separation2(place[k, 0], place[k, 1], axes[a, 0], axes[a, 1])
                 if distance < best:
                     best, nearest = distance, a
             away = math.sqrt(best)
@@ -351,7 +316,7 @@ def _correlators(particles, hardest, with_four, row):
     for i in range(n):
         place[i] = _direction(particles[order[i]])
         for j in range(i):
-            apart[i, j] = math.sqrt(_distance2(place[i, 0], place[i, 1], place[j, 0], place[j, 1]))
+            apart[i, j] = math.sqrt(separation2(place[i, 0], place[i, 1], place[j, 0], place[j, 1]))
             apart[j, i] = apart[i, j]
             pair = share[i] * share[j]
             e2 += pair * apart[i, j]

@@ -11,7 +11,7 @@ from flashsim.declarations.recipes import Recipe
 from flashsim.events.angles import wrap_angle
 from flashsim.events.collection import Collection
 from flashsim.events.neighbours import ring_sum
-from flashsim.reference.objects.clustering import Clustered, anti_kt
+from flashsim.reference.objects.clustering import Clustered, anti_kt, momenta_of
 from flashsim.reference.objects.corrections import JetCorrections
 
 if TYPE_CHECKING:
@@ -19,22 +19,12 @@ if TYPE_CHECKING:
 
     from flashsim.reference.flow.recorded import Recorded
 
-__all__ = [
-    "Identification",
-    "JetsRecipe",
-    "corrected",
-    "energy_fractions",
-    "identified",
-    "jets",
-    "multiplicities",
-    "soft_jets",
-    "weights",
-]
+__all__ = ["Identification", "JetsRecipe", "Kind", "corrected", "jets", "scaled", "soft_jets", "weights"]
 
 Kind = Literal["CHS", "Puppi"]
 
 _KINDS = {"chHEF": (211,), "neHEF": (130, 1), "chEmEF": (11,), "neEmEF": (22, 2), "muEF": (13,)}
-_FORWARD = {"hfHEF": (1,), "hfEmEF": (2,)}
+_KINDS |= {"hfHEF": (1,), "hfEmEF": (2,)}
 
 
 class Identification(Recipe):
@@ -57,6 +47,9 @@ class JetsRecipe(Recipe):
     soft_pt: float = Field(gt=0, description="least pT of jets that MET is corrected with, in GeV")
     pt: float = Field(gt=0, description="least pT of jets, in GeV")
     corrections: str = Field(description="file of corrections, of reference/corrections or a path")
+    muon_stations: int = Field(
+        ge=1, description="chambers with segments of muons that MET's corrections leave out"
+    )
     lepton_veto: float = Field(gt=0, description="largest muon and electron fractions of tightLepVeto")
     identification: list[Identification] = Field(description="by rising |eta|")
     forward_eta: float = Field(gt=0, description="shapes in HF are of jets beyond this |eta|")
@@ -73,7 +66,7 @@ def weights(candidates: Collection, kind: Kind) -> NDArray[np.float64]:
     return (~pileup).astype(np.float64)
 
 
-def jets(recorded: Recorded, recipe: JetsRecipe, kind: Kind, muons: Collection | None = None) -> Clustered:
+def jets(recorded: Recorded, recipe: JetsRecipe, kind: Kind) -> Clustered:
     """Reconstruct AK4 jets.
 
     Parameters
@@ -84,125 +77,111 @@ def jets(recorded: Recorded, recipe: JetsRecipe, kind: Kind, muons: Collection |
         Parameters.
     kind
         Of which candidates: ``CHS`` or ``Puppi``.
-    muons
-        With ``isGlobal``, ``isStandalone`` and ``_candidate``: what MET's corrections take out of jets.
 
     Returns
     -------
     Jets above `soft_pt` by falling pT, with the ``Jet`` fields of NanoAOD that follow from constituents;
-    those above `pt` are ``Jet``, the others are for `soft_jets`. Private: ``_l1`` (factor of the pileup
-    correction alone), the raw energy as ``energy``, and shapes (see `_SHAPES`).
+    those above `pt` are ``Jet``, the others are for `soft_jets`. Private: what `corrected` gives.
     """
-    candidates = recorded.candidates
-    weight = weights(candidates, kind)
-    states = recorded.streams.states(recorded.keys, f"jets {kind}")
-    found = anti_kt(candidates, weight, states, radius=recipe.radius, min_pt=recipe.raw_pt[kind])
-    payload = JetCorrections.load(recipe.corrections)
-    rho = np.repeat(recorded.rho["FastjetAll"], found.objects.counts)
-    found = corrected(
-        found, payload, f"AK4PF{'chs' if kind == 'CHS' else 'Puppi'}", rho, least=recipe.soft_pt
-    )
-    fields = energy_fractions(found, candidates, weight) | multiplicities(found, candidates)
-    fields |= _without_muons(found, candidates, weight, muons)
+    algorithm = "AK4PFchs" if kind == "CHS" else "AK4PFPuppi"
+    limits = {"radius": recipe.radius, "raw_pt": recipe.raw_pt[kind], "pt": recipe.soft_pt}
+    found = corrected(recorded, recipe, kind, algorithm, **limits)
+    candidates, weight = recorded.candidates, weights(recorded.candidates, kind)
+    fields = _without_muons(found, recorded, weight, recipe.muon_stations)
     if kind == "CHS":
         lost = candidates.select(weight == 0.0)
         around = ring_sum(found.objects.directions, lost.directions, lost["energy"], 0.0, recipe.radius)
         fields["chFPV0EF"] = around / found.objects["energy"]
-    fields |= _forward_widths(found, candidates, weight, recipe)
-    fields["jetId"] = identified(found.objects["eta"], fields, recipe)
-    return Clustered(
-        Collection(found.objects.offsets, found.objects.columns | fields), found.offsets, found.members
-    )
+    return found.with_columns(fields | _forward_widths(found, candidates, weight, recipe))
 
 
 def soft_jets(jets: Collection, least: float) -> Collection:
     """``CorrT1METJet``: jets below `least`, which MET is corrected with all the same."""
     soft = jets.select(jets["pt"] < least)
     raw = 1.0 - soft["rawFactor"]
-    columns: dict[str, NDArray[Any]] = {name: soft[name] for name in ("area", "eta", "phi")}
-    columns |= {name: soft[name] for name in soft.columns if name.startswith("muonSubtr")}
+    columns = {
+        name: soft[name] for name in soft.columns if name.startswith(("area", "eta", "phi", "muonSubtr"))
+    }
     columns |= {"rawPt": soft["pt"] * raw, "rawMass": soft["mass"] * raw}
     columns["EmEF"] = soft["chEmEF"] + soft["neEmEF"]
     return Collection(soft.offsets, columns)
 
 
 def corrected(
-    found: Clustered, payload: JetCorrections, name: str, rho: NDArray[np.float64], *, least: float
+    recorded: Recorded,
+    recipe: JetsRecipe,
+    kind: Kind,
+    algorithm: str,
+    *,
+    radius: float,
+    raw_pt: float,
+    pt: float,
 ) -> Clustered:
-    """Correct raw jets; those above `least` in GeV, by falling pT.
+    """Reconstruct jets of a radius that have at least `raw_pt` before and `pt` after corrections, in GeV.
 
-    `energy` stays raw: fractions are of it.
+    Returns
+    -------
+    Jets by falling pT: momentum, ``rawFactor``, ``area``, fractions of the raw energy by kind of constituent
+    (those of HF are in the neutral ones, too), multiplicities, ``jetId``. Private: ``_l1`` (factor of the
+    pileup correction alone) and the raw energy as ``energy``.
     """
-    raw = found.objects
-    first, factor = payload.factors(name, area=raw["area"], eta=raw["eta"], pt=raw["pt"], rho=rho)
-    columns = raw.columns | {
-        "pt": raw["pt"] * factor,
-        "mass": raw["mass"] * factor,
-        "rawFactor": 1.0 - 1.0 / factor,
-        "_l1": first,
-    }
-    kept = Clustered(Collection(raw.offsets, columns), found.offsets, found.members)
-    kept = kept.select(columns["pt"] >= least)
-    return kept.take(np.lexsort((-kept.objects["pt"], kept.objects.event_rows)))
-
-
-def energy_fractions(
-    found: Clustered, candidates: Collection, weight: NDArray[np.float64]
-) -> dict[str, NDArray[Any]]:
-    """Shares of a jet's raw energy by kind of constituent; those of HF are in the neutral ones, too."""
-    kind = np.abs(candidates["pdgId"][found.members])
+    candidates, weight = recorded.candidates, weights(recorded.candidates, kind)
+    states = recorded.streams.states(recorded.keys, f"jets {algorithm}")
+    found = anti_kt(candidates, weight, states, radius=radius, min_pt=raw_pt)
+    rho = np.repeat(recorded.rho["FastjetAll"], found.objects.counts)
+    payload = JetCorrections.load(recipe.corrections)
+    first, factor = payload.factors(
+        algorithm, **{n: found.objects[n] for n in ("area", "eta", "pt")}, rho=rho
+    )
+    found = found.with_columns(scaled(found.objects.columns, factor) | {"_l1": first})
+    found = found.select(found.objects["pt"] >= pt)
+    found = found.take(np.lexsort((-found.objects["pt"], found.objects.event_rows)))
+    code = np.abs(candidates["pdgId"][found.members])
     energy = (candidates["energy"] * weight)[found.members]
-    shares = {}
-    for name, kinds in (_KINDS | _FORWARD).items():
-        shares[name] = found.total(np.where(np.isin(kind, kinds), energy, 0.0)) / found.objects["energy"]
-    return shares
-
-
-def multiplicities(found: Clustered, candidates: Collection) -> dict[str, NDArray[Any]]:
-    """Numbers of constituents."""
-    charged = candidates["charge"][found.members] != 0
+    fields: dict[str, NDArray[Any]] = {
+        name: found.total(np.where(np.isin(code, codes), energy, 0.0)) / found.objects["energy"]
+        for name, codes in _KINDS.items()
+    }
     count = np.diff(found.offsets)
-    of_charged = found.total(charged).astype(np.int64)
-    return {"nConstituents": count, "chMultiplicity": of_charged, "neMultiplicity": count - of_charged}
+    charged = found.total(candidates["charge"][found.members] != 0).astype(np.int64)
+    fields |= {"nConstituents": count, "chMultiplicity": charged, "neMultiplicity": count - charged}
+    fields["jetId"] = _identified(found.objects["eta"], fields, recipe)
+    return found.with_columns(fields)
+
+
+def scaled(columns: dict[str, NDArray[Any]], factor: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
+    """Columns of raw jets with the pT and mass times a factor, and ``rawFactor``."""
+    changed = {"pt": columns["pt"] * factor, "mass": columns["mass"] * factor}
+    return columns | changed | {"rawFactor": 1.0 - 1.0 / factor}
 
 
 def _without_muons(
-    found: Clustered, candidates: Collection, weight: NDArray[np.float64], muons: Collection | None
+    found: Clustered, recorded: Recorded, weight: NDArray[np.float64], stations: int
 ) -> dict[str, NDArray[Any]]:
-    """Share of the raw pT that is that of muons with a track in the chambers, and where the rest points."""
-    is_muon = np.abs(candidates["pdgId"]) == 13
-    if muons is not None:
-        tracked = np.zeros(len(candidates), dtype=np.bool_)
-        outer = muons["isGlobal"].astype(np.bool_) | muons["isStandalone"].astype(np.bool_)
-        rows = muons["_candidate"][outer & (muons["_candidate"] >= 0)]
-        tracked[rows] = True
-        is_muon &= tracked
-    member = found.members
-    lost = np.where(is_muon, candidates["pt"] * weight, 0.0)[member]
-    objects = found.objects
-    raw = objects["pt"] * (1.0 - objects["rawFactor"])
-    phi, eta = candidates["phi"][member], candidates["eta"][member]
-    px = raw * np.cos(objects["phi"]) - found.total(lost * np.cos(phi))
-    py = raw * np.sin(objects["phi"]) - found.total(lost * np.sin(phi))
-    pz = raw * np.sinh(objects["eta"]) - found.total(lost * np.sinh(eta))
-    rest = np.hypot(px, py)
-    has = (found.total(lost) > 0.0) & (rest > 1e-3)
-    safe = np.where(has, rest, 1.0)
+    """Share of the raw pT that is that of muons with segments in the chambers, and where the rest points."""
+    candidates, objects = recorded.candidates, found.objects
+    segments = np.append(recorded.tracks["chambers"], 0)[candidates["track"]]
+    lost = weight * ((np.abs(candidates["pdgId"]) == 13) & (segments >= stations))
+    momenta = momenta_of(candidates, lost)[found.members]
+    raw = objects.columns | {"pt": objects["pt"] * (1.0 - objects["rawFactor"])}
+    px, py, pz, _ = momenta_of(raw, np.ones(len(objects))).T - [found.total(p) for p in momenta.T]
+    rest, has = np.hypot(px, py), found.total(momenta[:, 3]) > 0.0
+    left = has & (rest > 1e-3)
     return {
-        "muonSubtrFactor": np.where(has, 1.0 - rest / raw, np.where(found.total(lost) > 0.0, 1.0, 0.0)),
-        "muonSubtrDeltaEta": np.where(has, np.arcsinh(pz / safe) - objects["eta"], 0.0),
-        "muonSubtrDeltaPhi": np.where(has, wrap_angle(np.arctan2(py, px) - objects["phi"]), 0.0),
+        "muonSubtrFactor": np.where(has, 1.0 - np.where(left, rest, 0.0) / raw["pt"], 0.0),
+        "muonSubtrDeltaEta": np.where(left, np.arcsinh(pz / np.maximum(rest, 1e-3)) - objects["eta"], 0.0),
+        "muonSubtrDeltaPhi": np.where(left, wrap_angle(np.arctan2(py, px) - objects["phi"]), 0.0),
     }
 
 
-def identified(
+def _identified(
     eta: NDArray[np.float64], fields: dict[str, NDArray[Any]], recipe: JetsRecipe
 ) -> NDArray[np.int64]:
     """Identify jets: bit 2 is tight, 4 tightLepVeto."""
     tight = np.zeros(len(eta), dtype=np.bool_)
-    inner = 0.0
+    inner = -1.0
     for cuts in recipe.identification:
-        here = (np.abs(eta) <= cuts.eta) & (np.abs(eta) > inner) if inner else np.abs(eta) <= cuts.eta
+        here = (np.abs(eta) <= cuts.eta) & (np.abs(eta) > inner)
         passed = (fields["chHEF"] > cuts.chHEF) & (fields["nConstituents"] > cuts.constituents)
         passed &= (fields["chMultiplicity"] > cuts.charged) & (fields["neMultiplicity"] > cuts.neutral)
         for name, (low, high) in (("neHEF", cuts.neHEF), ("neEmEF", cuts.neEmEF)):

@@ -56,7 +56,7 @@ def objects(
     """
     version = recipe.generation.nanoaod
     found = _leptons(recorded, recipe)
-    chs, puppi = (ak4_jets(recorded, recipe.jets, kind, found["Muon"]) for kind in _KINDS)
+    chs, puppi = (ak4_jets(recorded, recipe.jets, kind) for kind in _KINDS)
     jets = _of_hard_event(chs if version == "v9" else puppi, recorded)
     fat = fat_jets(recorded, recipe.fat_jets, recipe.jets, found)
     vertices = secondary_vertices(recorded, recipe.secondary_vertices)
