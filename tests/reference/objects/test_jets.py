@@ -31,7 +31,8 @@ def recipe(tmp_path):
     ]
     return JetsRecipe(
         radius=0.4, raw_pt={"CHS": 5, "Puppi": 5}, soft_pt=10, pt=15, corrections=str(path),
-        muon_stations=2, lepton_veto=0.8, identification=cuts, forward_eta=2.9, forward_pt=25, tower_pt=3, tower_width=0.175,
+        muon_stations=2, lepton_veto=0.8, identification=cuts,
+        forward_eta=2.9, forward_pt=25, tower_pt=3, tower_width=0.175,
     )  # fmt: skip
 
 
