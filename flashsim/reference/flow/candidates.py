@@ -261,7 +261,7 @@ def _of_track(own, row, kind, pt):
 def _charged(own, linking):
     for row in range(len(own.tracks)):
         track = own.tracks[row]
-        if track.gsf:
+        if track.gsf or (track.chambers < 0 and not track.quality):
             continue
         is_muon = (
             track.kind == 13

@@ -42,7 +42,7 @@ for _name in ("hit", "particle", "ecal", "hcal", "vertex"):
     _EMPTY[_name] = -1
 
 
-_BEAM_PIPE = 2.0  # cm: tracks from inside of it have all hits
+_BEAM_PIPE, _FIRST_LAYER = 2.0, 2.9  # cm: tracks from inside of them have all hits
 
 # Charged pions and kaons: decays to muons per cm at 1 GeV of pT, and the muon's least share of the momentum.
 _DECAYS = np.array([0.13957 / 780.4, 0.64 * 0.49368 / 371.2])
@@ -81,6 +81,10 @@ class TrackerRecipe(KernelRecipe):
     muon_loss: tuple[float, float] = Field(
         description="share of soft muons that particle flow takes for hadrons, and pT where it is a half"
     )
+    shared_segments: tuple[float, float] = Field(
+        description="share of tracks near a muon that its hits fit to, too, and the distance that is near"
+    )
+    seeded_fakes: float = Field(ge=0, description="fake tracks that the search from a muon's segments adds to it")
     punch_through: float = Field(ge=0, description="share of hadrons with segments in chambers, per 100 GeV")
     electron_seeding: float = Field(gt=0, description="pT at which half of the electrons have a seed, in GeV")
     electron_fakes: float = Field(ge=0, le=1, description="share of hadrons above 4 GeV like electrons")
@@ -128,6 +132,7 @@ def _tracks(hits, interactions, states, tracker, field):
         for _ in range(min(poisson(state, tracker.fakes * (1 + interactions[event])), len(out) - place)):
             _fake(out, place, state, tracker)
             place += 1
+        place = _near_muons(out, counts[event], place, state, tracker)
         _reserve(hits.rows, first, last, out, counts[event], place)
         counts[event + 1] = place
     return counts, out[:place].copy()
@@ -168,7 +173,8 @@ def _track(out, place, hit, row, state, tracker, field):
     track.charge = 1 if measured > 0.0 else -1
     track.pt = min(1.0 / max(abs(measured), 1e-5), 2.0e4)
     track.ptErr = relative * track.pt
-    _place(track, hit, at, 1.0 + radius / 8.0, width, state, tracker, field)  # far ones lack inner layers
+    far = 1.0 + max(radius - _FIRST_LAYER, 0.0) / 8.0  # without the inner layers it is a longer way back
+    _place(track, hit, at, far, width, state, tracker, field)
     track.layers = min(max(int(layers + 1.4 * normal(state)), tracker.least_layers), 19)
     track.lostInnerHits = _lost_hits(radius, state)
     track.pixelHits = max(4 - track.lostInnerHits, 0) if radius < 14.0 else 0
@@ -298,6 +304,37 @@ def _fake(out, place, state, tracker):
     track.chi2, track.layers = 1.5 + exponential(state), 5 + int(4.0 * uniform(state))
     track.lostInnerHits, track.pixelHits = int(3.0 * uniform(state)), 2
     track.quality, track.kind = uniform(state) < 0.3, 211
+
+
+@numba.njit(cache=True)
+def _near_muons(out, first, place, state, tracker):
+    """Let tracks near muons seem muons, and add fake ones that muons seed; gives where the tracks end.
+
+    Segments go to one track; others that lose them stay muons without any (`chambers` -1).
+    """
+    share, near = tracker.shared_segments
+    last = place
+    for m in range(first, last):
+        if out[m].kind != 13 or out[m].chambers < 1 or out[m].pt < 3.0:
+            continue
+        for i in range(first, last):
+            track = out[i]
+            if track.chambers == 0 and track.pt > 3.0 and abs(track.eta - out[m].eta) < near:
+                turn = track.phi - out[m].phi
+                turn -= 2.0 * math.pi * round(turn / (2.0 * math.pi))
+                if math.hypot(track.eta - out[m].eta, turn) < near and uniform(state) < share:
+                    track.chambers = 1 if uniform(state) < 0.5 else -1
+        if place < len(out) and uniform(state) < tracker.seeded_fakes:
+            _fake(out, place, state, tracker)
+            track = out[place]
+            track.charge, track.chambers = out[m].charge, -1
+            track.pt = out[m].pt * math.exp(0.3 * normal(state))
+            track.ptErr = track.pt * (0.01 + 0.02 * exponential(state))
+            track.eta, track.phi = out[m].eta + 0.02 * normal(state), out[m].phi + 0.02 * normal(state)
+            track.z = out[m].z + 12.0 * normal(state)
+            track.layers, track.pixelHits, track.quality = 5 + int(3.0 * uniform(state)), 0, False
+            place += 1
+    return place
 
 
 @numba.njit(cache=True)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from flashsim.reference.flow.recorded import Recorded
 
-__all__ = ["MuonRecipe", "muons"]
+__all__ = ["MuonRecipe", "multi_isolation", "muons"]
 
 _MASS = 0.105658
 _TRACK_CONE = TrackCone(radius=0.3, hole=0.01, strip=0.0, least_pt=0.0, dz=0.2, d0=0.1)
@@ -49,7 +49,9 @@ class MuonRecipe(Recipe):
     )
     wrong_global_share: list[float] = Field(description="the same of hadrons and decays in flight")
     standalone_share: float = Field(ge=0, le=1, description="of those that are not global")
-    tracker_share: float = Field(ge=0, le=1, description="share of muons that are tracker muons")
+    tracker_share: tuple[float, float] = Field(
+        description="share of global muons that are tracker muons, and of hadrons and decays in flight"
+    )
     compatibility: list[float] = Field(
         description="least segment compatibility of muons, by number of stations"
     )
@@ -77,7 +79,7 @@ def muons(recorded: Recorded, recipe: MuonRecipe) -> Collection:
         Parameters.
     """
     tracks = recorded.tracks
-    rows = np.flatnonzero((tracks["chambers"] > 0) & (tracks["pt"] > recipe.least_pt))
+    rows = np.flatnonzero((tracks["chambers"] != 0) & (tracks["pt"] > recipe.least_pt))
     made = Collection.of_event_rows(tracks.event_rows[rows], {"_track": rows}, tracks.events)
     made = _ordered(made, tracks["pt"])
     rows = made["_track"]
@@ -88,6 +90,13 @@ def muons(recorded: Recorded, recipe: MuonRecipe) -> Collection:
     found = Collection(made.offsets, columns)
     passed = columns["looseId"] | columns["softId"] | (columns["highPtId"] > 0)
     return found.select(passed | (columns["pt"] > recipe.every_pt))
+
+
+def multi_isolation(muons: Collection) -> NDArray[np.uint8]:
+    """Give ``multiIsoId`` of muons that know their jets, shape (N,): isolated, or hard in a jet, or across it."""
+    inside = (1.0 + muons["jetRelIso"] < 1.0 / 0.74) | (muons["jetPtRelv2"] > 6.8)
+    good = muons["looseId"] & (muons["pt"] > 5.0) & (muons["miniPFRelIso_all"] < 0.11)
+    return np.where(good & inside, 2, 0).astype(np.uint8)
 
 
 def _ordered(made: Collection, pt: NDArray[np.float64]) -> Collection:
@@ -107,7 +116,7 @@ def _kinematics(recorded: Recorded, made: Collection) -> dict[str, NDArray[Any]]
     relative = found["ptErr"] / found["pt"]
     curvature = relative / (found["pt"] * np.cosh(found["eta"]))
     shift = 0.3 * relative * np.clip(beam / beam_error, -3.0, 3.0) + 0.1 * relative * normal[:, 0]
-    near = np.abs(normal[:, 1]) < 1.55  # the tuned momentum is the tracker's nine times in ten
+    near = np.abs(normal[:, 1]) < 1.55 + 10.0 / found["pt"]  # the tuned momentum is mostly the tracker's
     return (
         found
         | place
@@ -139,7 +148,7 @@ def _identification(
 ) -> dict[str, NDArray[Any]]:
     """Say what found each muon, and apply CMS's selections; `u` are uniform numbers, shape (N, `_DRAWS`)."""
     tracks = recorded.tracks
-    stations = np.minimum(tracks["chambers"][rows], 4)
+    stations = np.clip(tracks["chambers"][rows], 0, 4)
     layers, pixels = tracks["layers"][rows], tracks["pixelHits"][rows]
     true = (tracks["kind"][rows] == 13) & ~tracks["inFlight"][rows]
     candidate = owners(recorded.candidates["track"], len(tracks))[rows]
@@ -148,13 +157,13 @@ def _identification(
         true, np.array(recipe.global_share)[stations], np.array(recipe.wrong_global_share)[stations]
     )
     is_global = u[:, 0] < share
-    is_tracker = (u[:, 1] < recipe.tracker_share) | ~is_global
+    is_tracker = (stations > 0) & (~is_global | (u[:, 1] < np.where(true, *recipe.tracker_share)))
     low, high = np.array(recipe.compatibility)[stations], np.array(recipe.wrong_compatibility)[stations]
     perfect = (stations == 4) & (u[:, 3] < recipe.perfect_share)
     # Soft muons scatter more.
     low = low * found["pt"] / (found["pt"] + 4.0)
     right = np.where(perfect, 1.0, 1.0 - (1.0 - low) * u[:, 2] ** (1.0 + np.minimum(found["pt"] / 15.0, 1.0)))
-    segment = np.where(true, right, high * u[:, 2])
+    segment = np.where(true, right, high * u[:, 2]) * is_tracker
     good_fit = is_global & (true | (u[:, 4] > recipe.chi2_tail))
     near = (np.abs(found["dxy"]) < 0.2) & (np.abs(found["dz"]) < 0.5)
     hits = (layers > 5) & (pixels > 0)
@@ -169,7 +178,7 @@ def _identification(
         "isPFcand": is_pf,
         "isGlobal": is_global,
         "isTracker": is_tracker,
-        "isStandalone": is_global | (u[:, 5] < recipe.standalone_share),
+        "isStandalone": is_global | (is_tracker & (u[:, 5] < recipe.standalone_share)),
         "nStations": np.where(is_tracker, stations, 0),
         "nTrackerLayers": layers,
         "segmentComp": segment,

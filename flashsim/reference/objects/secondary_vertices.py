@@ -56,7 +56,7 @@ class SecondaryVerticesRecipe(KernelRecipe):
         "significance, its share in the flight length, angle to the flight"
     )
     merged_again: list[float] = Field(description="as `merged`, after that")
-    kept: list[float] = Field(description="least significance of the flight length, and its largest error")
+    kept: list[float] = Field(description="of vertices that are stored: least significance of the flight length, and its largest error")
 
 
 class _Tracks(NamedTuple):
@@ -93,8 +93,8 @@ def secondary_vertices(recorded: Recorded, recipe: SecondaryVerticesRecipe) -> C
 
     Returns
     -------
-    Vertices in the order in which they are found, with ``SV`` fields of NanoAOD, and the candidates of their
-    tracks.
+    Vertices in the order in which they are found, with ``SV`` fields of NanoAOD and ``_stored``, whether it
+    stores them, and the candidates of their tracks.
     """
     candidates, first = recorded.candidates, recorded.vertices.offsets[:-1]
     used = (candidates["track"] >= 0) & (candidates["pt"] > min(recipe.tracks[0], recipe.own[0]))
@@ -107,6 +107,8 @@ def secondary_vertices(recorded: Recorded, recipe: SecondaryVerticesRecipe) -> C
     for name in ("x", "y", "z"):
         columns[name] += recorded.vertices[name][np.repeat(first, counts)]
     offsets = np.concatenate(([0], np.cumsum(sizes)))
+    spread = columns["dlen"] / columns["dlenSig"]
+    columns["_stored"] = (columns["dlenSig"] > recipe.kept[0]) & (spread < recipe.kept[1])
     found = Clustered(Collection.of_counts(counts, columns), offsets, np.flatnonzero(used)[members])
     return _with_momenta(found, candidates, table[:, :3].T)
 
@@ -183,8 +185,6 @@ def _find(offsets, tracks, errors, recipe):
         weights, places, covariances = weights[good], places[good], covariances[good]
         for v in _distinct(weights, places, covariances, recipe.merged_again):
             length, spread = _length(places[v], covariances[v], error, 3)
-            if length < recipe.kept[0] * spread or spread > recipe.kept[1]:
-                continue
             across, spread_across = _length(places[v], covariances[v], error, 2)
             table[made, :5] = places[v]
             table[made, 5:] = length, length / spread, across, across / spread_across

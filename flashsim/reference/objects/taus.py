@@ -2,13 +2,14 @@
 
 The algorithm is CMS's (JINST 13 (2018) P10005, arXiv:1809.02816). Strips are photons and electrons near
 each other, in windows that shrink with their pT. One to three charged candidates of a jet and up to two
-strips make a tau if their mass is that of an intermediate resonance and all lie in the signal cone; the
-hardest is taken.
+strips make a tau if their mass is that of an intermediate resonance and all lie in the signal cone; of
+those with most hadrons the hardest is taken, as CMSSW's cleaning of `RecoTauTag/RecoTau` does.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,7 +19,9 @@ from pydantic import Field
 
 from flashsim.events.angles import wrap_angle
 from flashsim.events.collection import Collection
+from flashsim.events.neighbours import closest
 from flashsim.reference.objects.clustering import Clustered
+from flashsim.reference.objects.impact_parameters import impact_vectors
 from flashsim.reference.objects.secondary_vertices import common_vertices
 from flashsim.reference.particles.kernel_recipe import KernelRecipe
 
@@ -28,10 +31,12 @@ if TYPE_CHECKING:
     from flashsim.reference.flow.recorded import Recorded
     from flashsim.reference.objects.secondary_vertices import SecondaryVerticesRecipe
 
-__all__ = ["TauRecipe", "taus"]
+__all__ = ["TauRecipe", "newer_taus", "taus"]
 
 _HADRONS, _STRIPS = 5, 3  # of a jet that are tried
 _PION = 0.13957
+_NEAR = 0.4
+_STEPS = {"eta": 6.0 / 32767, "phi": 3.2 / 32767}  # CMSSW, DataFormats/PatCandidates, PackedCandidate
 _MODES = {
     (1, 0): (0, 0),
     (1, 1): (1, 1),
@@ -58,7 +63,9 @@ class TauRecipe(KernelRecipe):
     jet: list[float] = Field(description="least pT and largest |eta| of jets")
     pt: float = Field(gt=0, description="least pT of taus")
     hadron: list[float] = Field(description="least pT of charged candidates, largest dxy and dz")
-    photon_pt: float = Field(gt=0, description="least pT of what makes strips, and of strips")
+    soft_pair: float = Field(ge=0, description="least pT of both charged candidates of taus with two")
+    photon_pt: float = Field(gt=0, description="least pT of what makes strips")
+    strip_pt: float = Field(gt=0, description="least pT of strips")
     strip_eta: list[float] = Field(description="factor and power of pT in a strip's window, least, largest")
     strip_phi: list[float] = Field(description="the same in azimuth")
     cone: list[float] = Field(description="signal cone: its radius times pT, least and largest")
@@ -70,6 +77,10 @@ class TauRecipe(KernelRecipe):
     around: list[float] = Field(description="in these: largest dxy and dz, least pT of photons")
     pileup: list[float] = Field(description="what of pileup is taken from the photons' sums")
     loose: list[float] = Field(description="isolation sums that are good enough: in GeV, over pT")
+    narrow: list[float] = Field(
+        description="jets that networks take for taus: least pT, of tracks that count, largest mean distance of "
+        "the momentum from the axis, times its pT, and number of tracks"
+    )
     anti_muon: list[int] = Field(description="idAntiMu by muon segments: more than one, one, none")
     dead: list[float] = Field(description="eta and phi of dead ECAL towers: pairs")
     dead_reach: float = Field(gt=0, description="distance to them that is too near")
@@ -93,12 +104,7 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def taus(
-    recorded: Recorded,
-    jets: Clustered,
-    recipe: TauRecipe,
-    vertexing: SecondaryVerticesRecipe | None = None,
-) -> Clustered:
+def taus(recorded: Recorded, jets: Clustered, recipe: TauRecipe) -> Clustered:
     """Build taus of jets.
 
     Parameters
@@ -109,8 +115,6 @@ def taus(
         AK4 jets.
     recipe
         Parameters.
-    vertexing
-        Those of the fit of a tau's decay (``refitSV``, NanoAOD v15).
 
     Returns
     -------
@@ -131,68 +135,130 @@ def taus(
     ):
         fields[name] = fields[charged] + np.maximum(fields[neutral] - share * fields["puCorr"], 0.0)
     least, over_pt = recipe.loose
-    kept = (fields["rawIso"] < np.maximum(least, over_pt * fields["pt"])) | (fields["rawIsodR03"] < least)
-    fields |= _of_track(fields, recorded, recipe)
-    offsets = np.searchsorted(events[rows], np.arange(objects.events + 1))
-    built = Clustered(Collection(offsets, fields), np.concatenate(([0], np.cumsum(sizes))), members).select(
-        kept
+    fields["_kept"] = (fields["rawIso"] < np.maximum(least, over_pt * fields["pt"])) | (fields["rawIsodR03"] < least)
+    fields |= _of_track(fields, recorded, recipe) | {"idDecayModeNewDMs": np.ones(len(rows), dtype=np.bool_)}
+    every = _by_pt(events[rows], fields, sizes, members, objects.events)
+    return every.select(every.objects.columns.pop("_kept"))
+
+
+def newer_taus(
+    recorded: Recorded, chs: Clustered, puppi: Collection, recipe: TauRecipe, vertexing: SecondaryVerticesRecipe
+) -> Clustered:
+    """Build the taus of NanoAOD v15: also jets that are like taus, and the decays in space.
+
+    Parameters
+    ----------
+    recorded, recipe
+        As for `taus`.
+    chs, puppi
+        AK4 jets: taus are made of the first; near one of the second they have its decay mode, too.
+    vertexing
+        Parameters of the fit of a tau's decay (``refitSV``).
+    """
+    hadrons = taus(recorded, chs, recipe)
+    jets = _narrow_jets(recorded, chs, hadrons.objects["_jet"], recipe)
+    both, parts = {}, (hadrons, jets)
+    for name in hadrons.objects.columns:
+        both[name] = np.concatenate([part.objects[name] for part in parts])
+    found = _by_pt(
+        np.concatenate([part.objects.event_rows for part in parts]),
+        both,
+        np.concatenate([np.diff(part.offsets) for part in parts]),
+        np.concatenate([part.members for part in parts]),
+        chs.objects.events,
     )
-    built = built.take(np.lexsort((-built.objects["pt"], built.objects.event_rows)))
-    if vertexing is None:
-        return built
-    decays = built.objects.columns | _decays(built, recorded, vertexing)
-    return Clustered(Collection(built.objects.offsets, decays), built.offsets, built.members)
+    near, _ = closest(found.objects.directions, puppi.directions, 1, _NEAR)
+    mode = found.objects["decayMode"]
+    mode = np.where(np.isin(mode, (5, 6)), mode + 5, mode)  # networks take two hadrons for three
+    columns = _decays(found, recorded, vertexing)
+    columns |= {"decayModePNet": mode, "decayModeUParT": np.where(near >= 0, mode, -1)}
+    return replace(found, objects=found.objects.with_columns(columns))
+
+
+def _by_pt(
+    events: NDArray[np.int64],
+    fields: dict[str, NDArray[Any]],
+    sizes: NDArray[np.int64],
+    members: NDArray[np.int64],
+    number: int,
+) -> Clustered:
+    """Order taus by event and falling pT; `sizes` are their numbers of members, `number` that of events."""
+    order = np.lexsort((-fields["pt"], events))
+    together = Collection(np.array([0, len(order)]), fields)
+    found = Clustered(together, np.concatenate(([0], np.cumsum(sizes))), members).take(order)
+    offsets = np.searchsorted(events[order], np.arange(number + 1))
+    return Clustered(Collection(offsets, found.objects.columns), found.offsets, found.members)
+
+
+def _narrow_jets(
+    recorded: Recorded, jets: Clustered, taken: NDArray[np.int64], recipe: TauRecipe
+) -> Clustered:
+    """Make taus of jets that no combination is found in, but that networks take for taus: narrow ones of few tracks.
+
+    What only combinations have is -1 or false (CMSSW, `PhysicsTools/PatAlgos`, PATTauHybridProducer).
+    """
+    least, track_pt, width, most = recipe.narrow
+    pt, eta, phi, charge, code = (
+        recorded.candidates[name][jets.members] for name in ("pt", "eta", "phi", "charge", "pdgId")
+    )
+    jet = jets.jet_of_member
+    away = np.hypot(eta - jets.objects["eta"][jet], wrap_angle(phi - jets.objects["phi"][jet]))
+    charged = (charge != 0) & (pt > track_pt)
+    sums = jets.total(pt)
+    number, photons = jets.total(charged).astype(np.int64), jets.total(pt * (code == 22)) / sums
+    good = (jets.objects["pt"] > least) & (np.abs(jets.objects["eta"]) < recipe.jet[1])
+    good &= (jets.total(pt * away) * jets.objects["pt"] < width * sums) & (number > 0) & (number <= most)
+    good[taken] = False
+    found = jets.select(good)
+    inside = charged[good[jet]]
+    lead = np.lexsort((-pt[good[jet]] * inside, found.jet_of_member))[found.offsets[:-1]]
+    photons, number = photons[good], number[good]
+    mode = np.where(number > 2, 10 + (photons > 0.2), np.searchsorted((0.1, 0.5), photons))
+    fields: dict[str, NDArray[Any]] = dict.fromkeys((*_COLUMNS, "rawIso", "rawIsodR03"), np.full(len(mode), -1.0))
+    fields |= {name: found.objects[name] for name in ("pt", "eta", "phi", "mass")}
+    fields |= {"decayMode": mode, "_candidate": found.members[lead], "_jet": np.flatnonzero(good)}
+    fields["charge"] = recorded.candidates["charge"][fields["_candidate"]].astype(np.int64)
+    fields["idDecayModeNewDMs"] = np.zeros(len(mode), dtype=np.bool_)
+    for name, values in _of_track(fields, recorded, recipe).items():
+        fields[name] = np.zeros_like(values) if name.startswith("id") else values
+    sizes = np.concatenate(([0], np.cumsum(inside)))[found.offsets]
+    return Clustered(Collection(found.objects.offsets, fields), sizes, found.members[inside])
 
 
 def _decays(taus: Clustered, recorded: Recorded, recipe: SecondaryVerticesRecipe) -> dict[str, NDArray[Any]]:
     """Impact parameter of the leading track in space, and the vertex of a tau's charged candidates."""
-    lead = {n: recorded.candidates[n][taus.objects["_candidate"]] for n in ("eta", "phi", "dxy", "dz")}
-    cosine, sine, slope = np.cos(lead["phi"]), np.sin(lead["phi"]), np.sinh(lead["eta"])
-    along = lead["dz"] * slope / (1.0 + slope**2)
-    nearest = np.stack([-lead["dxy"] * sine - along * cosine, lead["dxy"] * cosine - along * sine])
-    nearest = np.vstack([nearest, lead["dz"] - along * slope])
+    lead = {name: column[taus.objects["_candidate"]] for name, column in recorded.candidates.columns.items()}
+    columns: dict[str, NDArray[Any]] = dict(impact_vectors(lead, taus.objects)[0])
     good, places, covariances = common_vertices(recorded, taus, recipe)
-    columns: dict[str, NDArray[Any]] = {f"IP{axis}": nearest[k] for k, axis in enumerate("xyz")}
     columns |= {"hasRefitSV": good, "refitSVchi2": np.where(good, places[:, 3] * places[:, 4], 0.0)}
     first = np.repeat(recorded.vertices.offsets[:-1], taus.objects.counts)
     for k, axis in enumerate("xyz"):
         columns[f"refitSV{axis}"] = np.where(good, places[:, k] + recorded.vertices[axis][first], 0.0)
         for other in range(k + 1):
             columns[f"refitSVcov{k}{other}"] = np.where(good, covariances[:, k, other], 0.0)
-    columns["ipLengthSig"] = _signed_significance(nearest, taus.objects, recorded)
     return columns
-
-
-def _signed_significance(
-    nearest: NDArray[np.float64], taus: Collection, recorded: Recorded
-) -> NDArray[np.float64]:
-    """Length of vectors over its error, with the sign of their component along the tau, shape (N,)."""
-    lead = {n: recorded.candidates[n][taus["_candidate"]] for n in ("eta", "dxyErr", "dzErr")}
-    across, up = np.hypot(nearest[0], nearest[1]), nearest[2]
-    error = np.hypot(across * lead["dxyErr"], up * lead["dzErr"] / np.cosh(lead["eta"]))
-    ahead = nearest[0] * np.cos(taus["phi"]) + nearest[1] * np.sin(taus["phi"]) + up * np.sinh(taus["eta"])
-    return np.asarray(np.where(ahead < 0.0, -1.0, 1.0) * (across**2 + up**2) / np.maximum(error, 1e-12))
 
 
 def _of_track(
     taus: dict[str, NDArray[Any]], recorded: Recorded, recipe: TauRecipe
 ) -> dict[str, NDArray[Any]]:
-    """Give what follows from the leading charged candidate."""
-    lead = {name: column[taus["_candidate"]] for name, column in recorded.candidates.columns.items()}
+    """Give what follows from the leading charged candidate, whose angles MiniAOD keeps in steps."""
+    candidates, row = recorded.candidates, taus["_candidate"]
+    lead = {name: candidates[name][row] for name in ("pt", "eta", "phi", "dxy", "dz", "pdgId", "track")}
     chambers = recorded.tracks["chambers"][lead["track"]]
     eta, phi = np.array(recipe.dead).reshape(-1, 2).T
     away = np.hypot(taus["eta"][:, None] - eta, wrap_angle(taus["phi"][:, None] - phi))
     muon = np.abs(lead["pdgId"]) == 13
+    stored = {name: _STEPS[name] * np.round(lead[name] / _STEPS[name]) for name in _STEPS}
     return {
         "dxy": lead["dxy"],
         "dz": lead["dz"],
         "leadTkPtOverTauPt": lead["pt"] / taus["pt"],
-        "leadTkDeltaEta": lead["eta"] - taus["eta"],
-        "leadTkDeltaPhi": wrap_angle(lead["phi"] - taus["phi"]),
+        "leadTkDeltaEta": stored["eta"] - taus["eta"],
+        "leadTkDeltaPhi": wrap_angle(stored["phi"] - taus["phi"]),
         "idAntiEleDeadECal": (away > recipe.dead_reach).all(axis=1),
-        "idAntiMu": np.array(recipe.anti_muon)[np.where(muon, 0, 2 - np.minimum(chambers, 2))],
+        "idAntiMu": np.array(recipe.anti_muon)[np.where(muon, 0, 2 - np.clip(chambers, 0, 2))],
         "idDecayModeOldDMs": np.isin(taus["decayMode"], (0, 1, 10)),
-        "idDecayModeNewDMs": np.ones(len(muon), dtype=np.bool_),
     }
 
 
@@ -288,7 +354,11 @@ def _strips(inside, owner, candidates, vectors, recipe):
                     continue
             _add(strip, candidates, row, 0.0)
             owner[k] = number
-        number += owner[seed] == number
+        if owner[seed] == number and strip[4] > recipe.strip_pt:
+            number += 1
+        elif owner[seed] == number:
+            strip[:] = 0.0
+            owner[owner == number] = -1
 
 
 @numba.njit(cache=True)
@@ -309,8 +379,7 @@ def _away(eta, phi, vector):
 @numba.njit(cache=True)
 def _best(vectors, tau, recipe):
     """Find the hardest combination that is like a tau, by row of `_TRIED`; `tau` gets momentum and mode."""
-    best, total = -1, np.empty(5)
-    tau[0] = recipe.pt
+    best, most, total = -1, 0, np.empty(5)
     for row in range(len(_TRIED)):
         parts, mode = _TRIED[row, :5], _TRIED[row, 6]
         total[:] = 0.0
@@ -320,7 +389,12 @@ def _best(vectors, tau, recipe):
             charge += np.sign(vectors[part, 4]) if part < _HADRONS else 0.0
             complete &= vectors[part, 3] > 0.0
         pt = math.hypot(total[0], total[1])
-        if not complete or pt <= tau[0] or (mode > 4 and abs(charge) != 1.0):
+        prongs = 1 if mode < 3 else 2 if mode < 5 else 3
+        if not complete or pt <= (tau[0] if prongs == most else recipe.pt) or prongs < most:
+            continue
+        if (prongs == 3 and abs(charge) != 1.0) or (
+            prongs == 2 and abs(vectors[parts[1], 4]) < recipe.soft_pair
+        ):
             continue
         grown = max(pt / 100.0, 1.0) if mode < 3 else 1.0
         mass2 = total[3] ** 2 - pt**2 - total[2] ** 2
@@ -333,7 +407,7 @@ def _best(vectors, tau, recipe):
             reach = 0.0 if part < _HADRONS else _window(recipe.strip_eta, one[4], one[4])
             inside &= math.hypot(deta, dphi) < _cone(pt, recipe) + reach
         if inside:
-            best = row
+            best, most = row, prongs
             tau[0], tau[1], tau[2] = pt, math.asinh(total[2] / pt), math.atan2(total[1], total[0])
             tau[3], tau[5] = math.sqrt(max(mass2, 0.0)), _TRIED[row, 5]
     return best
@@ -359,10 +433,10 @@ def _isolate(first, last, candidates, signal, tau, recipe):
             tau[7] += pt if distance > _cone(tau[0], recipe) and candidates.pdgId[row] == 22 else 0.0
         elif candidates.pdgId[row] == 22 and pt > recipe.around[2]:
             kind = 10
-        elif charged and pt > recipe.hadron[0] and abs(candidates.dz[row]) > recipe.around[1]:
-            tau[8] += pt if distance < pileup else 0.0
         elif charged and pt > recipe.hadron[0] and abs(candidates.dxy[row]) < recipe.around[0]:
-            kind = 9
-        if kind > 0:
+            kind = 9 if abs(candidates.dz[row]) < recipe.around[1] else 8
+        if kind == 8:
+            tau[8] += pt if distance < pileup else 0.0
+        elif kind > 0:
             tau[kind] += pt if distance < wide else 0.0
             tau[kind + 2] += pt if distance < narrow else 0.0

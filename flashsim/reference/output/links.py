@@ -56,19 +56,31 @@ def link_jets(found: Collections, jets: Clustered, candidates: int) -> None:
             )
 
 
-def link_vertices(found: Collections, vertices: Clustered, jets: Clustered, candidates: int) -> None:
-    """Add ``svIdx`` and ``nSVs`` of leptons and jets that share a candidate with a secondary vertex.
+def link_vertices(
+    found: Collections, vertices: Clustered, groups: dict[str, Clustered], candidates: int
+) -> None:
+    """Add ``svIdx`` and ``nSVs`` of leptons, jets and taus that share a candidate with a secondary vertex.
 
-    `vertices` come with the candidates of their tracks; the other parameters are those of `link_jets`.
+    `vertices` come with the candidates of their tracks: ``nSVs`` counts all of them, as CMS does, indices are
+    among those that are ``_stored``. `groups` are jets and taus with their candidates, by collection.
     """
-    owner = _owners(vertices, candidates)
+    stored = vertices.select(vertices.objects["_stored"])
+    owner = _owners(stored, candidates)
     for name in _LEPTONS:
         found[name].columns["svIdx"] = owner[found[name]["_candidate"]]
-    jet = _owners(jets, candidates)[vertices.members]
-    pairs = np.unique(np.stack([jet, vertices.jet_of_member], axis=1)[jet >= 0], axis=0)
-    first, counts = _first_two(pairs[:, 0], len(jets.objects))
-    rows = np.append(pairs[:, 1], -1)[first]
-    found["Jet"].columns.update({"svIdx1": rows[0], "svIdx2": rows[1], "nSVs": counts})
+    for name, group in groups.items():
+        owner = _owners(group, candidates)
+        (_, counts), (first, _) = (
+            _vertices_of(owner[some.members], some, len(group.objects)) for some in (vertices, stored)
+        )
+        found[name].columns.update({"svIdx1": first[0], "svIdx2": first[1], "nSVs": counts})
+
+
+def _vertices_of(owners: Integers, vertices: Clustered, number: int) -> tuple[Integers, Integers]:
+    """Rows of the first two vertices of each of `number` objects, or -1, shape (2, N), and how many it has."""
+    pairs = np.unique(np.stack([owners, vertices.jet_of_member], axis=1)[owners >= 0], axis=0)
+    first, counts = _first_two(pairs[:, 0], number)
+    return np.append(pairs[:, 1], -1)[first], counts
 
 
 def link_clusters(found: Collections) -> None:

@@ -14,11 +14,11 @@ from flashsim.reference.objects.fsr_photons import fsr_photons
 from flashsim.reference.objects.jets import Kind, soft_jets, weights
 from flashsim.reference.objects.jets import jets as ak4_jets
 from flashsim.reference.objects.met import met
-from flashsim.reference.objects.muons import muons
+from flashsim.reference.objects.muons import multi_isolation, muons
 from flashsim.reference.objects.photons import photons
 from flashsim.reference.objects.secondary_vertices import secondary_vertices
 from flashsim.reference.objects.soft_activity import soft_activity
-from flashsim.reference.objects.taus import taus
+from flashsim.reference.objects.taus import newer_taus, taus
 from flashsim.reference.output.event_values import densities, flags, other_vertices, primary_vertex
 from flashsim.reference.output.links import (
     clean_marks,
@@ -60,9 +60,10 @@ def objects(
     jets = _of_hard_event(chs if version == "v9" else puppi, recorded)
     fat = fat_jets(recorded, recipe.fat_jets, recipe.jets, found)
     vertices = secondary_vertices(recorded, recipe.secondary_vertices)
+    stored = vertices.objects.select(vertices.objects["_stored"])
     subjets = with_members(fat.subjets, fat.jets, recorded.candidates)
     scored = {
-        name: taggers.scored(name, some.objects, _features(recorded, some, kind, vertices, radius))
+        name: taggers.scored(name, some.objects, _features(recorded, some, kind, stored, radius))
         for name, some, kind, radius in (
             ("Jet", jets, _KINDS[version != "v9"], recipe.jets.radius),
             ("FatJet", fat.jets, "Puppi", recipe.fat_jets.radius),
@@ -72,13 +73,17 @@ def objects(
     jets = replace(jets, objects=scored.pop("Jet"))
     for name in ("Muon", "Electron"):
         found[name] = _beside(found[name], jets, recorded)
+    found["Muon"].columns["multiIsoId"] = multi_isolation(found["Muon"])
     kept = jets.select(jets.objects["pt"] >= recipe.jets.pt)
-    decays = None if version == "v9" else recipe.secondary_vertices
+    if version == "v9":
+        tau = taus(recorded, chs, recipe.taus)
+    else:
+        tau = newer_taus(recorded, chs, kept.objects, recipe.taus, recipe.secondary_vertices)
     found |= scored | {
         "Jet": kept.objects,
         "CorrT1METJet": soft_jets(jets.objects, recipe.jets.pt),
-        "SV": vertices.objects,
-        "Tau": taus(recorded, chs, recipe.taus, decays).objects,
+        "SV": stored,
+        "Tau": tau.objects,
         "OtherPV": other_vertices(recorded),
     }
     found["SoftActivityJet"], values = soft_activity(recorded, recipe.soft_activity)
@@ -88,7 +93,7 @@ def objects(
     for name in ("Muon", "Electron", "Photon", "Tau"):
         found[name] = taggers.scored(name, found[name], object_features(recorded, found[name]))
     link_jets(found, kept, len(recorded.candidates))
-    link_vertices(found, vertices, kept, len(recorded.candidates))
+    link_vertices(found, vertices, {"Jet": kept, "Tau": tau}, len(recorded.candidates))
     clean_marks(found)
     return found, values
 
@@ -109,11 +114,11 @@ def _leptons(recorded: Recorded, recipe: DetectorRecipe) -> dict[str, Collection
 
 
 def _features(
-    recorded: Recorded, jets: Clustered, kind: Kind, vertices: Clustered, radius: float
+    recorded: Recorded, jets: Clustered, kind: Kind, vertices: Collection, radius: float
 ) -> dict[str, NDArray[Any]]:
     """Features of jets of a kind for taggers: their columns, and what their members tell."""
     weight = weights(recorded.candidates, kind)
-    of_members = jet_features(recorded, jets, weight, vertices.objects, radius=radius)
+    of_members = jet_features(recorded, jets, weight, vertices, radius=radius)
     return object_features(recorded, jets.objects) | of_members
 
 

@@ -10,7 +10,7 @@ from flashsim.declarations.recipes import recipe_path
 from flashsim.events.collection import Collection
 from flashsim.reference.objects.clustering import Clustered
 from flashsim.reference.objects.secondary_vertices import SecondaryVerticesRecipe
-from flashsim.reference.objects.taus import TauRecipe, taus
+from flashsim.reference.objects.taus import TauRecipe, newer_taus, taus
 
 PION = 0.13957
 CHARGED, PHOTON, ELECTRON, MUON = 211, 22, -11, -13
@@ -171,7 +171,11 @@ def test_decays_in_space_are_given_where_asked_for(recipe):
     recorded.tracks.columns["pt"] = candidates["pt"]
     place = {name: np.array([0.5, -0.5]) for name in "xyz"}
     recorded.vertices = Collection.of_counts(np.array([1, 1]), place)
-    found = taus(recorded, jets, recipe, vertexing).objects
+    nowhere = Collection.of_counts(np.array([0, 0]), {"eta": np.empty(0), "phi": np.empty(0)})
+    jets.objects.columns.update({"phi": np.full(2, PHI), "mass": np.full(2, 3.0)})
+    found = newer_taus(recorded, jets, nowhere, recipe, vertexing).objects
+    assert list(found["decayModePNet"]) == [10, 0]
+    assert list(found["decayModeUParT"]) == [-1, -1]
     assert list(found["hasRefitSV"]) == [True, False]
     near = [abs(found[f"refitSV{axis}"][0] - 0.5) for axis in "xyz"]
     assert max(near) < 0.3
@@ -180,3 +184,21 @@ def test_decays_in_space_are_given_where_asked_for(recipe):
     assert length == pytest.approx(0.001)
     assert np.abs(found["ipLengthSig"]) == pytest.approx(0.5)
     assert "hasRefitSV" not in taus(recorded, jets, recipe).objects.columns
+
+
+def test_narrow_jets_without_a_combination_are_taus_of_networks(recipe):
+    path = recipe_path("reference", "detector")
+    vertexing = SecondaryVerticesRecipe(**yaml.safe_load(path.read_text())["secondary_vertices"])
+    wide = [(14.0, 0.01, 0.0, CHARGED, 1), (12.0, -0.02, 0.19, PHOTON, 0)]
+    recorded, jets = events(wide, [(12.0, 0.3, 0.0, CHARGED, 1), (12.0, -0.3, 0.0, PHOTON, 0)])
+    recorded.candidates.columns.update({"dxyErr": np.full(4, 0.002), "dzErr": np.full(4, 0.003)})
+    recorded.tracks.columns["pt"] = recorded.candidates["pt"]
+    recorded.vertices = Collection.of_counts(np.array([1, 1]), {name: np.zeros(2) for name in "xyz"})
+    jets.objects.columns.update({"phi": np.full(2, PHI), "mass": np.full(2, 3.0)})
+    found = newer_taus(recorded, jets, jets.objects, recipe, vertexing)
+    assert list(found.objects.counts) == [1, 0]
+    assert list(found.members) == [0]
+    assert found.objects["decayModePNet"][0] == found.objects["decayModeUParT"][0] == 1
+    assert found.objects["rawIso"][0] == found.objects["puCorr"][0] == -1.0
+    assert not found.objects["idDecayModeNewDMs"].any()
+    assert found.objects["mass"][0] == 3.0

@@ -88,11 +88,11 @@ def test_a_candidate_of_two_jets_is_in_the_harder_one(candidates):
 
 def test_secondary_vertices(candidates):
     found = jets([0, 1, 2, 3], [5])
-    vertices = jets([0, 1], [3, 7], [2, 6])
+    vertices = jets([0, 1], [3, 7], [2, 6], _stored=[True, False, True])
     muons = collection([2], pt=[9.0, 8.0], _candidate=[3, 5])
     linked = event(found, Muon=muons)
-    link_vertices(linked, vertices, found, len(candidates))
-    assert linked["Muon"]["svIdx"].tolist() == [1, -1]
+    link_vertices(linked, vertices, {"Jet": found}, len(candidates))
+    assert linked["Muon"]["svIdx"].tolist() == [-1, -1]
     assert linked["Jet"]["svIdx1"].tolist() == [0, -1]
     assert linked["Jet"]["svIdx2"].tolist() == [1, -1]
     assert linked["Jet"]["nSVs"].tolist() == [3, 0]
