@@ -66,9 +66,9 @@ class Recorded:
         there, in cm; layers (with hits), pixelHits, lostInnerHits, chi2 (per degree of freedom), quality
         (high purity); particle (row, -1 of a fake), kind (11, 13 or 211: what it behaves as), inFlight (a
         decay in flight), lost (a soft lepton that particle flow takes for a hadron); chambers (muon stations
-        with segments, -1 of one that lost them to another); ecal (row in clusters), ecalEnergy and hcalEnergy (linked to it); brem (energy share
-        that is radiated), gsf (found as an electron), superEnergy, superEta, superPhi; vertex (row) and
-        vertexWeight (in its fit, 0 if it is not used).
+        with segments, -1 of a muon that lost them to another); ecal (row in clusters), ecalEnergy and
+        hcalEnergy (linked to it); brem (energy share that is radiated), gsf (found as an electron),
+        superEnergy, superEta, superPhi; vertex (row) and vertexWeight (in its fit, 0 if it is not used).
     clusters
         Of ECAL: energy, eta, phi (from the origin), width, seed (energy of the hardest cell), cells, tracks
         (that point at it), particle (row, -1), candidate (row, -1).

@@ -84,7 +84,9 @@ class TrackerRecipe(KernelRecipe):
     shared_segments: tuple[float, float] = Field(
         description="share of tracks near a muon that its hits fit to, too, and the distance that is near"
     )
-    seeded_fakes: float = Field(ge=0, description="fake tracks that the search from a muon's segments adds to it")
+    seeded_fakes: float = Field(
+        ge=0, description="fake tracks that a search from its segments adds to a muon"
+    )
     punch_through: float = Field(ge=0, description="share of hadrons with segments in chambers, per 100 GeV")
     electron_seeding: float = Field(gt=0, description="pT at which half of the electrons have a seed, in GeV")
     electron_fakes: float = Field(ge=0, le=1, description="share of hadrons above 4 GeV like electrons")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,8 +13,6 @@ from flashsim.events.neighbours import closest
 from flashsim.reference.objects.isolation import ring_sum
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from flashsim.reference.flow.recorded import Recorded
 
 __all__ = ["FsrRecipe", "fsr_photons"]
@@ -52,44 +49,34 @@ def fsr_photons(
     code = np.abs(candidates["pdgId"])
     photon = (code == 22) & (candidates["pt"] > recipe.least_pt)
     rows = np.flatnonzero(photon & (np.abs(candidates["eta"]) < recipe.most_eta))
-    muon, far = _nearest(recorded, rows, muons, recipe)
-    electron, farther = np.full(len(rows), -1), np.full(len(rows), math.inf)
-    if electrons is not None:
-        electron, farther = _nearest(recorded, rows, electrons, recipe)
-    distance, is_muon = np.minimum(far, farther), far <= farther
-    stretched = distance / candidates["pt"][rows] ** 2
-    near = stretched < recipe.stretched
-    rows, stretched, is_muon = rows[near], stretched[near], is_muon[near]
+    place = {name: candidates[name] for name in ("pt", "eta", "phi")}
+    columns = {name: column[rows] for name, column in place.items()} | {"_candidate": rows}
+    photons = Collection.of_event_rows(candidates.event_rows[rows], columns, candidates.events)
+    leptons = Collection.merged(
+        [
+            _radiating(kind, number, recipe)
+            for number, kind in enumerate((muons, electrons))
+            if kind is not None
+        ]
+    )
+    lepton, distance = closest(photons.directions, leptons.directions, 1, recipe.distance[1])
+    photons.columns["dROverEt2"] = distance / photons["pt"] ** 2
+    for number, name in enumerate(("_muon", "_electron")):
+        own = np.append(np.where(leptons["kind"] == number, leptons["row"], -1), -1)
+        photons.columns[name] = own[lepton]
+    photons = photons.select(
+        (lepton >= 0) & (distance > recipe.distance[0]) & (photons["dROverEt2"] < recipe.stretched)
+    )
     counts = (code == 211) & (candidates["pt"] > 0.2)
     counts |= ((code == 22) | (code == 130)) & (candidates["pt"] > 0.5)
-    place = {name: candidates[name] for name in ("pt", "eta", "phi")}
     around = Collection(candidates.offsets, place).select(counts)
-    columns = {name: column[rows] for name, column in place.items()}
-    photons = Collection.of_event_rows(candidates.event_rows[rows], columns, candidates.events)
     isolation = ring_sum(photons.directions, around, around["pt"], (1e-4, 0.3)) / photons["pt"]
-    keep = isolation < recipe.isolation
-    columns = photons.columns | {
-        "relIso03": isolation,
-        "dROverEt2": stretched,
-        "_muon": np.where(is_muon, muon[near], -1),
-        "_electron": np.where(is_muon, -1, electron[near]),
-        "_candidate": rows,
-    }
-    return Collection(photons.offsets, columns).select(keep)
+    photons.columns["relIso03"] = isolation
+    return photons.select(isolation < recipe.isolation)
 
 
-def _nearest(
-    recorded: Recorded, rows: NDArray[np.int64], leptons: Collection, recipe: FsrRecipe
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Nearest lepton of each photon and its distance, infinite if there is none in reach."""
-    candidates = recorded.candidates
-    place = {name: candidates[name][rows] for name in ("eta", "phi")}
-    photons = Collection.of_event_rows(candidates.event_rows[rows], place, candidates.events)
-    hard = np.flatnonzero(leptons["pt"] > recipe.lepton_pt)
-    least, most = recipe.distance
-    chosen = leptons.select(leptons["pt"] > recipe.lepton_pt)
-    found, distance = closest(photons.directions, chosen.directions, 1, most)
-    near = (found >= 0) & (distance > least)
-    if len(hard) == 0:
-        return found, np.full(len(rows), math.inf)
-    return np.where(near, hard[found], -1), np.where(near, distance, math.inf)
+def _radiating(leptons: Collection, kind: int, recipe: FsrRecipe) -> Collection:
+    """Place, row and kind of the leptons that are hard enough."""
+    columns = {"eta": leptons["eta"], "phi": leptons["phi"], "row": np.arange(len(leptons))}
+    columns["kind"] = np.full(len(leptons), kind)
+    return Collection(leptons.offsets, columns).select(leptons["pt"] > recipe.lepton_pt)

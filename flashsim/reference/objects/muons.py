@@ -93,7 +93,7 @@ def muons(recorded: Recorded, recipe: MuonRecipe) -> Collection:
 
 
 def multi_isolation(muons: Collection) -> NDArray[np.uint8]:
-    """Give ``multiIsoId`` of muons that know their jets, shape (N,): isolated, or hard in a jet, or across it."""
+    """Give ``multiIsoId`` of muons that know their jets, shape (N,): isolated, and hard in it or across."""
     inside = (1.0 + muons["jetRelIso"] < 1.0 / 0.74) | (muons["jetPtRelv2"] > 6.8)
     good = muons["looseId"] & (muons["pt"] > 5.0) & (muons["miniPFRelIso_all"] < 0.11)
     return np.where(good & inside, 2, 0).astype(np.uint8)

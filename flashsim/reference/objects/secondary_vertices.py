@@ -56,7 +56,9 @@ class SecondaryVerticesRecipe(KernelRecipe):
         "significance, its share in the flight length, angle to the flight"
     )
     merged_again: list[float] = Field(description="as `merged`, after that")
-    kept: list[float] = Field(description="of vertices that are stored: least significance of the flight length, and its largest error")
+    kept: list[float] = Field(
+        description="of stored vertices: least significance of the flight length, and its largest error"
+    )
 
 
 class _Tracks(NamedTuple):

@@ -78,8 +78,8 @@ class TauRecipe(KernelRecipe):
     pileup: list[float] = Field(description="what of pileup is taken from the photons' sums")
     loose: list[float] = Field(description="isolation sums that are good enough: in GeV, over pT")
     narrow: list[float] = Field(
-        description="jets that networks take for taus: least pT, of tracks that count, largest mean distance of "
-        "the momentum from the axis, times its pT, and number of tracks"
+        description="jets that networks take for taus: least pT, of tracks that count, largest mean distance "
+        "of the momentum from the axis, times its pT, and number of tracks"
     )
     anti_muon: list[int] = Field(description="idAntiMu by muon segments: more than one, one, none")
     dead: list[float] = Field(description="eta and phi of dead ECAL towers: pairs")
@@ -135,14 +135,20 @@ def taus(recorded: Recorded, jets: Clustered, recipe: TauRecipe) -> Clustered:
     ):
         fields[name] = fields[charged] + np.maximum(fields[neutral] - share * fields["puCorr"], 0.0)
     least, over_pt = recipe.loose
-    fields["_kept"] = (fields["rawIso"] < np.maximum(least, over_pt * fields["pt"])) | (fields["rawIsodR03"] < least)
+    fields["_kept"] = (fields["rawIso"] < np.maximum(least, over_pt * fields["pt"])) | (
+        fields["rawIsodR03"] < least
+    )
     fields |= _of_track(fields, recorded, recipe) | {"idDecayModeNewDMs": np.ones(len(rows), dtype=np.bool_)}
     every = _by_pt(events[rows], fields, sizes, members, objects.events)
     return every.select(every.objects.columns.pop("_kept"))
 
 
 def newer_taus(
-    recorded: Recorded, chs: Clustered, puppi: Collection, recipe: TauRecipe, vertexing: SecondaryVerticesRecipe
+    recorded: Recorded,
+    chs: Clustered,
+    puppi: Collection,
+    recipe: TauRecipe,
+    vertexing: SecondaryVerticesRecipe,
 ) -> Clustered:
     """Build the taus of NanoAOD v15: also jets that are like taus, and the decays in space.
 
@@ -193,7 +199,7 @@ def _by_pt(
 def _narrow_jets(
     recorded: Recorded, jets: Clustered, taken: NDArray[np.int64], recipe: TauRecipe
 ) -> Clustered:
-    """Make taus of jets that no combination is found in, but that networks take for taus: narrow ones of few tracks.
+    """Make taus of narrow jets of few tracks, in which no combination is found: networks take them for taus.
 
     What only combinations have is -1 or false (CMSSW, `PhysicsTools/PatAlgos`, PATTauHybridProducer).
     """
@@ -214,7 +220,9 @@ def _narrow_jets(
     lead = np.lexsort((-pt[good[jet]] * inside, found.jet_of_member))[found.offsets[:-1]]
     photons, number = photons[good], number[good]
     mode = np.where(number > 2, 10 + (photons > 0.2), np.searchsorted((0.1, 0.5), photons))
-    fields: dict[str, NDArray[Any]] = dict.fromkeys((*_COLUMNS, "rawIso", "rawIsodR03"), np.full(len(mode), -1.0))
+    fields: dict[str, NDArray[Any]] = dict.fromkeys(
+        (*_COLUMNS, "rawIso", "rawIsodR03"), np.full(len(mode), -1.0)
+    )
     fields |= {name: found.objects[name] for name in ("pt", "eta", "phi", "mass")}
     fields |= {"decayMode": mode, "_candidate": found.members[lead], "_jet": np.flatnonzero(good)}
     fields["charge"] = recorded.candidates["charge"][fields["_candidate"]].astype(np.int64)
