@@ -325,7 +325,7 @@ def _near_muons(out, first, place, state, tracker):
                 turn = track.phi - out[m].phi
                 turn -= 2.0 * math.pi * round(turn / (2.0 * math.pi))
                 if math.hypot(track.eta - out[m].eta, turn) < near and uniform(state) < share:
-                    track.chambers = 1 if uniform(state) < 0.5 else -1
+                    track.chambers = 1 if uniform(state) < 0.3 else -1
         if place < len(out) and uniform(state) < tracker.seeded_fakes:
             _fake(out, place, state, tracker)
             track = out[place]

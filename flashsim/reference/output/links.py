@@ -77,7 +77,7 @@ def link_vertices(
 
 
 def _vertices_of(owners: Integers, vertices: Clustered, number: int) -> tuple[Integers, Integers]:
-    """Rows of the first two vertices of each of `number` objects, or -1, shape (2, N), and how many it has."""
+    """Rows of the first two vertices of each of `number` objects, or -1, shape (2, N), and their number."""
     pairs = np.unique(np.stack([owners, vertices.jet_of_member], axis=1)[owners >= 0], axis=0)
     first, counts = _first_two(pairs[:, 0], number)
     return np.append(pairs[:, 1], -1)[first], counts

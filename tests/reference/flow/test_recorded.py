@@ -132,6 +132,18 @@ def test_muons_and_their_directions_are_found():
     assert (candidates["charge"][muons] == -1).all()
 
 
+def test_fake_tracks_beside_muons_are_muons_without_segments_and_no_candidates():
+    hard = stable(30, 3, seed=5, scale=30.0, kinds=(13,))
+    recipe = quiet()
+    seeded = recipe.tracker.model_copy(update={"seeded_fakes": 1.0})
+    recipe = recipe.model_copy(update={"tracker": seeded})
+    events = recorded(hard, pileup=0, recipe=recipe)
+    fake = events.tracks["particle"] < 0
+    assert fake.sum() > 0.85 * len(hard)
+    assert (events.tracks["chambers"][fake] == -1).all()
+    assert not fake[events.candidates["track"][events.candidates["track"] >= 0]].any()
+
+
 def test_charged_hadrons_are_not_counted_twice():
     hard = stable(40, 5, seed=6, scale=20.0, kinds=(211, -211))
     events = recorded(hard, pileup=0, recipe=quiet())

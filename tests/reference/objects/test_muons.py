@@ -6,7 +6,8 @@ import yaml
 from recorded_events import one_event, some_events
 
 from flashsim.declarations.recipes import recipe_path
-from flashsim.reference.objects.muons import MuonRecipe, muons
+from flashsim.events.collection import Collection
+from flashsim.reference.objects.muons import MuonRecipe, multi_isolation, muons
 
 
 @pytest.fixture(scope="module")
@@ -85,3 +86,23 @@ def test_without_segments_there_is_no_muon(recorded, recipe):
     none = some_events(events=3)
     none.tracks["chambers"][:] = 0
     assert len(muons(none, recipe)) == 0
+
+
+def test_muons_without_their_segments_are_stored_where_they_are_hard(recipe):
+    lost = some_events(events=20)
+    lost.tracks["chambers"][:] = -1
+    found = muons(lost, recipe)
+    assert len(found) > 0
+    assert found["pt"].min() > recipe.every_pt
+    for name in ("isGlobal", "isTracker", "isStandalone", "nStations", "segmentComp", "looseId", "softId"):
+        assert not found[name].any(), name
+
+
+def test_isolated_muons_are_those_alone_in_their_jets_or_across_them():
+    columns = {
+        "jetRelIso": [0.1, 0.1, 2.0, 2.0, 0.1, 0.1], "jetPtRelv2": [0.0, 0.0, 3.0, 9.0, 0.0, 0.0],
+        "miniPFRelIso_all": [0.05, 0.2, 0.05, 0.05, 0.05, 0.05], "pt": [30.0, 30.0, 30.0, 30.0, 4.0, 30.0],
+        "looseId": [True, True, True, True, True, False],
+    }  # fmt: skip
+    one = Collection.of_counts(np.array([6]), {name: np.array(column) for name, column in columns.items()})
+    assert multi_isolation(one).tolist() == [2, 0, 0, 2, 0, 0]
