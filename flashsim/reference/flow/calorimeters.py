@@ -77,7 +77,8 @@ class CalorimeterRecipe(KernelRecipe):
     forward_hadronic: list[float] = Field(description="the same of hadrons")
     forward_power: float = Field(description="with which power of energy over 100 GeV HF responds to hadrons")
     short: list[float] = Field(description="least and largest share of a hadron that short fibres see")
-    response: list[float] = Field(description="share of showers that is measured, beyond 3 that of HF")
+    response: list[float] = Field(description="share of hadron showers that is seen, beyond 3 that of HF")
+    em_response: list[float] = Field(description="the same of photons in ECAL")
     response_loss: list[float] = Field(description="share that a hadron of no energy loses")
     response_scale: float = Field(gt=0, description="energy over which that loss falls, in GeV")
     minimum_ionizing: float = Field(ge=0, le=1, description="share of hadrons that do not shower in ECAL")
@@ -90,6 +91,7 @@ class CalorimeterRecipe(KernelRecipe):
     satellite_ecal: float = Field(ge=0, le=1, description="share of them that are in ECAL")
     satellite_share: list[float] = Field(description="mean energy share of such a part in ECAL, in HCAL")
     satellite_width: float = Field(ge=0, description="their spread")
+    tower_scale: float = Field(gt=0, description="HCAL energy in towers, without the calibration of clusters")
     noise: float = Field(ge=0, description="noisy HCAL cells above threshold per event")
     early_ecal: float = Field(ge=0, description="share of other crossings' energy that ECAL sees")
     early_hcal: list[float] = Field(description="the same of HCAL")
@@ -106,6 +108,8 @@ class Grid(NamedTuple):
         Size of a cell.
     rows, columns
         Cells in pseudorapidity and in azimuth.
+    cross
+        Whether a cluster's seed exceeds the four cells at its sides only, as in CMS's HCAL.
     seed, least
         Shape (rows,): thresholds of clusters and of cells.
     steps
@@ -122,6 +126,7 @@ class Grid(NamedTuple):
     size_phi: float
     rows: int
     columns: int
+    cross: bool
     seed: NDArray[np.float64]
     least: NDArray[np.float64]
     steps: NDArray[np.int64]
@@ -134,19 +139,19 @@ def grids(recipe: CalorimeterRecipe) -> tuple[Grid, ...]:
     """Empty grids of ECAL, HCAL, HF, and the short fibres of HF."""
     none = [0.0] * len(recipe.eta)
     parts = (
-        (_ENDS, recipe.ecal_cell, recipe.ecal_seed, recipe.ecal_least, _ENDS),
-        (_ENDS, recipe.hcal_cell, recipe.hcal_seed, recipe.hcal_least, recipe.hcal_coarse),
-        *((_ENDS_HF, recipe.hf_cell, none, none, _ENDS_HF),) * 2,
+        (_ENDS, recipe.ecal_cell, recipe.ecal_seed, recipe.ecal_least, _ENDS, False),
+        (_ENDS, recipe.hcal_cell, recipe.hcal_seed, recipe.hcal_least, recipe.hcal_coarse, True),
+        *((_ENDS_HF, recipe.hf_cell, none, none, _ENDS_HF, False),) * 2,
     )
     made = []
-    for most, cell, seed, least, coarse in parts:
+    for most, cell, seed, least, coarse, cross in parts:
         rows, columns = 2 * round(most / cell), 2 * round(math.pi / cell)
         eta = np.abs((np.arange(rows) + 0.5) / rows * 2.0 * most - most)
         cells = np.zeros(rows * columns, dtype=_CELL)
         cells["hit"] = cells["label"] = -1
         made.append(
             Grid(
-                *(most, 2.0 * most / rows, _TWO_PI / columns, rows, columns),
+                *(most, 2.0 * most / rows, _TWO_PI / columns, rows, columns, cross),
                 *(
                     np.interp(eta, recipe.eta, seed),
                     np.interp(eta, recipe.eta, least),
@@ -279,7 +284,7 @@ def deposit(grids, first, last, hits, place, state, calorimeter, field):
             else:
                 _add(forward, eta, phi, energy, row, eta, phi)
         elif code == 22 or code == 11:
-            response = calorimeter.response[eta_bin(eta)]
+            response = calorimeter.em_response[eta_bin(eta)]
             energy = hit.energy * (response + em_spread(hit.energy, calorimeter.em) * normal(state))
             _shower(ecal, eta, phi, energy, row, calorimeter.em_width)
         else:
@@ -382,12 +387,14 @@ def cluster(grid, event, out):
 
 @numba.njit(cache=True)
 def _highest(grid, cell):
-    """Most energetic of a cell and its eight neighbours."""
+    """Most energetic of a cell and its neighbours: eight, or the four that share a side with it."""
     row, column = cell // grid.columns, cell % grid.columns
     best, most = cell, grid.cells[cell].energy
     far = grid.steps[row]
     for step in range(max(row - far, row % far), min(row + far + 1, grid.rows), far):
         for side in (-far, 0, far):
+            if grid.cross and step != row and side != 0:
+                continue
             beside = column + side
             beside += grid.columns if beside < 0 else (-grid.columns if beside >= grid.columns else 0)
             other = step * grid.columns + beside

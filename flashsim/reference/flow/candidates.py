@@ -175,7 +175,7 @@ def _particle_flow(hits, tracks, vertex_z, pileup, states, calorimeter, cells, l
         _behind(clusters[cluster_counts[event] : made], cells[1])
         _electrons(own, linking)
         cluster_counts[event + 1], candidate_counts[event + 1] = made, placed + own.number[0]
-        density[event] = tower_density(cells[0], cells[1])
+        density[event] = tower_density(cells[0], cells[1], calorimeter.tower_scale)
         for grid in cells:
             clear(grid)
     found = clusters[: cluster_counts[-1]].copy(), candidates[: candidate_counts[-1]].copy()

@@ -75,16 +75,16 @@ def grid_median(offsets, pt, eta, phi, chosen, most_eta):
 
 
 @numba.njit(cache=True)
-def tower_density(ecal, hcal):
+def tower_density(ecal, hcal, hcal_scale):
     """Rho of an event from the cells of ECAL and HCAL above threshold (``CentralCalo``), in GeV."""
     rows, columns, area = _tiles(_CENTRAL)
     tiles = np.zeros(rows * columns)
-    for grid in (ecal, hcal):
+    for grid, scale in ((ecal, 1.0), (hcal, hcal_scale)):
         for i in range(grid.number[0]):
             place = grid.touched[i]
             energy = grid.cells[place].energy
             eta = (place // grid.columns + 0.5) * grid.size_eta - grid.most
             if abs(eta) < _CENTRAL and energy > grid.least[place // grid.columns]:
                 phi = (place % grid.columns + 0.5) * grid.size_phi - math.pi
-                tiles[_tile(eta, phi, _CENTRAL, rows, columns)] += energy / math.cosh(eta)
+                tiles[_tile(eta, phi, _CENTRAL, rows, columns)] += scale * energy / math.cosh(eta)
     return np.median(tiles) / area

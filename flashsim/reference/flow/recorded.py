@@ -193,7 +193,7 @@ def _candidates(flow: Found, tracks: Collection, vertices: Collection, recipe: R
     columns["vertex"][charged] = own
     columns["fromPV"] = np.ones(len(first), dtype=np.int8)
     columns["fromPV"][charged] = _association(
-        columns["pdgId"][charged], own == primary, tracks["vertexWeight"][rows] > 0.5, vertices["ndof"][own]
+        columns["pdgId"][charged], own == primary, tracks["vertexWeight"][rows], vertices["ndof"][own]
     )
     x, y, z = (vertices[axis][primary] for axis in "xyz")
     eta, phi = columns["eta"][charged], columns["phi"][charged]
@@ -217,13 +217,16 @@ def _candidates(flow: Found, tracks: Collection, vertices: Collection, recipe: R
 def _association(
     pdg_id: NDArray[np.integer],
     primary: NDArray[np.bool_],
-    used: NDArray[np.bool_],
+    weight: NDArray[np.float64],
     ndof: NDArray[np.float64],
 ) -> NDArray[np.int8]:
-    """Give MiniAOD's ``fromPV``: leptons are never loose, and vertices of few tracks take nothing away."""
+    """Give MiniAOD's ``fromPV``: leptons are never loose, and vertices of few tracks take nothing away.
+
+    Another vertex takes the tracks of any weight in its fit, the primary one is sure of those above 0.5.
+    """
     lepton = np.isin(np.abs(pdg_id), (11, 13))
-    other = np.where(lepton, 2, np.where(used & (ndof >= _LEAST_NDOF), 0, 1))
-    return np.where(primary, np.where(used, 3, 2), other).astype(np.int8)
+    other = np.where(lepton, 2, np.where((weight > 0.0) & (ndof >= _LEAST_NDOF), 0, 1))
+    return np.where(primary, np.where(weight > 0.5, 3, 2), other).astype(np.int8)
 
 
 def _candidate_rows(candidates: Collection, clusters: int) -> NDArray[np.int64]:

@@ -57,7 +57,7 @@ class TrackerRecipe(KernelRecipe):
     eta: list[float] = Field(description="|eta| at which what follows is given")
     efficiency: list[float] = Field(description="of hadrons that do not interact, well above threshold")
     turn_on: list[float] = Field(description="pT below which efficiency falls, in GeV")
-    displaced: float = Field(gt=0, description="radius of production over which efficiency falls, in cm")
+    displaced: float = Field(gt=0, description="radius over which efficiency falls, turn_on doubles, in cm")
     least_layers: int = Field(ge=3, description="layers that a track needs")
     constant: list[float] = Field(description="relative pT resolution, constant part")
     slope: list[float] = Field(description="the part that grows with pT, per GeV")
@@ -154,9 +154,11 @@ def _track(out, place, hit, row, state, tracker, field):
         efficiency = 1.0 - 0.08 * (1.0 - efficiency)
     elif code == 11:
         efficiency = 1.0 - 0.8 * (1.0 - efficiency)
-    efficiency *= 1.0 - math.exp(-((hit.pt / tracker.turn_on[at]) ** 2))
-    if radius > _BEAM_PIPE:
+    threshold = tracker.turn_on[at]
+    if radius > _BEAM_PIPE:  # found in later iterations, which take harder tracks only
         efficiency *= math.exp(-(radius - _BEAM_PIPE) / tracker.displaced)
+        threshold *= 1.0 + radius / tracker.displaced
+    efficiency *= 1.0 - math.exp(-((hit.pt / threshold) ** 2))
     if layers < tracker.least_layers or uniform(state) > efficiency:
         return 0
     out[place] = _EMPTY[0]
@@ -215,9 +217,7 @@ def _place(track, hit, at, far, width, state, tracker, field):
     track.d0Err = math.hypot(tracker.d0[at], tracker.d0_scattering[at] * soft) * 1e-4 * far
     track.zErr = math.hypot(tracker.dz[at], tracker.dz_scattering[at] * soft) * 1e-4 * far
     if abs(hit.pdg) == 11:  # kinks where it radiated
-        kinks = 1.3 * (1.0 + 0.25 * track.brem / (1.05 - track.brem))
-        track.d0Err *= kinks
-        track.zErr *= math.sqrt(kinks)
+        track.d0Err *= 1.3 * (1.0 + 0.25 * track.brem / (1.05 - track.brem))
     common = math.exp(0.12 * normal(state))
     track.d0Err *= common
     track.zErr *= common
