@@ -83,7 +83,11 @@ def met(
     weight = candidates["puppiNoLep"].astype(np.float64)
     weight[np.isin(np.abs(candidates["pdgId"]), (11, 13)) & (candidates["fromPV"] >= 2)] = 1.0
     relative, units = _resolutions(candidates, recipe), _units(candidates["phi"])
-    values = _of_particles(recorded)
+    particles = recorded.particles
+    seen = (particles["interaction"] == 0) & (np.abs(particles["eta"]) < 5.0)
+    hard = Collection(particles.offsets, {name: particles[name] for name in ("pt", "phi")}).select(seen)
+    true = -_vector(hard, hard["pt"], _units(hard["phi"]))
+    values = {"MET_fiducialGenPt": np.abs(true), "MET_fiducialGenPhi": np.angle(true)}
     for name, jets, weights in (("MET", chs, np.ones(len(weight))), ("PuppiMET", puppi, weight)):
         raw, corrected = _kind(recorded, jets, lepton, weights, units, relative, recipe)
         names = (name, "PFMET") if name == "MET" else (name,)
@@ -104,16 +108,6 @@ def _vector(objects: Collection, pt: Floats, units: tuple[Floats, Floats]) -> ND
 
 def _polar(vector: NDArray[np.complex128], suffix: str = "") -> dict[str, Floats]:
     return {f"pt{suffix}": np.abs(vector), f"phi{suffix}": np.angle(vector)}
-
-
-def _of_particles(recorded: Recorded) -> dict[str, Floats]:
-    """Missing momentum of the particles of the hard event within |eta| < 5."""
-    particles = recorded.particles
-    names = ("pt", "phi")
-    seen = (particles["interaction"] == 0) & (np.abs(particles["eta"]) < 5.0)
-    hard = Collection(particles.offsets, {name: particles[name] for name in names}).select(seen)
-    polar = _polar(-_vector(hard, hard["pt"], _units(hard["phi"])))
-    return {"MET_fiducialGenPt": polar["pt"], "MET_fiducialGenPhi": polar["phi"]}
 
 
 def _resolutions(candidates: Collection, recipe: MetRecipe) -> Floats:

@@ -81,7 +81,7 @@ def muons(recorded: Recorded, recipe: MuonRecipe) -> Collection:
     tracks = recorded.tracks
     rows = np.flatnonzero((tracks["chambers"] != 0) & (tracks["pt"] > recipe.least_pt))
     made = Collection.of_event_rows(tracks.event_rows[rows], {"_track": rows}, tracks.events)
-    made = _ordered(made, tracks["pt"])
+    made = made.take(np.lexsort((-tracks["pt"][rows], made.event_rows)))
     rows = made["_track"]
     u = recorded.streams.uniform(recorded.keys, "muons", _DRAWS * made.counts).reshape(-1, _DRAWS)
     columns = made.columns | _kinematics(recorded, made)
@@ -97,11 +97,6 @@ def multi_isolation(muons: Collection) -> NDArray[np.uint8]:
     inside = (1.0 + muons["jetRelIso"] < 1.0 / 0.74) | (muons["jetPtRelv2"] > 6.8)
     good = muons["looseId"] & (muons["pt"] > 5.0) & (muons["miniPFRelIso_all"] < 0.11)
     return np.where(good & inside, 2, 0).astype(np.uint8)
-
-
-def _ordered(made: Collection, pt: NDArray[np.float64]) -> Collection:
-    """By falling pT in each event."""
-    return made.take(np.lexsort((-pt[made["_track"]], made.event_rows)))
 
 
 def _kinematics(recorded: Recorded, made: Collection) -> dict[str, NDArray[Any]]:
