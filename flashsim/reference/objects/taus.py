@@ -135,12 +135,10 @@ def taus(recorded: Recorded, jets: Clustered, recipe: TauRecipe) -> Clustered:
     ):
         fields[name] = fields[charged] + np.maximum(fields[neutral] - share * fields["puCorr"], 0.0)
     least, over_pt = recipe.loose
-    fields["_kept"] = (fields["rawIso"] < np.maximum(least, over_pt * fields["pt"])) | (
-        fields["rawIsodR03"] < least
-    )
+    kept = (fields["rawIso"] < np.maximum(least, over_pt * fields["pt"])) | (fields["rawIsodR03"] < least)
     fields |= _of_track(fields, recorded, recipe) | {"idDecayModeNewDMs": np.ones(len(rows), dtype=np.bool_)}
-    every = _by_pt(events[rows], fields, sizes, members, objects.events)
-    return every.select(every.objects.columns.pop("_kept"))
+    made = Collection.of_event_rows(events[rows], fields, objects.events)
+    return _by_pt(Clustered(made, np.concatenate(([0], np.cumsum(sizes))), members).select(kept))
 
 
 def newer_taus(
@@ -162,17 +160,7 @@ def newer_taus(
         Parameters of the fit of a tau's decay (``refitSV``).
     """
     hadrons = taus(recorded, chs, recipe)
-    jets = _narrow_jets(recorded, chs, hadrons.objects["_jet"], recipe)
-    both, parts = {}, (hadrons, jets)
-    for name in hadrons.objects.columns:
-        both[name] = np.concatenate([part.objects[name] for part in parts])
-    found = _by_pt(
-        np.concatenate([part.objects.event_rows for part in parts]),
-        both,
-        np.concatenate([np.diff(part.offsets) for part in parts]),
-        np.concatenate([part.members for part in parts]),
-        chs.objects.events,
-    )
+    found = _by_pt(hadrons, _narrow_jets(recorded, chs, hadrons.objects["_jet"], recipe))
     near, _ = closest(found.objects.directions, puppi.directions, 1, _NEAR)
     mode = found.objects["decayMode"]
     mode = np.where(np.isin(mode, (5, 6)), mode + 5, mode)  # networks take two hadrons for three
@@ -181,19 +169,17 @@ def newer_taus(
     return replace(found, objects=found.objects.with_columns(columns))
 
 
-def _by_pt(
-    events: NDArray[np.int64],
-    fields: dict[str, NDArray[Any]],
-    sizes: NDArray[np.int64],
-    members: NDArray[np.int64],
-    number: int,
-) -> Clustered:
-    """Order taus by event and falling pT; `sizes` are their numbers of members, `number` that of events."""
+def _by_pt(*parts: Clustered) -> Clustered:
+    """Join taus of the same events, by falling pT in each."""
+    first = parts[0].objects
+    fields = {name: np.concatenate([part.objects[name] for part in parts]) for name in first.columns}
+    events = np.concatenate([part.objects.event_rows for part in parts])
+    sizes = np.concatenate([[0], *(np.diff(part.offsets) for part in parts)])
+    members = np.concatenate([part.members for part in parts])
     order = np.lexsort((-fields["pt"], events))
-    together = Collection(np.array([0, len(order)]), fields)
-    found = Clustered(together, np.concatenate(([0], np.cumsum(sizes))), members).take(order)
-    offsets = np.searchsorted(events[order], np.arange(number + 1))
-    return Clustered(Collection(offsets, found.objects.columns), found.offsets, found.members)
+    found = Clustered(Collection(np.array([0, len(order)]), fields), np.cumsum(sizes), members).take(order)
+    offsets = np.searchsorted(events[order], np.arange(first.events + 1))
+    return replace(found, objects=Collection(offsets, found.objects.columns))
 
 
 def _narrow_jets(
