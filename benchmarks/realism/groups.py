@@ -52,7 +52,7 @@ _JET_ETA = (0.0, 1.3, 2.5, 3.0, 5.0)
 _LEPTON_ETA = (0.0, 1.4, 2.5)
 _CENTRAL, _ENDCAP = 2.5, 3.0
 _LEPTON_CONE, _LEPTON_SHARE = 0.3, 0.5
-_CONE = 0.4
+_CONE, _COPY = 0.4, 0.01
 _IS_PROMPT = 1
 _MUON, _ELECTRON = 13, 11
 
@@ -261,7 +261,10 @@ def _efficiencies(sample: Sample) -> Iterator[tuple[str, Columns]]:
     for name, collection, code, edges in kinds:
         if collection not in sample.collections:
             continue
-        found = _pointed_at(sample[collection], particles, "genPartIdx")
+        pointed = particles.select(_pointed_at(sample[collection], particles, "genPartIdx"))
+        same = pointed.select(np.abs(pointed["pdgId"]) == code)
+        # From v6 on, CMS points at the first copy of a lepton, which need not be the stable one.
+        found = closest(particles.directions, same.directions, 1, _COPY)[0] >= 0
         for origin, of_origin in (("prompt", prompt), ("other", ~prompt)):
             mask = stable & of_origin & (np.abs(particles["pdgId"]) == code)
             bins = _in_bins(particles.select(mask), found[mask], edges, _LEPTON_ETA)

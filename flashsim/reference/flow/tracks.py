@@ -43,6 +43,9 @@ for _name in ("hit", "particle", "ecal", "hcal", "vertex"):
 
 
 _BEAM_PIPE, _FIRST_LAYER = 2.0, 2.9  # cm: tracks from inside of them have all hits
+_SAME_VERTEX = 0.2  # cm along the beam, of tracks that isolation counts (CMSSW, electronTrackIsolation)
+_WINDOW = (0.03, 0.1)  # in eta and phi, of photons that superclusters take
+_TURN = 0.735  # GeV: half of the radius of ECAL's face over that of a track of 1 GeV in 3.8 T
 
 # Charged pions and kaons: decays to muons per cm at 1 GeV of pT, and the muon's least share of the momentum.
 _DECAYS = np.array([0.13957 / 780.4, 0.64 * 0.49368 / 371.2])
@@ -90,6 +93,9 @@ class TrackerRecipe(KernelRecipe):
     punch_through: float = Field(ge=0, description="share of hadrons with segments in chambers, per 100 GeV")
     electron_seeding: float = Field(gt=0, description="pT at which half of the electrons have a seed, in GeV")
     electron_fakes: float = Field(ge=0, le=1, description="share of hadrons above 4 GeV like electrons")
+    electron_isolation: tuple[float, float] = Field(
+        description="pT of tracks around that halves their share: of hadrons in GeV, of electrons times pT"
+    )
     electron_loss: tuple[float, float] = Field(
         description="share of soft electrons that particle flow takes for hadrons, and pT where it is a half"
     )
@@ -135,7 +141,9 @@ def _tracks(hits, interactions, states, tracker, field):
             _fake(out, place, state, tracker)
             place += 1
         place = _near_muons(out, counts[event], place, state, tracker)
-        _reserve(hits.rows, first, last, out, counts[event], place)
+        found = out[counts[event] : place]
+        _isolate(found, hits.rows, state, tracker)
+        _reserve(hits.rows, first, last, found, counts[event])
         counts[event + 1] = place
     return counts, out[:place].copy()
 
@@ -153,7 +161,7 @@ def _track(out, place, hit, row, state, tracker, field):
     if code == 13:
         efficiency = 1.0 - 0.08 * (1.0 - efficiency)
     elif code == 11:
-        efficiency = 1.0 - 0.8 * (1.0 - efficiency)
+        efficiency = 1.0 - 0.4 * (1.0 - efficiency)
     threshold = tracker.turn_on[at]
     if radius > _BEAM_PIPE:  # found in later iterations, which take harder tracks only
         efficiency *= math.exp(-(radius - _BEAM_PIPE) / tracker.displaced)
@@ -340,15 +348,45 @@ def _near_muons(out, first, place, state, tracker):
 
 
 @numba.njit(cache=True)
-def _reserve(hits, first, last, out, first_track, last_track):
-    """Mark electrons that are found, and their radiation: their superclusters take the energy."""
-    for i in range(first_track, last_track):
-        if out[i].gsf:
-            hits[out[i].hit].reserved = i + 1
-    for i in range(first_track, last_track):
-        if out[i].gsf and hits[out[i].hit].source == PRIMARY:
-            mother = out[i].particle
-            for row in range(first, last):
-                hit = hits[row]
-                if hit.mother == mother and hit.reserved == 0 and (hit.pdg == 22 or abs(hit.pdg) == 11):
-                    hit.reserved = i + 1
+def _near(track, eta, phi, most_eta, most_phi):
+    turn = phi - track.phi
+    turn -= 2.0 * math.pi * round(turn / (2.0 * math.pi))
+    return abs(eta - track.eta) < most_eta and abs(turn) < most_phi
+
+
+@numba.njit(cache=True)
+def _isolate(tracks, hits, state, tracker):
+    """Lose electrons where many tracks are near, fakes more than others: particle flow asks for isolation."""
+    least, relative = tracker.electron_isolation
+    for track in tracks:
+        if not track.gsf:
+            continue
+        around = -track.pt
+        for other in tracks:
+            if abs(other.z - track.z) < _SAME_VERTEX and _near(track, other.eta, other.phi, 0.3, 0.3):
+                around += other.pt
+        electron = abs(hits[track.hit].pdg) == 11
+        scale = relative * track.pt if electron else least
+        if uniform(state) * (1.0 + around / scale) > 1.0:
+            track.gsf = False
+            if not electron:
+                track.kind, track.brem = 211, 0.0
+
+
+@numba.njit(cache=True)
+def _reserve(hits, first, last, tracks, first_track):
+    """Mark what superclusters of electrons take: their radiation, and photons where they arrive."""
+    for i, track in enumerate(tracks):
+        if track.gsf:
+            hits[track.hit].reserved = first_track + i + 1
+    for i, track in enumerate(tracks):
+        if not track.gsf or hits[track.hit].source != PRIMARY:
+            continue
+        turn = track.charge * _TURN / track.pt
+        for row in range(first, last):
+            hit = hits[row]
+            if hit.reserved != 0 or (hit.pdg != 22 and abs(hit.pdg) != 11):
+                continue
+            near = hit.pdg == 22 and _near(track, hit.eta, hit.phi + turn, *_WINDOW)
+            if near or hit.mother == track.particle:
+                hit.reserved = first_track + i + 1

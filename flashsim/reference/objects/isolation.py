@@ -34,7 +34,7 @@ __all__ = [
     "work_points",
 ]
 
-CHARGED, NEUTRAL, PHOTON, PILEUP, PUPPI = range(5)
+_CHARGED, _NEUTRAL, _PHOTON, _PILEUP, _PUPPI = range(5)  # the order in `Sums`
 
 _LEAST_NEUTRAL = 0.5  # GeV
 _HALF = 0.5  # neutral pileup per charged pileup
@@ -76,26 +76,18 @@ class TrackCone(NamedTuple):
     d0: float
 
 
-class Sums:
-    """Sums of transverse momenta in GeV around N objects, in K cones each.
+class Sums(NamedTuple):
+    """Sums of transverse momenta in GeV around N objects, in K cones each, shapes (N, K)."""
 
-    Parameters
-    ----------
-    sums
-        Shape (N, K, 5).
-    """
-
-    def __init__(self, sums: NDArray[np.float64]) -> None:
-        self.charged = sums[..., CHARGED]
-        self.neutral = sums[..., NEUTRAL]
-        self.photon = sums[..., PHOTON]
-        self.pileup = sums[..., PILEUP]
-        self.puppi = sums[..., PUPPI]
+    charged: NDArray[np.float64]
+    neutral: NDArray[np.float64]
+    photon: NDArray[np.float64]
+    pileup: NDArray[np.float64]
+    puppi: NDArray[np.float64]
 
     def delta_beta(self, cone: int) -> NDArray[np.float64]:
         """All of a cone, with half of the charged pileup taken off the neutral part, shape (N,)."""
-        off = _HALF * self.pileup[:, cone]
-        return self.charged[:, cone] + np.maximum(self.neutral[:, cone] + self.photon[:, cone] - off, 0.0)
+        return self.by_area(cone, _HALF * self.pileup[:, cone])
 
     def by_area(self, cone: int, pileup: NDArray[np.float64]) -> NDArray[np.float64]:
         """All of a cone, with a `pileup` of shape (N,) taken off the neutral part, shape (N,)."""
@@ -150,34 +142,20 @@ def cone_sums(
     code = np.abs(candidates["pdgId"])
     primary = candidates["fromPV"] > 1
     kind = np.full(len(code), -1, dtype=np.int8)
-    kind[code == 211] = PILEUP
-    kind[(code == 211) & primary] = CHARGED
-    kind[(code == 130) | (code == 1)] = NEUTRAL
-    kind[(code == 22) | (code == 2)] = PHOTON
-    kind[(candidates["pt"] < _LEAST_NEUTRAL) & (kind != CHARGED)] = -1
-    out = np.zeros((*radii.shape, 5))
-    columns = (candidates["pt"], candidates["eta"], candidates["phi"], candidates["puppi"])
-    _cone_sums(*directions, candidates.offsets, *columns, kind, owner, radii, inner, out)
-    return Sums(out)
+    kind[code == 211] = _PILEUP
+    kind[(code == 211) & primary] = _CHARGED
+    kind[(code == 130) | (code == 1)] = _NEUTRAL
+    kind[(code == 22) | (code == 2)] = _PHOTON
+    kind[(candidates["pt"] < _LEAST_NEUTRAL) & (kind != _CHARGED)] = -1
+    columns = tuple(candidates[name] for name in ("pt", "eta", "phi", "puppi"))
+    out = _cone_sums(*directions, candidates.offsets, columns, kind, owner, radii, inner)
+    return Sums(*np.moveaxis(out, 2, 0))
 
 
 @numba.njit(cache=True)
-def _cone_sums(
-    offsets,
-    eta,
-    phi,
-    candidate_offsets,
-    pt,
-    candidate_eta,
-    candidate_phi,
-    puppi,
-    kind,
-    owner,
-    radii,
-    inner,
-    out,
-):
-    cones = radii.shape[1]
+def _cone_sums(offsets, eta, phi, candidate_offsets, columns, kind, owner, radii, inner):
+    pt, candidate_eta, candidate_phi, puppi = columns
+    out = np.zeros((*radii.shape, 5))
     for event in range(len(offsets) - 1):
         for i in range(offsets[event], offsets[event + 1]):
             most = radii[i].max()
@@ -186,15 +164,15 @@ def _cone_sums(
                 if kind[j] < 0 or abs(off) > most or owner[j] == i:
                     continue
                 turn = abs(candidate_phi[j] - phi[i])
-                turn = min(turn, 2.0 * math.pi - turn)
-                distance = math.hypot(off, turn)
+                distance = math.hypot(off, min(turn, 2.0 * math.pi - turn))
                 if distance > most or distance < inner[i, kind[j]]:
                     continue
-                for k in range(cones):
+                for k in range(radii.shape[1]):
                     if distance < radii[i, k]:
                         out[i, k, kind[j]] += pt[j]
-                        if kind[j] != PILEUP:
-                            out[i, k, PUPPI] += pt[j] * puppi[j]
+                        if kind[j] != _PILEUP:
+                            out[i, k, _PUPPI] += pt[j] * puppi[j]
+    return out
 
 
 def track_sum(

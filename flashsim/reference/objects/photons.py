@@ -13,27 +13,20 @@ from pydantic import Field
 
 from flashsim.declarations.recipes import Recipe
 from flashsim.events.collection import Collection
-from flashsim.reference.objects.isolation import Areas, TrackCone, cone_sums, ring_sum, track_sum
-from flashsim.reference.objects.showers import (
-    EDGE,
-    ShowerRecipe,
-    calibration,
-    crystal,
-    hadronic_deposits,
-    shapes,
-    superclusters,
-)
+from flashsim.reference.objects.isolation import Areas, TrackCone, cone_sums, owners, track_sum
+from flashsim.reference.objects.showers import bitmap, passed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from flashsim.reference.flow.recorded import Recorded
+    from flashsim.reference.objects.showers import Showers
 
 __all__ = ["PhotonRecipe", "photons"]
 
 _HOLLOW = TrackCone(radius=0.3, hole=0.04, strip=0.015, least_pt=0.0, dz=0.2, d0=0.1)
 _SOLID = TrackCone(radius=0.4, hole=0.0, strip=0.0, least_pt=0.0, dz=0.2, d0=0.1)
-_NORMALS, _UNIFORMS = 8, 3
+_NORMALS, _UNIFORMS = 4, 3
 
 
 class PhotonCuts(Recipe):
@@ -58,8 +51,8 @@ class PhotonRecipe(Recipe):
     isolated: tuple[float, float] = Field(
         description="most charged isolation of others: in GeV, and relative to pT"
     )
-    energy: tuple[float, float, float] = Field(
-        description="relative energy error: constant, times 1/sqrt(E), times (0.97 - r9)^2"
+    energy: tuple[float, float, float, float] = Field(
+        description="relative energy error: constant, times 1/sqrt(E), times (0.97 - r9)^2; its largest"
     )
     pixel_seed: tuple[float, float] = Field(
         description="share with a seed: of electrons, per track of others"
@@ -72,98 +65,79 @@ class PhotonRecipe(Recipe):
     endcap: PhotonCuts
 
 
-def photons(recorded: Recorded, recipe: PhotonRecipe, showers: ShowerRecipe) -> Collection:
+def photons(recorded: Recorded, showers: Showers, recipe: PhotonRecipe) -> Collection:
     """Build the photons of E events: NanoAOD's fields, and `_cluster` (row) and `_candidate`.
 
     Parameters
     ----------
-    recorded
-        The events.
-    recipe, showers
+    recorded, showers
+        The events and their superclusters.
+    recipe
         Parameters.
     """
-    made, owner = superclusters(recorded, recipe.least_pt, showers.window)
+    made = Collection(
+        showers.found.offsets, {"_shower": np.arange(len(showers.found))} | showers.found.columns
+    )
+    transverse = made["energy"] / np.cosh(made["eta"])
+    made = made.select(
+        (transverse > recipe.least_pt)
+        & (made["hoe"] < recipe.largest_hoe)
+        & (np.abs(made["eta"]) < recipe.most_eta)
+    )
     u = recorded.streams.uniform(recorded.keys, "photons", _UNIFORMS * made.counts).reshape(-1, _UNIFORMS)
-    normal = recorded.streams.normal(recorded.keys, "photon showers", _NORMALS * made.counts)
-    normal = normal.reshape(-1, _NORMALS)
-    deposits = hadronic_deposits(recorded)
-    columns = made.columns | _kinematics(recorded, made, owner, recipe, showers, normal)
-    columns["hoe"] = showers.behind(made.directions, made["energy"], deposits, normal[:, 2])
-    columns |= _isolation(recorded, deposits, Collection(made.offsets, columns), owner, recipe)
-    columns |= _identification(recorded, Collection(made.offsets, columns), recipe, u)
-    found = Collection(made.offsets, columns)
-    found = found.take(np.lexsort((-found["pt"], found.event_rows)))
+    normal = recorded.streams.normal(recorded.keys, "photons", _NORMALS * made.counts)
+    made.columns.update(_kinematics(recorded, made, recipe, normal.reshape(-1, _NORMALS)))
+    made.columns.update(_isolation(recorded, showers, made, recipe))
+    made.columns.update(_identification(recorded, made, recipe, u))
+    found = made.take(np.lexsort((-made["pt"], made.event_rows)))
     most, relative = recipe.isolated
     quiet = found["pfChargedIso"] < np.maximum(most, relative * found["pt"])
-    keep = (found["hoe"] < recipe.largest_hoe) & (np.abs(found["superclusterEta"]) < recipe.most_eta)
-    return found.select(keep & (quiet | (found["r9"] > recipe.compact)))
+    return found.select(quiet | (found["r9"] > recipe.compact))
 
 
 def _kinematics(
-    recorded: Recorded,
-    made: Collection,
-    owner: NDArray[np.int64],
-    recipe: PhotonRecipe,
-    showers: ShowerRecipe,
-    normal: NDArray[np.float64],
+    recorded: Recorded, made: Collection, recipe: PhotonRecipe, normal: NDArray[np.float64]
 ) -> dict[str, NDArray[Any]]:
     """Momentum from the primary vertex, and the shape of the shower."""
-    eta, phi, energy = made["eta"], made["phi"], made["energy"]
-    endcap = np.abs(eta) > EDGE
+    eta, phi, energy, endcap = made["eta"], made["phi"], made["energy"], ~made["isEB"]
     radius = np.where(endcap, 317.0 / np.maximum(np.abs(np.sinh(eta)), 1.0), 129.0)
     place = np.stack([radius * np.cos(phi), radius * np.sin(phi), radius * np.sinh(eta)])
     z = recorded.vertices["z"][recorded.vertices.offsets[:-1]][made.event_rows]
     seen = np.arcsinh((place[2] - z) / radius)
-    shape = shapes(made, owner, recorded.clusters, normal[:, :2], showers)
-    constant, stochastic, open_ = recipe.energy
-    relative = (
-        np.hypot(constant, stochastic / np.sqrt(energy)) + open_ * np.maximum(0.97 - shape["r9"], 0.0) ** 2
-    )
-    raw = energy * (1.0 - np.array(showers.raw)[endcap.astype(np.int64)] * np.abs(normal[:, 3]) ** 0.7)
-    first, second = crystal(eta, phi)
-    preshower = (np.abs(eta) > 1.65) & (np.abs(eta) < 2.6)
-    return (
-        shape
-        | calibration(endcap, normal[:, 4], showers.smearing, 0.08)
-        | {
-            "pt": energy / np.cosh(seen),
-            "eta": seen,
-            "mass": np.zeros(len(eta)),
-            "pdgId": np.full(len(eta), 22),
-            "charge": np.zeros(len(eta), dtype=np.int64),
-            "superclusterEta": eta,
-            "x_calo": place[0],
-            "y_calo": place[1],
-            "z_calo": place[2],
-            "energyRaw": raw,
-            "energyErr": energy * relative * np.exp(0.2 * normal[:, 4]),
-            "s4": np.clip(0.93 * shape["r9"] + 0.02 * normal[:, 5] - 0.02, 0.2, 0.96),
-            "sieip": shape["sieie"] ** 2 * 0.3 * normal[:, 6],
-            "sipip": shape["sieie"] * np.exp(0.1 * normal[:, 7]),
-            "etaWidth": np.hypot(made["etaWidth"], 0.7 * shape["sieie"]),
-            "phiWidth": np.hypot(made["phiWidth"], shape["sieie"]),
-            "esEnergyOverRawE": np.where(preshower, 0.04 * np.exp(0.5 * normal[:, 6]), 0.0),
-            "esEffSigmaRR": np.where(preshower, 5.0 + 2.0 * normal[:, 7], 0.0),
-            "haloTaggerMVAVal": np.where(endcap, 0.995, 1.0),
-            "seedGain": np.where(made["lead"] > 400.0, np.where(made["lead"] > 2000.0, 1, 6), 12),
-            "seediEtaOriX": first,
-            "seediPhiOriY": second,
-            "isScEtaEB": np.abs(eta) < 1.4442,
-            "isScEtaEE": (np.abs(eta) > 1.566) & (np.abs(eta) < 2.5),
-        }
-    )
+    constant, stochastic, open_, worst = recipe.energy
+    relative = np.hypot(constant, stochastic / np.sqrt(energy))
+    relative += open_ * np.maximum(0.97 - made["r9"], 0.0) ** 2
+    return {
+        "pt": energy / np.cosh(seen),
+        "eta": seen,
+        "mass": np.zeros(len(eta)),
+        "pdgId": np.full(len(eta), 22),
+        "charge": np.zeros(len(eta), dtype=np.int64),
+        "x_calo": place[0],
+        "y_calo": place[1],
+        "z_calo": place[2],
+        "energyRaw": made["_raw"],
+        "energyErr": energy * np.minimum(relative, worst) * np.exp(0.2 * normal[:, 0]),
+        "dEsigmaUp": 0.08 * (made["eCorr"] - 1.0),
+        "dEsigmaDown": -0.08 * (made["eCorr"] - 1.0),
+        "s4": np.clip(0.93 * made["r9"] + 0.02 * normal[:, 1] - 0.02, 0.2, 0.96),
+        "sieip": made["sieie"] ** 2 * 0.3 * normal[:, 2],
+        "sipip": made["sieie"] * np.exp(0.1 * normal[:, 3]),
+        "esEnergyOverRawE": 0.04 * made["_preshower"],
+        "esEffSigmaRR": np.where(made["_preshower"] > 0.0, 5.0 + 2.0 * normal[:, 3], 0.0),
+        "haloTaggerMVAVal": np.where(endcap, 0.995, 1.0),
+        "isScEtaEB": np.abs(eta) < 1.4442,
+        "isScEtaEE": (np.abs(eta) > 1.566) & (np.abs(eta) < 2.5),
+    }
 
 
 def _isolation(
-    recorded: Recorded,
-    deposits: Collection,
-    found: Collection,
-    owner: NDArray[np.int64],
-    recipe: PhotonRecipe,
+    recorded: Recorded, showers: Showers, found: Collection, recipe: PhotonRecipe
 ) -> dict[str, NDArray[np.float64]]:
     """Sum candidates, with rho times effective areas taken off, and of tracks and clusters, in GeV."""
     candidates, pt = recorded.candidates, found["pt"]
-    of_cluster = np.append(owner, -1)  # the last one is for candidates without a cluster
+    of_shower = np.append(owners(found["_shower"], len(showers.found)), -1)
+    of_cluster = np.append(of_shower[showers.owner], -1)  # the last one is for candidates without a cluster
     neutral = (candidates["charge"] == 0) | (np.abs(candidates["pdgId"]) == 11)
     own = np.where(neutral, of_cluster[candidates["cluster"]], -1)
     sums = cone_sums(
@@ -172,22 +146,13 @@ def _isolation(
     rho = recorded.rho["FastjetAll"][found.event_rows]
     away = found["superclusterEta"]
     raw = {"charged": sums.charged[:, 0], "neutral": sums.neutral[:, 0], "photon": sums.photon[:, 0]}
-    clean = {
-        name: np.maximum(raw[name] - areas.pileup(away, rho), 0.0)
-        for name, areas in (
-            ("charged", recipe.charged),
-            ("neutral", recipe.neutral),
-            ("photon", recipe.photon),
-        )
-    }
+    areas = {"charged": recipe.charged, "neutral": recipe.neutral, "photon": recipe.photon}
+    clean = {name: np.maximum(raw[name] - area.pileup(away, rho), 0.0) for name, area in areas.items()}
     all_of = clean["charged"] + clean["neutral"] + clean["photon"]
     pv = recorded.vertices["z"][recorded.vertices.offsets[:-1]][found.event_rows]
     nobody = np.full(len(pt), -1)
     tracks = [track_sum(found.directions, pv, nobody, recorded.tracks, cone) for cone in (_HOLLOW, _SOLID)]
-    center = found.offsets, away, found["phi"]
-    ecal, hcal = recorded.clusters, deposits
-    of_ecal = ring_sum(center, ecal, ecal["energy"] / np.cosh(ecal["eta"]), (0.02, 0.3), owner)
-    of_hcal = ring_sum(center, hcal, hcal["energy"] / np.cosh(hcal["eta"]), (0.0, 0.3))
+    ecal, hcal = showers.around(found["_shower"], found.offsets, recorded.clusters, 0.02, 0.0)
     return {
         "hoe_PUcorr": np.maximum(found["hoe"] - 0.05 * rho / found["energy"], 0.0),
         "hoe_Tower": 0.3 * found["hoe"] * (found["sieip"] > 0.0),
@@ -199,8 +164,8 @@ def _isolation(
         "pfChargedIsoPFPV": raw["charged"],
         "pfChargedIsoWorstVtx": raw["charged"] + sums.pileup[:, 0] * 0.5,
         "pfPhoIso03": raw["photon"],
-        "ecalPFClusterIso": of_ecal,
-        "hcalPFClusterIso": of_hcal,
+        "ecalPFClusterIso": ecal,
+        "hcalPFClusterIso": hcal,
         "trkSumPtHollowConeDR03": tracks[0],
         "trkSumPtSolidConeDR04": tracks[1],
         "_charged": clean["charged"],
@@ -233,7 +198,7 @@ def _identification(
         "pixelSeed": seed,
         "hasConversionTracks": (found["_excess"] >= 0.0) & (u[:, 1] > 0.86),
         "cutBased": levels.min(axis=0),
-        "vidNestedWPBitmap": (levels << (2 * np.arange(len(levels)))[:, None]).sum(axis=0),
+        "vidNestedWPBitmap": bitmap(levels, 2),
         "cutBased_Fall17V1Bitmap": (1 << levels.min(axis=0)) - 1,
     }
 
@@ -241,10 +206,10 @@ def _identification(
 def _levels(found: Collection, cuts: PhotonCuts) -> NDArray[np.int64]:
     """Working points that each of the seven cuts passes, shape (7, N), in the order of NanoAOD's bitmap."""
     pt = found["pt"]
-    rows = [np.array(v)[:, None] for v in (cuts.hoe, cuts.sieie, cuts.charged, cuts.neutral, cuts.photon)]
     linear, square = cuts.neutral_pt
-    limits = [*rows[:3], rows[3] + linear * pt + square * pt**2, rows[4] + cuts.photon_pt * pt]
-    names = ("hoe", "sieie", "_charged", "_neutral", "_photon")
-    passed = [(found[name] < limit).sum(axis=0) for name, limit in zip(names, limits, strict=True)]
-    inside = np.where(found["isScEtaEB"] | found["isScEtaEE"], 3, 0)
-    return np.stack([np.where(pt > 5.0, 3, 0), inside, *passed])
+    neutral = np.array(cuts.neutral)[:, None] + linear * pt + square * pt**2
+    photon = np.array(cuts.photon)[:, None] + cuts.photon_pt * pt
+    outside = ~(found["isScEtaEB"] | found["isScEtaEE"])
+    values = [-pt, outside, *(found[name] for name in ("hoe", "sieie", "_charged", "_neutral", "_photon"))]
+    limits = [[-5.0] * 3, [0.0] * 3, cuts.hoe, cuts.sieie, cuts.charged, neutral, photon]
+    return passed(values, limits)

@@ -1,9 +1,9 @@
-"""Showers in the calorimeters: superclusters of ECAL, their width, and what lies behind and around them."""
+"""Showers in the calorimeters: superclusters of ECAL, their shape, and what lies behind and around them."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numba
 import numpy as np
@@ -14,23 +14,61 @@ from flashsim.events.collection import Collection
 from flashsim.reference.objects.isolation import owners, ring_sum
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
-    from flashsim.events.collection import Directions
     from flashsim.reference.flow.recorded import Recorded
 
-__all__ = ["EDGE", "ShowerRecipe", "calibration", "crystal", "hadronic_deposits", "shapes", "superclusters"]
+__all__ = ["ShowerRecipe", "Showers", "bitmap", "passed"]
 
-EDGE = 1.479
-"""|eta| between barrel and endcap of ECAL."""
-
+_EDGE = 1.479  # |eta| between barrel and endcap of ECAL
 _TURN = 0.735  # GeV: half of the radius of ECAL's face over that of a track of 1 GeV in 3.8 T
 _BLOCK = 0.0436  # half of the width of 5x5 crystals
+_CALIBRATED = 5.0  # GeV: CMSSW, EgammaAnalysis/ElectronTools, minEtToCalibrate
+_GAINS = (400.0, 2000.0)  # GeV in a crystal, beyond which ECAL's electronics take a lower gain
+_NORMALS = 6
+
+
+class Showers(NamedTuple):
+    """Superclusters of E events and what surrounds them.
+
+    Parameters
+    ----------
+    found
+        Their energy, eta, phi, lead (energy of the seed), shape and other columns that NanoAOD has of
+        electrons and photons alike; `_cluster` is the row of the seed, `_excess` the width beyond that of one
+        particle.
+    owner
+        Shape (clusters,): the supercluster of each cluster, -1 of none.
+    deposits
+        Energy in HCAL by place: eta, phi, energy.
+    """
+
+    found: Collection
+    owner: NDArray[np.int64]
+    deposits: Collection
+
+    def around(
+        self,
+        rows: NDArray[np.int64],
+        offsets: NDArray[np.int64],
+        clusters: Collection,
+        hole: float,
+        behind: float,
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Transverse energy in ECAL and HCAL around those at `rows`, between a hole in each and 0.3."""
+        center = offsets, self.found["eta"][rows], self.found["phi"][rows]
+        of_ecal, of_hcal = (some["energy"] / np.cosh(some["eta"]) for some in (clusters, self.deposits))
+        own = np.append(owners(rows, len(self.found)), -1)[self.owner]
+        ecal = ring_sum(center, clusters, of_ecal, (hole, 0.3), own)
+        return ecal, ring_sum(center, self.deposits, of_hcal, (behind, 0.3))
 
 
 class ShowerRecipe(Recipe):
     """How superclusters are made and what is measured of them; barrel before endcap."""
 
+    seed: float = Field(gt=0, description="least transverse energy of a supercluster's seed, in GeV")
     window: tuple[float, float] = Field(
         description="how far in eta and phi clusters belong to a supercluster"
     )
@@ -51,52 +89,94 @@ class ShowerRecipe(Recipe):
     )
     leakage: float = Field(ge=0, description="spread of the share of a shower that leaks into HCAL")
 
-    def behind(
-        self,
-        directions: Directions,
-        energy: NDArray[np.float64],
-        deposits: Collection,
-        normal: NDArray[np.float64],
-    ) -> NDArray[np.float64]:
-        """H/E of N showers, shape (N,); `normal`, of the same shape, says what leaks into HCAL."""
+    def showers(self, recorded: Recorded) -> Showers:
+        """Find the superclusters of E events."""
+        made, owner = self._superclusters(recorded.clusters)
+        normal = recorded.streams.normal(recorded.keys, "showers", _NORMALS * made.counts)
+        normal = normal.reshape(-1, _NORMALS)
+        deposits = _hadronic_deposits(recorded)
+        columns = made.columns | self._shape(made, owner, recorded.clusters, normal)
         radius, share = self.hadronic
-        hadronic = share * ring_sum(directions, deposits, deposits["energy"], (0.0, radius)) / energy
-        leaked: NDArray[np.float64] = self.leakage * np.maximum(normal, 0.0) ** 2
-        return hadronic + leaked
+        behind = ring_sum(made.directions, deposits, deposits["energy"], (0.0, radius)) / made["energy"]
+        columns["hoe"] = share * behind + self.leakage * np.maximum(normal[:, 2], 0.0) ** 2
+        return Showers(Collection(made.offsets, columns), owner, deposits)
 
-
-def superclusters(
-    recorded: Recorded, least: float, window: tuple[float, float]
-) -> tuple[Collection, NDArray[np.int64]]:
-    """Superclusters from a seed of `least` GeV of transverse energy on.
-
-    Returns
-    -------
-    Superclusters: energy, eta, phi, lead (energy of the seed), etaWidth, phiWidth, `_cluster` (row of the
-    seed); and the supercluster of each cluster, -1 of none.
-    """
-    clusters = recorded.clusters
-    columns = tuple(clusters[name] for name in ("energy", "eta", "phi"))
-    found = clusters["width"] == 0.0  # electrons have theirs with what they radiate
-    seed, sums = _superclusters(clusters.offsets, columns, found, least, *window)
-    rows = np.flatnonzero(seed == np.arange(len(seed)))
-    energy, eta, phi, eta2, phi2 = sums[rows].T
-    center = columns[2][rows]
-    owner = owners(rows, len(seed))
-    made = Collection.of_event_rows(
-        clusters.event_rows[rows],
-        {
+    def _superclusters(self, clusters: Collection) -> tuple[Collection, NDArray[np.int64]]:
+        """Superclusters, and that of each cluster; electrons have theirs with what they radiate already."""
+        columns = tuple(clusters[name] for name in ("energy", "eta", "phi"))
+        found = clusters["width"] == 0.0
+        seed, sums = _superclusters(clusters.offsets, columns, found, self.seed, *self.window)
+        rows = np.flatnonzero(seed == np.arange(len(seed)))
+        energy, eta, phi, eta2, phi2 = sums[rows].T
+        columns_of = {
             "energy": energy,
             "eta": eta / energy,
-            "phi": np.mod(center + phi / energy + math.pi, 2.0 * math.pi) - math.pi,
+            "phi": np.mod(columns[2][rows] + phi / energy + math.pi, 2.0 * math.pi) - math.pi,
             "lead": np.where(found[rows], clusters["seed"][rows], columns[0][rows]),
             "etaWidth": np.sqrt(np.maximum(eta2 / energy - (eta / energy) ** 2, 0.0)),
             "phiWidth": np.sqrt(np.maximum(phi2 / energy - (phi / energy) ** 2, 0.0)),
             "_cluster": rows,
-        },
-        clusters.events,
-    )
-    return made, np.where(seed >= 0, owner[np.maximum(seed, 0)], -1)
+        }
+        made = Collection.of_event_rows(clusters.event_rows[rows], columns_of, clusters.events)
+        return made, np.append(owners(rows, len(seed)), -1)[seed]
+
+    def _shape(
+        self, made: Collection, owner: NDArray[np.int64], clusters: Collection, normal: NDArray[np.float64]
+    ) -> dict[str, NDArray[Any]]:
+        """Width and compactness of N superclusters, crystal of the seed, and calibration."""
+        offsets, eta, phi = made.directions
+        others = (clusters["eta"], clusters["phi"], clusters["energy"], owner)
+        around = _spread(offsets, eta, phi, clusters.offsets, others) / made["lead"]
+        excess = np.sqrt(np.maximum(clusters["width"][made["_cluster"]] ** 2 - self.intrinsic**2, 0.0))
+        in_endcap = np.abs(eta) > _EDGE
+        endcap = in_endcap.astype(np.int64)
+        base = np.array(self.sieie)[endcap] * np.exp(np.array(self.sieie_spread)[endcap] * normal[:, 0])
+        own, near = self.widening
+        wider = np.hypot(own * excess, near * np.sqrt(around)) * np.where(in_endcap, self.endcap, 1.0)
+        sieie = np.minimum(np.hypot(base, wider), self.widest)
+        inside = self.contained + self.contained_spread * normal[:, 1] * np.hypot(0.6, excess / 0.01)
+        raw = made["energy"] * (1.0 - np.array(self.raw)[endcap] * np.abs(normal[:, 3]) ** 0.7)
+        smeared = np.array(self.smearing)[endcap] * normal[:, 4]
+        smeared *= made["energy"] > _CALIBRATED * np.cosh(eta)
+        first, second = _crystal(eta, phi)
+        return {
+            "sieie": sieie,
+            "r9": inside / np.hypot(1.0, excess / 0.018) * made["lead"] / made["energy"],
+            "etaWidth": np.hypot(made["etaWidth"], 0.7 * sieie),
+            "phiWidth": np.hypot(made["phiWidth"], sieie),
+            "_excess": excess,
+            "_raw": raw,
+            "_preshower": np.where(
+                (np.abs(eta) > 1.65) & (np.abs(eta) < 2.6), np.exp(0.4 * normal[:, 5]), 0.0
+            ),
+            "superclusterEta": eta,
+            "eCorr": 1.0 + smeared,
+            "dEscaleUp": np.zeros(len(eta)),
+            "dEscaleDown": np.zeros(len(eta)),
+            "seedGain": np.array([12, 6, 1])[np.searchsorted(_GAINS, made["lead"])],
+            "seediEtaOriX": first,
+            "seediPhiOriY": second,
+            "isEB": ~in_endcap,
+        }
+
+
+def passed(values: Sequence[NDArray[Any]], limits: Sequence[Any]) -> NDArray[np.int64]:
+    """Count the nested working points that each of C cuts passes, shape (C, N).
+
+    Parameters
+    ----------
+    values
+        What is cut on, shape (N,) each.
+    limits
+        Largest values of each cut: a list of the W working points, or an array of shape (W, N).
+    """
+    rows = [np.asarray(limit, dtype=np.float64).reshape(len(limit), -1) for limit in limits]
+    return np.stack([(value <= limit).sum(axis=0) for value, limit in zip(values, rows, strict=True)])
+
+
+def bitmap(levels: NDArray[np.int64], bits: int) -> NDArray[np.int64]:
+    """NanoAOD's bitmap, shape (N,), of what `passed` gives, with so many bits for each cut."""
+    return (levels << (bits * np.arange(len(levels)))[:, None]).sum(axis=0)
 
 
 @numba.njit(cache=True)
@@ -128,7 +208,7 @@ def _superclusters(offsets, columns, found, least, near_eta, near_phi):
     return seed, sums
 
 
-def hadronic_deposits(recorded: Recorded) -> Collection:
+def _hadronic_deposits(recorded: Recorded) -> Collection:
     """Energy in HCAL by place: eta, phi, energy. Tracks hold no more of it than their momentum."""
     tracks, candidates, clusters = recorded.tracks, recorded.candidates, recorded.clusters
     momentum = tracks["pt"] * np.cosh(tracks["eta"])
@@ -153,45 +233,6 @@ def hadronic_deposits(recorded: Recorded) -> Collection:
     return Collection.merged(parts)
 
 
-def shapes(
-    showers: Collection,
-    owner: NDArray[np.int64],
-    clusters: Collection,
-    normal: NDArray[np.float64],
-    recipe: ShowerRecipe,
-) -> dict[str, NDArray[np.float64]]:
-    """Width and compactness of N showers: sieie, r9, `_excess` (width beyond that of one particle).
-
-    Parameters
-    ----------
-    showers
-        eta, phi, energy, lead and `_cluster`.
-    owner
-        Shape (clusters,): the shower that a cluster is a part of.
-    clusters
-        Recorded ones.
-    normal
-        Normal numbers, shape (N, 2).
-    recipe
-        Parameters.
-    """
-    rows = showers["_cluster"]
-    offsets, eta, phi = showers.directions
-    columns = (clusters["eta"], clusters["phi"], clusters["energy"], owner)
-    around = _spread(offsets, eta, phi, clusters.offsets, columns) / showers["lead"]
-    excess = np.sqrt(np.maximum(clusters["width"][rows] ** 2 - recipe.intrinsic**2, 0.0))
-    endcap = (np.abs(showers["eta"]) > EDGE).astype(np.int64)
-    base = np.array(recipe.sieie)[endcap] * np.exp(np.array(recipe.sieie_spread)[endcap] * normal[:, 0])
-    own, others = recipe.widening
-    wider = np.hypot(own * excess, others * np.sqrt(around)) * np.where(endcap, recipe.endcap, 1.0)
-    inside = recipe.contained + recipe.contained_spread * normal[:, 1] * np.hypot(0.6, excess / 0.01)
-    return {
-        "sieie": np.minimum(np.hypot(base, wider), recipe.widest),
-        "r9": inside / np.hypot(1.0, excess / 0.018) * showers["lead"] / showers["energy"],
-        "_excess": excess,
-    }
-
-
 @numba.njit(cache=True)
 def _spread(offsets, eta, phi, other_offsets, columns):
     """Sum energy times squared distance in eta, of the clusters of others in the block of crystals."""
@@ -207,29 +248,14 @@ def _spread(offsets, eta, phi, other_offsets, columns):
     return out
 
 
-def calibration(
-    endcap: NDArray[np.bool_], normal: NDArray[np.float64], spread: tuple[float, float], error: float
-) -> dict[str, NDArray[np.float64]]:
-    """Smear energies of simulation by `spread` in barrel and endcap, which has a relative `error`."""
-    smeared = np.array(spread)[endcap.astype(np.int64)] * normal
-    none = np.zeros(len(normal))
-    return {
-        "eCorr": 1.0 + smeared,
-        "dEscaleUp": none,
-        "dEscaleDown": none,
-        "dEsigmaUp": error * smeared,
-        "dEsigmaDown": -error * smeared,
-    }
-
-
-def crystal(
+def _crystal(
     eta: NDArray[np.float64], phi: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Find the crystal at a direction: ieta and iphi of the barrel, ix and iy of the endcap."""
     size = math.pi / 180.0
-    across = 317.0 / np.sinh(np.maximum(np.abs(eta), EDGE)) / 2.9
+    across = 317.0 / np.sinh(np.maximum(np.abs(eta), _EDGE)) / 2.9
     ieta = np.where(eta > 0, 1, -1) * np.minimum(np.abs(eta) // size + 1, 85)
-    barrel = np.abs(eta) < EDGE
+    barrel = np.abs(eta) < _EDGE
     first = np.where(barrel, ieta, 50.5 + across * np.cos(phi))
     second = np.where(barrel, np.mod(phi, 2.0 * math.pi) // size + 1, 50.5 + across * np.sin(phi))
     return first.astype(np.int64), second.astype(np.int64)

@@ -100,10 +100,11 @@ def objects(
 
 def _leptons(recorded: Recorded, recipe: DetectorRecipe) -> dict[str, Collection]:
     """Muons, electrons, photons and those that leptons radiate, linked to each other, by falling pT."""
+    showers = recipe.showers.showers(recorded)
     found = {
         "Muon": muons(recorded, recipe.muons),
-        "Electron": electrons(recorded, recipe.electrons, recipe.showers),
-        "Photon": photons(recorded, recipe.photons, recipe.showers),
+        "Electron": electrons(recorded, showers, recipe.electrons),
+        "Photon": photons(recorded, showers, recipe.photons),
     }
     found = {name: ordered(objects) for name, objects in found.items()}
     radiating = None if recipe.generation.nanoaod == "v9" else found["Electron"]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import yaml
@@ -10,7 +12,7 @@ from flashsim.events.collection import Collection
 from flashsim.reference.objects.fsr_photons import FsrRecipe, fsr_photons
 from flashsim.reference.objects.isolation import ring_sum
 from flashsim.reference.objects.photons import PhotonRecipe, photons
-from flashsim.reference.objects.showers import ShowerRecipe, superclusters
+from flashsim.reference.objects.showers import ShowerRecipe
 
 
 @pytest.fixture(scope="module")
@@ -19,8 +21,18 @@ def content():
 
 
 @pytest.fixture(scope="module")
-def recipes(content):
-    return PhotonRecipe(**content["photons"]), ShowerRecipe(**content["showers"])
+def recipe(content):
+    return PhotonRecipe(**content["photons"])
+
+
+@pytest.fixture(scope="module")
+def of_showers(content):
+    return ShowerRecipe(**content["showers"])
+
+
+@pytest.fixture(scope="module")
+def showers(of_showers, recorded):
+    return of_showers.showers(recorded)
 
 
 @pytest.fixture(scope="module")
@@ -29,34 +41,41 @@ def recorded():
 
 
 @pytest.fixture(scope="module")
-def found(recorded, recipes):
-    return photons(recorded, *recipes)
+def found(recorded, showers, recipe):
+    return photons(recorded, showers, recipe)
 
 
-def test_superclusters_share_out_the_energy_of_clusters(recorded):
-    made, owner = superclusters(recorded, 10.0, (0.3, 0.3))
-    clusters = recorded.clusters
+def test_superclusters_share_out_the_energy_of_clusters(recorded, showers, of_showers):
+    clusters, (made, owner, _) = recorded.clusters, showers
     energy = np.bincount(owner[owner >= 0], clusters["energy"][owner >= 0], len(made))
     assert made["energy"] == pytest.approx(energy)
     assert np.all(owner[made["_cluster"]] == np.arange(len(made)))
     assert np.bincount(owner[owner >= 0]).max() > 1
     left = clusters["energy"] / np.cosh(clusters["eta"])
-    assert np.all(left[owner < 0] < 10.0)
-    assert np.all(np.abs(made["eta"] - clusters["eta"][made["_cluster"]]) < 0.3)
+    assert np.all(left[owner < 0] < of_showers.seed)
+    assert np.all(np.abs(made["eta"] - clusters["eta"][made["_cluster"]]) < of_showers.window[0])
 
 
-def test_photons_are_selected_and_ordered(found, recipes):
-    assert np.all(found["pt"] > 0.9 * recipes[0].least_pt)
-    assert np.all(found["hoe"] < recipes[0].largest_hoe)
-    assert np.all(np.abs(found["superclusterEta"]) < recipes[0].most_eta)
+def test_hadrons_are_seen_behind_showers_near_them(recorded, of_showers):
+    without = replace(recorded, tracks=Collection(recorded.tracks.offsets, dict(recorded.tracks.columns)))
+    without.tracks.columns["hcalEnergy"] = np.zeros(len(without.tracks))
+    hoe, less = (of_showers.showers(some).found["hoe"] for some in (recorded, without))
+    assert np.all(less <= hoe)
+    assert np.mean(less < hoe) > 0.01
+
+
+def test_photons_are_selected_and_ordered(found, recipe):
+    assert np.all(found["pt"] > 0.9 * recipe.least_pt)
+    assert np.all(found["hoe"] < recipe.largest_hoe)
+    assert np.all(np.abs(found["superclusterEta"]) < recipe.most_eta)
     for first, last in zip(found.offsets[:-1], found.offsets[1:], strict=True):
         assert np.all(np.diff(found["pt"][first:last]) <= 0.0)
 
 
-def test_cut_based_identification_is_the_least_of_its_cuts(found, recipes):
+def test_cut_based_identification_is_the_least_of_its_cuts(found, recipe):
     cuts = np.stack([(found["vidNestedWPBitmap"] >> (2 * i)) & 3 for i in range(7)])
     assert np.all(cuts.min(axis=0) == found["cutBased"])
-    loose = (found["sieie"] < recipes[0].barrel.sieie[0]) & found["isScEtaEB"]
+    loose = (found["sieie"] < recipe.barrel.sieie[0]) & found["isScEtaEB"]
     assert np.all((cuts[3] >= 1)[found["isScEtaEB"]] == loose[found["isScEtaEB"]])
 
 
@@ -69,11 +88,12 @@ def test_photons_come_from_the_primary_vertex_to_their_place(found, recorded):
 
 
 @pytest.mark.parametrize("event", [0, 57, 199])
-def test_other_events_of_a_chunk_change_nothing(found, recorded, recipes, event):
-    alone = photons(one_event(recorded, event), *recipes)
+def test_other_events_of_a_chunk_change_nothing(found, recorded, of_showers, recipe, event):
+    one = one_event(recorded, event)
+    alone = photons(one, of_showers.showers(one), recipe)
     kept = slice(found.offsets[event], found.offsets[event + 1])
     for name, column in alone.columns.items():
-        if name not in {"_cluster", "_candidate"}:
+        if name not in {"_cluster", "_candidate", "_shower"}:
             assert column == pytest.approx(found[name][kept]), name
 
 
