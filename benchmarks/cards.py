@@ -26,6 +26,12 @@ OBJECTS = (
 )
 WHOLE = "what belongs to whole events, given their simulated objects: branches with one value an event"
 NOT_MEASURED: dict[str, Any] = {"events": 0, "goals": [], "date": "not measured", "machine": ""}
+PARTICLES_SINCE = "2026-11-30"
+"""From this day on the reference simulation works on particles."""
+PARAMETRISED = """
+> **Of the detector before the present one.** The reference simulation has since become a
+> detector that works on particles; this model is trained and measured on the parametrised detector before it.
+"""
 
 
 def card(path: Path, judged: dict[str, Any], events: dict[str, Any] | None = None) -> str:
@@ -55,6 +61,7 @@ def card(path: Path, judged: dict[str, Any], events: dict[str, Any] | None = Non
     return CARD.substitute(
         name=declaration.name,
         what=WHOLE if is_event else OBJECTS.format(collection=declaration.collection, gen=declaration.gen),
+        detector=PARAMETRISED if made["date"] < PARTICLES_SINCE else "",
         files=", ".join(f"`{name}`" for name in made["files"]),
         processes=", ".join(sorted({name.partition("/")[0] for name in made["files"]})),
         version=model.nanoaod_version,

@@ -23,7 +23,15 @@ if TYPE_CHECKING:
     Integers = NDArray[np.int64]
     Floats = NDArray[np.float64]
 
-__all__ = ["clean_marks", "lepton_jets", "link_clusters", "link_jets", "link_radiated", "link_vertices"]
+__all__ = [
+    "clean_marks",
+    "lepton_jets",
+    "link_clusters",
+    "link_jets",
+    "link_radiated",
+    "link_taus",
+    "link_vertices",
+]
 
 _CONE = 0.4
 _FROM_VERTEX = 2
@@ -54,6 +62,14 @@ def link_jets(found: Collections, jets: Clustered, candidates: int) -> None:
             found["Jet"].columns.update(
                 {f"{field}Idx1": first[0], f"{field}Idx2": first[1], f"n{name}s": counts}
             )
+
+
+def link_taus(found: Collections, taus: Clustered, candidates: int) -> None:
+    """Add ``eleIdx`` and ``muIdx`` of taus: the first lepton that is one of their candidates."""
+    owner = _owners(taus, candidates)
+    for name, field in (("Electron", "eleIdx"), ("Muon", "muIdx")):
+        first, _ = _first_two(owner[found[name]["_candidate"]], len(taus.objects))
+        found["Tau"].columns[field] = first[0]
 
 
 def link_vertices(

@@ -26,6 +26,7 @@ from flashsim.reference.output.links import (
     link_clusters,
     link_jets,
     link_radiated,
+    link_taus,
     link_vertices,
 )
 from flashsim.reference.taggers.constituents import jet_features, with_members
@@ -88,12 +89,17 @@ def objects(
     }
     found["SoftActivityJet"], values = soft_activity(recorded, recipe.soft_activity)
     leptons = [found[name] for name in ("Muon", "Electron", "Photon")]
-    values |= met(recorded, chs, puppi, leptons, recipe.met) | densities(recorded)
+    missing = met(recorded, chs, puppi, leptons, recipe.met)
+    # Where CMS has PFMET there is no MET, not even of gen particles: half a collection confuses readers.
+    values |= {k: v for k, v in missing.items() if version == "v9" or not k.startswith("MET_")}
+    values |= densities(recorded)
     values |= primary_vertex(recorded, recipe.recording.pileup) | flags(version, len(recorded.keys))
     for name in ("Muon", "Electron", "Photon", "Tau"):
         found[name] = taggers.scored(name, found[name], object_features(recorded, found[name]))
-    link_jets(found, kept, len(recorded.candidates))
-    link_vertices(found, vertices, {"Jet": kept, "Tau": tau}, len(recorded.candidates))
+    number = len(recorded.candidates)
+    link_jets(found, kept, number)
+    link_taus(found, tau, number)
+    link_vertices(found, vertices, {"Jet": kept, "Tau": tau}, number)
     clean_marks(found)
     return found, values
 

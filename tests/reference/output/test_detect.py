@@ -18,6 +18,8 @@ from flashsim.nanoaod.schema import load_schema
 from flashsim.reference.output.detect import detect
 from flashsim.reference.recipe import load_detector
 
+EVENTS = 12
+
 
 def read(path):
     with uproot.open(path) as file:
@@ -95,6 +97,33 @@ def test_chunks_and_processes_change_nothing(sample, found, tmp_path):
     for name, cut in {"chunks": {"chunk": 5}, "processes": {"chunk": 7, "workers": 2}}.items():
         detect(*sample, tmp_path / f"{name}.root", era=era, seed=5, **cut)
         assert_same_content(path, tmp_path / f"{name}.root")
+
+
+def test_neither_do_they_change_the_other_detector(sample, tmp_path):
+    for name, cut in {"whole": {}, "parts": {"chunk": 5, "workers": 2}}.items():
+        detect(*sample, tmp_path / f"{name}.root", detector="fast", seed=5, **cut)
+    assert_same_content(tmp_path / "whole.root", tmp_path / "parts.root")
+
+
+@pytest.mark.filterwarnings("ignore:Missing cross-reference index for LowPtElectron", "ignore:Branch Photon_")
+def test_coffea_reads_every_field(found):
+    from coffea.nanoevents import NanoAODSchema, NanoEventsFactory
+
+    path = found[1]
+    tree = {str(path): "Events"}
+    events = NanoEventsFactory.from_root(tree, schemaclass=NanoAODSchema, mode="eager").events()
+    for name in events.fields:
+        collection = events[name]
+        partners = [p for p in dir(collection) if p.startswith("matched_") or p == "subjets"]
+        for field in [*collection.fields, *partners]:
+            assert len(ak.to_packed(getattr(collection, field))) == EVENTS, (name, field)
+    muons, electrons = events.Muon, events.Electron
+    for objects, partner, field in (
+        (muons, muons.matched_jet, "jetIdx"),
+        (electrons, electrons.matched_photon, "photonIdx"),
+        (events.Jet, events.Jet.matched_gen, "genJetIdx"),
+    ):
+        assert ak.all(ak.is_none(partner, axis=1) == (objects[field] < 0))
 
 
 def test_seed_draw_and_detector_change_it(sample, found, tmp_path):

@@ -13,6 +13,7 @@ from flashsim.reference.output.links import (
     link_clusters,
     link_jets,
     link_radiated,
+    link_taus,
     link_vertices,
 )
 
@@ -91,11 +92,24 @@ def test_secondary_vertices(candidates):
     vertices = jets([0, 1], [3, 7], [2, 6], _stored=[True, False, True])
     muons = collection([2], pt=[9.0, 8.0], _candidate=[3, 5])
     linked = event(found, Muon=muons)
-    link_vertices(linked, vertices, {"Jet": found}, len(candidates))
+    taus = jets([5], [6, 4])
+    link_vertices(linked | {"Tau": taus.objects}, vertices, {"Jet": found, "Tau": taus}, len(candidates))
+    assert taus.objects["svIdx1"].tolist() == [-1, 1]
+    assert taus.objects["nSVs"].tolist() == [0, 1]
     assert linked["Muon"]["svIdx"].tolist() == [-1, -1]
     assert linked["Jet"]["svIdx1"].tolist() == [0, -1]
     assert linked["Jet"]["svIdx2"].tolist() == [1, -1]
     assert linked["Jet"]["nSVs"].tolist() == [3, 0]
+
+
+def test_taus_point_at_leptons_among_their_candidates(candidates):
+    taus = jets([0, 1], [2, 3], [4])
+    muons = collection([3], pt=[9.0, 8.0, 7.0], _candidate=[6, 3, 2])
+    electrons = collection([1], pt=[9.0], _candidate=[-1])
+    linked = event(jets([]), Muon=muons, Electron=electrons, Tau=taus.objects)
+    link_taus(linked, taus, len(candidates))
+    assert linked["Tau"]["muIdx"].tolist() == [-1, 1, -1]
+    assert linked["Tau"]["eleIdx"].tolist() == [-1, -1, -1]
 
 
 def jet_of(pt, members, raw_factor=0.0, **columns):
