@@ -1,6 +1,7 @@
 """Rho: the median transverse momentum per area over tiles of a fixed grid.
 
-As fastjet's GridMedianBackgroundEstimator with CMS's settings (``fixedGridRhoFastjet*``): tiles of 0.55.
+As fastjet's GridMedianBackgroundEstimator with CMS's settings (``fixedGridRhoFastjet*``): tiles of 0.55; and
+as CMSSW's own ``FixedGridEnergyDensity`` (``fixedGridRhoAll``): 18 by 10 tiles, 0.6 wide in pseudorapidity.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["densities", "grid_median", "tower_density"]
 
-_TILE = 0.55
-_CENTRAL, _ALL = 2.5, 5.0
+_TILE, _OWN_TILE = 0.55, 0.6
+_CENTRAL, _ALL, _OWN_ALL = 2.5, 5.0, 5.4
 
 
 def densities(
@@ -36,21 +37,22 @@ def densities(
     pileup = charged & (columns["vertex"] != np.repeat(primary, np.diff(offsets)))
     every = np.ones(len(charged), dtype=bool)
     variants = {
-        "FastjetAll": (every, _ALL),
-        "FastjetCentral": (every, _CENTRAL),
-        "FastjetCentralChargedPileUp": (pileup, _CENTRAL),
-        "FastjetCentralNeutral": (~charged, _CENTRAL),
+        "FastjetAll": (every, _ALL, _TILE),
+        "FastjetCentral": (every, _CENTRAL, _TILE),
+        "FastjetCentralChargedPileUp": (pileup, _CENTRAL, _TILE),
+        "FastjetCentralNeutral": (~charged, _CENTRAL, _TILE),
+        "All": (every, _OWN_ALL, _OWN_TILE),
     }
     return {
-        name: grid_median(offsets, columns["pt"], columns["eta"], columns["phi"], chosen, most)
-        for name, (chosen, most) in variants.items()
+        name: grid_median(offsets, columns["pt"], columns["eta"], columns["phi"], *variant)
+        for name, variant in variants.items()
     }
 
 
 @numba.njit(cache=True)
-def _tiles(most_eta):
+def _tiles(most_eta, tile=_TILE):
     """Rows and columns of the grid, and the area of a tile."""
-    rows, columns = max(int(2.0 * most_eta / _TILE + 0.5), 1), int(2.0 * math.pi / _TILE + 0.5)
+    rows, columns = max(int(2.0 * most_eta / tile + 0.5), 1), int(2.0 * math.pi / tile + 0.5)
     return rows, columns, 2.0 * most_eta / rows * 2.0 * math.pi / columns
 
 
@@ -61,9 +63,9 @@ def _tile(eta, phi, most_eta, rows, columns):
 
 
 @numba.njit(cache=True)
-def grid_median(offsets, pt, eta, phi, chosen, most_eta):
+def grid_median(offsets, pt, eta, phi, chosen, most_eta, tile=_TILE):
     """Median of pT per area over the tiles up to a pseudorapidity, in GeV, shape (E,)."""
-    rows, columns, area = _tiles(most_eta)
+    rows, columns, area = _tiles(most_eta, tile)
     result = np.empty(len(offsets) - 1)
     for event in range(len(offsets) - 1):
         tiles = np.zeros(rows * columns)

@@ -47,3 +47,4 @@ def test_variants_take_their_candidates():
     rho = densities(np.array([0, len(pt)]), columns, np.array([0]))
     assert rho["FastjetCentralNeutral"] == pytest.approx(0.5 * rho["FastjetCentral"], rel=0.15)
     assert rho["FastjetCentralChargedPileUp"] == pytest.approx(0.25 * rho["FastjetCentral"], rel=0.25)
+    assert rho["All"] == pytest.approx(rho["FastjetAll"], rel=0.15)
