@@ -411,7 +411,7 @@ def _superclusters(own, hits, span, place, state, clusters, event, em):
         new.energy, new.eta, new.phi = track.superEnergy, track.superEta, track.superPhi
         new.width, new.cells = 0.0, 9
         others = max(track.superEnergy - hits[track.hit].pt * math.cosh(hits[track.hit].eta), 0.0)
-        lead = (track.superEnergy - others) * (1.0 - 0.08 * track.brem - 0.3 * track.brem**4)
+        lead = (track.superEnergy - others) * (1.0 - 0.03 * track.brem - 0.22 * track.brem**4)
         new.seed = max(lead, others)
         new.hit, new.tracks, new.event, new.seedCell = track.hit, 1, event, -1
         track.ecal, track.ecalEnergy = len(own.clusters) + number, track.superEnergy

@@ -1,10 +1,8 @@
 """Electrons: superclusters with a track, as NanoAOD stores them.
 
 Seeds come from ECAL, where hits in the pixels fit to a supercluster, or from tracks with the energy of one.
-Those
-of particle flow are its candidates; others are mostly hadrons with photons beside them.
-Cut-based identification has CMS's cuts (EGM-17-001, arXiv:2012.06888; CMSSW,
-RecoEgamma/ElectronIdentification).
+Those of particle flow are its candidates; others are mostly hadrons with photons beside them. Cut-based
+identification has CMS's cuts (EGM-17-001, arXiv:2012.06888; CMSSW, RecoEgamma/ElectronIdentification).
 """
 
 from __future__ import annotations
@@ -17,6 +15,7 @@ from pydantic import Field
 from flashsim.declarations.recipes import Recipe
 from flashsim.events.angles import delta_phi
 from flashsim.events.collection import Collection
+from flashsim.events.neighbours import closest
 from flashsim.reference.objects.impact_parameters import impact_parameters
 from flashsim.reference.objects.isolation import Areas, TrackCone, cone_sums, mini_cone, owners, track_sum
 from flashsim.reference.objects.showers import bitmap, passed
@@ -56,9 +55,9 @@ class ElectronRecipe(Recipe):
     """Which electrons are stored, and what is measured of them."""
 
     least_pt: float = Field(gt=0, description="in GeV")
-    window: tuple[float, float, float] = Field(
-        description="how far in eta and phi tracks may point from a supercluster, and how far in phi its "
-        "hits in the pixels may be from where a track of its energy has them"
+    window: tuple[float, float, float, float] = Field(
+        description="how far in eta and phi tracks may point from a supercluster, how far in phi its hits in "
+        "the pixels may be from where a track of its energy has them, and within what superclusters are one"
     )
     ratio: tuple[float, float] = Field(
         description="energy of the supercluster over momentum of seeds from tracks: least and largest"
@@ -67,6 +66,7 @@ class ElectronRecipe(Recipe):
         description="share of hadrons that become electrons: seeds from ECAL, from tracks; of both without "
         "hits in the innermost layers"
     )
+    seeding: float = Field(ge=0, description="transverse energy at which half of them have a seed, in GeV")
     energy: tuple[float, float, float, float] = Field(
         description="relative energy error: constant, times 1/sqrt(E), times the radiated share, times "
         "(0.97 - r9)^2"
@@ -75,7 +75,7 @@ class ElectronRecipe(Recipe):
     fake_momentum: tuple[float, float] = Field(
         description="bias and spread of the logarithm of the momentum that hadrons are measured with"
     )
-    fake_errors: float = Field(ge=1, description="how much worse the fit finds the place of hadrons")
+    fake_errors: float = Field(ge=1, description="how much worse the fit finds d0 of hadrons")
     fake_radiation: float = Field(gt=0, description="power of a uniform number that is a hadron's fbrem")
     worst: float = Field(gt=0, description="largest relative energy error")
     regression: float = Field(ge=0, description="spread of pT around that of particle flow")
@@ -123,7 +123,7 @@ def _chosen(
     shower = np.append(showers.owner, -1)[tracks["ecal"]]
     off_eta = np.abs(clusters["eta"][tracks["ecal"]] - found["eta"][shower])
     off_phi = np.abs(delta_phi(clusters["phi"][tracks["ecal"]], found["phi"][shower]))
-    near_eta, near_phi, near_pixels = recipe.window
+    near_eta, near_phi, near_pixels, merged = recipe.window
     # Electrons and muons that are not found as such are not found here.
     points = (off_eta < near_eta) & (off_phi < near_phi) & (tracks["kind"] == 211) & (tracks["ecal"] >= 0)
     rows = np.flatnonzero((shower >= 0) & (tracks["gsf"] | points))
@@ -139,14 +139,19 @@ def _chosen(
     of_ecal, of_tracks, without_hits = recipe.fake_share
     chance = np.where(from_ecal, of_ecal, np.where(from_track, of_tracks, 0.0))
     chance *= np.where(tracks["lostInnerHits"][rows] > 1, without_hits, 1.0)
-    rank = np.where(gsf, 1.0, -np.abs(np.log(transverse / pt)))
+    chance /= 1.0 + (recipe.seeding / transverse) ** 3
+    rank = 10.0 * gsf - np.abs(np.log(transverse / pt))  # GsfElectronAlgo, too, prefers by E/p
     kept = np.flatnonzero(gsf | (u[:, 0] < chance))
     kept = kept[np.lexsort((-rank[kept], shower[kept]))]
-    best = np.zeros(len(rows), dtype=np.bool_)
-    best[kept[np.unique(shower[kept], return_index=True)[1]]] = True
-    chosen, shower = made.select(best), shower[best]
+    kept = np.sort(kept[np.unique(shower[kept], return_index=True)[1]])
+    # CMSSW gathers superclusters beside each other in one: the better electron has it.
+    places = np.searchsorted(kept, made.offsets), found["eta"][shower[kept]], found["phi"][shower[kept]]
+    rival, _ = closest(places, places, 1, merged, same=True)
+    kept = kept[(rival < 0) | (rank[kept] >= rank[kept][rival])]
+    shower = shower[kept]
     columns = {name: column[shower] for name, column in found.columns.items()}
-    return Collection(chosen.offsets, columns | chosen.columns | {"_shower": shower}), u[best]
+    columns |= {"_track": rows[kept], "_shower": shower}
+    return Collection.of_event_rows(made.event_rows[kept], columns, made.events), u[kept]
 
 
 def _kinematics(
@@ -176,23 +181,20 @@ def _kinematics(
     of_track = np.maximum(track["ptErr"] / track["pt"], np.where(real, 1e-3, 0.1))
     weight = relative**2 / (relative**2 + of_track**2)
     off = np.abs(energy - momentum) > 4.0 * momentum * np.hypot(relative, of_track)
-    combined = (
-        np.where(off, np.maximum(energy, momentum), weight * momentum + (1.0 - weight) * energy) / slope
-    )
+    combined = np.where(off, np.maximum(energy, momentum), weight * momentum + (1.0 - weight) * energy)
     flowed = candidates["pt"][candidate] * (1.0 + recipe.regression * normal[:, 1])
-    pt = np.where(is_pf, flowed, combined)
+    pt = np.where(is_pf, flowed, combined / slope)
     base, per_brem, hadrons = recipe.inconsistent
     disagree = u[:, 1] < np.where(real, base + per_brem * track["brem"], hadrons)
-    wrong = disagree & (u[:, 2] < recipe.flipped)
-    charge = np.where(wrong, -track["charge"], track["charge"])
+    charge = np.where(disagree & (u[:, 2] < recipe.flipped), -track["charge"], track["charge"])
     brem = track["brem"] + 0.03 * np.abs(normal[:, 2]) - 0.01
-    worse = np.where(real, 1.0, recipe.fake_errors * np.exp(0.6 * np.maximum(normal[:, 2], 0.0) ** 2))
+    tail = np.where(real, 1.0, np.exp(0.9 * np.maximum(normal[:, 2], 0.0) ** 2))
+    worse = np.where(real, 1.0, recipe.fake_errors) * tail
     measured = {name: tracks[name][rows] for name in ("pt", "eta", "phi", "d0", "d0Err", "z", "zErr")}
-    for name, factor, drawn in (("d0", worse, normal[:, 5]), ("z", np.sqrt(worse), normal[:, 6])):
+    for name, factor, drawn in (("d0", worse, normal[:, 5]), ("z", tail, normal[:, 6])):
         measured[name] += measured[f"{name}Err"] * np.sqrt(factor**2 - 1.0) * drawn
         measured[f"{name}Err"] *= factor
     refit = Collection(found.offsets, measured)
-    raw = found["_raw"]
     return impact_parameters(refit, np.arange(len(refit)), found.event_rows, recorded.vertices) | {
         "pt": pt,
         "eta": track["eta"],
@@ -213,8 +215,8 @@ def _kinematics(
         "lostHits": tracks["lostInnerHits"][rows],
         "isPFcand": is_pf,
         "deltaEtaSC": found["superclusterEta"] - track["eta"],
-        "rawEnergy": raw,
-        "scEtOverPt": raw / np.cosh(found["superclusterEta"]) / pt - 1.0,
+        "rawEnergy": found["_raw"],
+        "scEtOverPt": found["_raw"] / np.cosh(found["superclusterEta"]) / pt - 1.0,
         "PreshowerEnergy": 0.06 * energy * found["_preshower"],
         "dEsigmaUp": 0.3 * (found["eCorr"] - 1.0),
         "dEsigmaDown": -0.3 * (found["eCorr"] - 1.0),

@@ -55,6 +55,18 @@ def test_superclusters_have_one_electron_and_hadrons_fit_to_theirs(found, record
     assert np.all(in_pixels | ((transverse > least * track) & (transverse < most * track)))
 
 
+def test_of_superclusters_beside_each_other_the_better_has_the_electron(recorded, showers, recipe):
+    made = showers.showers(recorded)
+    every, some = (
+        electrons(recorded, made, recipe.model_copy(update={"window": (*recipe.window[:3], merged)}))
+        for merged in (0.0, 0.6)
+    )
+    assert len(some) < len(every)
+    assert set(some["_track"]) < set(every["_track"])
+    lost = ~np.isin(every["_track"], some["_track"])
+    assert every["_gsf"][lost].mean() < every["_gsf"][~lost].mean()
+
+
 def test_electrons_are_above_threshold_and_ordered(found, recipe):
     assert np.all(found["pt"] > recipe.least_pt)
     for first, last in zip(found.offsets[:-1], found.offsets[1:], strict=True):
