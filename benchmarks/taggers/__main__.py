@@ -50,20 +50,16 @@ def main() -> None:
 
 
 def _measure(options: argparse.Namespace) -> None:
-    used = [definition for definition in definitions().values() if options.era in definition.eras]
-    scores = {
-        name: (definition.collections[0], score.outside, -2.5 if score.link == "form" else 0.0)
-        for definition in used
-        for name, score in definition.scores.items()
-    }
-    points = {
-        name: (definition.collections[0], group)
-        for definition in used
-        for score in definition.scores.values()
+    used = [definition.scores for definition in definitions().values() if options.era in definition.eras]
+    scores = {name: score for by_name in used for name, score in by_name.items()}
+    groups = {
+        name: group
+        for score in scores.values()
         for name, group in score.points.items()
         if isinstance(group, str)
     }
-    found = anchors.read_anchors() | {options.era: anchors.measure(options.files, scores, points)}
+    made = {name: score.score(name) for name, score in scores.items()}
+    found = anchors.read_anchors() | {options.era: anchors.measure(options.files, made, groups)}
     lines = [
         f"{json.dumps(era)}: {{\n"
         + ",\n".join(f"{json.dumps(name)}: {json.dumps(by_group)}" for name, by_group in by_score.items())

@@ -6,156 +6,119 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import awkward as ak
 import numpy as np
-import uproot
+
+from benchmarks.realism.groups import groups
+from benchmarks.realism.samples import read_sample
+from flashsim.reference.taggers.scores import pileup_cell
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
 
-    Columns = Mapping[str, NDArray[Any]]
+    from flashsim.reference.taggers.tagger import Score
 
-__all__ = ["FILE", "ORIGINS", "PROBABILITIES", "Anchors", "groups", "measure", "read_anchors", "read_columns"]
+    Columns = dict[str, NDArray[Any]]
+
+__all__ = [
+    "FILE",
+    "PROBABILITIES",
+    "Anchors",
+    "add_pileup_scores",
+    "logarithms",
+    "measure",
+    "read_anchors",
+]
 
 FILE = Path(__file__).with_name("quantiles.json")
 
-PROBABILITIES = (0.02, 0.05, 0.16, 0.3, 0.5, 0.7, 0.84, 0.95, 0.98)
+PROBABILITIES = (0.02, 0.05, 0.1, 0.16, 0.3, 0.5, 0.7, 0.84, 0.9, 0.95, 0.98)
 
 Anchors = dict[str, dict[str, list[float]]]
-"""By score and group: number of objects, and the quantiles at `PROBABILITIES`."""
+"""By score and group: number of objects, and quantiles at `PROBABILITIES`, or of working points the share."""
 
-_FEWEST = 20
-_MOST = 0.5  # of a jet's energy is the lepton's
-_CENTRAL, _FORWARD = 2.4, 2.5
-_JET_PT = ((15.0, 30.0), (30.0, 50.0), (50.0, np.inf))
-_LEPTON_PT = ((0.0, 10.0), (10.0, 30.0), (30.0, np.inf))
-ORIGINS: dict[str, dict[str, tuple[int, ...]]] = {
-    "Muon": {"prompt": (1, 15), "heavy": (4, 5), "light": (0, 3)},
-    "Electron": {"prompt": (1, 15), "heavy": (4, 5), "other": (0, 3, 22)},
-    "Photon": {"prompt": (1,), "electron": (11, 13), "other": (0,)},
-    "Tau": {"tau": (5,), "electron": (1, 3), "muon": (2, 4), "jet": (0,)},
-}
+_TINY = 1e-7
+_FEWEST = {"quantiles": 20, "share": 5}
+"""Objects that they need."""
 
 
-def groups(collection: str, columns: Columns) -> dict[str, NDArray[np.bool_]]:
-    """Objects of each group, shape (N,), by name.
-
-    Parameters
-    ----------
-    collection
-        Name of the collection.
-    columns
-        With pt and eta; of jets with chEmEF, muEF, hadronFlavour, partonFlavour and isMatched, of others with
-        genPartFlav.
-    """
-    if collection in {"FatJet", "SubJet"}:
-        return {"all": np.ones(len(columns["pt"]), dtype=np.bool_)}
-    kinds = dict(_jet_kinds(columns)) if collection == "Jet" else dict(_origins(collection, columns))
-    bins = _JET_PT if collection == "Jet" else _LEPTON_PT
-    return {
-        f"{kind} from {low:.0f} GeV": mask & (columns["pt"] >= low) & (columns["pt"] < high)
-        for kind, mask in kinds.items()
-        for low, high in bins
-    }
-
-
-def _jet_kinds(columns: Columns) -> Iterator[tuple[str, NDArray[np.bool_]]]:
-    central, forward = np.abs(columns["eta"]) < _CENTRAL, np.abs(columns["eta"]) > _FORWARD
-    hadron, parton, matched = columns["hadronFlavour"], np.abs(columns["partonFlavour"]), columns["isMatched"]
-    lepton = matched & (hadron == 0) & ((columns["chEmEF"] > _MOST) | (columns["muEF"] > _MOST))
-    light = matched & (hadron == 0) & ~lepton
-    yield "b", central & matched & (hadron == 5)  # PDG numbers
-    yield "c", central & matched & (hadron == 4)
-    yield "uds", central & light & np.isin(parton, (1, 2, 3))
-    yield "g", central & light & (parton == 21)
-    yield "lepton", central & lepton
-    yield "pileup", central & ~matched
-    yield "forward", forward & matched
-    yield "forward pileup", forward & ~matched
-
-
-def _origins(collection: str, columns: Columns) -> Iterator[tuple[str, NDArray[np.bool_]]]:
-    for name, codes in ORIGINS[collection].items():
-        yield name, np.isin(columns["genPartFlav"], codes)
-
-
-def measure(
-    files: Iterable[Path],
-    scores: Mapping[str, tuple[str, float, float]],
-    points: Mapping[str, tuple[str, str]],
-) -> Anchors:
-    """Measure the distributions of scores.
+def measure(files: Iterable[Path], scores: Mapping[str, Score], points: Mapping[str, str]) -> Anchors:
+    """Measure the distributions of scores in the half of the events that is there to tune with.
 
     Parameters
     ----------
     files
         NanoAOD of CMS; a score is taken from those that have it.
     scores
-        By name: the collection, the value that stands for no score, and the least one that is one.
+        By name.
     points
-        Working points by name: the collection, and how the names of groups begin whose share that passes is
-        measured, together.
+        Working points, and the group of which a share passes.
     """
-    passed: dict[str, list[NDArray[Any]]] = {}
     found: dict[str, dict[str, list[NDArray[Any]]]] = {}
-    for path in files:
-        with uproot.open(path) as file:
-            for collection in sorted({collection for collection, *_ in scores.values()}):
-                columns = _read(file["Events"], collection)
-                if not columns:
+    samples = [read_sample(path).half("tune") for path in files]
+    add_pileup_scores([sample["Jet"].columns for sample in samples])
+    for sample in samples:
+        for group, columns in groups(sample):
+            for name in columns:
+                if name in scores:
+                    values = columns[name][_is_score(scores[name], columns[name])]
+                elif points.get(name) == group:
+                    values = columns[name]
+                else:
                     continue
-                masks = groups(collection, columns)
-                for name, (own, kind) in points.items():
-                    if own == collection and name in columns:
-                        chosen = np.any([mask for g, mask in masks.items() if g.startswith(kind)], axis=0)
-                        passed.setdefault(name, []).append(columns[name][chosen])
-                for name, (own, outside, least) in scores.items():
-                    if own == collection and name in columns:
-                        for group, mask in masks.items():
-                            kept = mask & (columns[name] != outside) & (columns[name] >= least)
-                            values = columns[name][kept]
-                            found.setdefault(name, {}).setdefault(group, []).append(values)
-    shares = {name: np.concatenate(parts) for name, parts in passed.items() if sum(map(len, parts))}
-    return {name: {"share": [len(flags), float(np.mean(flags))]} for name, flags in shares.items()} | {
-        name: {
-            group: _quantiles(np.concatenate(parts))
-            for group, parts in by_group.items()
-            if sum(map(len, parts)) >= _FEWEST
-        }
-        for name, by_group in found.items()
-    }
+                found.setdefault(name, {}).setdefault(group, []).append(values)
+    every = {name: _summaries(by_group, share=name in points) for name, by_group in found.items()}
+    return {name: by_group for name, by_group in every.items() if by_group}
 
 
-def _quantiles(values: NDArray[Any]) -> list[float]:
-    return [len(values), *(float(f"{q:.5g}") for q in np.quantile(values, PROBABILITIES))]
+def _is_score(score: Score, stored: NDArray[Any]) -> NDArray[np.bool_]:
+    """Whether stored values are scores and not what is stored elsewhere."""
+    good: NDArray[np.bool_] = stored != score.outside
+    return good & ((stored > 0.0) if score.link == "exp" else (stored >= score.low))
 
 
-def _read(tree: Any, collection: str) -> dict[str, NDArray[Any]]:
-    prefix = f"{collection}_"
-    names = [name for name in tree.keys() if name.startswith(prefix)]  # noqa: SIM118
-    if f"{prefix}pt" not in names:
-        return {}
-    arrays = {name.removeprefix(prefix): tree[name].array() for name in names}
-    columns = {name: np.asarray(ak.flatten(array)) for name, array in arrays.items()}
-    if "genJetIdx" in columns:
-        number = np.repeat(np.asarray(tree["nGenJet"].array()), np.asarray(ak.num(arrays["pt"])))
-        columns["isMatched"] = (columns["genJetIdx"] >= 0) & (columns["genJetIdx"] < number)
-    elif collection in ORIGINS and "genPartFlav" not in columns:
-        return {}
-    for tagger, old in (("btagDeepFlav", "btagDeepFlavC"), ("btagDeep", "btagDeepC")):
-        if old in columns and f"{tagger}CvL" not in columns:
-            b, c = columns[f"{tagger}B"], columns[old]
-            columns[f"{tagger}CvL"] = np.where(b < 0, -1.0, c / np.maximum(1.0 - b, 1e-6))
-            columns[f"{tagger}CvB"] = np.where(b < 0, -1.0, c / np.maximum(b + c, 1e-6))
-    return columns
+def logarithms(score: Score, stored: NDArray[Any]) -> NDArray[np.float64]:
+    """Logarithms of the ratios that stored values are of."""
+    if score.link == "exp":
+        ratio = np.maximum(stored, _TINY)
+    else:
+        share = np.clip((stored - score.low) / (score.high - score.low), _TINY, 1.0 - _TINY)
+        ratio = share / (1.0 - share)
+    return np.asarray(np.log(ratio), dtype=np.float64)
 
 
-def read_columns(path: Path, collection: str) -> dict[str, NDArray[Any]]:
-    """Read a collection of a NanoAOD file, flat; c taggers as NanoAOD v9 has them if it is an older one."""
-    with uproot.open(path) as file:
-        return _read(file["Events"], collection)
+def add_pileup_scores(samples: list[Columns]) -> None:
+    """Give jets with bits of pileup identification, but no score, one of jets of the same bits and place."""
+    own = [columns for columns in samples if "puIdDisc" in columns and "puId" in columns]
+    without = [columns for columns in samples if "puId" in columns and "puIdDisc" not in columns]
+    if not own or not without:
+        return
+    known, values = (
+        np.concatenate(parts) for parts in ([_bits(c) for c in own], [c["puIdDisc"] for c in own])
+    )
+    rng = np.random.default_rng(1)
+    for columns in without:
+        bits = _bits(columns)
+        columns["puIdDisc"] = np.full(len(bits), np.nan)
+        for one in np.intersect1d(bits, known):
+            columns["puIdDisc"][bits == one] = rng.choice(values[known == one], np.sum(bits == one))
+
+
+def _bits(jets: Columns) -> NDArray[np.int64]:
+    """Give one number for the bits and the cell in pT and eta that working points are of, shape (N,)."""
+    row, column = pileup_cell(jets["pt"], jets["eta"])
+    return (row * 4 + column) * 8 + jets["puId"]
+
+
+def _summaries(by_group: Mapping[str, list[NDArray[Any]]], *, share: bool) -> dict[str, list[float]]:
+    found = {}
+    for group, parts in by_group.items():
+        values = np.concatenate(parts)
+        if len(values) >= _FEWEST["share" if share else "quantiles"]:
+            numbers = [np.mean(values)] if share else np.quantile(values, PROBABILITIES)
+            found[group] = [len(values), *(float(f"{number:.7g}") for number in numbers)]
+    return found
 
 
 def read_anchors() -> dict[str, Anchors]:

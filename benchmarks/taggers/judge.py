@@ -7,43 +7,55 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.markdown import table as markdown_table
-from benchmarks.taggers import anchors, tables
+from benchmarks.realism.groups import groups
+from benchmarks.realism.samples import read_sample
+from benchmarks.taggers import tables
 from flashsim.reference.taggers.tagger import load_taggers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
 __all__ = ["area_under_curve", "judge"]
 
-_PT, _ETA = 30.0, 2.4
 _DRAWS = 200
 _MISTAGS = (0.1, 0.03, 0.01)
 _SCORES = ("btagDeepFlavB", "btagDeepB", "btagCSVV2", "btagPNetB", "btagUParTAK4B")
-_PAIRS = (("b", 5, "light", 0), ("b", 5, "c", 4), ("c", 4, "light", 0))
+_PT = ("30 to 50 GeV", "50 to 100 GeV", "above 100 GeV")
+_GROUPS = {
+    flavour: [f"{kind} jets, {pt}" for kind in kinds for pt in _PT]
+    for flavour, kinds in {"b": ("b",), "c": ("c",), "light": ("light", "gluon")}.items()
+}
+_PAIRS = (("b", "light"), ("b", "c"), ("c", "light"))
 
 
 def judge(files: Sequence[Path], table: Path, folder: Path) -> Iterator[str]:
     """Give a table in Markdown: areas under ROC curves and efficiencies, of CMS and of networks of a folder.
 
-    Jets have a gen jet, more than 30 GeV and |eta| < 2.4; errors are those of CMS's files, from samples of
-    their jets with replacement.
+    Jets are those of b, c, and light quarks or gluons whose gen jet has more than 30 GeV and |eta| < 2.5;
+    errors are those of CMS's files, from samples of their jets with replacement.
     """
-    ours: dict[str, NDArray[Any]] = dict(tables.read_table(table, "Jet"))
+    ours = tables.read_table(table, "Jet")
     for tagger in load_taggers(folder).get("Jet", []):
         ours |= tagger.columns(ours)
-    real = _merged([anchors.read_columns(path, "Jet") for path in files])
-    ours, real = _chosen(ours), _chosen(real)
+    groups_of_cms = [group for path in files for group in groups(read_sample(path))]
+    here = {flavour: np.isin(ours["group"], names) for flavour, names in _GROUPS.items()}
     rng = np.random.default_rng(1)
     rows = []
-    for score in (score for score in _SCORES if score in ours and score in real):
-        for name, code, other, other_code in _PAIRS:
-            (signal, background), (our_signal, our_background) = (
-                [jets[score][jets["hadronFlavour"] == flavour] for flavour in (code, other_code)]
-                for jets in (real, ours)
-            )
+    for score in (score for score in _SCORES if score in ours):
+        cms = {
+            flavour: [
+                columns[score] for group, columns in groups_of_cms if group in names and score in columns
+            ]
+            for flavour, names in _GROUPS.items()
+        }
+        if not cms["b"]:
+            continue
+        for name, other in _PAIRS:
+            signal, background = (np.concatenate(cms[flavour]) for flavour in (name, other))
+            our_signal, our_background = (ours[score][here[flavour]] for flavour in (name, other))
             measured, found = _power(signal, background), _power(our_signal, our_background)
             drawn = [
                 _power(rng.choice(signal, len(signal)), rng.choice(background, len(background)))
@@ -70,13 +82,3 @@ def _power(signal: NDArray[Any], background: NDArray[Any]) -> list[float]:
 
 def _efficiency(signal: NDArray[Any], background: NDArray[Any], mistag: float) -> float:
     return float(np.mean(signal > np.quantile(background, 1.0 - mistag)))
-
-
-def _merged(parts: Sequence[Mapping[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
-    shared = set.intersection(*(set(part) for part in parts))
-    return {name: np.concatenate([part[name] for part in parts]) for name in shared}
-
-
-def _chosen(jets: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    good = (jets["pt"] > _PT) & (np.abs(jets["eta"]) < _ETA) & jets["isMatched"]
-    return {name: column[good] for name, column in jets.items()}

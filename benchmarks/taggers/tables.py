@@ -45,10 +45,9 @@ class _Collector(Taggers):
 
     def scored(self, name: str, objects: Collection, features: Mapping[str, NDArray[Any]]) -> Collection:
         """Note the features."""
-        truth = truth_of(self.gen, name, objects)
-        every = {**objects.columns, **features, **truth}
+        every = {**objects.columns, **features, **truth_of(self.gen, name, objects)}
         kept = objects["pt"] >= _LEAST_PT.get(name, 0.0)
-        self.tables[name] = {k: v[kept] for k, v in every.items() if k == "label" or v.dtype.kind in "biuf"}
+        self.tables[name] = {k: v[kept] for k, v in every.items() if v.dtype.kind in "biufU"}
         return objects
 
 

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.taggers.anchors import ORIGINS
+from benchmarks.realism.groups import groups
+from benchmarks.realism.samples import Sample
+from flashsim.events.collection import Collection
 from flashsim.events.neighbours import closest, ring_sum
 from flashsim.reference.output.matching import gen_collections, match_objects
 
@@ -15,8 +17,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from flashsim.events.collection import Collection
-
 __all__ = ["truth_of"]
 
 _PROMPT, _TAU_PRODUCT = 1 << 0, 1 << 5
@@ -24,6 +24,18 @@ _FIRST_COPY = 1 << 12
 _NEUTRINOS = (12, 14, 16)
 _CONE, _FAT_CONE, _LEPTON_CONE, _NEAR, _SHARE = 0.4, 0.8, 0.3, 0.2, 0.5
 _EXAMPLES = ("b", "bb", "c", "s", "ud", "g")
+_ORIGINS: dict[str, dict[str, tuple[int, ...]]] = {
+    "Muon": {"prompt": (1, 15), "heavy": (4, 5), "light": (0, 3)},
+    "Electron": {"prompt": (1, 15), "heavy": (4, 5)},
+    "Photon": {"prompt": (1,), "electron": (11, 13)},
+    "Tau": {"tau": (5,), "electron": (1, 3), "muon": (2, 4), "jet": (0,)},
+}
+"""Labels of objects by their genPartFlav; all else is other."""
+_INDICES = {
+    "Jet": ("genJetIdx", "GenJet"),
+    "Muon": ("genPartIdx", "GenPart"),
+    "Electron": ("genPartIdx", "GenPart"),
+}
 
 
 def truth_of(gen: Mapping[str, Any], name: str, objects: Collection) -> dict[str, NDArray[Any]]:
@@ -40,23 +52,44 @@ def truth_of(gen: Mapping[str, Any], name: str, objects: Collection) -> dict[str
 
     Returns
     -------
-    ``label``: of jets b, bb, c, s, ud, g, electron, muon, tau, pileup or other, of other objects the groups
-    of `benchmarks.taggers.anchors.ORIGINS`; what these follow from; and of jets the logarithms of the gen
-    jet's pT over the jet's, with neutrinos (``neutrinos``, and ``neutrinosOfC`` of c jets), and over the raw
-    jet's, without and with neutrinos (``raw``, ``rawNeutrinos``), NaN of jets that are no example.
+    ``label``: of jets b, bb, c, s, ud, g, electron, muon, tau, pileup or other, of other objects where they
+    come from; ``group``, of `benchmarks.realism.groups`; and of jets the flavour, and the logarithms of the
+    gen jet's pT over the jet's, with neutrinos (``neutrinos``, and ``neutrinosOfC`` of c jets), over the raw
+    jet's, without and with neutrinos (``raw``, ``rawNeutrinos``), NaN of jets that are no example, and of
+    what neutrinos add to one (``added``), 0 of these.
     """
     every = gen_collections(gen)
     found = match_objects({name: objects}, every)[name]
+    columns = {"group": _groups(gen, every, name, found)}
     if name == "Jet":
-        return _jets(every, objects, found)
+        return columns | _jets(every, objects, found)
     if name == "FatJet":
-        return {"label": _fat_labels(every["GenPart"], found)}
-    columns: dict[str, NDArray[Any]] = {"label": np.full(len(objects), "other", dtype="U10")}
-    if name in ORIGINS:
-        columns["genPartFlav"] = found["genPartFlav"]
-        for label, codes in ORIGINS[name].items():
-            columns["label"][np.isin(found["genPartFlav"], codes)] = label
+        return columns | {"label": _fat_labels(every["GenPart"], found)}
+    columns["label"] = np.full(len(objects), "other", dtype="U10")
+    for label, codes in _ORIGINS.get(name, {}).items():
+        columns["label"][np.isin(found["genPartFlav"], codes)] = label
     return columns
+
+
+def _groups(
+    gen: Mapping[str, Any], every: Mapping[str, Collection], name: str, found: Collection
+) -> NDArray[np.str_]:
+    """Name of the group that an object is compared in, shape (N,); empty of those that are in none."""
+    columns = found.columns | {"row": np.arange(len(found))}
+    if name in _INDICES:
+        field, target = _INDICES[name]
+        columns[field] = np.where(
+            found[field] >= 0, found[field] - every[target].offsets[found.event_rows], -1
+        )
+    masses = {
+        jets: Collection.of_branches(gen, jets, [*every[jets].columns, "mass"])
+        for jets in ("GenJet", "GenJetAK8")
+    }
+    own = {**every, **masses, name: Collection(found.offsets, columns)}
+    group = np.full(len(found), "", dtype="U48")
+    for label, of_group in groups(Sample(len(found.offsets) - 1, own, {})):
+        group[of_group.get("row", [])] = label
+    return group
 
 
 def _jets(gen: Mapping[str, Collection], jets: Collection, found: Collection) -> dict[str, NDArray[Any]]:
@@ -126,6 +159,7 @@ def _momenta(
         "neutrinos": np.where(example, np.log(whole / jets["pt"]), np.nan),
         "neutrinosOfC": np.where(example & is_c, np.log(whole / jets["pt"]), np.nan),
         "raw": np.where(example, np.log(visible / raw), np.nan),
+        "added": np.where(example, np.log(whole / visible), 0.0),
         "rawNeutrinos": np.where(example, np.log(whole / raw), np.nan),
     }
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from flashsim.reference.flow.recorded import Recorded
     from flashsim.reference.taggers.tagger import Tagger
 
-__all__ = ["Taggers", "object_features", "pileup_id"]
+__all__ = ["Taggers", "object_features", "pileup_cell", "pileup_id"]
 
 _PILEUP_PT, _PILEUP_ETA = (20.0, 30.0, 40.0), (2.5, 2.75, 3.0)
 _PILEUP_CUTS = {
@@ -119,11 +119,16 @@ class Taggers:
 _loaded = cache(load_taggers)
 
 
+def pileup_cell(pt: NDArray[Any], eta: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Row and column, shape (N,) each, of the working points of pileup jet identification."""
+    row = np.searchsorted(_PILEUP_PT, pt, side="right")
+    return row, np.searchsorted(_PILEUP_ETA, np.abs(eta), side="right")
+
+
 def pileup_id(score: NDArray[Any], pt: NDArray[Any], eta: NDArray[Any]) -> NDArray[np.int64]:
     """Bits of the working points of pileup jet identification, shape (N,): 4 loose, 2 medium, 1 tight."""
-    row = np.searchsorted(_PILEUP_PT, pt, side="right")
-    column = np.searchsorted(_PILEUP_ETA, np.abs(eta), side="right")
+    cell = pileup_cell(pt, eta)
     return sum(
-        (bit * (score > np.array(cuts)[row, column]) for bit, cuts in _PILEUP_CUTS.items()),
-        start=np.zeros(len(row), dtype=np.int64),
+        (bit * (score > np.array(cuts)[cell]) for bit, cuts in _PILEUP_CUTS.items()),
+        start=np.zeros(len(pt), dtype=np.int64),
     )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Features = Mapping[str, NDArray[Any]]
 
-__all__ = ["FORMAT", "Score", "Tagger", "load_taggers", "matrix"]
+__all__ = ["FORMAT", "Score", "Tagger", "load_taggers", "matrix", "signed_log"]
 
 FORMAT = ModelFormat("flashsim_tagger", (1,), "tagger", "python -m benchmarks.taggers train")
 
@@ -39,10 +39,9 @@ class Score:
         Outputs: the score is of the logarithm of (sum of `over`) / (sum of `under`); with nothing under it,
         the output is that logarithm.
     link
-        What is stored: ``share``, over / (over + under); ``exp``, the ratio itself; ``form``, a rising map of
-        the logarithm, as many discriminants of CMS are no probabilities.
-    knots, values
-        The map of ``form``: linear between knots, constant beyond.
+        What is stored: ``share``, over / (over + under), stretched from `low` to `high`; ``exp``, the ratio.
+    low, high
+        Least and largest value of a share.
     inside
         Least and largest value of features, by name, for which there is a score.
     outside
@@ -56,8 +55,8 @@ class Score:
     over: tuple[str, ...]
     under: tuple[str, ...] = ()
     link: str = "share"
-    knots: tuple[float, ...] = ()
-    values: tuple[float, ...] = ()
+    low: float = 0.0
+    high: float = 1.0
     inside: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     outside: float = -1.0
     points: Mapping[str, float | Sequence[float]] = field(default_factory=dict)
@@ -67,17 +66,16 @@ class Score:
         """Logarithm of the ratio, shape (N,)."""
         return _log_sum(logits, self.over) - (_log_sum(logits, self.under) if self.under else 0.0)
 
+    def has_one(self, features: Features) -> NDArray[np.bool_]:
+        """Whether objects have a score, shape (N,)."""
+        limits = ((features[name], *limits) for name, limits in self.inside.items())
+        return np.all([(x >= least) & (x <= most) for x, least, most in limits], axis=0)
+
     def stored(self, logits: Mapping[str, Floats], features: Features) -> Floats:
         """Values as NanoAOD stores them, shape (N,)."""
-        ratio = self.logarithm(logits)
-        if self.link == "form":
-            value = np.interp(ratio, self.knots, self.values)
-        else:
-            bounded = np.clip(ratio, -30.0, 30.0)
-            value = np.exp(bounded) if self.link == "exp" else 1.0 / (1.0 + np.exp(-bounded))
-        for name, (least, most) in self.inside.items():
-            value = np.where((features[name] >= least) & (features[name] <= most), value, self.outside)
-        return value
+        ratio = np.clip(self.logarithm(logits), -30.0, 30.0)
+        share = self.low + (self.high - self.low) / (1.0 + np.exp(-ratio))
+        return np.where(self.has_one(features), np.exp(ratio) if self.link == "exp" else share, self.outside)
 
     def passed(self, stored: Floats) -> dict[str, NDArray[Any]]:
         """Working points by name, shape (N,): bool, or the number of them."""
@@ -170,7 +168,12 @@ def _column(features: Features, name: str) -> NDArray[np.float32]:
     values = np.asarray(features[rest], dtype=np.float32)
     if how == "abs":
         return np.abs(values)
-    return np.copysign(np.log1p(np.abs(values)), values) if how == "log" else values
+    return signed_log(values) if how == "log" else values
+
+
+def signed_log(values: NDArray[Any]) -> NDArray[Any]:
+    """Logarithm of a size with its sign, linear near 0."""
+    return np.copysign(np.log1p(np.abs(values)), values)
 
 
 def load_taggers(folder: Path) -> dict[str, list[Tagger]]:
@@ -198,9 +201,5 @@ def _tagger(header: dict[str, Any], tensors: Tensors, _: str) -> Tagger:
         network=Perceptron(header["architecture"], weights),
         centre=tensors["centre"],
         width=tensors["width"],
-        scores={name: _score(score) for name, score in header["scores"].items()},
+        scores={name: Score(**score) for name, score in header["scores"].items()},
     )
-
-
-def _score(content: dict[str, Any]) -> Score:
-    return Score(**content | {name: tuple(content[name]) for name in ("over", "under", "knots", "values")})
