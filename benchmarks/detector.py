@@ -14,7 +14,7 @@ import json
 import resource
 import time
 from collections import Counter
-from functools import partial
+from functools import partial, partialmethod
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -71,16 +71,19 @@ def measured(folder: Path, minbias: Path, detector: str, era: str, chunk: int) -
         marks.append((done, time.process_time(), peak, spent.copy()))
 
     originals = {name: getattr(driver, name) for name in STEPS}
-    write = NanoWriter.extend
+    written = {name: getattr(NanoWriter, name) for name in ("extend", "__exit__")}
     try:
         for name, function in originals.items():
             setattr(driver, name, partial(_timed, function, name, spent))
-        NanoWriter.extend = lambda *arguments: _timed(write, "write", spent, *arguments)  # type: ignore[method-assign]
+        for name, function in written.items():  # a file is compressed when its block ends
+            setattr(NanoWriter, name, partialmethod(_timed_write, function, spent))
         with TemporaryDirectory() as work:
             files = (folder / "gen.root", folder / "particles.root", minbias, Path(work) / "out.root")
             detect(*files, era=era, detector=detector, chunk=chunk, progress=mark)
+            mark(marks[-1][0], 0)
     finally:
-        NanoWriter.extend = write  # type: ignore[method-assign]
+        for name, function in written.items():
+            setattr(NanoWriter, name, function)
         for name, function in originals.items():
             setattr(driver, name, function)
     (first, start, before, warm), (last, stop, after, whole) = marks[0], marks[-1]
@@ -93,6 +96,12 @@ def measured(folder: Path, minbias: Path, detector: str, era: str, chunk: int) -
         },
         "memory_growth_mb": round((after - before) / 1024, 1),
     }
+
+
+def _timed_write(
+    writer: NanoWriter, function: Callable[..., Any], spent: Counter[str], *arguments: Any
+) -> Any:
+    return _timed(function, "write", spent, writer, *arguments)
 
 
 def _timed(function: Callable[..., Any], name: str, spent: Counter[str], *arguments: Any) -> Any:

@@ -17,7 +17,7 @@ import numpy as np
 from pydantic import Field
 
 from flashsim.reference.particles.helix import reach
-from flashsim.reference.particles.kernel_recipe import KernelRecipe, eta_bin
+from flashsim.reference.particles.kernel_recipe import KernelRecipe, borrowing, eta_bin
 from flashsim.reference.particles.streams import normal, poisson, uniform
 
 if TYPE_CHECKING:
@@ -164,36 +164,47 @@ def grids(recipe: CalorimeterRecipe) -> tuple[Grid, ...]:
     return tuple(made)
 
 
-@numba.njit(cache=True)
-def cell_of(grid, eta, phi):
-    """Place of the cell at a direction, -1 outside."""
+@borrowing
+def _row_column(grid, eta, phi):
+    """Row and column of the cell at a direction, row -1 outside; phi is within three pi."""
     row = math.floor((eta + grid.most) / grid.size_eta)
     if row < 0 or row >= grid.rows:
-        return -1
-    column = math.floor((phi + math.pi) / grid.size_phi) % grid.columns
+        return -1, 0
+    column = math.floor((phi + math.pi) / grid.size_phi)
+    if column < 0:
+        column += grid.columns
+    elif column >= grid.columns:
+        column -= grid.columns
     step = grid.steps[row]
-    return (row - row % step) * grid.columns + column - column % step
+    return row & -step, column & -step
 
 
-@numba.njit(cache=True)
+@borrowing
+def cell_of(grid, eta, phi):
+    """Place of the cell at a direction, -1 outside."""
+    row, column = _row_column(grid, eta, phi)
+    return row * grid.columns + column if row >= 0 else -1
+
+
+@borrowing
 def eta_of(grid, cell):
     """Pseudorapidity of a cell's centre."""
     return (cell // grid.columns + 0.5) * grid.size_eta - grid.most
 
 
-@numba.njit(cache=True)
+@borrowing
 def phi_of(grid, cell):
     """Azimuth of a cell's centre."""
     return (cell % grid.columns + 0.5) * grid.size_phi - math.pi
 
 
-@numba.njit(cache=True)
+@borrowing
 def _turn(angle):
     """Bring an angle between -pi and pi."""
     return angle - _TWO_PI * math.floor((angle + math.pi) / _TWO_PI)
 
 
-@numba.njit(cache=True)
+@borrowing
 def clear(grid):
     """Empty a grid for the next event."""
     for i in range(grid.number[0]):
@@ -203,24 +214,25 @@ def clear(grid):
     grid.number[0] = 0
 
 
-@numba.njit(cache=True)
+@borrowing
 def _add(grid, at_eta, at_phi, energy, hit, eta, phi):
     """Add to the cell at a direction a part of a shower whose centre is at `eta` and `phi`."""
-    place = cell_of(grid, at_eta, at_phi)
-    if place < 0 or energy <= 0.0:
+    row, column = _row_column(grid, at_eta, at_phi)
+    if row < 0 or energy <= 0.0:
         return
+    place = row * grid.columns + column
     cell = grid.cells[place]
     if cell.energy == 0.0:
         grid.touched[grid.number[0]] = place
         grid.number[0] += 1
     cell.energy += energy
-    cell.eta += energy * (eta - eta_of(grid, place))
-    cell.phi += energy * _turn(phi - phi_of(grid, place))
+    cell.eta += energy * (eta - ((row + 0.5) * grid.size_eta - grid.most))
+    cell.phi += energy * _turn(phi - ((column + 0.5) * grid.size_phi - math.pi))
     if energy > cell.lead:
         cell.lead, cell.hit = energy, hit
 
 
-@numba.njit(cache=True)
+@borrowing
 def _shower(grid, eta, phi, energy, hit, width):
     """Share the energy of a shower of Gaussian width with the nearest cells on either side."""
     place_eta, place_phi = (eta + grid.most) / grid.size_eta, (phi + math.pi) / grid.size_phi
@@ -241,13 +253,13 @@ def _shower(grid, eta, phi, energy, hit, width):
     _add(grid, eta, phi, left, hit, eta, phi)
 
 
-@numba.njit(cache=True)
+@borrowing
 def em_spread(energy, em):
     """Relative resolution of ECAL at an energy."""
     return math.sqrt(em[0] ** 2 / energy + (em[1] / energy) ** 2 + em[2] ** 2)
 
 
-@numba.njit(cache=True)
+@borrowing
 def deposit(grids, first, last, hits, place, state, calorimeter, field):
     """Let the particles of an event, rows `first` to `last`, leave their energy.
 
@@ -295,7 +307,7 @@ def deposit(grids, first, last, hits, place, state, calorimeter, field):
         _add(hcal, eta, phi, energy, -1, eta, phi)
 
 
-@numba.njit(cache=True)
+@borrowing
 def deposit_early(grids, interactions, event, library, calorimeter):
     """Add what ECAL and HCAL still see of the interactions of other crossings."""
     ecal, hcal = grids[0], grids[1]
@@ -316,7 +328,7 @@ def deposit_early(grids, interactions, event, library, calorimeter):
             _add(hcal, eta, phi, energy, -1, eta, phi)
 
 
-@numba.njit(cache=True)
+@borrowing
 def _hadron(ecal, hcal, hit, row, eta, phi, state, calorimeter):
     energy = hit.energy - (0.9 * hit.mass if hit.pdg > 1000 else 0.0)  # of baryons the kinetic energy
     at = eta_bin(eta)
@@ -385,7 +397,7 @@ def cluster(grid, event, out):
     return number
 
 
-@numba.njit(cache=True)
+@borrowing
 def _highest(grid, cell):
     """Most energetic of a cell and its neighbours: eight, or the four that share a side with it."""
     row, column = cell // grid.columns, cell % grid.columns
@@ -404,7 +416,7 @@ def _highest(grid, cell):
     return best
 
 
-@numba.njit(cache=True)
+@borrowing
 def _gather(grid, place, out):
     """Follow a cell uphill to its cluster, and add its energy and moments there, from the seed's centre."""
     top = place

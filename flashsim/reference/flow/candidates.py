@@ -30,7 +30,7 @@ from flashsim.reference.flow.calorimeters import (
 )
 from flashsim.reference.flow.density import tower_density
 from flashsim.reference.particles.helix import reach
-from flashsim.reference.particles.kernel_recipe import KernelRecipe
+from flashsim.reference.particles.kernel_recipe import KernelRecipe, borrowing
 from flashsim.reference.particles.particle import Rows
 from flashsim.reference.particles.streams import normal
 
@@ -182,7 +182,7 @@ def _particle_flow(hits, tracks, vertex_z, pileup, states, calorimeter, cells, l
     return cluster_counts, found[0], candidate_counts, found[1], density
 
 
-@numba.njit(cache=True)
+@borrowing
 def _label(grid, eta, phi):
     """Row of the cluster at a direction: that of the cell there or of the most energetic one beside it."""
     best, most = -1, 0.0
@@ -198,7 +198,7 @@ def _label(grid, eta, phi):
     return best
 
 
-@numba.njit(cache=True)
+@borrowing
 def _link(own, place, cells, calorimeter, field):
     """Link tracks to the clusters that they point at."""
     for track in own.tracks:
@@ -223,7 +223,7 @@ def _link(own, place, cells, calorimeter, field):
             own.towers[track.hcal].tracks += 1
 
 
-@numba.njit(cache=True)
+@borrowing
 def _candidate(own, pdg, pt, eta, phi, mass, row, particle):
     """Add a candidate; gives it. `row` is that of its track, -1 for a neutral one."""
     new = own.candidates[own.number[0]]
@@ -238,7 +238,7 @@ def _candidate(own, pdg, pt, eta, phi, mass, row, particle):
     return new
 
 
-@numba.njit(cache=True)
+@borrowing
 def _neutral(own, pdg, energy, eta, phi, particle):
     """Add a neutral candidate of an energy at a place of the calorimeters, seen from the primary vertex."""
     slope = math.sinh(eta)
@@ -249,7 +249,7 @@ def _neutral(own, pdg, energy, eta, phi, particle):
     return new
 
 
-@numba.njit(cache=True)
+@borrowing
 def _of_track(own, row, kind, pt):
     """Add the candidate of a track: a hadron (0), an electron (1) or a muon (2)."""
     track = own.tracks[row]
@@ -257,7 +257,7 @@ def _of_track(own, row, kind, pt):
     _candidate(own, pdg, pt, track.eta, track.phi, _MASSES[kind], row, track.particle)
 
 
-@numba.njit(cache=True)
+@borrowing
 def _charged(own, linking):
     for row in range(len(own.tracks)):
         track = own.tracks[row]
@@ -334,7 +334,7 @@ def _excess(own, linking):
             track.ecalEnergy = clusters[track.ecal].energy / clusters[track.ecal].tracks
 
 
-@numba.njit(cache=True)
+@borrowing
 def _over(energy, momentum, linking):
     """Energy beyond the momenta, 0 if the resolution explains it."""
     stochastic, constant = linking.excess_resolution
@@ -342,13 +342,13 @@ def _over(energy, momentum, linking):
     return energy - momentum if energy - momentum > linking.excess * spread else 0.0
 
 
-@numba.njit(cache=True)
+@borrowing
 def _photon(own, row, energy, particle):
     found = own.clusters[row]
     _neutral(own, 22, energy, found.eta, found.phi, particle).cluster = own.first_cluster + row
 
 
-@numba.njit(cache=True)
+@borrowing
 def _unlinked(own, hits, hcal, linking):
     for row in range(len(own.clusters)):
         found = own.clusters[row]
@@ -365,7 +365,7 @@ def _unlinked(own, hits, hcal, linking):
             _neutral(own, 130, tower.energy * linking.neutral_scale, tower.eta, tower.phi, particle)
 
 
-@numba.njit(cache=True)
+@borrowing
 def _forward(own, grid, short, hits, least):
     """Candidates of HF, one a cell, at its centre: hadrons where the short fibres see anything.
 
@@ -380,14 +380,14 @@ def _forward(own, grid, short, hits, least):
             _neutral(own, pdg, cell.energy, eta, phi, hits[cell.hit].mother)
 
 
-@numba.njit(cache=True)
+@borrowing
 def _behind(clusters, hcal):
     for found in clusters:
         place = cell_of(hcal, found.eta, found.phi)
         found.hcal = hcal.cells[place].energy if place >= 0 else 0.0
 
 
-@numba.njit(cache=True)
+@borrowing
 def _superclusters(own, hits, span, place, state, clusters, event, em):
     """Sum what electrons and their radiation bring to ECAL, each with the resolution of its energy."""
     for row in range(span[0], span[1]):
@@ -419,7 +419,7 @@ def _superclusters(own, hits, span, place, state, clusters, event, em):
     return number
 
 
-@numba.njit(cache=True)
+@borrowing
 def _electrons(own, linking):
     """Electrons: energy of supercluster and track, each with the weight of its resolution."""
     for row in range(len(own.tracks)):

@@ -132,7 +132,7 @@ def _sums(pt, eta, phi, kind, lepton, region, tells):
             for side in (-1, 0, 1):
                 j = heads[step * _COLUMNS + (column + side) % _COLUMNS]
                 while j >= 0:
-                    if kind[j] == _PRIMARY or beyond:
+                    if (kind[j] == _PRIMARY or beyond) and abs(eta[i] - eta[j]) < _CONE:
                         off = phi[i] - phi[j]
                         off -= 2.0 * math.pi * round(off / (2.0 * math.pi))
                         distance = (eta[i] - eta[j]) ** 2 + off * off

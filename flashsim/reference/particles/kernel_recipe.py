@@ -10,9 +10,13 @@ import numpy as np
 
 from flashsim.declarations.recipes import Recipe
 
-__all__ = ["KernelRecipe", "eta_bin"]
+__all__ = ["KernelRecipe", "borrowing", "eta_bin"]
 
 _BINS, _PER_UNIT = 64, 20
+
+borrowing = numba.njit(cache=True, _nrt=False)
+"""Compile a function that makes no array: it does not count the references to those that it is given, which
+takes longer than the work of a small function that is given many, as the grids and numbers of detectors."""
 
 
 class KernelRecipe(Recipe):
@@ -44,7 +48,7 @@ class KernelRecipe(Recipe):
         return self.Numbers(**values)
 
 
-@numba.njit(cache=True)
+@borrowing
 def eta_bin(eta):
     """Bin of |eta| in the tables of a `KernelRecipe`; the last one holds all beyond 3.15."""
     return min(int(abs(eta) * _PER_UNIT), _BINS - 1)
