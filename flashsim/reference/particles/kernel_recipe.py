@@ -14,7 +14,7 @@ __all__ = ["KernelRecipe", "borrowing", "eta_bin"]
 
 _BINS, _PER_UNIT = 64, 20
 
-borrowing = numba.njit(cache=True, _nrt=False)
+borrowing: Any = numba.njit(cache=True, _nrt=False)  # type: ignore[call-overload]  # not in numba's stubs
 """Compile a function that makes no array: it does not count the references to those that it is given, which
 takes longer than the work of a small function that is given many, as the grids and numbers of detectors."""
 
