@@ -104,4 +104,4 @@ def test_shipped_corrections_are_those_that_clients_apply(era, jets):
     np.testing.assert_allclose(factor, theirs, rtol=1e-6)
     response = factor / first
     assert (response > 0.7).all()
-    assert (response < 4.0).all()
+    assert (response < 5.0).all()  # jets of 5 GeV at the border of HF: 4.1
