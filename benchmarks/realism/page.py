@@ -49,8 +49,9 @@ quantiles of the others; quantities of few values by the share of each. A line o
 3 combined errors, or 10 % of the real value. Simulated events are drawn so that pileup and decays of W bosons
 are distributed as in the real files: those are of the campaign and the process, not of the detector.
 Parameters were set with real events of even number; what is judged here are those of odd number (the lines
-on whole events: all). Set with all events, so not blind: calorimeters and jets beyond |η| 2.5, PUPPI, and how
-much pileup CHS leaves. Scores of taggers are trained to have CMS's quantiles in the events of even number.
+on whole events: all). Set with all events, so not blind: calorimeters and jets beyond |η| 2.5, PUPPI, how
+much pileup CHS leaves, and pairs of muons closer than 0.1. Scores of taggers are trained to have CMS's
+quantiles in the events of even number.
 """
 
 

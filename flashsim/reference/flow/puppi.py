@@ -3,7 +3,8 @@
 After Bertolini et al., JHEP 10 (2014) 059, arXiv:1407.6013, with the rules of CMSSW's
 CommonTools/PileupAlgos. The measure alpha of a candidate sums (pT / distance)^2 of its neighbours, within the
 tracker of charged ones of the primary vertex, beyond of all; its weight is the probability that pileup has a
-smaller one. What pileup has is read off charged ones of its vertices, and scaled beyond the tracker.
+smaller one. Median and spread of alpha in pileup are measured with charged candidates of pileup vertices, and
+scaled beyond the tracker.
 """
 
 from __future__ import annotations
@@ -30,28 +31,34 @@ _UNDECIDED, _PRIMARY, _PILEUP, _LEPTON = range(4)
 class PuppiRecipe(KernelRecipe):
     """Thresholds by region: |eta| below 2.5, below 3, and beyond."""
 
-    central: float = Field(gt=0, description="|eta| to which charged candidates tell")
+    central: float = Field(gt=0, description="|eta| up to which alpha sums charged candidates")
     endcap: float = Field(gt=0, description="|eta| of the border of the next region")
     offset: list[float] = Field(description="least weighted pT of neutrals by region, in GeV")
     slope: list[float] = Field(description="the same per vertex, in GeV")
     median: list[float] = Field(description="factor of the median of alpha by region")
     spread: list[float] = Field(description="factor of the spread of alpha by region")
-    pileup_eta: float = Field(gt=0, description="charged ones of pileup tell its alpha below this |eta|")
-    pileup_pt: list[float] = Field(
-        description="the same above this pT, within the tracker and beyond, in GeV"
-    )
+    pileup_eta: float = Field(gt=0, description="|eta| below which charged candidates measure pileup")
+    pileup_pt: list[float] = Field(description="their least pT, for the tracker and beyond, in GeV")
     least_weight: float = Field(ge=0, description="weights below it are 0")
-    charged_pt: float = Field(gt=0, description="unfitted charged ones above it are primary, in GeV")
-    tight_pt: float = Field(gt=0, description="the same of those nearest to the primary vertex")
-    near: list[float] = Field(description="beyond this |eta|, unfitted ones so near are primary, in cm")
-    split: list[float] = Field(description="of so many next vertices, ones so near are primary, in cm")
-    hard_pt: list[float] = Field(description="pT at which neutrals' least weight rises, and where it is 1")
+    charged_pt: float = Field(
+        gt=0, description="charged candidates in no vertex fit are primary above this pT, in GeV"
+    )
+    tight_pt: float = Field(gt=0, description="the same if the primary vertex is nearest, in GeV")
+    near: list[float] = Field(
+        description="|eta|, and |dz| in cm: beyond and below them those in no fit are primary"
+    )
+    split: list[float] = Field(
+        description="number of next vertices, and |dz| in cm below which their candidates are primary"
+    )
+    hard_pt: list[float] = Field(
+        description="pT from which neutrals have a least weight, and at which it is 1, in GeV"
+    )
 
 
 def puppi_weights(
     offsets: NDArray[np.int64], columns: dict[str, NDArray[Any]], vertices: NDArray[np.int64], puppi: Any
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Weights between 0 and 1, shape (N,), and those without leptons, which then weigh 1 and tell nothing.
+    """Weights between 0 and 1, shape (N,), and those without leptons, which then weigh 1 and enter no sum.
 
     Parameters
     ----------
@@ -118,7 +125,7 @@ def _weights(offsets, pt, eta, phi, kinds, lepton, region, hard, vertices, puppi
 def _sums(pt, eta, phi, kind, lepton, region, tells):
     """Alpha of candidates, shape (2, 2, N): with and without leptons, of primary neighbours and of all.
 
-    Of all neighbours it is worked out beyond the tracker and for those that tell what pileup has.
+    Sums of all neighbours are made only beyond the tracker, and for candidates that measure pileup.
     """
     heads, after = np.full(_ROWS * _COLUMNS, -1, dtype=np.int64), np.full(len(pt), -1, dtype=np.int64)
     for i in range(len(pt)):
