@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING
 from benchmarks.commandline import publish, quoted
 from benchmarks.machine import machine, made_on
 from benchmarks.markdown import table
-from benchmarks.realism.joint import JointLine, joint_lines, joint_quantities
-from benchmarks.realism.samples import read_sample
+from flashsim.analysis.statistics.joint import JointLine, joint_lines, joint_quantities
+from flashsim.analysis.whole_events import read_whole_events
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from benchmarks.realism.samples import Sample
+    from flashsim.analysis.whole_events import WholeEvents
 
 Measured = tuple[float, float]
 
@@ -48,17 +48,17 @@ def columns(texts: Sequence[str]) -> dict[str, dict[str, Measured]]:
     ValueError
         If a text has no name or names a file that is not there.
     """
-    samples: dict[str, list[Sample]] = {}
+    samples: dict[str, list[WholeEvents]] = {}
     for text in texts:
         name, _, path = text.partition("=")
         if not name or not Path(path).is_file():
             msg = f"'{text}' is not NAME=FILE of a file that is there"
             raise ValueError(msg)
-        samples.setdefault(name, []).append(read_sample(Path(path)))
+        samples.setdefault(name, []).append(read_whole_events(Path(path)))
     return {name: _measured(files) for name, files in samples.items()}
 
 
-def _measured(files: list[Sample]) -> dict[str, Measured]:
+def _measured(files: list[WholeEvents]) -> dict[str, Measured]:
     if len(files) == 1:
         return joint_quantities(files[0])
     # Compared with itself, a sample gives the mean of all files that have its quantities.

@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.machine import machine, made_on
 from benchmarks.realism.compare import compare
-from benchmarks.realism.joint import joint_lines
 from benchmarks.realism.page import Judgement, goals, numbers_page, page
-from benchmarks.realism.samples import HALVES, REAL_FILES, like, read_sample
+from benchmarks.realism.samples import HALVES, REAL_FILES, half_of, like
 from benchmarks.verdicts import VERDICTS
+from flashsim.analysis.statistics.joint import joint_lines
+from flashsim.analysis.whole_events import read_whole_events
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,10 +35,10 @@ _OTHER = {"tune": "judge", "judge": "tune", "both": "both"}
 def judge(version: str, simulated: Path, folder: Path, half: str) -> Judgement:
     """Judge a simulated file by a half of the real events of a version, a key of `REAL_FILES`."""
     names = REAL_FILES[version]
-    real = [read_sample(folder / name) for name in names]
-    drawn = like(read_sample(simulated), real)
-    events = sum(sample.half(half).events for sample in real)
-    others = [sample.half(_OTHER[half]) for sample in real]
+    real = [read_whole_events(folder / name) for name in names]
+    drawn = like(read_whole_events(simulated), real)
+    events = sum(half_of(sample, half).events for sample in real)
+    others = [half_of(sample, _OTHER[half]) for sample in real]
     passed = [compare([one], other, half).numbers for one, other in zip(real, others, strict=True)]
     numbers = [number.passes for found in passed for number in found]
     return Judgement(

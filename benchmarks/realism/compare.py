@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.realism.groups import groups
-from benchmarks.realism.samples import joined
+from benchmarks.realism.samples import half_of, joined
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from benchmarks.realism.samples import Sample
+    from flashsim.analysis.whole_events import WholeEvents
 
 __all__ = ["QUANTILES", "Comparison", "Comparisons", "compare", "compared"]
 
@@ -104,7 +104,7 @@ class Comparisons:
         return found
 
 
-def compare(real: Sequence[Sample], simulated: Sample, half: str) -> Comparisons:
+def compare(real: Sequence[WholeEvents], simulated: WholeEvents, half: str) -> Comparisons:
     """Compare all groups of which real samples have enough objects.
 
     Parameters
@@ -117,7 +117,7 @@ def compare(real: Sequence[Sample], simulated: Sample, half: str) -> Comparisons
         Half of the real events that it is compared with, a key of `HALVES`.
     """
     whole = _columns_by_group(real)
-    of_half = _columns_by_group([sample.half(half) for sample in real])
+    of_half = _columns_by_group([half_of(sample, half) for sample in real])
     others = dict(groups(simulated))
     found = Comparisons([], [])
     for name, columns in of_half.items():
@@ -131,7 +131,7 @@ def compare(real: Sequence[Sample], simulated: Sample, half: str) -> Comparisons
     return found
 
 
-def _columns_by_group(samples: Sequence[Sample]) -> dict[str, dict[str, NDArray[Any]]]:
+def _columns_by_group(samples: Sequence[WholeEvents]) -> dict[str, dict[str, NDArray[Any]]]:
     parts: dict[str, list[dict[str, NDArray[Any]]]] = {}
     for sample in samples:
         for name, columns in groups(sample):

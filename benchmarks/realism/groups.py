@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from benchmarks.realism.samples import Sample
+    from flashsim.analysis.whole_events import WholeEvents
 
     Columns = dict[str, NDArray[Any]]
     Mask = NDArray[np.bool_]
@@ -57,13 +57,13 @@ _IS_PROMPT = 1
 _MUON, _ELECTRON = 13, 11
 
 
-def groups(sample: Sample) -> Iterator[tuple[str, Columns]]:
+def groups(sample: WholeEvents) -> Iterator[tuple[str, Columns]]:
     """Name and columns of every group of objects of a sample; a column's numbers are compared as a whole."""
     for name, columns in _all_groups(sample):
         yield name, {field: v for field, v in columns.items() if not field.endswith(_NOT_COMPARED)}
 
 
-def _all_groups(sample: Sample) -> Iterator[tuple[str, Columns]]:
+def _all_groups(sample: WholeEvents) -> Iterator[tuple[str, Columns]]:
     of_collections = {
         "Jet": _jets,
         "Muon": _muons,
@@ -122,7 +122,7 @@ def _rows(objects: Collection, target: Collection, field: str) -> NDArray[np.int
     return rows
 
 
-def _jets(sample: Sample) -> Iterator[tuple[str, Columns]]:
+def _jets(sample: WholeEvents) -> Iterator[tuple[str, Columns]]:
     jets, gen = sample["Jet"], sample["GenJet"]
     matched = jets["genJetIdx"] >= 0
     yield "unmatched jets", _with_abs_eta(jets.select(~matched))
@@ -144,7 +144,7 @@ def _jets(sample: Sample) -> Iterator[tuple[str, Columns]]:
     yield "forward jets", _where(columns, ~lepton & (eta > _ENDCAP))
 
 
-def _is_lepton(sample: Sample) -> Mask:
+def _is_lepton(sample: WholeEvents) -> Mask:
     """Whether a gen jet is a prompt lepton, shape (number of gen jets,)."""
     particles, gen = sample["GenPart"], sample["GenJet"]
     kinds = np.isin(np.abs(particles["pdgId"]), (_ELECTRON, _MUON)) & (particles["status"] == 1)
@@ -159,7 +159,7 @@ def _is_lepton(sample: Sample) -> Mask:
     )
 
 
-def _muons(sample: Sample) -> Iterator[tuple[str, Columns]]:
+def _muons(sample: WholeEvents) -> Iterator[tuple[str, Columns]]:
     muons, particles = _without_mass(sample["Muon"]), sample["GenPart"]
     unmatched = muons["genPartIdx"] < 0
     yield "unmatched muons", _with_abs_eta(muons.select(unmatched))
@@ -171,7 +171,7 @@ def _muons(sample: Sample) -> Iterator[tuple[str, Columns]]:
             yield f"muons, {origin}, {name}", _where(columns, mask & np.isin(muons["genPartFlav"], codes))
 
 
-def _electrons(sample: Sample) -> Iterator[tuple[str, Columns]]:
+def _electrons(sample: WholeEvents) -> Iterator[tuple[str, Columns]]:
     """Electrons with a gen electron, and those without: a gen photon is none."""
     found, particles = _without_mass(sample["Electron"]), sample["GenPart"]
     if "energyErr" in found.columns:
@@ -187,7 +187,7 @@ def _electrons(sample: Sample) -> Iterator[tuple[str, Columns]]:
         yield f"unmatched electrons, {name}", _where(other, mask)
 
 
-def _photons(sample: Sample) -> Iterator[tuple[str, Columns]]:
+def _photons(sample: WholeEvents) -> Iterator[tuple[str, Columns]]:
     photons = _without_mass(sample["Photon"])
     columns = _with_abs_eta(photons)
     if "genPartFlav" in columns:
@@ -197,7 +197,7 @@ def _photons(sample: Sample) -> Iterator[tuple[str, Columns]]:
             yield f"unmatched photons, {name}", _where(columns, mask & ~genuine)
 
 
-def _taus(sample: Sample) -> Iterator[tuple[str, Columns]]:
+def _taus(sample: WholeEvents) -> Iterator[tuple[str, Columns]]:
     taus = sample["Tau"]
     columns = _with_abs_eta(taus)
     if "genPartFlav" in columns:
@@ -208,7 +208,7 @@ def _taus(sample: Sample) -> Iterator[tuple[str, Columns]]:
             yield f"taus of jets, {name}", _where(columns, mask & (flavour == 0))
 
 
-def _secondary_vertices(sample: Sample) -> Iterator[tuple[str, Columns]]:
+def _secondary_vertices(sample: WholeEvents) -> Iterator[tuple[str, Columns]]:
     vertices, jets, gen = sample["SV"], sample["Jet"], sample["GenJet"]
     flavour = np.where(jets["genJetIdx"] >= 0, gen["hadronFlavour"][_rows(jets, gen, "genJetIdx")], 0)
     row, _ = closest(vertices.directions, jets.directions, 1, _CONE)
@@ -218,7 +218,7 @@ def _secondary_vertices(sample: Sample) -> Iterator[tuple[str, Columns]]:
         yield f"secondary vertices in {name}", _where(columns, mask & ((of_jet == 5) == (name == "b jets")))
 
 
-def _fat_jets(sample: Sample) -> Columns:
+def _fat_jets(sample: WholeEvents) -> Columns:
     jets, gen = sample["FatJet"], sample["GenJetAK8"]
     columns = _with_abs_eta(jets)
     if columns and gen.columns:
@@ -228,7 +228,7 @@ def _fat_jets(sample: Sample) -> Columns:
     return columns
 
 
-def _events(sample: Sample) -> Iterator[tuple[str, Columns]]:
+def _events(sample: WholeEvents) -> Iterator[tuple[str, Columns]]:
     values = sample.values
     momenta = ("MET_", "PuppiMET_", "RawMET_", "RawPuppiMET_", "PFMET_", "RawPFMET_")
     missing = {name: column for name, column in values.items() if name.startswith(momenta)}
@@ -247,7 +247,7 @@ def _events(sample: Sample) -> Iterator[tuple[str, Columns]]:
     yield "objects of an event", {f"n{name}": objects.counts for name, objects in reconstructed.items()}
 
 
-def _efficiencies(sample: Sample) -> Iterator[tuple[str, Columns]]:
+def _efficiencies(sample: WholeEvents) -> Iterator[tuple[str, Columns]]:
     """Share of gen objects that are reconstructed: a column of zeros and ones for each bin."""
     gen, particles = sample["GenJet"], sample["GenPart"]
     if "Jet" in sample.collections:

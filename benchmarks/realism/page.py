@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from benchmarks.realism.compare import Comparison, Comparisons
-    from benchmarks.realism.joint import JointLine
     from benchmarks.verdicts import Goal
+    from flashsim.analysis.statistics.joint import JointLine
 
 __all__ = ["GROUP_GOAL", "OVERALL_GOALS", "Judgement", "goals", "numbers_page", "page"]
 

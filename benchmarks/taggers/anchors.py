@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.realism.groups import groups
-from benchmarks.realism.samples import read_sample
+from benchmarks.realism.samples import half_of
+from flashsim.analysis.whole_events import read_whole_events
 from flashsim.reference.taggers.scores import pileup_cell
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def measure(files: Iterable[Path], scores: Mapping[str, Score], points: Mapping[
         Working points, and the group of which a share passes.
     """
     found: dict[str, dict[str, list[NDArray[Any]]]] = {}
-    samples = [read_sample(path).half("tune") for path in files]
+    samples = [half_of(read_whole_events(path), "tune") for path in files]
     add_pileup_scores([sample["Jet"].columns for sample in samples])
     for sample in samples:
         for group, columns in groups(sample):

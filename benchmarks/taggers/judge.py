@@ -8,8 +8,8 @@ import numpy as np
 
 from benchmarks.markdown import table as markdown_table
 from benchmarks.realism.groups import groups
-from benchmarks.realism.samples import read_sample
 from benchmarks.taggers import tables
+from flashsim.analysis.whole_events import read_whole_events
 from flashsim.reference.taggers.tagger import load_taggers
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def judge(files: Sequence[Path], table: Path, folder: Path) -> Iterator[str]:
     ours = tables.read_table(table, "Jet")
     for tagger in load_taggers(folder).get("Jet", []):
         ours |= tagger.columns(ours)
-    groups_of_cms = [group for path in files for group in groups(read_sample(path))]
+    groups_of_cms = [group for path in files for group in groups(read_whole_events(path))]
     here = {flavour: np.isin(ours["group"], names) for flavour, names in _GROUPS.items()}
     rng = np.random.default_rng(1)
     rows = []

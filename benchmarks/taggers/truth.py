@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.realism.groups import groups
-from benchmarks.realism.samples import Sample
+from flashsim.analysis.whole_events import WholeEvents
 from flashsim.events.collection import Collection
 from flashsim.events.neighbours import closest, ring_sum
 from flashsim.reference.output.matching import gen_collections, match_objects
@@ -87,7 +87,7 @@ def _groups(
     }
     own = {**every, **masses, name: Collection(found.offsets, columns)}
     group = np.full(len(found), "", dtype="U48")
-    for label, of_group in groups(Sample(len(found.offsets) - 1, own, {})):
+    for label, of_group in groups(WholeEvents(len(found.offsets) - 1, own, {})):
         group[of_group.get("row", [])] = label
     return group
 

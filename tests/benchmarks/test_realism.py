@@ -15,9 +15,10 @@ import uproot
 from benchmarks.realism.__main__ import main
 from benchmarks.realism.compare import LEAST, Comparison, Comparisons, compare, compared
 from benchmarks.realism.groups import groups
-from benchmarks.realism.joint import JointLine, joint_lines, joint_quantities
 from benchmarks.realism.page import Judgement, goals, numbers_page, page
-from benchmarks.realism.samples import REAL_FILES, joined, like, read_sample
+from benchmarks.realism.samples import REAL_FILES, half_of, joined, like
+from flashsim.analysis.statistics.joint import JointLine, joint_lines, joint_quantities
+from flashsim.analysis.whole_events import read_whole_events
 
 SIZE = 2000
 EVENTS = 300
@@ -121,18 +122,18 @@ def test_small_groups_are_left_out():
 
 
 def test_halves_are_disjoint_and_together_everything(tmp_path):
-    sample = read_sample(nano(tmp_path / "real.root"))
-    halves = [sample.half(name) for name in ("tune", "judge")]
+    sample = read_whole_events(nano(tmp_path / "real.root"))
+    halves = [half_of(sample, name) for name in ("tune", "judge")]
     numbers = [half.values["event"] for half in halves]
     for remainder, events in enumerate(numbers):
         assert (events % 2 == remainder).all()
-    assert sum(half.events for half in halves) == sample.half("both").events == EVENTS
+    assert sum(half.events for half in halves) == half_of(sample, "both").events == EVENTS
     together = np.sort(np.concatenate([half["Jet"]["pt"] for half in halves]))
     np.testing.assert_array_equal(together, np.sort(sample["Jet"]["pt"]))
 
 
 def test_taking_events_keeps_their_objects(tmp_path):
-    sample = read_sample(nano(tmp_path / "real.root"))
+    sample = read_whole_events(nano(tmp_path / "real.root"))
     taken = sample.take(np.array([5, 2, 5]))
     jets = sample["Jet"]
     for place, row in enumerate((5, 2, 5)):
@@ -142,8 +143,8 @@ def test_taking_events_keeps_their_objects(tmp_path):
 
 
 def test_simulated_events_get_the_pileup_and_the_decays_of_the_real_ones(tmp_path):
-    real = read_sample(nano(tmp_path / "real.root", pileup=(20, 28)))
-    drawn = like(read_sample(nano(tmp_path / "wide.root", seed=2, pileup=(20, 60))), [real])
+    real = read_whole_events(nano(tmp_path / "real.root", pileup=(20, 28)))
+    drawn = like(read_whole_events(nano(tmp_path / "wide.root", seed=2, pileup=(20, 60))), [real])
     assert drawn.events == EVENTS
     shares = [np.mean(one.values["Pileup_nTrueInt"] < 24) for one in (drawn, real)]
     assert shares[0] == pytest.approx(shares[1], abs=0.02)
@@ -151,14 +152,14 @@ def test_simulated_events_get_the_pileup_and_the_decays_of_the_real_ones(tmp_pat
 
 
 def test_events_of_other_decays_cannot_stand_for_the_real_ones(tmp_path):
-    real, other = (read_sample(nano(tmp_path / f"{n}.root", leptons=n)) for n in (1, 0))
+    real, other = (read_whole_events(nano(tmp_path / f"{n}.root", leptons=n)) for n in (1, 0))
     with pytest.raises(ValueError, match="no simulated event has the pileup and the W decays"):
         like(other, [real])
 
 
 def test_a_file_is_like_itself_and_like_another_draw_but_not_like_a_shifted_one(tmp_path):
-    real, other = (read_sample(nano(tmp_path / f"{n}.root", seed=n, events=2000)) for n in (1, 2))
-    shifted = read_sample(nano(tmp_path / "shifted.root", seed=2, events=2000, shift=0.1))
+    real, other = (read_whole_events(nano(tmp_path / f"{n}.root", seed=n, events=2000)) for n in (1, 2))
+    shifted = read_whole_events(nano(tmp_path / "shifted.root", seed=2, events=2000, shift=0.1))
     for sample, least in ((real, 0.99), (other, 0.98)):
         found = compare([real], sample, "judge")
         assert len(found.numbers) > 300
@@ -177,8 +178,8 @@ def test_columns_of_samples_are_joined_where_they_are(tmp_path):
 
 
 def test_what_the_simulated_file_lacks_is_named(tmp_path):
-    real = read_sample(nano(tmp_path / "real.root"))
-    poorer = read_sample(tmp_path / "real.root")
+    real = read_whole_events(nano(tmp_path / "real.root"))
+    poorer = read_whole_events(tmp_path / "real.root")
     del poorer.collections["Jet"].columns["chHEF"]
     missing = compare([real], poorer, "both").missing
     assert {quantity for _, quantity in missing} == {"chHEF"}
@@ -186,7 +187,7 @@ def test_what_the_simulated_file_lacks_is_named(tmp_path):
 
 @pytest.mark.parametrize("collection", ["Jet", "Muon", "Electron"])
 def test_files_need_not_have_all_collections(collection, tmp_path):
-    real, poorer = read_sample(nano(tmp_path / "real.root")), read_sample(tmp_path / "real.root")
+    real, poorer = read_whole_events(nano(tmp_path / "real.root")), read_whole_events(tmp_path / "real.root")
     del poorer.collections[collection]
     found = compare([real], poorer, "both")
     assert found.rate > 0.9
@@ -195,7 +196,7 @@ def test_files_need_not_have_all_collections(collection, tmp_path):
 
 
 def test_joint_quantities_of_events_whose_answer_is_known(tmp_path):
-    sample = read_sample(nano(tmp_path / "real.root", events=2000))
+    sample = read_whole_events(nano(tmp_path / "real.root", events=2000))
     found = joint_quantities(sample)
     assert found["energy fractions of central jets add up to 1 within 0.01"][0] == 1.0
     assert found["Muon (pT > 10) with a jet within 0.1"][0] == 1.0
@@ -209,7 +210,7 @@ def test_joint_quantities_of_events_whose_answer_is_known(tmp_path):
 
 
 def test_correlated_responses_are_found(tmp_path):
-    sample = read_sample(nano(tmp_path / "real.root", events=2000))
+    sample = read_whole_events(nano(tmp_path / "real.root", events=2000))
     jets = sample["Jet"]
     jets.columns["pt"] *= np.random.default_rng(3).normal(1.0, 0.15, sample.events)[jets.event_rows]
     assert joint_quantities(sample)["jet response correlation, gen dR beyond 1.2"][0] > 0.4
@@ -231,7 +232,7 @@ def test_joint_quantities_are_those_of_the_shared_tool(version, nanoaod_dir):
     spec.loader.exec_module(tool)
     path = nanoaod_dir / REAL_FILES[version][0]
     expected = sorted(v for v in map(tuple, tool.measure(path).values()) if np.isfinite(v[0]))
-    found = joint_quantities(read_sample(path))
+    found = joint_quantities(read_whole_events(path))
     own = sorted(measured for name, measured in found.items() if "ROC" not in name)
     np.testing.assert_allclose(own, expected, rtol=1e-4, atol=1e-6)
 
@@ -240,7 +241,7 @@ def test_joint_quantities_are_those_of_the_shared_tool(version, nanoaod_dir):
 def test_real_files_have_groups_of_all_collections(version, nanoaod_dir):
     names = set()
     for file in REAL_FILES[version]:
-        names |= {name for name, columns in groups(read_sample(nanoaod_dir / file)) if columns}
+        names |= {name for name, columns in groups(read_whole_events(nanoaod_dir / file)) if columns}
     expected = {"unmatched jets", "fat jets", "missing momentum", "efficiency of gen jets", "forward jets"}
     if version != "v12":
         expected |= {"taus, hadronic", "subjets", "secondary vertices in b jets", "other vertices"}

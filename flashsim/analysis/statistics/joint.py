@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from benchmarks.realism.samples import Sample
+    from flashsim.analysis.whole_events import WholeEvents
     from flashsim.events.collection import Collection
 
     Measured = tuple[float, float]
@@ -50,21 +50,24 @@ class JointLine:
         What it is.
     real, simulated
         Value and statistical error.
+    allowed
+        Share of the real value that they may differ by.
     """
 
     quantity: str
     real: Measured
     simulated: Measured
+    allowed: float = _RELATIVE
 
     @property
     def passes(self) -> bool:
-        """Whether they agree within three errors, or a tenth of the real value."""
+        """Whether they agree within three errors, or the allowed share of the real value."""
         difference = abs(self.real[0] - self.simulated[0])
         error = float(np.hypot(self.real[1], self.simulated[1]))
-        return bool(difference <= max(_ERRORS * error, _RELATIVE * abs(self.real[0])))
+        return bool(difference <= max(_ERRORS * error, self.allowed * abs(self.real[0])))
 
 
-def joint_lines(real: Sequence[Sample], simulated: Sample) -> list[JointLine]:
+def joint_lines(real: Sequence[WholeEvents], simulated: WholeEvents) -> list[JointLine]:
     """Compare the quantities that both have; of several real samples, the mean weighted by their errors."""
     parts = [joint_quantities(sample) for sample in real]
     of_simulated = joint_quantities(simulated)
@@ -76,13 +79,13 @@ def joint_lines(real: Sequence[Sample], simulated: Sample) -> list[JointLine]:
     return lines
 
 
-def joint_quantities(sample: Sample) -> dict[str, Measured]:
+def joint_quantities(sample: WholeEvents) -> dict[str, Measured]:
     """Measure all quantities that a sample has the branches for: value and statistical error by name."""
     found = dict(_all_quantities(sample))
     return {name: measured for name, measured in found.items() if np.isfinite(measured[0])}
 
 
-def _all_quantities(sample: Sample) -> Iterator[tuple[str, Measured]]:
+def _all_quantities(sample: WholeEvents) -> Iterator[tuple[str, Measured]]:
     if "Jet" in sample.collections:
         yield from _quantities_of_jets(sample)
     muons = sample["Muon"]
@@ -96,7 +99,7 @@ def _all_quantities(sample: Sample) -> Iterator[tuple[str, Measured]]:
         yield "correlation of rho and npvsGood", (float(correlation), 1.0 / np.sqrt(sample.events))
 
 
-def _quantities_of_jets(sample: Sample) -> Iterator[tuple[str, Measured]]:
+def _quantities_of_jets(sample: WholeEvents) -> Iterator[tuple[str, Measured]]:
     jets = sample["Jet"]
     hard = jets.select(jets["pt"] > _HARD_JET)
     close = _distances(hard, *_all_pairs(hard)) < _CONES[0]
@@ -151,7 +154,7 @@ def _distances(
     return separation
 
 
-def _response_correlations(sample: Sample) -> Iterator[tuple[str, Measured]]:
+def _response_correlations(sample: WholeEvents) -> Iterator[tuple[str, Measured]]:
     """Correlation of the log responses of two matched jets of an event, each in units of its own width."""
     jets, gen = sample["Jet"], sample["GenJet"]
     jets = jets.select(jets["genJetIdx"] >= 0)
@@ -188,7 +191,7 @@ def _in_widths(jets: Collection) -> NDArray[np.float64]:
     return z
 
 
-def _leptons_in_jets(sample: Sample, name: str, fraction: str) -> Iterator[tuple[str, Measured]]:
+def _leptons_in_jets(sample: WholeEvents, name: str, fraction: str) -> Iterator[tuple[str, Measured]]:
     leptons, jets = sample[name], sample["Jet"]
     if "pt" not in leptons.columns:
         return
@@ -211,7 +214,7 @@ def _leptons_in_jets(sample: Sample, name: str, fraction: str) -> Iterator[tuple
         yield f"{name} {origin} (pT > {least:g}) within 10 % of its jet's {fraction}", _share(agree)
 
 
-def _balance(sample: Sample, met: str) -> Measured:
+def _balance(sample: WholeEvents, met: str) -> Measured:
     jets, components = sample["Jet"], []
     for axis in (np.cos, np.sin):
         of_jets = np.bincount(
@@ -224,7 +227,7 @@ def _balance(sample: Sample, met: str) -> Measured:
     return half, half / float(np.sqrt(len(both)))
 
 
-def _tagging(sample: Sample) -> Iterator[tuple[str, Measured]]:
+def _tagging(sample: WholeEvents) -> Iterator[tuple[str, Measured]]:
     """Area under the ROC curve of b jets against light and c jets, with its error of order statistics."""
     jets, gen = sample["Jet"], sample["GenJet"]
     matched = jets.select(
