@@ -20,6 +20,7 @@ from flashsim.declarations.conditioning import (
     GenField,
     Number,
 )
+from flashsim.declarations.expressions import Expression, Names, names_of
 from flashsim.declarations.gen_collections import GenCollection, GenView
 from flashsim.declarations.recipes import (
     Recipe,
@@ -30,9 +31,11 @@ from flashsim.declarations.recipes import (
     recipe_path,
 )
 from flashsim.declarations.recoil import Recoil
+from flashsim.declarations.relations import ExactRelation, arranged
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
+    from pathlib import Path
 
     from flashsim.declarations.changes import Changes
 
@@ -72,6 +75,11 @@ class Target(Recipe):
     branch: str = Field(description="field of the reconstructed collection")
     relation: RelationName = Field(default="none", description="how it relates to the gen object")
     gen_field: str | None = Field(default=None, description="field of the gen object; none: of the same name")
+    to: Expression | None = Field(
+        default=None,
+        description="to what it is related in place of the gen object's field: an expression of other "
+        "branches, of gen.FIELD and conditioning.NAME",
+    )
     threshold: float | None = Field(default=None, description="smallest value, in the branch's unit")
     width: float = Field(default=1.0, gt=0, description="softness of the threshold of an excess")
     floor: float = Field(default=1e-6, gt=0, description="smallest gen value of a ratio")
@@ -95,6 +103,12 @@ class Target(Recipe):
         if self.relation == "excess" and self.threshold is None:
             msg = f"{self.branch}: relation 'excess' needs a threshold"
             raise ValueError(msg)
+        if self.to is not None and (self.relation == "none" or self.gen_field is not None):
+            msg = f"{self.branch}: 'to' needs a relation, and takes the place of gen_field"
+            raise ValueError(msg)
+        if self.to is not None and self.branch in names_of(self.to).branches:
+            msg = f"{self.branch}: is related to itself"
+            raise ValueError(msg)
         if self.range is not None and not self.range[0] < self.range[1]:
             msg = f"{self.branch}: range {list(self.range)} does not rise"
             raise ValueError(msg)
@@ -109,9 +123,13 @@ class Target(Recipe):
     @property
     def reference(self) -> str | None:
         """Field of the gen object that the relation needs, if it needs one."""
-        if self.relation == "none":
+        if self.relation == "none" or self.to is not None:
             return None
         return self.gen_field or self.branch
+
+    def alone(self) -> Target:
+        """Give the same target without a relation."""
+        return self.model_copy(update={"relation": "none", "to": None})
 
     @property
     def is_discrete(self) -> bool:
@@ -194,6 +212,10 @@ class ObjectDeclaration(Recipe):
     )
     conditioning: list[Conditioning] = Field(min_length=1, description="what the networks are given")
     targets: list[Target] = Field(description="what is simulated")
+    relations: list[ExactRelation] = Field(
+        default=[],
+        description="exact relations between targets; of those that make the same branch the first",
+    )
     derived: list[Derived] = Field(default=[], description="what follows from it")
     recoils: list[Recoil] = Field(
         default=[],
@@ -286,6 +308,21 @@ class ObjectDeclaration(Recipe):
             raise ValueError(msg)
         return self
 
+    @model_validator(mode="after")
+    def _related(self) -> ObjectDeclaration:
+        known = {target.branch for target in self.targets}
+        columns = set(_columns(self.conditioning))
+        for relation in self.relations:
+            wanted = {*relation.branches, *relation.needs.branches}
+            if missing := sorted(wanted - known):
+                msg = f"the {relation.title} needs {missing}, which are no targets"
+                raise ValueError(msg)
+        if missing := sorted(set(self._needs().conditioning) - columns):
+            msg = f"relations need the conditioning columns {missing}, which are not declared"
+            raise ValueError(msg)
+        arranged(self.targets, self.relations)
+        return self
+
     @property
     def fake_conditioning(self) -> list[Conditioning]:
         """What the networks of objects without a gen object are given."""
@@ -320,10 +357,18 @@ class ObjectDeclaration(Recipe):
         return self.gen_view.collections[self.gen]
 
     def with_targets(self, branches: Collection[str]) -> ObjectDeclaration:
-        """Keep only some of the targets, and what derives from them."""
+        """Keep only some of the targets, what derives from them, and the relations that are left."""
         targets = [target for target in self.targets if target.branch in branches]
+        targets = [
+            target
+            if target.to is None or set(names_of(target.to).branches) <= set(branches)
+            else target.alone()
+            for target in targets
+        ]
         derived = [d for d in self.derived if d.source != "reco" or d.field in branches]
-        return self.model_copy(update={"targets": targets, "derived": derived})
+        within = [relation.within(branches) for relation in self.relations]
+        relations = [relation for relation in within if relation is not None]
+        return self.model_copy(update={"targets": targets, "derived": derived, "relations": relations})
 
     @property
     def drawn_recoils(self) -> list[Recoil]:
@@ -339,16 +384,48 @@ class ObjectDeclaration(Recipe):
         return [self.branch(target.branch)]
 
     def fake_targets(self) -> list[Target]:
-        """Targets of objects without a gen object: the same, without a relation."""
-        return [target.model_copy(update={"relation": "none"}) for target in self.targets]
+        """Targets of objects without a gen object: the same, but for relations to what these do not have."""
+        return [
+            target if target.to is not None and self._is_known(names_of(target.to)) else target.alone()
+            for target in self.targets
+        ]
+
+    def fake_relations(self) -> list[ExactRelation]:
+        """Exact relations of objects without a gen object: those that do without it."""
+        return [relation for relation in self.relations if self._is_known(relation.needs)]
+
+    def _is_known(self, names: Names) -> bool:
+        """Tell whether objects without a gen object have all of these."""
+        return not names.gen and set(names.conditioning) <= set(_columns(self.fake_conditioning))
 
     def references(self) -> list[str]:
         """Fields of the gen object that relations need, each once."""
-        return sorted({target.reference for target in self.targets if target.reference is not None})
+        direct = {target.reference for target in self.targets if target.reference is not None}
+        return sorted(direct | set(self._needs().gen))
+
+    def related_conditioning(self) -> list[str]:
+        """Conditioning columns that relations need, each once."""
+        return sorted(self._needs().conditioning)
+
+    def _needs(self) -> Names:
+        """Give what relations need."""
+        found = Names()
+        for relation in self.relations:
+            found |= relation.needs
+        for target in self.targets:
+            if target.to is not None:
+                found |= names_of(target.to)
+        return found
 
 
 def _columns(conditioning: Iterable[Conditioning]) -> list[str]:
     return [column for entry in conditioning for column in entry.columns()]
+
+
+def with_payloads(declaration: ObjectDeclaration, path: Path) -> ObjectDeclaration:
+    """Fill in what the relations of a declaration, read from `path`, need of files beside it."""
+    relations = [relation.with_payloads(path.parent) for relation in declaration.relations]
+    return declaration.model_copy(update={"relations": relations})
 
 
 def load_object(name: str, changes: Changes | None = None) -> ObjectDeclaration:
@@ -369,4 +446,5 @@ def load_object(name: str, changes: Changes | None = None) -> ObjectDeclaration:
         beside = path.parent / view
         shipped = recipe_folder("preprocessing") / view
         content["gen_view"] = read_yaml(shipped if shipped.is_file() and not beside.is_file() else beside)
-    return parse_recipe(ObjectDeclaration, content, origin=str(path), changes=changes, lines=lines)
+    declaration = parse_recipe(ObjectDeclaration, content, origin=str(path), changes=changes, lines=lines)
+    return with_payloads(declaration, path)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from flashsim.declarations.objects import Derived
+    from flashsim.declarations.objects import Derived, ObjectDeclaration
     from flashsim.events.gen_chunk import GenChunk
     from flashsim.flows.protocol import FlowSampler
     from flashsim.models.object_model import FakeModel, ObjectModel
@@ -169,6 +169,7 @@ class ObjectSimulator:
         rows = np.concatenate(kept)
         found = {field: column[rows] for field, column in gen.columns.items()}
         reference = {field: found[field] for field in declaration.references()}
+        reference |= _related(declaration, gen_columns, rows)
         columns = self._draw(self._sampler, self.model.targets, noise, conditioning[rows], reference)
         for recoil in declaration.drawn_recoils:
             columns |= momentum(recoil, columns, found[recoil.gen_fields[1]])
@@ -223,7 +224,8 @@ class ObjectSimulator:
             places = [(events[objects.event_rows], objects.local_index) for objects in drawn]
             noise = self._noise("fake flow", folds, places, fakes.targets)
             rows = np.concatenate([objects.event_rows for objects in drawn])
-            columns = self._draw(self._fake_sampler, fakes.targets, noise, conditioning[rows], {})
+            reference = _related(declaration, event_columns, rows)
+            columns = self._draw(self._fake_sampler, fakes.targets, noise, conditioning[rows], reference)
             event_rows = _output_rows([objects.event_rows for objects in drawn])
         columns[declaration.match] = np.full(len(event_rows), -1.0)
         for derived in declaration.derived:
@@ -249,7 +251,7 @@ class ObjectSimulator:
         codec: TargetCodec,
     ) -> NDArray[np.float64]:
         """Noise of the objects of all folds, given the hash of the event and the number of each by fold."""
-        width = len(codec.targets)
+        width = codec.width
         return np.concatenate(
             [
                 self._stream(purpose, fold).normal(keys, number, width)
@@ -332,6 +334,14 @@ def simulate_whole(
         for name in drawn[0].outside_counts
     }
     return Simulated(Collection.of_counts(counts, columns), outside_counts)
+
+
+def _related(
+    declaration: ObjectDeclaration, conditioning: Columns, rows: NDArray[np.int64]
+) -> dict[str, NDArray[np.float64]]:
+    """Conditioning columns of some rows that relations need, as far as there are such."""
+    names = [name for name in declaration.related_conditioning() if name in conditioning]
+    return {f"conditioning.{name}": conditioning[name][rows] for name in names}
 
 
 def _output_rows(by_fold: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:

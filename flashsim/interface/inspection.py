@@ -125,7 +125,8 @@ def _describe_model(path: Path) -> dict[str, Any]:
 
 
 def _describe_target(declaration: ObjectDeclaration, target: Target) -> dict[str, Any]:
-    relation = target.relation if target.reference is None else f"{target.relation} to gen {target.reference}"
+    to = target.to if target.reference is None else f"gen {target.reference}"
+    relation = target.relation if to is None else f"{target.relation} to {to}"
     return {
         "branch": declaration.branch(target.branch),
         "relation": relation,

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from flashsim.declarations.conditioning import Conditioning
     from flashsim.declarations.objects import Target
+    from flashsim.declarations.relations import ExactRelation
     from flashsim.flows.protocol import Tensors
     from flashsim.transforms.columns import QuantileForm
 
@@ -182,7 +183,11 @@ class ObjectModel:
             fakes = FakeModel(
                 conditioning=ConditioningCodec.from_json(header["fake_conditioning"]),
                 count=perceptron("fakes.count"),
-                targets=_target_codec(declaration.fake_targets(), header["fake_targets"]) if drawn else None,
+                targets=_target_codec(
+                    declaration.fake_targets(), declaration.fake_relations(), header["fake_targets"]
+                )
+                if drawn
+                else None,
                 flow=flow("fakes.flow") if drawn else None,
                 phase_space=_phase_space(header.get("fake_domain")),
             )
@@ -195,7 +200,7 @@ class ObjectModel:
             nanoaod_version=version,
             conditioning=ConditioningCodec.from_json(header["conditioning"]),
             efficiency=perceptron("efficiency") if declaration.per == "object" else None,
-            targets=_target_codec(declaration.targets, header["targets"]),
+            targets=_target_codec(declaration.targets, declaration.relations, header["targets"]),
             flow=flow("flow"),
             fakes=fakes,
             phase_space=_phase_space(header.get("domain")),
@@ -211,7 +216,7 @@ class ObjectModel:
         if left := tensors.keys() - known:
             msg = f"the tensor {min(left)} belongs to none of its networks"
             raise ValueError(msg)
-        columns, targets = len(self.conditioning.transforms), len(self.targets.targets)
+        columns, targets = len(self.conditioning.transforms), self.targets.width
         _check_columns(self.conditioning, self.declaration.conditioning, self.phase_space)
         _check_sides("flow", (self.flow.architecture["context"], self.flow.features), (columns, targets))
         if self.efficiency is not None:
@@ -224,7 +229,7 @@ class ObjectModel:
         _check_sides("count of fakes", (sides["inputs"], sides["outputs"]), (columns, declared.max_count + 1))
         if self.fakes.flow is not None and self.fakes.targets is not None:
             found = (self.fakes.flow.architecture["context"], self.fakes.flow.features)
-            _check_sides("flow of fakes", found, (columns, len(self.fakes.targets.targets)))
+            _check_sides("flow of fakes", found, (columns, self.fakes.targets.width))
 
 
 @contextlib.contextmanager
@@ -262,8 +267,11 @@ def _architecture(network: Perceptron | Flow) -> dict[str, Any]:
     return {**({"kind": network.kind} if isinstance(network, Flow) else {}), **network.architecture}
 
 
-def _target_codec(targets: list[Target], forms: list[QuantileForm]) -> TargetCodec:
-    return TargetCodec(tuple(targets), tuple(QuantileNormal.from_json(form) for form in forms))
+def _target_codec(
+    targets: list[Target], relations: list[ExactRelation], forms: list[QuantileForm]
+) -> TargetCodec:
+    transforms = tuple(QuantileNormal.from_json(form) for form in forms)
+    return TargetCodec(tuple(targets), transforms, tuple(relations))
 
 
 def _phase_space(form: dict[str, Any] | None) -> PhaseSpace | None:

@@ -31,7 +31,7 @@ def calibrated(
     Parameters
     ----------
     codec
-        Of D targets.
+        Of targets, with as many columns as the flow has.
     flow
         Trained.
     context

@@ -50,6 +50,11 @@ class Rows:
     def __len__(self) -> int:
         return len(self.reconstructed)
 
+    @property
+    def reference(self) -> Columns:
+        """What relations of targets need, as codecs of targets take it."""
+        return self.gen | {f"conditioning.{name}": column for name, column in self.conditioning.items()}
+
     @classmethod
     def of(cls, table: pd.DataFrame) -> Rows:
         """Rows of a table as Parquet holds it."""

@@ -177,9 +177,15 @@ class _Trainer:
         declaration = self.tables.description.declaration
         objects = {split: self.tables.matched(split) for split in ("train", "validation")}
         bits = self._bits(declaration.targets)
-        codec = TargetCodec.fit(declaration.targets, objects["train"].targets, objects["train"].gen, bits)
+        codec = TargetCodec.fit(
+            declaration.targets,
+            objects["train"].targets,
+            objects["train"].reference,
+            bits,
+            declaration.relations,
+        )
         tensors = {
-            split: _flow_tensors(codec, t.targets, t.gen, conditioning.encode(t.conditioning))
+            split: _flow_tensors(codec, t.targets, t.reference, conditioning.encode(t.conditioning))
             for split, t in objects.items()
         }
         flow = self._flow("flow", self.recipe.flow, tensors)
@@ -201,9 +207,15 @@ class _Trainer:
             return FakeModel(codec, self._no_fakes(codec, declared.max_count), None, None, phase_space)
         count = self._fake_count(codec, events, declared.max_count)
         wanted = declaration.fake_targets()
-        targets = TargetCodec.fit(wanted, fakes["train"].targets, {}, self._bits(wanted))
+        targets = TargetCodec.fit(
+            wanted,
+            fakes["train"].targets,
+            fakes["train"].reference,
+            self._bits(wanted),
+            declaration.fake_relations(),
+        )
         tensors = {
-            split: _flow_tensors(targets, t.targets, {}, codec.encode(t.conditioning))
+            split: _flow_tensors(targets, t.targets, t.reference, codec.encode(t.conditioning))
             for split, t in fakes.items()
         }
         flow = self._flow("fake_flow", self.recipe.fake_flow, tensors)
@@ -279,9 +291,9 @@ class _Trainer:
 
 
 def _flow_tensors(
-    codec: TargetCodec, targets: Columns, gen: Columns, conditioning: NDArray[np.float32]
+    codec: TargetCodec, targets: Columns, reference: Columns, conditioning: NDArray[np.float32]
 ) -> tuple[Tensor, ...]:
-    low, high = codec.bounds(targets, gen)
+    low, high = codec.bounds(targets, reference)
     return (
         torch.from_numpy(low.astype(np.float32)),
         torch.from_numpy((high - low).astype(np.float32)),

@@ -7,20 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flashsim.errors import TableError
-from flashsim.nanoaod.mantissa import rounding_cell
 from flashsim.nanoaod.schema import load_schema, mantissa_bits
-from flashsim.transforms.columns import QuantileNormal, Standard, StandardForm, is_frequent
-from flashsim.transforms.response import response_of
+from flashsim.transforms.columns import QuantileNormal, Standard, StandardForm
+from flashsim.transforms.layout import blocks_of
+from flashsim.transforms.values import allows
 
 if TYPE_CHECKING:
     from flashsim.declarations.conditioning import Conditioning
     from flashsim.declarations.objects import Target
+    from flashsim.declarations.relations import ExactRelation
+    from flashsim.transforms.blocks import Block, Cells, Column
 
 __all__ = ["ConditioningCodec", "TargetCodec", "allows", "stored_bits"]
 
@@ -72,104 +75,126 @@ class ConditioningCodec:
         return cls({name: Standard.from_json(form) for name, form in content.items()})
 
 
-_GOLDEN = 0.6180339887498949
-
-
-def allows(target: Target, values: NDArray[Any]) -> NDArray[np.bool_]:
-    """Tell which NanoAOD values, shape (N,), the declaration of a target allows; NaN is never allowed."""
-    if target.values is not None:
-        return np.isin(values, target.values)
-    low, high = target.range or (-np.inf, np.inf)
-    if target.threshold is not None:
-        low = max(low, target.threshold)
-    inside: NDArray[np.bool_] = np.isfinite(values) & (values >= low) & (values <= high)
-    return inside | np.isin(values, target.special)
-
-
 @dataclass(frozen=True)
 class TargetCodec:
     """Targets to standard normal columns and back.
 
     Decoding returns only values that the branches can have: point masses, integers and allowed values
-    exactly, everything else inside its range, nothing non-finite.
+    exactly, everything else inside its range, nothing non-finite; and only such as are related as declared.
 
     Parameters
     ----------
     targets
-        The declarations, in the order of the matrix.
+        The declarations.
     transforms
-        A fitted transform a target.
+        A fitted transform a column, of which there are `width`.
+    relations
+        Exact relations between targets.
     bits
         Bits of the mantissa that each target is stored with, or none. A distribution is fitted to all values
         that are rounded to the stored ones: generation rounds its values again, and would shift a share of
-        those between two knots by half a step otherwise. Where a target is dequantised, a stored value stands
+        those between two knots by half a step otherwise. Where a column is dequantised, a stored value stands
         for all of these in training, too, and `bounds` gives their probabilities: what a flow learns has no
-        trace of the rounding. Right for what is compared with an unrounded gen value; sums of stored values,
-        such as energy fractions, would be blurred. Needed for fitting only; model files do not keep it.
+        trace of the rounding. Right for what is compared with an unrounded gen value; sums of stored values
+        would be blurred. Needed for fitting only; model files do not keep it.
     """
 
     targets: tuple[Target, ...]
     transforms: tuple[QuantileNormal, ...]
+    relations: tuple[ExactRelation, ...] = ()
     bits: tuple[int | None, ...] = ()
 
     def __post_init__(self) -> None:
-        if len(self.targets) != len(self.transforms):
-            msg = f"expected {len(self.targets)} transforms of targets, found {len(self.transforms)}"
+        if len(self.transforms) != self.width:
+            msg = f"expected {self.width} transforms of targets, found {len(self.transforms)}"
             raise ValueError(msg)
+
+    @property
+    def width(self) -> int:
+        """Number of columns that are drawn."""
+        return len(self.columns)
+
+    @property
+    def columns(self) -> list[Column]:
+        """What is drawn, in the order of the matrix."""
+        return [column for block in self._blocks for column in block.columns]
+
+    @cached_property
+    def _blocks(self) -> list[Block]:
+        return blocks_of(self.targets, self.relations)
 
     @classmethod
     def fit(
         cls,
         targets: Sequence[Target],
         columns: Columns,
-        gen: Columns,
+        reference: Columns,
         bits: Sequence[int | None] = (),
+        relations: Sequence[ExactRelation] = (),
     ) -> TargetCodec:
-        """Fit to NanoAOD values by branch and gen values by field, all of shape (N,).
+        """Fit to NanoAOD values.
+
+        Parameters
+        ----------
+        targets, bits, relations
+            As of the class.
+        columns
+            Values by branch, shape (N,).
+        reference
+            Fields of the gen object by name, and conditioning columns before scaling as
+            ``conditioning.NAME``, those that targets and relations need; shape (N,).
 
         Raises
         ------
         TableError
             If there are no rows, or a value is not finite.
         """
-        transforms = []
         known = tuple(bits) or (None,) * len(targets)
-        for target, kept in zip(targets, known, strict=True):
-            try:
-                related = _spread(target, columns, gen, kept)
-                fitted = QuantileNormal.fit(related, discrete=target.is_discrete, atoms=target.special)
-                transforms.append(fitted)
-            except ValueError as error:
-                msg = f"the tables cannot tell how the target '{target.branch}' is distributed: {error}"
-                raise TableError(msg) from error
-        return cls(tuple(targets), tuple(transforms), known)
+        by_branch = {target.branch: kept for target, kept in zip(targets, known, strict=True)}
+        values = _environment(columns, reference)
+        transforms = []
+        for block in blocks_of(targets, relations):
+            for column, cells in zip(block.columns, block.cells(values, by_branch), strict=True):
+                transforms.append(_fitted(column, cells))
+        return cls(tuple(targets), tuple(transforms), tuple(relations), known)
 
-    def bounds(self, columns: Columns, gen: Columns) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Probabilities below and up to each value, shape (N, D) each; see `QuantileNormal.bounds`."""
+    def bounds(self, columns: Columns, reference: Columns) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Probabilities below and up to each value, shape (N, width) each; see `QuantileNormal.bounds`.
+
+        Numbers that mean nothing in a row are anywhere: from 0 to 1.
+        """
         known = self.bits or (None,) * len(self.targets)
+        by_branch = {target.branch: kept for target, kept in zip(self.targets, known, strict=True)}
+        values = _environment(columns, reference)
+        cells = [cells for block in self._blocks for cells in block.cells(values, by_branch)]
         lows, highs = [], []
-        for target, transform, kept in zip(self.targets, self.transforms, known, strict=True):
-            low, high = _cells(target, columns, gen, kept if target.dequantise else None)
-            lows.append(transform.bounds(low)[0])
-            highs.append(transform.bounds(high)[1])
+        for column, transform, found in zip(self.columns, self.transforms, cells, strict=True):
+            ends = (found.low, found.high) if column.dequantise else (found.value, found.value)
+            low, high = transform.bounds(ends[0])[0], transform.bounds(ends[1])[1]
+            if found.free is not None:
+                low, high = np.where(found.free, 0.0, low), np.where(found.free, 1.0, high)
+            lows.append(low)
+            highs.append(high)
         return np.stack(lows, axis=1), np.stack(highs, axis=1)
 
     def calibrated(self, normal: NDArray[np.floating]) -> TargetCodec:
-        """Give the codec that decodes `normal`, shape (N, D), to what this one was fitted to, by column.
+        """Give the codec that decodes `normal`, shape (N, width), to what this one was fitted to, by column.
 
         See `QuantileNormal.calibrated`.
         """
         transforms = (t.calibrated(normal[:, column]) for column, t in enumerate(self.transforms))
         return replace(self, transforms=tuple(transforms))
 
-    def decode(self, normal: NDArray[np.floating], gen: Columns) -> dict[str, NDArray[np.float64]]:
-        """NanoAOD values by branch, shape (N,) each, for finite `normal` of shape (N, D)."""
-        decoded = {}
-        for column, (target, transform) in enumerate(zip(self.targets, self.transforms, strict=True)):
-            relative = transform.inverse(normal[:, column])
-            reference = _reference(target, gen, len(normal))
-            decoded[target.branch] = _allowed(target, response_of(target).inverse(relative, reference))
-        return decoded
+    def decode(self, normal: NDArray[np.floating], reference: Columns) -> dict[str, NDArray[np.float64]]:
+        """NanoAOD values by branch, shape (N,) each, for finite `normal` of shape (N, width)."""
+        made = _environment({}, reference)
+        start = 0
+        for block in self._blocks:
+            stop = start + len(block.columns)
+            drawn = [self.transforms[k].inverse(normal[:, k]) for k in range(start, stop)]
+            made |= block.decode(drawn, made)
+            start = stop
+        return {target.branch: made[target.branch] for target in self.targets}
 
 
 def stored_bits(targets: Sequence[Target], collection: str, version: str) -> list[int | None]:
@@ -185,52 +210,18 @@ def stored_bits(targets: Sequence[Target], collection: str, version: str) -> lis
     return [mantissa_bits(version, name) if name in schema else None for name in names]
 
 
-def _cells(
-    target: Target, columns: Columns, gen: Columns, bits: int | None
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Give the ends of the interval that is rounded to each value, as the transform sees them."""
-    related = _related(target, columns, gen)
-    if bits is None or target.is_discrete:
-        return related, related
-    values = np.asarray(columns[target.branch], dtype=np.float64)
-    low, high = (_related(target, {target.branch: end}, gen) for end in rounding_cell(values, bits))
-    # An angle can be carried around, and a threshold has nothing below.
-    whole = np.isfinite(low) & np.isfinite(high) & (low <= related) & (related <= high)
-    whole &= ~np.isin(values, target.special)
-    return np.where(whole, low, related), np.where(whole, high, related)
+def _environment(columns: Columns, reference: Columns) -> dict[str, NDArray[Any]]:
+    """Columns by the names that expressions have for them."""
+    named = {name if name.startswith("conditioning.") else f"gen.{name}": x for name, x in reference.items()}
+    return {**columns, **named}
 
 
-def _spread(target: Target, columns: Columns, gen: Columns, bits: int | None) -> NDArray[np.float64]:
-    """Spread values evenly over all that is rounded to them, as the transform sees them, shape (N,).
-
-    By a sequence of low discrepancy, the same every time. Point masses stay, but for those that the rounding
-    of a dequantised target makes.
-    """
-    low, high = _cells(target, columns, gen, bits)
-    spread = low + (high - low) * (np.arange(len(low)) * _GOLDEN % 1.0)
-    if target.dequantise or np.array_equal(low, high):
-        return spread
-    related = _related(target, columns, gen)
-    return np.where(is_frequent(related), related, spread)
-
-
-def _related(target: Target, columns: Columns, gen: Columns) -> NDArray[np.float64]:
-    values = np.asarray(columns[target.branch], dtype=np.float64)
-    return response_of(target).forward(values, _reference(target, gen, len(values)))
-
-
-def _reference(target: Target, gen: Columns, rows: int) -> NDArray[np.float64]:
-    if target.reference is None:
-        return np.zeros(rows)
-    return np.asarray(gen[target.reference], dtype=np.float64)
-
-
-def _allowed(target: Target, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Bring values that gen information moved out of the branch's range to the nearest allowed value."""
-    if target.values is not None:
-        allowed = np.sort(np.asarray(target.values, dtype=np.float64))
-        return allowed[np.searchsorted((allowed[1:] + allowed[:-1]) / 2.0, values)]
-    if target.range is None:
-        return values
-    clipped = np.clip(values, *target.range)
-    return np.where(np.isin(values, target.special), values, clipped) if target.special else clipped
+def _fitted(column: Column, cells: Cells) -> QuantileNormal:
+    values = cells.spread(column)
+    if len(values) == 0 and len(cells.value) > 0:
+        values = np.zeros(1)  # in no row of the training does it mean anything
+    try:
+        return QuantileNormal.fit(values, discrete=column.discrete, atoms=column.atoms)
+    except ValueError as error:
+        msg = f"the tables cannot tell how the target '{column.name}' is distributed: {error}"
+        raise TableError(msg) from error
