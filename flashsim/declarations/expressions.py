@@ -36,6 +36,7 @@ SPACES = ("gen", "conditioning")
 """What may stand before the dot of a name."""
 
 _MOST_CHARACTERS = 4000
+_MOST_SHOWN = 120
 _OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow)
 _COMPARISONS = (ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Eq, ast.NotEq)
 _SIGNS = (ast.UAdd, ast.USub, ast.Not)
@@ -83,10 +84,10 @@ def parsed(text: str) -> ast.expr:
         msg = f"expected an expression of at most {_MOST_CHARACTERS} characters, found {len(text)}"
         raise ValueError(msg)
     try:
-        tree = ast.parse(text.strip(), mode="eval").body
-        _check(tree, text)
+        tree = ast.parse(" ".join(text.split()), mode="eval").body
+        _check(tree, _shown(text))
     except (SyntaxError, RecursionError, MemoryError) as error:
-        msg = f"'{text}' is no expression ({error})"
+        msg = f"'{_shown(text)}' is no expression ({error})"
         raise ValueError(msg) from error
     return tree
 
@@ -144,6 +145,12 @@ def _check(node: ast.expr, text: str) -> None:
             raise ValueError(msg)
     for part in parts:
         _check(part, text)
+
+
+def _shown(text: str) -> str:
+    """Write an expression in a line of moderate length."""
+    line = " ".join(text.split())
+    return line if len(line) <= _MOST_SHOWN else f"{line[:_MOST_SHOWN]}..."
 
 
 def _valid(text: str) -> str:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from flashsim.declarations.objects import Target
 
 __all__ = [
+    "Conditional",
     "Correction",
     "ExactRelation",
     "Formula",
@@ -90,12 +91,45 @@ class _OfBranches(_Relation):
 class Simplex(_OfBranches):
     """Fractions from 0 to 1 that add up to 1.
 
-    Each is drawn as its share of what those before it leave.
+    Each is drawn as its share of what those before it leave. What a fraction is known to be at least can be
+    its floor: then the floors are taken off first, and shares are of what they leave.
     """
 
     kind: Literal["simplex"]
     of: list[str] = Field(min_length=2, description="the fractions, in the order in which they are drawn")
     rest: bool = Field(default=False, description="whether they may add up to less: the rest has no branch")
+    floors: dict[str, Expression] = Field(default={}, description="what fractions are at least")
+    precision: float = Field(
+        default=0.02,
+        ge=0,
+        description="part of a floor by which a fraction may differ and counts as the floor",
+    )
+
+    @model_validator(mode="after")
+    def _of_fractions(self) -> Simplex:
+        if strange := sorted(self.floors.keys() - set(self.of)):
+            msg = f"floors of {strange}, which are none of the fractions"
+            raise ValueError(msg)
+        if inside := sorted(set(self.needs.branches) & set(self.of)):
+            msg = f"floors are computed from {inside}, which are fractions themselves"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def needs(self) -> Names:
+        """What else it is computed from."""
+        found = Names()
+        for text in self.floors.values():
+            found |= names_of(text)
+        return found
+
+    def within(self, branches: Collection[str]) -> Simplex | None:
+        """Give what is left of it where there are only these branches; none where that is no relation."""
+        kept = [name for name in self.of if name in branches]
+        known = {
+            n: f for n, f in self.floors.items() if set(names_of(f).branches) <= set(branches) and n in kept
+        }
+        return self.model_copy(update={"of": kept, "floors": known}) if len(kept) > 1 else None
 
 
 class Nested(_OfBranches):
@@ -121,7 +155,7 @@ class Probabilities(_Relation):
 
     kind: Literal["probabilities"]
     classes: list[str] = Field(min_length=2, description="names of the classes")
-    outputs: dict[str, Output] = Field(min_length=2, description="branches, and the ratio that each is")
+    outputs: dict[str, Output] = Field(description="branches, and the ratio that each is")
     drawn: list[str] = Field(min_length=1, description="outputs that are drawn, one less than classes")
 
     @model_validator(mode="after")
@@ -143,8 +177,34 @@ class Probabilities(_Relation):
     def within(self, branches: Collection[str]) -> Probabilities | None:
         """Give what is left of it where there are only these branches; none where that is no relation."""
         kept = {name: output for name, output in self.outputs.items() if name in branches}
-        whole = len(kept) > len(self.drawn) and kept.keys() >= set(self.drawn)
+        whole = kept.keys() >= set(self.drawn)
         return self.model_copy(update={"outputs": kept}) if whole else None
+
+
+class Conditional(_Relation):
+    """A branch that has one and the same value where a condition is not met."""
+
+    kind: Literal["conditional"]
+    branch: str = Field(description="the branch")
+    where: Expression = Field(description="where it is drawn")
+    elsewhere: float = Field(description="its value elsewhere")
+
+    @model_validator(mode="after")
+    def _of_others(self) -> Conditional:
+        if self.branch in self.needs.branches:
+            msg = f"{self.branch}: its condition is about itself"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def branches(self) -> list[str]:
+        """Branches that it makes."""
+        return [self.branch]
+
+    @property
+    def needs(self) -> Names:
+        """What else it is computed from."""
+        return names_of(self.where)
 
 
 class Solve(Recipe):
@@ -152,6 +212,9 @@ class Solve(Recipe):
 
     input: str = Field(description="input of the correction that is looked for, positive")
     product: Expression = Field(description="what it is after the correction, positive")
+    several: Expression | None = Field(
+        default=None, description="where there may be up to three such values: which of them is drawn"
+    )
 
 
 class Correction(Recipe):
@@ -169,7 +232,8 @@ class Correction(Recipe):
     def needs(self) -> Names:
         """What it is computed from."""
         found = Names()
-        for text in (*self.inputs.values(), *([self.solve.product] if self.solve else [])):
+        solved = [] if self.solve is None else [self.solve.product, self.solve.several or "0"]
+        for text in (*self.inputs.values(), *solved):
             found |= names_of(text)
         return found
 
@@ -222,6 +286,9 @@ class Formula(_Relation):
         if self.branch in self.needs.branches:
             msg = f"{self.branch}: is a function of itself"
             raise ValueError(msg)
+        if len(self.of_several) > 1:
+            msg = f"{self.branch}: several solutions of {self.of_several}, expected of one correction at most"
+            raise ValueError(msg)
         return self
 
     @property
@@ -242,6 +309,11 @@ class Formula(_Relation):
             found |= correction.needs
         return found
 
+    @property
+    def of_several(self) -> list[str]:
+        """Names of the corrections that may have several solutions."""
+        return [n for n, c in self.corrections.items() if c.solve is not None and c.solve.several is not None]
+
     def with_payloads(self, folder: Path) -> Self:
         """Fill in what it needs of files in a folder."""
         filled = {name: correction.with_payload(folder) for name, correction in self.corrections.items()}
@@ -249,7 +321,7 @@ class Formula(_Relation):
 
 
 ExactRelation: TypeAlias = Annotated[
-    Simplex | Nested | Probabilities | Formula, Field(discriminator="kind", description="an exact relation")
+    Simplex | Nested | Probabilities | Conditional | Formula, Field(discriminator="kind")
 ]
 
 
@@ -265,7 +337,7 @@ class Group:
         The targets, in the order of the relation's branches.
     """
 
-    relation: Simplex | Nested | Probabilities | Formula | None
+    relation: ExactRelation | None
     targets: tuple[Target, ...]
 
     @property

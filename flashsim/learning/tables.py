@@ -52,6 +52,7 @@ __all__ = [
     "TableDescription",
     "TableFormat",
     "TableWriter",
+    "TestedRelation",
     "split_of",
     "table_files",
 ]
@@ -225,6 +226,16 @@ def table_files(folder: Path) -> list[Path]:
     return [*folder.glob("*.json"), *folder.glob("*.parquet"), *folder.glob("*/*.parquet")]
 
 
+class TestedRelation(Recipe):
+    """What preprocessing found of a declared relation."""
+
+    title: str = Field(description="kind and branches")
+    rows: int = Field(description="objects that were tested")
+    held: int = Field(description="objects in which it holds, within the rounding of stored values")
+    largest: float = Field(description="largest deviation where it does not")
+    kept: bool = Field(description="whether models make it exact")
+
+
 class TableDescription(Description):
     """What a folder of training tables holds, and what it was made from."""
 
@@ -237,6 +248,7 @@ class TableDescription(Description):
     reconstructed: dict[str, int] = Field(description="gen objects that were reconstructed, by split")
     fakes: dict[str, int] = Field(description="reconstructed objects without a gen object, by split")
     non_finite: dict[str, int] = Field(description="values that are NaN or infinite, by column")
+    relations: list[TestedRelation] = Field(default=[], description="tests of the declared exact relations")
     reference: bool | None = Field(
         default=None, description="whether all inputs are of the reference simulation; none if not known"
     )

@@ -20,12 +20,20 @@ from flashsim.events.matching import match
 from flashsim.events.noise import EVENT_IDS
 from flashsim.events.recoil import components
 from flashsim.events.sketch import EventSketch, same_numbers
-from flashsim.learning.tables import SPLITS, TRAINING_TABLES, TableDescription, TableWriter, split_of
+from flashsim.learning.tables import (
+    SPLITS,
+    TRAINING_TABLES,
+    TableDescription,
+    TableWriter,
+    TestedRelation,
+    split_of,
+)
 from flashsim.nanoaod.provenance import REFERENCE, read_provenance
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.nanoaod.requirements import require_branches
 from flashsim.nanoaod.schema import detect_version
 from flashsim.transforms.codec import allows
+from flashsim.transforms.relation_tests import RelationTests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -35,6 +43,7 @@ if TYPE_CHECKING:
 
     from flashsim.declarations.objects import ObjectDeclaration, Split
     from flashsim.events.gen_chunk import GenChunk
+    from flashsim.transforms.relation_tests import RelationTest
 
 __all__ = ["needed_branches", "preprocess"]
 
@@ -69,7 +78,7 @@ def preprocess(
     done = 0
     sketches = dict.fromkeys(files, EventSketch())
     with TableWriter(TRAINING_TABLES, output, force=force) as writer:
-        tables = _ChunkTables(declaration, writer)
+        tables = _ChunkTables(declaration, writer, RelationTests(declaration, version))
         for path in files:
             with NanoFile(path) as file:
                 wanted = sorted({*tables.branches, *content_branches(file.branches)})
@@ -81,7 +90,7 @@ def preprocess(
                 done += file.num_entries
         description = TableDescription(
             schema_version=1,
-            declaration=declaration,
+            declaration=tables.tests.tested(),
             nanoaod_version=version,
             files=[str(path) for path in files],
             events={split: writer.rows["events", split] for split in SPLITS},
@@ -89,11 +98,15 @@ def preprocess(
             reconstructed=tables.reconstructed,
             fakes={split: writer.rows["fakes", split] for split in SPLITS},
             non_finite=dict(writer.non_finite),
+            relations=[_found(test) for test in tables.tests.tests],
             reference=all(read_provenance(path, REFERENCE) is not None for path in files),
         )
         writer.describe(description)
     if text := same_numbers({str(path): sketch for path, sketch in sketches.items()}):
         _log.warning("%s", text)
+    for test in tables.tests.tests:
+        if not test.holds:
+            _log.warning("%s: left out, the branches are drawn by themselves", test.sentence())
     for branch, count in tables.not_allowed.items():
         if count:
             _log.warning(
@@ -142,6 +155,7 @@ class _ChunkTables:
 
     declaration: ObjectDeclaration
     writer: TableWriter[TableDescription]
+    tests: RelationTests
 
     def __post_init__(self) -> None:
         d = self.declaration
@@ -197,6 +211,7 @@ class _ChunkTables:
             column = np.full(len(gen), np.nan, dtype=np.float32)
             column[found] = reco[name][rows[found]]
             columns[f"target.{name}"] = column
+        self.tests.add(_as_related(columns, found))
         events.write(self.writer, "objects", gen.event_rows, columns)
 
     def _write_fakes(self, events: _Events, chunk: GenChunk, fakes: Collection) -> None:
@@ -220,6 +235,18 @@ class _Events:
         named = {name: values[rows] for name, values in self.ids.items()}
         named |= {name: _compact(values) for name, values in columns.items()}
         writer.extend(kind, self.split[rows], named)
+
+
+def _as_related(columns: Columns, found: NDArray[np.bool_]) -> Columns:
+    """Columns of the objects that were reconstructed, by the names that relations have for them."""
+    named = {name.removeprefix("target."): column for name, column in columns.items()}
+    return {name: column[found] for name, column in named.items()}
+
+
+def _found(test: RelationTest) -> TestedRelation:
+    return TestedRelation(
+        title=test.title, rows=test.rows, held=test.held, largest=test.largest, kept=test.holds
+    )
 
 
 def _prefixed(prefix: str, columns: Mapping[str, NDArray[Any]]) -> Columns:

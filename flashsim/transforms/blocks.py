@@ -22,7 +22,17 @@ from flashsim.transforms.values import allowed
 if TYPE_CHECKING:
     from flashsim.declarations.objects import Target
 
-__all__ = ["Bits", "Block", "Cells", "Column", "Environment", "PlainBlock", "related", "restored"]
+__all__ = [
+    "Bits",
+    "Block",
+    "Cells",
+    "Column",
+    "Environment",
+    "PlainBlock",
+    "RelationBlock",
+    "related",
+    "restored",
+]
 
 Floats = NDArray[np.float64]
 
@@ -102,6 +112,14 @@ class Block:
 
     def decode(self, drawn: Sequence[Floats], made: Environment) -> dict[str, Floats]:
         """Compute branches from the columns, shape (N,) each, and from what was made before."""
+        raise NotImplementedError
+
+
+class RelationBlock(Block):
+    """Targets that an exact relation ties."""
+
+    def check(self, values: Environment, bits: Bits) -> tuple[NDArray[np.bool_], Floats]:
+        """Tell where stored values are related so, within their rounding, and by how much they are not."""
         raise NotImplementedError
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from flashsim.transforms.blocks import Bits, Block, Cells, Column, Environment, Floats
+from flashsim.transforms.blocks import Bits, Cells, Column, Environment, Floats, RelationBlock
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +20,7 @@ __all__ = ["NestedBlock"]
 
 
 @dataclass(frozen=True)
-class NestedBlock(Block):
+class NestedBlock(RelationBlock):
     """Flags, from the tightest to the loosest."""
 
     targets: tuple[Target, ...]

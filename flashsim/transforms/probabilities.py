@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from flashsim.transforms.blocks import Bits, Block, Cells, Column, Environment, Floats
+from flashsim.transforms.blocks import Bits, Cells, Column, Environment, Floats, RelationBlock
 from flashsim.transforms.rounding import agreement
 from flashsim.transforms.values import allowed, stored_cell
 
@@ -26,7 +26,7 @@ _BISECTIONS = 30
 
 
 @dataclass(frozen=True)
-class ProbabilitiesBlock(Block):
+class ProbabilitiesBlock(RelationBlock):
     """Outputs, of which some are drawn.
 
     Each output o that is drawn says that the sum of its classes is o times the sum of those that divide it;

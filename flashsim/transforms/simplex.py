@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from flashsim.transforms.blocks import Bits, Block, Cells, Column, Environment, Floats, related, restored
+from flashsim.transforms.blocks import (
+    Bits,
+    Cells,
+    Column,
+    Environment,
+    Floats,
+    RelationBlock,
+    related,
+    restored,
+)
+from flashsim.transforms.expressions import evaluate
 from flashsim.transforms.values import stored_cell
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -25,7 +35,7 @@ _SLACK = 1e-6
 
 
 @dataclass(frozen=True)
-class SimplexBlock(Block):
+class SimplexBlock(RelationBlock):
     """Fractions from 0 to 1, in the order in which they are drawn.
 
     A share of 0 or of all that is left is a point mass; where nothing is left, the share means nothing.
@@ -36,10 +46,16 @@ class SimplexBlock(Block):
         The fractions. One that is related to an expression is drawn relative to that instead.
     rest
         Whether they may add up to less than 1.
+    floors
+        What fractions are at least: expressions by branch. Shares are of what all floors together leave.
+    precision
+        Part of a floor by which a stored fraction may differ from it and counts as the floor.
     """
 
     targets: tuple[Target, ...]
-    rest: bool
+    rest: bool = False
+    floors: Mapping[str, str] = field(default_factory=dict)
+    precision: float = 0.0
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -57,27 +73,36 @@ class SimplexBlock(Block):
         """Give shares of stored fractions, whose sum is 1 where it is so within their rounding."""
         stored = [np.clip(np.asarray(values[t.branch], dtype=np.float64), 0.0, 1.0) for t in self.targets]
         deviation, tolerance = self._deviation(values, bits)
+        floors = self._floors(values, len(deviation))
         total = deviation + 1.0
         whole = (deviation >= -tolerance) | (not self.rest)
         factor = np.where(whole & (total > 0.0), 1.0 / np.where(total > 0.0, total, 1.0), 1.0)
         rest = np.where(whole, 0.0, np.maximum(1.0 - total, 0.0))
+        above = []
+        for target, fraction, floor in zip(self.targets, stored, floors, strict=True):
+            low, high = stored_cell(target, fraction, bits.get(target.branch))
+            is_floor = (floor > 0.0) & (fraction * factor - floor <= self.precision * floor + (high - low))
+            ends = (
+                np.where(is_floor, 0.0, np.maximum(x * factor - floor, 0.0)) for x in (fraction, low, high)
+            )
+            above.append(tuple(ends))
         found: list[Cells] = []
         for number, target in enumerate(self._drawn):
-            fraction = stored[number] * factor
-            later = reduce(np.add, (x * factor for x in stored[number + 1 :]), rest)
-            left = fraction + later
-            ends = [end * factor for end in stored_cell(target, stored[number], bits.get(target.branch))]
+            fraction, low, high = above[number]
+            later = reduce(np.add, (x[0] for x in above[number + 1 :]), rest)
             if target.to is None:
-                found.append(_shares(fraction, later, *ends))
+                found.append(_shares(fraction, later, low, high))
             else:
-                value, low, high = (related(target, x, values) for x in (fraction, *ends))
-                found.append(Cells(value, low, high, left <= 0.0))
+                value, low, high = (related(target, x, values) for x in (fraction, low, high))
+                found.append(Cells(value, low, high, fraction + later <= 0.0))
         return found
 
     def decode(self, drawn: Sequence[Floats], made: Environment) -> dict[str, Floats]:
         """Compute fractions; where a share is 1 nothing is left, exactly."""
         fractions = {}
-        left = np.ones(len(drawn[0]))
+        rows = len(drawn[0])
+        floors = dict(zip((t.branch for t in self.targets), self._floors(made, rows), strict=True))
+        left = np.maximum(1.0 - reduce(np.add, floors.values(), np.zeros(rows)), 0.0)
         for column, target in zip(drawn, self._drawn, strict=True):
             if target.to is None:
                 share = np.clip(column, 0.0, 1.0)
@@ -85,10 +110,21 @@ class SimplexBlock(Block):
             else:
                 fraction = np.clip(restored(target, column, made), 0.0, left)
             left = np.where(fraction >= left, 0.0, left - fraction)
-            fractions[target.branch] = fraction
+            fractions[target.branch] = floors[target.branch] + fraction
         if not self.rest:
-            fractions[self.targets[-1].branch] = left
+            last = self.targets[-1].branch
+            fractions[last] = floors[last] + left
         return fractions
+
+    def _floors(self, values: Environment, rows: int) -> list[Floats]:
+        """Floors of all fractions, shape (rows,) each; more than 1 together is made 1."""
+        floors = [np.zeros(rows) for _ in self.targets]
+        for number, target in enumerate(self.targets):
+            if target.branch in self.floors:
+                floor = evaluate(self.floors[target.branch], values, rows)
+                floors[number] = np.clip(np.nan_to_num(floor, posinf=1.0), 0.0, 1.0)
+        total = np.maximum(reduce(np.add, floors), 1.0)
+        return [floor / total for floor in floors]
 
     def check(self, values: Environment, bits: Bits) -> tuple[NDArray[np.bool_], Floats]:
         """Tell where stored values are related so, within their rounding, and by how much they are not."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import json
 
 import awkward as ak
 import numpy as np
@@ -236,3 +237,89 @@ def test_an_event_without_its_recoil_knows_what_is_expected():
 def test_events_and_objects_are_declared_apart(changes, fault):
     with pytest.raises(RecipeError, match=fault):
         parsed(SMALL | changes)
+
+
+RATIO = {"branch": "mass", "relation": "ratio", "to": "pt * conditioning.pt + gen.pt"}
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (
+            {"kind": "formula", "branch": "none", "expression": "pt"},
+            r"needs \['none'\], which are no targets",
+        ),
+        (
+            {"kind": "formula", "branch": "pt", "expression": "none"},
+            r"needs \['none'\], which are no targets",
+        ),
+        ({"kind": "formula", "branch": "pt", "expression": "pt + 1"}, "is a function of itself"),
+        ({"kind": "formula", "branch": "pt", "expression": "eta +"}, "is no expression"),
+        (
+            {"kind": "formula", "branch": "pt", "expression": "gen.mass"},
+            r"GenJet lacks the fields \['mass'\]",
+        ),
+        ({"kind": "formula", "branch": "pt", "expression": "conditioning.rho"}, r"columns \['rho'\], which"),
+        ({"kind": "simplex", "of": ["pt", "pt"]}, "are not distinct"),
+        ({"kind": "simplex", "of": ["pt", "eta"], "floors": {"phi": "1"}}, "which are none of the fractions"),
+        ({"kind": "simplex", "of": ["pt", "eta"], "floors": {"pt": "eta"}}, "are fractions themselves"),
+        ({"kind": "conditional", "branch": "pt", "where": "pt > 5", "elsewhere": 0}, "is about itself"),
+        (
+            {"kind": "probabilities", "classes": ["b", "c"], "outputs": {}, "drawn": ["pt"]},
+            "expected 1 of",
+        ),
+        (
+            {
+                "kind": "probabilities",
+                "classes": ["b", "c"],
+                "outputs": {"pt": {"of": ["b"], "among": ["b"]}},
+                "drawn": ["pt"],
+            },
+            "'of' is no part of 'among'",
+        ),
+    ],
+)
+def test_faults_of_relations_are_said(change, problem):
+    with pytest.raises(RecipeError, match=problem):
+        parse_recipe(ObjectDeclaration, changed("relations", value=[change]), origin="test")
+
+
+def test_relations_go_with_the_branches_that_are_there():
+    content = changed("targets", 3, value=RATIO)
+    content["relations"] = [
+        {"kind": "formula", "branch": "eta", "expression": "2 * phi + conditioning.pt"},
+        {"kind": "simplex", "of": ["pt", "eta", "phi"], "floors": {"pt": "conditioning.pt * mass"}},
+    ]
+    declaration = ObjectDeclaration.model_validate(content)
+    assert declaration.references() == ["eta", "phi", "pt"]
+    assert declaration.related_conditioning() == ["pt"]
+    (simplex,) = declaration.with_targets({"pt", "eta"}).relations
+    assert (simplex.of, simplex.floors) == (["pt", "eta"], {})
+    assert declaration.with_targets({"mass", "eta"}).targets[1].relation == "none"
+    # An object without a gen object has none of its fields, and other conditioning.
+    assert [target.relation for target in declaration.fake_targets()] == ["none"] * 4
+    assert declaration.fake_relations() == []
+
+
+def test_payloads_are_read_beside_the_recipe_or_from_the_shipped_ones(tmp_path):
+    correction = {"name": "FlashSim_run2_L1L2L3_AK4PFchs", "inputs": {"JetPt": "pt"}}
+    content = changed("targets", 3, value={"branch": "raw"})
+    content["relations"] = [
+        {
+            "kind": "formula",
+            "branch": "raw",
+            "expression": "pt / jec",
+            "corrections": {"jec": correction | {"file": "run2.json"}},
+        }
+    ]
+    recipe = tmp_path / "things.yaml"
+    recipe.write_text(json.dumps(content), encoding="utf-8")
+    payload = json.loads(load_object(str(recipe)).relations[0].corrections["jec"].payload)
+    assert [entry["name"].split("_")[2] for entry in payload["corrections"]] == [
+        "L1FastJet",
+        "L2Relative",
+        "L3Absolute",
+    ]
+    (tmp_path / "run2.json").write_text('{"schema_version": 2, "corrections": []}', encoding="utf-8")
+    with pytest.raises(RecipeError, match=r"run2.json: expected a payload .* with the correction 'FlashSim"):
+        load_object(str(recipe))

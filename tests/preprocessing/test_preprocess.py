@@ -235,3 +235,35 @@ def test_shipped_objects_of_real_files(nanoaod_dir, tmp_path, sample, name):
     assert not matched.filter(like="target.").isna().any(axis=None)
     response = matched["target.pt"] / matched["conditioning.pt"]
     assert response[matched["conditioning.pt"] > 30.0].median() == pytest.approx(1.0, abs=0.12)
+
+
+def with_relations(declaration, *relations):
+    return ObjectDeclaration.model_validate(
+        declaration.model_dump(mode="json") | {"relations": list(relations)}
+    )
+
+
+def test_relations_are_tested_and_those_that_do_not_hold_are_left_out(toy, toy_declaration, tmp_path, caplog):
+    """Found jets have a pT that is 1 GeV above that of the gen jet; the constituents say nothing of it."""
+    declaration = with_relations(
+        toy_declaration,
+        {"kind": "formula", "branch": "nConstituents", "expression": "2 * pt"},
+        {"kind": "formula", "branch": "pt", "expression": "conditioning.pt + 1"},
+    )
+    with caplog.at_level(logging.WARNING):
+        description = preprocess(declaration, [toy[0]], tmp_path / "t", chunk=7)
+    assert [relation.branch for relation in description.declaration.relations] == ["pt"]
+    wrong, right = description.relations
+    assert (wrong.kept, right.kept) == (False, True)
+    assert (right.held, right.rows, right.largest) == (right.rows, sum(description.reconstructed.values()), 0)
+    assert wrong.held < wrong.rows
+    assert "the formula of nConstituents holds in " in caplog.text
+    assert "the formula of pt holds in " not in caplog.text
+
+
+@pytest.mark.parametrize("branch", ["absent", "nConstituents"])
+def test_relations_of_branches_that_the_file_lacks_are_left_out(toy, toy_declaration, tmp_path, branch):
+    other = "absent" if branch == "nConstituents" else "nConstituents"
+    relation = {"kind": "formula", "branch": branch, "expression": other}
+    description = preprocess(with_relations(toy_declaration, relation), [toy[0]], tmp_path / "t")
+    assert description.declaration.relations == description.relations == []

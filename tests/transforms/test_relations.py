@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.special import ndtri
 
 from flashsim.declarations.objects import Target
-from flashsim.declarations.relations import Formula, Nested, Probabilities, Simplex, arranged
+from flashsim.declarations.relations import Conditional, Formula, Nested, Probabilities, Simplex, arranged
 from flashsim.nanoaod.mantissa import round_mantissa
 from flashsim.transforms.codec import TargetCodec
 from flashsim.transforms.columns import SMALLEST_PROBABILITY
@@ -319,3 +319,83 @@ def test_of_two_relations_the_first_counts_and_circles_are_errors():
     assert [group.relation for group in arranged(targets, [one, other])] == [None, one, None]
     with pytest.raises(ValueError, match="in a circle"):
         arranged(targets, [one, Formula(kind="formula", branch="b", expression="a + 1")])
+
+
+def test_a_fraction_is_at_least_its_floor():
+    """Muons that were drawn before are in the jet: its muon energy is theirs, or more by those too soft."""
+    rng = np.random.default_rng(6)
+    floor = np.where(rng.random(ROWS) < 0.3, rng.uniform(0.05, 0.9, ROWS), 0.0)
+    more = np.where(rng.random(ROWS) < 0.1, rng.uniform(0.05, 0.5, ROWS), 0.0) * (1.0 - floor)
+    exact = fractions(rng)
+    others = 1.0 - exact["muEF"]
+    exact = {n: v * (1.0 - floor - more) / np.where(others > 0, others, 1.0) for n, v in exact.items()}
+    exact["muEF"] = floor + more
+    exact["neHEF"] += 1.0 - sum(exact.values())
+    columns = stored(exact, 6)
+    relation = Simplex(kind="simplex", of=FRACTIONS, floors={"muEF": "conditioning.muon / energy"})
+    targets = [*targets_of(FRACTIONS, range=(0, 1)), Target(branch="energy")]
+    columns["energy"] = rng.uniform(20.0, 100.0, ROWS)
+    reference = {"conditioning.muon": floor * columns["energy"]}
+    codec = TargetCodec.fit(targets, columns, reference, [6] * 5 + [None], [relation])
+    made = codec.decode(rng.normal(size=(ROWS, codec.width)), reference)
+    least = np.minimum(reference["conditioning.muon"] / made["energy"], 1.0)
+    assert (made["muEF"] >= least).all()
+    assert np.mean(made["muEF"][least > 0] == least[least > 0]) > 0.8
+    assert np.abs(sum(made[name] for name in FRACTIONS) - 1.0).max() < 1e-12
+    back = there_and_back(codec, columns, reference, rng)
+    only = (floor > 0.0) & (more == 0.0)
+    assert np.abs(back["muEF"] - floor)[only].max() < 1e-5
+    assert np.abs(back["muEF"] - columns["muEF"]).max() < 0.03
+
+
+def test_a_branch_is_constant_where_its_condition_is_not_met():
+    rng = np.random.default_rng(8)
+    pt = rng.uniform(15.0, 40.0, ROWS)
+    columns = {"tag": np.where(pt < 20.0, -1.0, rng.random(ROWS)), "pt": pt}
+    relation = Conditional(kind="conditional", branch="tag", where="pt >= 20", elsewhere=-1)
+    targets = [Target(branch="tag", range=(0, 1), special=[-1]), Target(branch="pt")]
+    codec = TargetCodec.fit(targets, columns, {}, relations=[relation])
+    made = codec.decode(any_normal(codec, rng, rows=ROWS), {})
+    assert np.array_equal(made["tag"] == -1.0, made["pt"] < 20.0)
+    low, high = codec.bounds(columns, {})
+    assert (high - low)[pt < 20.0, 1].min() == 1.0
+    block = relation_block(relation, targets)
+    assert block.check(columns, {})[0].all()
+    assert not block.check({**columns, "tag": np.full(ROWS, 0.5)}, {})[0][pt < 20.0].any()
+
+
+def test_of_several_solutions_one_is_drawn():
+    """raw * (1 + 2 exp(-((raw - 20) / 4)^2)) rises, falls and rises: between, three raw pT give the same."""
+    payload = json.loads(json.dumps(PAYLOAD))
+    payload["corrections"][0] |= {"inputs": [{"name": "JetPt", "type": "real"}]}
+    payload["corrections"][0]["data"] |= {"expression": "1+2*exp(-pow((x-20)/4,2))", "variables": ["JetPt"]}
+    formula = Formula.model_validate(
+        {
+            "kind": "formula",
+            "branch": "raw",
+            "expression": "pt / jec",
+            "corrections": {
+                "jec": {
+                    "file": "none",
+                    "name": "offset",
+                    "inputs": {"JetPt": "0"},
+                    "solve": {"input": "JetPt", "product": "pt", "several": "pt < 70"},
+                    "payload": json.dumps({**payload, "compound_corrections": []}),
+                }
+            },
+        }
+    )
+    rng = np.random.default_rng(9)
+    raw = rng.uniform(12.0, 60.0, ROWS)
+    factor = 1.0 + 2.0 * np.exp(-(((raw - 20.0) / 4.0) ** 2))
+    columns = {"raw": raw, "pt": raw * factor}
+    targets = targets_of(["raw", "pt"])
+    codec = TargetCodec.fit(targets, columns, {}, relations=[formula])
+    assert codec.width == 2
+    back = there_and_back(codec, columns, {}, rng)
+    # Next to a turning point two solutions are too near to each other to be told apart.
+    assert np.mean(np.abs(back["raw"] / raw - 1.0) < 1e-3) > 0.95
+    made = codec.decode(any_normal(codec, rng, rows=ROWS), {})
+    again = made["raw"] * (1.0 + 2.0 * np.exp(-(((made["raw"] - 20.0) / 4.0) ** 2)))
+    np.testing.assert_allclose(again, made["pt"], rtol=1e-5)
+    assert relation_block(formula, targets).check(columns, {"raw": 10, "pt": 10})[0].mean() > 0.95
