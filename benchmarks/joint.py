@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING
 from benchmarks.commandline import publish, quoted
 from benchmarks.machine import machine, made_on
 from benchmarks.markdown import table
-from flashsim.analysis.statistics.joint import JointLine, joint_lines, joint_quantities
-from flashsim.analysis.whole_events import read_whole_events
+from flashsim.analysis.whole_events.joint import JointLine, joint_lines, joint_quantities
+from flashsim.analysis.whole_events.reading import read_whole_events
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from flashsim.analysis.whole_events import WholeEvents
+    from flashsim.analysis.whole_events.reading import WholeEvents
 
 Measured = tuple[float, float]
 

@@ -27,7 +27,13 @@ def judged(goal: str, found: str, passed: bool | None) -> Goal:
     return {"goal": goal, "found": found, "passed": None if passed is None else bool(passed)}
 
 
-def goal_table(goals: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """Give the lines of a page's table of goals."""
+def goal_table(
+    goals: Iterable[Mapping[str, Any]], before: Iterable[Mapping[str, Any]] | None = None
+) -> Iterator[str]:
+    """Give the lines of a page's table of goals; with a column of what was found before, if that is given."""
+    head = ("goal", "found", "reached")
     rows = ((goal["goal"], goal["found"], VERDICTS[goal["passed"]]) for goal in goals)
-    return table(("goal", "found", "reached"), rows)
+    if before is None:
+        return table(head, rows)
+    known = {goal["goal"]: goal["found"] for goal in before}
+    return table((*head, "before"), ((*row, known.get(row[0], "-")) for row in rows))

@@ -5,10 +5,11 @@
 Every folder is a process: gen.root, full.root and full_1.root, a second, independent simulation of the same
 gen events; there can be more of them. Generates the events of the models from gen.root and compares with the
 reference: the efficiency that the networks predict, in bins; numbers and spectra of objects; the missing
-transverse momentum; and whether a classifier can tell the events apart. Writes ``events.json`` and, if asked
-to, a page. All simulations have the same gen events: chi-squares are of differences event by event, in which
-what they share cancels. Events of several processes with equal numbers share the noise of the detector, and
-count as one.
+transverse momentum; how the objects of an event hang together; and whether a classifier can tell objects,
+objects with what stands next to them, and whole events apart. Models that --before names are judged on the
+same events, and stand beside. Writes ``events.json`` and, if asked to, a page. All simulations have the same
+gen events: chi-squares are of differences event by event, in which what they share cancels. Events of several
+processes with equal numbers share the noise of the detector, and count as one.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.commandline import quoted
 from benchmarks.events.compare import OURS, goals, measure
-from benchmarks.events.efficiency import reliability_table
+from benchmarks.events.together import page_of_together
 from benchmarks.fidelity.judge import REFERENCE
 from benchmarks.machine import processor
 from benchmarks.verdicts import goal_table
@@ -37,9 +39,15 @@ if TYPE_CHECKING:
 
 __all__ = ["main", "render"]
 
+_BEFORE = (
+    "Before: what the models that these replace give of the same events.",
+    "",
+)
+
 
 def render(found: dict[str, Any]) -> str:
     """Markdown page of a result."""
+    before = found["before"]
     importance = sorted(found["classifier"][OURS]["importance"].items(), key=lambda item: -item[1])
     lines = [
         "# Whole events",
@@ -56,15 +64,14 @@ def render(found: dict[str, Any]) -> str:
         f"and {found['draws'][OURS]} of the models. Efficiencies are those that the networks predict,",
         "against all draws of the reference, in bins of gen pT, magnitude of gen eta and flavour or origin.",
         "",
-        *goal_table(found["goals"]),
+        *goal_table(found["goals"], None if before is None else before["goals"]),
         "",
-        "What the classifier goes by (loss of AUC when shuffled): "
+        *(_BEFORE if before is not None else ()),
+        "The classifier of numbers and spectra goes by (loss of AUC when shuffled): "
         + ", ".join(f"{name} {loss:.3f}" for name, loss in importance[:5])
         + ".",
+        *page_of_together(found, before),
     ]
-    for name, measured in found["objects"].items():
-        lines += ["", f"## Efficiency of {name}, predicted and observed", ""]
-        lines.append(reliability_table(measured["reliability"]))
     return "\n".join(lines) + "\n"
 
 
@@ -77,6 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--test", type=Path, nargs="+", required=True, help="held-out processes")
     parser.add_argument("--models", type=Path, nargs="*", help="model files or folders; default: shipped")
+    parser.add_argument("--before", type=Path, nargs="*", help="other models, to stand beside these")
+    parser.add_argument("--most", type=int, default=20_000, help="objects of a sample for a classifier")
     parser.add_argument("--output", type=Path, required=True, help="folder of results, tables and files")
     parser.add_argument("--page", type=Path, help="Markdown page to write, as docs/events.md")
     given = parser.parse_args(arguments)
@@ -84,12 +93,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     started = time.monotonic()
     try:
         models = [ObjectModel.load(path) for path in model_files(given.models or None)]
-        found = measure(given.test, models, given.output)
+        found = measure(given.test, models, given.output, most=given.most)
+        found["before"] = None
+        if given.before:
+            others = [ObjectModel.load(path) for path in model_files(given.before)]
+            found["before"] = measure(given.test, others, given.output, most=given.most)
+            found["before"]["goals"] = goals(found["before"])
     except FlashSimError as error:
         parser.exit(2, f"{error}\n")
     names = [path.name for path in given.test]
     found |= {
-        "command": f"python -m benchmarks.events --test {' '.join(names)} --output {given.output.name}",
+        "command": quoted("benchmarks.events", arguments),
         "date": datetime.now(UTC).date().isoformat(),
         "machine": f"{processor()}, {os.cpu_count()} cores",
         "seconds": time.monotonic() - started,

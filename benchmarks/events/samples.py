@@ -9,6 +9,8 @@ import awkward as ak
 import numpy as np
 
 from benchmarks.fidelity.samples import independent
+from flashsim.events.collection import Collection
+from flashsim.events.neighbours import closest
 from flashsim.events.noise import EVENT_IDS, hash_events
 from flashsim.nanoaod.reading import NanoFile
 
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
     from flashsim.models.object_model import ObjectModel
 
 __all__ = ["EventSample"]
+
+_LEPTONS = ("Muon", "Electron")
+_HARD_JET, _HARD_LEPTON, _CLEANED_CONE = 30.0, 10.0, 0.4
+"""Jets that are counted, and leptons that they are cleaned of, by pT in GeV; the distance between them."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +68,9 @@ class EventSample:
         declared = [model.declaration for model in models]
         matches = {d.collection: d.match for d in declared if d.per == "object"}
         single = [name for d in declared if d.per == "event" for name in d.fields()]
-        fields = {name: ["pt", "eta", match] for name, match in matches.items()}
+        fields = {name: ["pt", "eta", "phi", match] for name, match in matches.items()}
         if "Jet" in fields:
-            fields["Jet"] += ["phi", "mass"]
+            fields["Jet"] += ["mass"]
         with NanoFile(path) as file:
             single = [name for name in single if file.has(name)]
             wanted = [f"{name}_{field}" for name, of_name in fields.items() for field in of_name]
@@ -82,6 +88,9 @@ class EventSample:
                 spectra[f"unmatched {name} {field}"] = (event[unmatched], values[unmatched])
         if "Jet" in fields:
             columns |= _of_jets({field: arrays[f"Jet_{field}"] for field in ("pt", "eta", "phi", "mass")})
+            cleaned = _cleaned_jets(arrays, [name for name in _LEPTONS if name in fields])
+            columns["nJet cleaned of leptons"] = cleaned
+            spectra["nJet cleaned of leptons"] = (np.arange(len(cleaned)), cleaned)
         for branch in {"MET_pt"} & set(single):
             columns[branch] = np.asarray(arrays[branch]).astype(np.float64)
             spectra[branch] = (np.arange(len(columns[branch])), columns[branch])
@@ -110,6 +119,17 @@ class EventSample:
             columns={n: np.concatenate([s.columns[n] for s in samples]) for n in common("columns")},
             branches={n: np.concatenate([s.branches[n] for s in samples]) for n in common("branches")},
         )
+
+
+def _cleaned_jets(arrays: Mapping[str, ak.Array], leptons: Sequence[str]) -> NDArray[np.float64]:
+    """Count the hard jets of each event that no hard lepton stands in, shape (E,)."""
+    jets = Collection.of_branches(arrays, "Jet", ("pt", "eta", "phi"))
+    kept = jets["pt"] > _HARD_JET
+    for name in leptons:
+        found = Collection.of_branches(arrays, name, ("pt", "eta", "phi"))
+        hard = found.select(found["pt"] > _HARD_LEPTON)
+        kept &= closest(jets.directions, hard.directions, 1, _CLEANED_CONE)[0] < 0
+    return jets.total(kept)
 
 
 def _nth(values: ak.Array, number: int) -> NDArray[np.float64]:

@@ -23,8 +23,8 @@ from benchmarks.realism.compare import compare
 from benchmarks.realism.page import Judgement, goals, numbers_page, page
 from benchmarks.realism.samples import HALVES, REAL_FILES, half_of, like
 from benchmarks.verdicts import VERDICTS
-from flashsim.analysis.statistics.joint import joint_lines
-from flashsim.analysis.whole_events import read_whole_events
+from flashsim.analysis.whole_events.joint import joint_lines
+from flashsim.analysis.whole_events.reading import read_whole_events
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

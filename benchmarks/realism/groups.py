@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from flashsim.analysis.whole_events import WholeEvents
+    from flashsim.analysis.whole_events.reading import WholeEvents
 
     Columns = dict[str, NDArray[Any]]
     Mask = NDArray[np.bool_]

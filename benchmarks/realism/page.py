@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from benchmarks.realism.compare import Comparison, Comparisons
     from benchmarks.verdicts import Goal
-    from flashsim.analysis.statistics.joint import JointLine
+    from flashsim.analysis.whole_events.joint import JointLine
 
 __all__ = ["GROUP_GOAL", "OVERALL_GOALS", "Judgement", "goals", "numbers_page", "page"]
 

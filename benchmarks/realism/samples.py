@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from flashsim.analysis.whole_events import WholeEvents
+    from flashsim.analysis.whole_events.reading import WholeEvents
 
 __all__ = ["HALVES", "REAL_FILES", "half_of", "joined", "like"]
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.realism.groups import groups
 from benchmarks.realism.samples import half_of
-from flashsim.analysis.whole_events import read_whole_events
+from flashsim.analysis.whole_events.reading import read_whole_events
 from flashsim.reference.taggers.scores import pileup_cell
 
 if TYPE_CHECKING:

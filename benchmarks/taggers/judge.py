@@ -9,7 +9,7 @@ import numpy as np
 from benchmarks.markdown import table as markdown_table
 from benchmarks.realism.groups import groups
 from benchmarks.taggers import tables
-from flashsim.analysis.whole_events import read_whole_events
+from flashsim.analysis.whole_events.reading import read_whole_events
 from flashsim.reference.taggers.tagger import load_taggers
 
 if TYPE_CHECKING:

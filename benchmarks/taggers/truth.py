@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.realism.groups import groups
-from flashsim.analysis.whole_events import WholeEvents
+from flashsim.analysis.whole_events.reading import WholeEvents
 from flashsim.events.collection import Collection
 from flashsim.events.neighbours import closest, ring_sum
 from flashsim.reference.output.matching import gen_collections, match_objects

@@ -17,8 +17,8 @@ from benchmarks.realism.compare import LEAST, Comparison, Comparisons, compare, 
 from benchmarks.realism.groups import groups
 from benchmarks.realism.page import Judgement, goals, numbers_page, page
 from benchmarks.realism.samples import REAL_FILES, half_of, joined, like
-from flashsim.analysis.statistics.joint import JointLine, joint_lines, joint_quantities
-from flashsim.analysis.whole_events import read_whole_events
+from flashsim.analysis.whole_events.joint import JointLine, joint_lines, joint_quantities
+from flashsim.analysis.whole_events.reading import read_whole_events
 
 SIZE = 2000
 EVENTS = 300

@@ -12,18 +12,32 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["difference", "spearman"]
+__all__ = ["cross_spearman", "difference", "spearman"]
 
 
 def spearman(columns: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
     """Spearman's correlation matrix, shape (D, D), of columns of shape (N,); 0 with a constant column."""
-    ranks = np.stack([rankdata(column) for column in columns.values()])
+    matrix = cross_spearman(columns, columns)
+    np.fill_diagonal(matrix, 1.0)
+    return matrix
+
+
+def cross_spearman(
+    first: Mapping[str, NDArray[np.float64]], second: Mapping[str, NDArray[np.float64]]
+) -> NDArray[np.float64]:
+    """Correlate columns of two things that form N pairs, shape (A, B), of columns of shape (N,) each."""
+    one = _unit_ranks(first)
+    matrix: NDArray[np.float64] = one @ (one if second is first else _unit_ranks(second)).T
+    return matrix
+
+
+def _unit_ranks(columns: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Ranks as vectors of mean 0 and length 1; of a constant column as zeros."""
+    ranks: NDArray[np.float64] = np.stack([rankdata(column) for column in columns.values()])
     ranks -= ranks.mean(axis=1, keepdims=True)
     norm = np.sqrt((ranks**2).sum(axis=1))
     ranks /= np.where(norm > 0.0, norm, 1.0)[:, None]
-    matrix: NDArray[np.float64] = ranks @ ranks.T
-    np.fill_diagonal(matrix, 1.0)
-    return matrix
+    return ranks
 
 
 def difference(first: NDArray[np.float64], second: NDArray[np.float64]) -> dict[str, float | list[int]]:

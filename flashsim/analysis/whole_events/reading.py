@@ -60,6 +60,24 @@ class WholeEvents:
             {name: column[rows] for name, column in self.values.items()},
         )
 
+    @classmethod
+    def joined(cls, samples: Sequence[WholeEvents]) -> WholeEvents:
+        """Put the events of samples one after the other; what not all have is left out."""
+        first = samples[0]
+        collections = {}
+        for name in (n for n in first.collections if all(n in sample.collections for sample in samples)):
+            parts = [sample.collections[name] for sample in samples]
+            fields = [f for f in parts[0].columns if all(f in part.columns for part in parts)]
+            columns = {f: np.concatenate([part[f] for part in parts]) for f in fields}
+            counts = np.concatenate([part.counts for part in parts])
+            collections[name] = Collection.of_counts(counts, columns)
+        values = {
+            name: np.concatenate([sample.values[name] for sample in samples])
+            for name in first.values
+            if all(name in sample.values for sample in samples)
+        }
+        return cls(sum(sample.events for sample in samples), collections, values)
+
     def value(self, *names: str) -> NDArray[np.float64] | None:
         """Look up the first of some event quantities that is there, shape (E,)."""
         found = next((name for name in names if name in self.values), None)
@@ -103,7 +121,7 @@ def read_whole_events(
         del found["SV"].columns["pAngle"]
     values = {name: _wide(ak.to_numpy(array)) for name, array in branches.items() if array.ndim == 1}
     events = len(values["event"])
-    _guard_indices(found, events)
+    _guard_indices(found, events, collections)
     return WholeEvents(events, found, values)
 
 
@@ -118,12 +136,12 @@ def _wide(values: NDArray[Any]) -> NDArray[Any]:
     return values.astype(np.float64 if values.dtype.kind == "f" else np.int64)
 
 
-def _guard_indices(collections: Mapping[str, Collection], events: int) -> None:
-    """Replace by -1 the indices beyond their collection: NanoAODv5 has some."""
+def _guard_indices(collections: Mapping[str, Collection], events: int, asked: Sequence[str]) -> None:
+    """Replace by -1 the indices beyond those collections that were asked for: NanoAODv5 has some."""
     targets = {"genJetIdx": "GenJet", "genPartIdx": "GenPart", "genJetAK8Idx": "GenJetAK8", "jetIdx": "Jet"}
     for objects in collections.values():
         for field, target in targets.items():
-            if field in objects.columns:
+            if field in objects.columns and target in asked:
                 counts = (
                     collections[target].counts if target in collections else np.zeros(events, dtype=np.int64)
                 )

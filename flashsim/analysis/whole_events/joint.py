@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from flashsim.analysis.whole_events.pairs import all_pairs
 from flashsim.events.angles import wrap_angle
 from flashsim.events.neighbours import closest
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from flashsim.analysis.whole_events import WholeEvents
+    from flashsim.analysis.whole_events.reading import WholeEvents
     from flashsim.events.collection import Collection
 
     Measured = tuple[float, float]
@@ -60,6 +61,12 @@ class JointLine:
     allowed: float = _RELATIVE
 
     @property
+    def pull(self) -> float:
+        """Difference in its statistical errors."""
+        error = float(np.hypot(self.real[1], self.simulated[1]))
+        return abs(self.real[0] - self.simulated[0]) / max(error, 1e-12)
+
+    @property
     def passes(self) -> bool:
         """Whether they agree within three errors, or the allowed share of the real value."""
         difference = abs(self.real[0] - self.simulated[0])
@@ -102,7 +109,7 @@ def _all_quantities(sample: WholeEvents) -> Iterator[tuple[str, Measured]]:
 def _quantities_of_jets(sample: WholeEvents) -> Iterator[tuple[str, Measured]]:
     jets = sample["Jet"]
     hard = jets.select(jets["pt"] > _HARD_JET)
-    close = _distances(hard, *_all_pairs(hard)) < _CONES[0]
+    close = _distances(hard, *all_pairs(hard)) < _CONES[0]
     value, error = _share(close)
     yield "jet pairs (pT > 20) closer than 0.4, per mille", (1e3 * value, 1e3 * error)
     if all(fraction in jets.columns for fraction in _FRACTIONS):
@@ -118,7 +125,7 @@ def _quantities_of_jets(sample: WholeEvents) -> Iterator[tuple[str, Measured]]:
     for name, fraction in (("Muon", "muEF"), ("Electron", "chEmEF")):
         yield from _leptons_in_jets(sample, name, fraction)
     for met in ("MET", "PuppiMET"):
-        if f"{met}_pt" in sample.values:
+        if {f"{met}_pt", f"{met}_phi"} <= sample.values.keys():
             yield f"{met} + vector sum of jets, half 68 % width of a component, GeV", _balance(sample, met)
     if matched:
         yield from _tagging(sample)
@@ -135,15 +142,6 @@ def _share(mask: NDArray[np.bool_]) -> Measured:
         return np.nan, np.nan
     share = float(np.mean(mask))
     return share, float(np.sqrt(max(share * (1.0 - share), 1.0 / len(mask)) / len(mask)))
-
-
-def _all_pairs(objects: Collection) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows of both objects of all pairs inside events."""
-    counts, local = objects.counts[objects.event_rows], objects.local_index
-    later = counts - 1 - local
-    first = np.repeat(np.arange(len(objects)), later)
-    starts = np.repeat(np.cumsum(later) - later, later)
-    return first, first + 1 + np.arange(later.sum()) - starts
 
 
 def _distances(
@@ -165,7 +163,7 @@ def _response_correlations(sample: WholeEvents) -> Iterator[tuple[str, Measured]
     kept = (columns["pt"] > _LEAST_GEN_PT) & (np.abs(columns["residual"]) < _LARGEST_RESIDUAL)
     matched = matched.select(kept)
     z = _in_widths(matched)
-    first, second = _all_pairs(matched)
+    first, second = all_pairs(matched)
     known = np.isfinite(z[first]) & np.isfinite(z[second])
     first, second = first[known], second[known]
     distance = _distances(matched, first, second)
@@ -199,7 +197,7 @@ def _leptons_in_jets(sample: WholeEvents, name: str, fraction: str) -> Iterator[
     for cone in _CONES:
         row, _ = closest(hard.directions, jets.directions, 1, cone)
         yield f"{name} (pT > 10) with a jet within {cone}", _share(row >= 0)
-    near = _distances(hard, *_all_pairs(hard)) < _CONES[-1]
+    near = _distances(hard, *all_pairs(hard)) < _CONES[-1]
     yield f"{name} pairs (pT > 10) closer than 0.1", _share(near)
     if not {"jetIdx", "genPartFlav"} <= set(leptons.columns) or not {fraction, "rawFactor"} <= set(
         jets.columns
