@@ -10,14 +10,17 @@ from flashsim.declarations.gen_collections import FlagName
 from flashsim.declarations.recipes import Recipe
 
 __all__ = [
+    "RECO",
     "Activity",
     "Angle",
     "Bits",
     "Categories",
     "Closest",
     "Conditioning",
+    "Earlier",
     "EventValue",
     "GenField",
+    "Momentum",
     "Number",
     "Scale",
     "TurnOn",
@@ -27,10 +30,24 @@ __all__ = [
 Scale = Literal["linear", "abs", "log", "log1p"]
 """On which a network sees a column."""
 
+RECO = "reco."
+"""What names of simulated collections begin with: those drawn before; in training, the reconstructed ones."""
+
 
 class _Conditioning(Recipe):
     name: str = Field(description="name of the column, or prefix of the columns")
     description: str = Field(default="", description="what it is, for the documentation")
+
+
+class _OfCollection(_Conditioning):
+    """What looks at the objects of a collection."""
+
+    of: str = Field(description="gen collection, or reco.NAME for what is simulated before of NAME")
+    where: dict[str, float] = Field(default={}, description="values of fields that an object must have")
+
+    def reads(self) -> set[str]:
+        """Fields of the collection that are needed."""
+        return {"pt", "eta", "phi", *self.where}
 
 
 class GenField(_Conditioning):
@@ -98,23 +115,35 @@ class Bits(_Conditioning):
 
 
 class EventValue(_Conditioning):
-    """One value of the whole event, such as the pileup."""
+    """One value of the whole event: of the generator, such as the pileup, or simulated before."""
 
     kind: Literal["event"]
     branch: str = Field(description="NanoAOD branch with one value an event")
+    of: str = Field(
+        default="",
+        pattern=r"^(reco\..+)?$",
+        description="reco.NAME for what is simulated before, declared per event; none: of the generator",
+    )
+    otherwise: list[str] = Field(default=[], description="the branch's names in other NanoAOD versions")
     scale: Scale = Field(default="linear", description="scale on which the network sees it")
 
     def columns(self) -> dict[str, Scale]:
         """Names of the columns with their scales."""
         return {self.name: self.scale}
 
+    @property
+    def key(self) -> str:
+        """Name of the value among those of a chunk of events."""
+        return f"{self.of}.{self.branch}" if self.of else self.branch
 
-class Closest(_Conditioning):
-    """The n-th closest object of a gen collection inside a cone, by distance in eta and phi.
+
+class Closest(_OfCollection):
+    """The n-th closest object of a collection inside a cone, by distance in eta and phi.
 
     Columns: ``found`` (0 or 1), ``dr`` (the cone's size when there is none, so that an object at the edge and
-    no object look alike), ``deta`` and ``dphi`` (object minus neighbour, 0 when there is none), and for every
-    name in `shares` the neighbour's value over the object's pT (0 when there is none).
+    no object look alike), ``deta`` and ``dphi`` (object minus neighbour, 0 when there is none), for every
+    name in `shares` the neighbour's value over the object's pT, and for every one in `values` its value as it
+    is (0 when there is none).
 
     With `rest` also what is left of the neighbour without the object, as of a jet that holds a lepton:
     ``rest_share``, its pT over the object's, and ``rest_dr``, its distance from the object. Isolation is made
@@ -124,10 +153,10 @@ class Closest(_Conditioning):
     """
 
     kind: Literal["closest"]
-    of: str = Field(description="gen collection of the neighbours")
     cone: float = Field(gt=0, description="largest distance")
     rank: int = Field(default=1, ge=1, description="1 for the closest, 2 for the second closest")
     shares: list[str] = Field(default=["pt"], description="fields of the neighbour, over the object's pT")
+    values: list[str] = Field(default=[], description="fields of the neighbour, as they are")
     rest: bool = Field(default=False, description="the neighbour holds the object: tell what else is in it")
     without: str | None = Field(
         default=None,
@@ -147,19 +176,26 @@ class Closest(_Conditioning):
             (f"{self.name}_{suffix}" for suffix in ("found", "dr", "deta", "dphi")), "linear"
         )
         names |= dict.fromkeys((f"{self.name}_{share}_share" for share in self.shares), "log1p")
+        names |= dict.fromkeys((f"{self.name}_{value}" for value in self.values), "linear")
         if self.rest:
             names |= {f"{self.name}_rest_share": "log", f"{self.name}_rest_dr": "linear"}
         return names
 
+    def reads(self) -> set[str]:
+        """Fields of the collection that are needed."""
+        return super().reads() | {*self.shares, *self.values}
 
-class Activity(_Conditioning):
-    """Scalar pT sum of a gen collection: in a ring around the object, or of the whole event.
+
+class Activity(_OfCollection):
+    """Scalar sum over a collection: in a ring around the object, or of the whole event.
 
     For a ring the object itself is left out by its distance being below `inner`.
     """
 
     kind: Literal["activity"]
-    of: str = Field(description="gen collection that is summed")
+    quantity: Literal["pt", "energy"] = Field(
+        default="pt", description="what is summed, in GeV; energy of massless objects"
+    )
     inner: float = Field(default=0.0, ge=0, description="inner radius of the ring")
     outer: float | None = Field(default=None, description="outer radius; none: the whole event")
 
@@ -175,11 +211,10 @@ class Activity(_Conditioning):
         return {self.name: "log1p"}
 
 
-class Number(_Conditioning):
+class Number(_OfCollection):
     """Number of objects of a collection in the event."""
 
     kind: Literal["number"]
-    of: str = Field(description="collection that is counted")
     min_pt: float = Field(default=0.0, ge=0, description="smallest pT in GeV")
 
     def columns(self) -> dict[str, Scale]:
@@ -187,7 +222,56 @@ class Number(_Conditioning):
         return {self.name: "linear"}
 
 
+class Momentum(_OfCollection):
+    """Vector sum of the momenta of a collection, along and across what is expected of a recoil, in GeV."""
+
+    kind: Literal["momentum"]
+    recoil: str = Field(description="name of the recoil of the declaration, such as MET")
+
+    def columns(self) -> dict[str, Scale]:
+        """Names of the columns with their scales."""
+        return {f"{self.name}_along": "linear", f"{self.name}_across": "linear"}
+
+
+class Earlier(_Conditioning):
+    """What became of the closest gen objects of higher pT of the object's own collection.
+
+    Objects within reach of each other are drawn by falling gen pT, each given those before it. Columns:
+    ``found`` (0 or 1), ``dr`` (the reach when there is none), ``deta`` and ``dphi`` (object minus neighbour,
+    at gen level), ``pt_share`` (the neighbour's gen pT over the object's), ``kept`` (whether it was
+    reconstructed), ``response`` (logarithm of its reconstructed over its gen pT), ``shift_eta`` and
+    ``shift_phi`` (its reconstructed minus its gen direction), and its reconstructed `values`; 0 when it was
+    not reconstructed.
+    """
+
+    kind: Literal["earlier"]
+    reach: float = Field(gt=0, description="largest distance in eta and phi, at gen level")
+    rank: int = Field(default=1, ge=1, description="1 for the closest, 2 for the second closest")
+    values: list[str] = Field(default=[], description="reconstructed fields of the neighbour, as they are")
+
+    def columns(self) -> dict[str, Scale]:
+        """Names of the columns with their scales."""
+        names = ("found", "dr", "deta", "dphi", "pt_share", "kept", "response", "shift_eta", "shift_phi")
+        scales: dict[str, Scale] = dict.fromkeys((f"{self.name}_{name}" for name in names), "linear")
+        scales[f"{self.name}_pt_share"] = "log1p"
+        return scales | {f"{self.name}_{value}": "linear" for value in self.values}
+
+    def reads(self) -> set[str]:
+        """Fields of the own reconstructed collection that are needed."""
+        return {"pt", "eta", "phi", *self.values}
+
+
 Conditioning = Annotated[
-    GenField | TurnOn | Angle | Categories | Bits | EventValue | Closest | Activity | Number,
+    GenField
+    | TurnOn
+    | Angle
+    | Categories
+    | Bits
+    | EventValue
+    | Closest
+    | Activity
+    | Number
+    | Momentum
+    | Earlier,
     Field(discriminator="kind"),
 ]

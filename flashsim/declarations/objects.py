@@ -11,13 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import AfterValidator, AliasChoices, Field, field_validator, model_validator
 
 from flashsim.declarations.conditioning import (
+    RECO,
     Activity,
     Angle,
     Bits,
     Categories,
     Closest,
     Conditioning,
+    Earlier,
+    EventValue,
     GenField,
+    Momentum,
     Number,
 )
 from flashsim.declarations.expressions import Expression, Names, names_of
@@ -34,7 +38,7 @@ from flashsim.declarations.recoil import Recoil
 from flashsim.declarations.relations import ExactRelation, arranged
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable
     from pathlib import Path
 
     from flashsim.declarations.changes import Changes
@@ -225,19 +229,29 @@ class ObjectDeclaration(Recipe):
     fakes: FakeDeclaration | None = Field(
         default=None, description="reconstructed objects without a gen object; none where there are none"
     )
+    exclusive: float | None = Field(
+        default=None,
+        gt=0,
+        description="no two objects of the collection are closer than this in eta and phi; what is drawn "
+        "closer is drawn again",
+    )
     split: Split = Field(default=Split(), description="division of the events")
     gen_view: GenView = Field(description="gen collections, or the name of the recipe that holds them")
 
     @model_validator(mode="after")
     def _known_collections(self) -> ObjectDeclaration:
-        known = {*self.gen_view.collections, *self.reconstructed()}
-        entries = (*self.conditioning, *self.fake_conditioning)
-        wanted = {self.gen, *(e.of for e in entries if isinstance(e, Closest | Activity | Number))}
-        wanted |= {e.without for e in entries if isinstance(e, Closest) and e.without is not None}
+        known = {*self.gen_view.collections, *(f"{RECO}{name}" for name in self.reconstructed())}
+        wanted = {self.gen, *(entry.of for entry in self._of_collections())}
+        wanted |= {e.without for e in self._of_collections() if isinstance(e, Closest) and e.without}
         wanted |= {measured.gen for recoil in self.recoils for measured in recoil.minus}
         if unknown := sorted(wanted - known):
             msg = f"unknown gen collections {unknown}; the gen view has {sorted(self.gen_view.collections)}"
             raise ValueError(msg)
+        recoils = {recoil.name for recoil in self.recoils}
+        for entry in self._entries():
+            if isinstance(entry, Momentum) and entry.recoil not in recoils:
+                msg = f"{entry.name}: there is no recoil {entry.recoil}; declared are {sorted(recoils)}"
+                raise ValueError(msg)
         return self
 
     @model_validator(mode="after")
@@ -266,13 +280,16 @@ class ObjectDeclaration(Recipe):
             needed[self.gen].update(recoil.gen_branches)
             for measured in recoil.minus:
                 needed.setdefault(measured.gen, set()).update(("pt", "phi", "index"))
-        for entry in self.conditioning:
-            if entry.kind == "closest":
-                needed.setdefault(entry.of, set()).update(entry.shares)
-                if entry.rest:
-                    for name in {entry.of, self.gen, entry.without or entry.of}:
-                        needed.setdefault(name, set()).add("pt")
+        for entry in self._of_collections():
+            needed.setdefault(entry.of, set()).update(entry.reads())
+            if isinstance(entry, Closest) and entry.rest:
+                for name in {entry.of, self.gen, entry.without or entry.of}:
+                    needed.setdefault(name, set()).add("pt")
+        if any(isinstance(entry, Earlier) for entry in self.conditioning):
+            needed[self.gen] |= {"pt", "eta", "phi"}
         for name, fields in needed.items():
+            if name.startswith(RECO):
+                continue
             if missing := sorted(fields - set(self.gen_view.collections[name].fields)):
                 msg = f"gen collection {name} lacks the fields {missing}"
                 raise ValueError(msg)
@@ -349,7 +366,43 @@ class ObjectDeclaration(Recipe):
         for recoil in self.recoils:
             for measured in recoil.minus:
                 found.setdefault(measured.reco, set()).update(measured.fields)
+        for entry in self._of_collections():
+            if entry.of.startswith(RECO):
+                found.setdefault(entry.of.removeprefix(RECO), set()).update(entry.reads())
         return {name: sorted(fields) for name, fields in found.items()}
+
+    def event_results(self) -> list[EventValue]:
+        """Values of the whole event that must be simulated before."""
+        return [entry for entry in self._entries() if isinstance(entry, EventValue) and entry.of]
+
+    def needs(self) -> list[str]:
+        """Names of the collections that must be simulated before, those of whole events among them."""
+        whole = {entry.of.removeprefix(RECO) for entry in self.event_results()}
+        return sorted({*self.reconstructed(), *whole} - {self.collection})
+
+    def own_fields(self) -> list[str]:
+        """Fields of the reconstructed collection itself that objects drawn later are given."""
+        return sorted({field for e in self._entries() if isinstance(e, Earlier) for field in e.reads()})
+
+    def with_branches(self, has: Callable[[str], bool]) -> ObjectDeclaration:
+        """Name values of whole events that are simulated before as a file has them, see `EventValue`."""
+
+        def named(entry: Conditioning) -> Conditioning:
+            if not isinstance(entry, EventValue) or not entry.of:
+                return entry
+            names = [entry.branch, *entry.otherwise]
+            found = next((name for name in names if has(name)), entry.branch)
+            others = [name for name in names if name != found]
+            return entry.model_copy(update={"branch": found, "otherwise": others})
+
+        return self.model_copy(update={"conditioning": [named(entry) for entry in self.conditioning]})
+
+    def _entries(self) -> list[Conditioning]:
+        return [*self.conditioning, *self.fake_conditioning]
+
+    def _of_collections(self) -> list[Closest | Activity | Number | Momentum]:
+        kinds = (Closest, Activity, Number, Momentum)
+        return [entry for entry in self._entries() if isinstance(entry, kinds)]
 
     @property
     def gen_collection(self) -> GenCollection:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from flashsim.declarations.gen_collections import StatusFlag
 from flashsim.execution.machine_code import compiled
 
-__all__ = ["lepton_origin", "photon_origin"]
+__all__ = ["last_copies", "lepton_origin", "photon_origin"]
 
 Integers = NDArray[np.int64]
 
@@ -64,6 +64,27 @@ def _walk(
                 if flavour == 5 or (flavour == 4 and origin[i] == 3):
                     origin[i] = flavour
                 above = mother[first + above]
+
+
+def last_copies(offsets: Integers, pdg_id: Integers, mother: Integers) -> Integers:
+    """Find the row of the last copy of every gen particle, shape (N,).
+
+    Copies are daughters of the same PDG number, as after radiation; of several the first one counts.
+    Parameters as for `lepton_origin`.
+    """
+    counts = np.diff(offsets)
+    first = np.repeat(offsets[:-1], counts)
+    above = mother.astype(np.int64)
+    known = (above >= 0) & (above < np.repeat(counts, counts))
+    above = first + np.where(known, above, 0)
+    rows = np.arange(len(pdg_id))
+    copies = np.flatnonzero(known & (pdg_id[above] == pdg_id) & (above < rows))
+    later = rows.copy()
+    later[above[copies[::-1]]] = copies[::-1]
+    # Each step doubles how far one looks; daughters stand behind their mothers, so there is an end.
+    while (later[later] != later).any():
+        later = later[later]
+    return later
 
 
 def photon_origin(pdg_id: Integers, status_flags: Integers) -> Integers:

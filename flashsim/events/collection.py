@@ -127,6 +127,13 @@ class Collection:
         objects = self.select(np.repeat(kept, self.counts))
         return Collection.of_counts(self.counts[kept], objects.columns)
 
+    def events_of(self, events: NDArray[np.int64]) -> Collection:
+        """Objects of some events, which may come several times, in this order."""
+        counts = self.counts[events]
+        starts = np.repeat(self.offsets[events] - (np.cumsum(counts) - counts), counts)
+        rows = starts + np.arange(counts.sum())
+        return Collection.of_counts(counts, {k: v[rows] for k, v in self.columns.items()})
+
     def take(self, rows: NDArray[np.int64]) -> Collection:
         """Objects in another order inside their events; `rows`, of shape (N,), is a permutation."""
         return Collection(self.offsets, {k: v[rows] for k, v in self.columns.items()})

@@ -1,4 +1,4 @@
-"""Conditioning columns of the gen objects, as the declaration lists them.
+"""Conditioning columns of gen objects or of events, as the declaration lists them.
 
 `conditioning_columns` is the only place where they are computed, for training and for generation.
 """
@@ -18,14 +18,16 @@ from flashsim.declarations.conditioning import (
     Categories,
     Closest,
     Conditioning,
+    Earlier,
     EventValue,
     GenField,
+    Momentum,
     Number,
     TurnOn,
 )
 from flashsim.declarations.gen_collections import StatusFlag
 from flashsim.events.angles import wrap_angle
-from flashsim.events.neighbours import closest, ring_sum
+from flashsim.events.neighbours import closest, closest_earlier, ring_sum
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -68,13 +70,13 @@ def conditioning_columns(
 def _columns_of(entry: Conditioning, chunk: GenChunk, gen: str | None) -> Mapping[str, NDArray[Any]]:
     match entry:
         case EventValue():
-            return {entry.name: _of_event(chunk.event_values[entry.branch], chunk, gen)}
+            return {entry.name: _of_event(chunk.event_values[entry.key], chunk, gen)}
         case Activity(outer=None):
-            others = chunk.collections[entry.of]
-            total = np.bincount(others.event_rows, weights=others["pt"], minlength=chunk.events)
+            others = _others(entry, chunk)
+            total = np.bincount(others.event_rows, weights=_summed(entry, others), minlength=chunk.events)
             return {entry.name: _of_event(total, chunk, gen)}
         case Number():
-            others = chunk.collections[entry.of]
+            others = _others(entry, chunk)
             number = np.bincount(others.event_rows[others["pt"] >= entry.min_pt], minlength=chunk.events)
             return {entry.name: _of_event(number, chunk, gen)}
         case _:
@@ -108,14 +110,27 @@ def _columns_of_objects(entry: Conditioning, chunk: GenChunk, gen: str) -> Mappi
             flags = objects[entry.field].astype(np.int64)
             columns = {flag: ((flags & StatusFlag[flag]) != 0).astype(np.int64) for flag in entry.flags}
         case Closest():
-            columns = _closest(entry, objects, chunk, same=entry.of == gen)
+            columns = _closest(entry, objects, chunk, same=entry.of == gen and not entry.where)
         case Activity():
-            columns[entry.name] = _ring_activity(entry, objects, chunk.collections[entry.of])
+            columns[entry.name] = _ring_activity(entry, objects, _others(entry, chunk))
+        case Momentum():
+            columns = _momentum(entry, objects, _others(entry, chunk))
+        case Earlier():
+            columns = _earlier(entry, objects, chunk.counterparts)
     return columns
 
 
-def _closest(entry: Closest, objects: Collection, chunk: GenChunk, *, same: bool) -> Columns:
+def _others(entry: Closest | Activity | Number | Momentum, chunk: GenChunk) -> Collection:
+    """Objects that an entry looks at."""
     others = chunk.collections[entry.of]
+    if not entry.where:
+        return others
+    chosen = [others[field] == value for field, value in entry.where.items()]
+    return others.select(np.logical_and.reduce(chosen))
+
+
+def _closest(entry: Closest, objects: Collection, chunk: GenChunk, *, same: bool) -> Columns:
+    others = _others(entry, chunk)
     row, distance = closest(objects.directions, others.directions, entry.rank, entry.cone, same=same)
     found = row >= 0
     safe = np.where(found, row, 0)
@@ -135,6 +150,8 @@ def _closest(entry: Closest, objects: Collection, chunk: GenChunk, *, same: bool
     pt = np.maximum(objects["pt"].astype(np.float64), 1e-3)
     for share in entry.shares:
         columns[f"{entry.name}_{share}_share"] = np.where(found, of_neighbour(share) / pt, 0.0)
+    for value in entry.values:
+        columns[f"{entry.name}_{value}"] = np.where(found, of_neighbour(value), 0.0)
     if entry.rest:
         taken = None if entry.without is None else chunk.collections[entry.without]
         left, away = _rest(objects, others, safe, taken, entry.cone) if len(others) else (pt, pt)
@@ -161,4 +178,51 @@ def _rest(
 
 def _ring_activity(entry: Activity, objects: Collection, others: Collection) -> NDArray[np.float64]:
     outer = entry.outer or 0.0
-    return ring_sum(objects.directions, others.directions, others["pt"], entry.inner, outer)
+    return ring_sum(objects.directions, others.directions, _summed(entry, others), entry.inner, outer)
+
+
+def _summed(entry: Activity, others: Collection) -> NDArray[np.float64]:
+    pt = others["pt"].astype(np.float64)
+    return pt if entry.quantity == "pt" else pt * np.cosh(others["eta"].astype(np.float64))
+
+
+def _momentum(entry: Momentum, event: Collection, others: Collection) -> Columns:
+    """Sum of momenta in the frame of what is expected of a recoil; `event` has one object an event."""
+    px, py, _ = others.momenta
+    x, y = others.total(px), others.total(py)
+    axis = event[f"{entry.recoil}_axis"]
+    return {
+        f"{entry.name}_along": x * np.cos(axis) + y * np.sin(axis),
+        f"{entry.name}_across": y * np.cos(axis) - x * np.sin(axis),
+    }
+
+
+def _earlier(entry: Earlier, objects: Collection, counterparts: Mapping[str, NDArray[Any]]) -> Columns:
+    gen = {field: objects[field].astype(np.float64) for field in ("pt", "eta", "phi")}
+    row, distance = closest_earlier(objects.directions, gen["pt"], entry.rank, entry.reach)
+    found = row >= 0
+    safe = np.where(found, row, 0)
+
+    def where(mask: NDArray[np.bool_], values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.where(mask, values, 0.0)
+
+    def of_neighbour(columns: Mapping[str, NDArray[Any]], field: str) -> NDArray[np.float64]:
+        return columns[field][safe].astype(np.float64) if len(safe) else np.zeros(0)
+
+    there = {field: of_neighbour(gen, field) for field in gen}
+    drawn = {field: of_neighbour(counterparts, field) for field in entry.reads()}
+    kept = found & np.isfinite(drawn["pt"])
+    least = 1e-3
+    columns = {
+        "found": found.astype(np.float64),
+        "dr": distance,
+        "deta": where(found, gen["eta"] - there["eta"]),
+        "dphi": where(found, wrap_angle(gen["phi"] - there["phi"])),
+        "pt_share": where(found, there["pt"] / np.maximum(gen["pt"], least)),
+        "kept": kept.astype(np.float64),
+        "response": where(kept, np.log(np.maximum(drawn["pt"], least) / np.maximum(there["pt"], least))),
+        "shift_eta": where(kept, drawn["eta"] - there["eta"]),
+        "shift_phi": where(kept, wrap_angle(drawn["phi"] - there["phi"])),
+    }
+    columns |= {field: where(kept, drawn[field]) for field in entry.values}
+    return {f"{entry.name}_{name}": column for name, column in columns.items()}

@@ -18,7 +18,7 @@ from flashsim.execution.machine_code import Kernel, compiled
 if TYPE_CHECKING:
     from flashsim.events.collection import Directions
 
-__all__ = ["closest", "jets_that_are_leptons", "ring_sum"]
+__all__ = ["closest", "closest_earlier", "jets_that_are_leptons", "ring_sum", "waves"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -103,6 +103,78 @@ _ARGUMENTS = f"{_OBJECTS}, {_OBJECTS}, int64, float64, int64, int64[::1], float6
 _find_closest = Kernel(_find, _ARGUMENTS)
 # Differences of stored numbers are taken in their own precision.
 _find_closest_single = Kernel(_find, _ARGUMENTS.replace("float64[::1]", "float32[::1]", 4))
+
+
+def closest_earlier(
+    objects: Directions, pt: NDArray[Any], rank: int, reach: float
+) -> tuple[Integers, Floats]:
+    """Find the `rank`-th closest object of higher pT in the same event within reach.
+
+    Of equal pT the first in the collection is the earlier one. Parameters and result as for `closest`.
+    """
+    found = np.full(len(pt), -1, dtype=np.int64)
+    distance = np.full(len(pt), reach, dtype=np.float64)
+    _find_earlier(*_places(objects), _column(pt), rank, reach, found, distance)
+    return found, distance
+
+
+@compiled(f"{_OBJECTS}, float64[::1], int64, float64, int64[::1], float64[::1]")
+def _find_earlier(  # noqa: PLR0917
+    offsets: Integers,
+    eta: Floats,
+    phi: Floats,
+    pt: Floats,
+    rank: int,
+    reach: float,
+    found: Integers,
+    distance: Floats,
+) -> None:
+    for event in range(len(offsets) - 1):
+        for i in range(offsets[event], offsets[event + 1]):
+            last_distance, last_row = -1.0, -1
+            for _ in range(rank):
+                best_distance, best_row = np.inf, -1
+                for j in range(offsets[event], offsets[event + 1]):
+                    if pt[j] < pt[i] or (pt[j] == pt[i] and j >= i):
+                        continue
+                    d = math.hypot(eta[i] - eta[j], delta_phi(phi[i], phi[j]))
+                    after_last = d > last_distance or (d == last_distance and j > last_row)
+                    if d < reach and after_last and d < best_distance:
+                        best_distance, best_row = d, j
+                last_distance, last_row = best_distance, best_row
+                if best_row < 0:
+                    break
+            if last_row >= 0:
+                found[i], distance[i] = last_row, last_distance
+
+
+def waves(objects: Directions, pt: NDArray[Any], reach: float) -> Integers:
+    """Give the number of the wave in which each object is drawn, shape (N,).
+
+    Each is drawn after all of higher pT within reach. Objects of one wave are out of reach of each other.
+    """
+    wave = np.zeros(len(pt), dtype=np.int64)
+    # Falling pT inside of events; equal ones in their order.
+    offsets = np.asarray(objects[0], dtype=np.int64)
+    event_rows = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+    order = np.lexsort((-np.asarray(pt, dtype=np.float64), event_rows)).astype(np.int64)
+    _number_waves(*_places(objects), order, reach, wave)
+    return wave
+
+
+@compiled(f"{_OBJECTS}, int64[::1], float64, int64[::1]")
+def _number_waves(  # noqa: PLR0917
+    offsets: Integers, eta: Floats, phi: Floats, order: Integers, reach: float, wave: Integers
+) -> None:
+    for event in range(len(offsets) - 1):
+        for k in range(offsets[event], offsets[event + 1]):
+            i = order[k]
+            for earlier in range(offsets[event], k):
+                j = order[earlier]
+                if wave[j] >= wave[i]:
+                    d = math.hypot(eta[i] - eta[j], delta_phi(phi[i], phi[j]))
+                    if d < reach:
+                        wave[i] = wave[j] + 1
 
 
 def ring_sum(

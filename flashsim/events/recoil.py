@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from flashsim.declarations.conditioning import RECO
 from flashsim.events.matching import gen_rows
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def expected_momentum(
     """
     x, y = gen_pt * np.cos(gen_phi), gen_pt * np.sin(gen_phi)
     for measured in recoil.minus:
-        moved = _moved(collections[measured.reco], collections[measured.gen], measured)
+        moved = _moved(collections[RECO + measured.reco], collections[measured.gen], measured)
         x, y = x - moved[0], y - moved[1]
     return dict(zip(recoil.gen_fields, (np.hypot(x, y), np.arctan2(y, x)), strict=True))
 

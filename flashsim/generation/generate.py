@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from flashsim.declarations.conditioning import RECO
+from flashsim.declarations.order import drawing_order
 from flashsim.errors import ModelFileError, OutputFileError
 from flashsim.events.collection import jagged_column
 from flashsim.events.gen_chunk import gen_chunk
@@ -26,7 +28,7 @@ from flashsim.generation.plan import plan_output
 from flashsim.generation.provenance import check_finished
 from flashsim.generation.report import version_warnings
 from flashsim.generation.results import Piece, Summary
-from flashsim.generation.simulate import ObjectSimulator, simulate_whole
+from flashsim.generation.simulate import ObjectSimulator
 from flashsim.generation.stream import read_ahead, write_behind
 from flashsim.models.origin import trained_on
 from flashsim.nanoaod.assembly import link_collections, ordered, rounded
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     import awkward as ak
     from numpy.typing import NDArray
 
+    from flashsim.declarations.objects import ObjectDeclaration
     from flashsim.declarations.output import OutputRecipe
     from flashsim.events.collection import Collection
     from flashsim.generation.plan import CollectionPlan, OutputPlan
@@ -104,12 +107,11 @@ class Generator:
         if not models:
             msg = "no models given: name at least one model file"
             raise ModelFileError(msg)
-        # Whole events come last: they are drawn given what is simulated of their objects.
-        ordered_models = sorted(models, key=lambda model: model.declaration.per == "event")
         self.simulators = [
-            ObjectSimulator(model, seed=seed, device=device, flag_domain=flag_domain)
-            for model in ordered_models
+            ObjectSimulator(models[row], seed=seed, device=device, flag_domain=flag_domain)
+            for row in drawing_order([model.declaration for model in models])
         ]
+        _check_given([simulator.declaration for simulator in self.simulators])
         named = [simulator.collection for simulator in self.simulators]
         self.collections = [s.collection for s in self.simulators if s.declaration.per == "object"]
         if twice := sorted({name for name in named if named.count(name) > 1}):
@@ -324,17 +326,17 @@ class Generator:
         views: dict[str, Mapping[str, Collection]] = {}
         simulated: dict[str, Collection] = {}
         outside_counts: dict[str, OutsideCount] = {}
-        whole = [s for s in self.simulators if s.declaration.per == "event"]
-        for simulator in self.simulators[: len(self.simulators) - len(whole)]:
-            chunk = gen_chunk(simulator.declaration, arrays, views.get(simulator.gen_view))
+        for simulator in self.simulators:
+            declaration = simulator.declaration
+            chunk = gen_chunk(declaration, arrays, views.get(simulator.gen_view))
             views[simulator.gen_view] = chunk.collections
-            drawn = simulator.simulate(chunk, events, folds=range(self.folds), origin=origin)
-            simulated[simulator.collection] = ordered(_rounded(drawn.collection, simulator, plan))
-            outside_counts |= drawn.outside_counts
-        simulated = link_collections(simulated, self.recipe.links)
-        for simulator in whole:
-            drawn = simulate_whole(simulator, arrays, events, simulated, folds=self.folds, origin=origin)
-            simulated[simulator.collection] = _rounded(drawn.collection, simulator, plan)
+            drawn = simulator.simulate(
+                chunk, events, folds=range(self.folds), simulated=simulated, origin=origin
+            )
+            made = _rounded(drawn.collection, simulator, plan)
+            simulated[simulator.collection] = ordered(made) if declaration.per == "object" else made
+            # References between collections are part of what is known of those that are drawn.
+            simulated = link_collections(simulated, self.recipe.links)
             outside_counts |= drawn.outside_counts
         simulated[COMPLETION] = self._completed(arrays, events, simulated, plan)
         return simulated, outside_counts
@@ -463,6 +465,20 @@ def _finished(output: Path, wanted: dict[str, Any], *, force: bool, resume: bool
             return None
         raise
     return found
+
+
+def _check_given(declarations: Sequence[ObjectDeclaration]) -> None:
+    """See that values of whole events that objects are drawn given are simulated."""
+    known = {d.collection: set(d.fields()) for d in declarations if d.per == "event"}
+    for declaration in declarations:
+        for entry in declaration.event_results():
+            name = entry.of.removeprefix(RECO)
+            if not known.get(name, set()).intersection((entry.branch, *entry.otherwise)):
+                msg = (
+                    f"{declaration.name} are drawn given {entry.branch} of {name}, which no model here "
+                    f"simulates: name a model of {name}, too"
+                )
+                raise ModelFileError(msg)
 
 
 def _rounded(collection: Collection, simulator: ObjectSimulator, plan: OutputPlan) -> Collection:

@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.special import expit, softmax
+from scipy.special import softmax
 
+from flashsim.declarations.conditioning import Earlier
 from flashsim.errors import InputFileError, ModelFileError
 from flashsim.events.collection import Collection
 from flashsim.events.conditioning import conditioning_columns
-from flashsim.events.gen_chunk import gen_chunk
-from flashsim.events.noise import Stream
+from flashsim.events.gen_chunk import with_simulated
 from flashsim.events.recoil import momentum
+from flashsim.generation.draws import Draws
+from flashsim.generation.matched import draw_matched
 from flashsim.generation.plan import OUTSIDE
 from flashsim.transforms.phase_space import OutsideCount, any_of
 
@@ -22,16 +24,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from flashsim.declarations.objects import Derived, ObjectDeclaration
+    from flashsim.declarations.objects import Derived
     from flashsim.events.gen_chunk import GenChunk
-    from flashsim.flows.protocol import FlowSampler
     from flashsim.models.object_model import FakeModel, ObjectModel
-    from flashsim.transforms.codec import TargetCodec
     from flashsim.transforms.phase_space import PhaseSpace
 
     Columns = dict[str, NDArray[np.float64]]
 
-__all__ = ["ObjectSimulator", "Simulated", "simulate_whole"]
+__all__ = ["ObjectSimulator", "Simulated"]
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,8 @@ class Simulated:
     collection
         The objects.
     outside_counts
-        How many gen objects and events were outside of what `ObjectSimulator.phase_spaces` names.
+        How many gen objects and events, counted in every fold, were outside of what
+        `ObjectSimulator.phase_spaces` names.
     """
 
     collection: Collection
@@ -115,6 +116,7 @@ class ObjectSimulator:
         events: NDArray[np.uint64],
         *,
         folds: Sequence[int] = (0,),
+        simulated: Mapping[str, Collection] | None = None,
         origin: str = "input",
     ) -> Simulated:
         """Draw the collection for every event of a chunk, once for each oversampling fold.
@@ -127,50 +129,47 @@ class ObjectSimulator:
             `flashsim.events.identity.event_keys` of each event, shape (E,).
         folds
             Numbers of the F folds. A fold is the same whichever others are asked for.
+        simulated
+            Collections that are drawn before, of E F events: the F folds of the first one, then those of the
+            second, and so on.
         origin
             Name of the input, for messages.
 
         Returns
         -------
         All simulated and derived fields and the index of the gen object, in no order inside an event, of E F
-        events: the F folds of the first one, then those of the second, and so on.
+        events.
 
         Raises
         ------
         InputFileError
             If a value that simulation needs is NaN, or infinite where a result is computed from it.
         """
-        matched = self._matched(chunk, events, folds, origin)
+        whole = with_simulated(self.declaration, chunk.repeated(len(folds)), simulated or {})
+        draws = Draws.of_folds(self.seed, self.collection, events, folds)
+        matched = self._matched(whole, draws, origin)
         if self.model.fakes is None:
             fakes = _Objects(matched.event_rows[:0], {n: c[:0] for n, c in matched.columns.items()}, {})
         else:
-            fakes = self._fakes(self.model.fakes, chunk, events, folds, origin)
+            fakes = self._fakes(self.model.fakes, whole, draws, origin)
         event_rows = np.concatenate((matched.event_rows, fakes.event_rows))
         columns: dict[str, NDArray[Any]] = {
             name: np.concatenate((column, fakes.columns[name])) for name, column in matched.columns.items()
         }
-        collection = Collection.of_event_rows(event_rows, columns, chunk.events * len(folds))
+        collection = Collection.of_event_rows(event_rows, columns, whole.events)
         return Simulated(collection, matched.outside_counts | fakes.outside_counts)
 
-    def _matched(
-        self, chunk: GenChunk, events: NDArray[np.uint64], folds: Sequence[int], origin: str
-    ) -> _Objects:
+    def _matched(self, chunk: GenChunk, draws: Draws, origin: str) -> _Objects:
         """Draw which gen objects are reconstructed, and as what."""
         declaration = self.declaration
         gen = chunk.collections[declaration.gen]
-        gen_columns = conditioning_columns(declaration.conditioning, chunk, declaration.gen)
-        self._check(gen_columns, origin, np.isnan)
         self._check({field: gen[field] for field in declaration.references()}, origin, _not_finite)
-        outside, outside_counts = self._outside(self._of_gen, gen_columns, len(gen))
-        conditioning = self.model.conditioning.encode(gen_columns)
-        keys, number = events[gen.event_rows], gen.local_index
-        kept = self._kept(conditioning, keys, number, folds)
-        noise = self._noise("flow", folds, [(keys[rows], number[rows]) for rows in kept], self.model.targets)
-        rows = np.concatenate(kept)
+        known = [entry for entry in declaration.conditioning if not isinstance(entry, Earlier)]
+        gen_columns = conditioning_columns(known, chunk, declaration.gen)
+        self._check(gen_columns, origin, np.isnan)
+        drawn = draw_matched(self.model, self._sampler, chunk, draws, gen_columns)
+        rows, columns = np.flatnonzero(drawn.kept), drawn.columns
         found = {field: column[rows] for field, column in gen.columns.items()}
-        reference = {field: found[field] for field in declaration.references()}
-        reference |= _related(declaration, gen_columns, rows)
-        columns = self._draw(self._sampler, self.model.targets, noise, conditioning[rows], reference)
         for recoil in declaration.drawn_recoils:
             columns |= momentum(recoil, columns, found[recoil.gen_fields[1]])
             for component in recoil.targets:
@@ -180,31 +179,11 @@ class ObjectSimulator:
         for derived in declaration.derived:
             columns[derived.branch] = _derive(derived, found, columns, len(rows))
         if self.flag_domain:
-            columns[OUTSIDE.name] = outside[rows].astype(np.float64)
-        return _Objects(_output_rows([gen.event_rows[rows] for rows in kept]), columns, outside_counts)
+            columns[OUTSIDE.name] = drawn.outside[rows].astype(np.float64)
+        counts = {} if self.model.phase_space is None else {self._of_gen: drawn.outside_count}
+        return _Objects(gen.event_rows[rows], columns, counts)
 
-    def _kept(
-        self,
-        conditioning: NDArray[np.float32],
-        keys: NDArray[np.uint64],
-        number: NDArray[np.int64],
-        folds: Sequence[int],
-    ) -> list[NDArray[np.int64]]:
-        """Draw which gen objects are reconstructed, rows by fold."""
-        if self.model.efficiency is None:
-            return [np.arange(len(keys)) for _ in folds]
-        probability = expit(self.model.efficiency.logits(conditioning))[:, 0]
-        drawn = (self._stream("efficiency", fold).uniform(keys, number, 1)[:, 0] for fold in folds)
-        return [np.flatnonzero(uniform < probability) for uniform in drawn]
-
-    def _fakes(
-        self,
-        fakes: FakeModel,
-        chunk: GenChunk,
-        events: NDArray[np.uint64],
-        folds: Sequence[int],
-        origin: str,
-    ) -> _Objects:
+    def _fakes(self, fakes: FakeModel, chunk: GenChunk, draws: Draws, origin: str) -> _Objects:
         """Draw how many objects without a gen object an event has, and which."""
         declaration = self.declaration
         event_columns = conditioning_columns(declaration.fake_conditioning, chunk)
@@ -212,26 +191,25 @@ class ObjectSimulator:
         outside, outside_counts = self._outside(self._of_events, event_columns, chunk.events)
         conditioning = fakes.conditioning.encode(event_columns)
         if fakes.targets is None or self._fake_sampler is None:
-            rows = event_rows = np.zeros(0, dtype=np.int64)
-            columns = {target.branch: np.zeros(0) for target in self.model.targets.targets}
+            event_rows = np.zeros(0, dtype=np.int64)
+            columns = {branch: np.zeros(0) for branch in self.model.targets.branches}
         else:
-            zero = np.zeros(chunk.events, dtype=np.int64)
+            every, zero = np.arange(chunk.events), np.zeros(chunk.events, dtype=np.int64)
             most = np.cumsum(softmax(fakes.count.logits(conditioning), axis=1), axis=1)[:, :-1]
-            drawn = []
-            for fold in folds:
-                uniform = self._stream("fake count", fold).uniform(events, zero, 1)
-                drawn.append(Collection.of_counts(np.count_nonzero(most < uniform, axis=1), {}))
-            places = [(events[objects.event_rows], objects.local_index) for objects in drawn]
-            noise = self._noise("fake flow", folds, places, fakes.targets)
-            rows = np.concatenate([objects.event_rows for objects in drawn])
-            reference = _related(declaration, event_columns, rows)
-            columns = self._draw(self._fake_sampler, fakes.targets, noise, conditioning[rows], reference)
-            event_rows = _output_rows([objects.event_rows for objects in drawn])
+            uniform = draws.uniform("fake count", every, zero)
+            objects = Collection.of_counts(np.count_nonzero(most < uniform[:, None], axis=1), {})
+            event_rows = objects.event_rows
+            noise = draws.normal("fake flow", event_rows, objects.local_index, fakes.targets.width)
+            drawn = self._fake_sampler.from_noise(noise, conditioning[event_rows])
+            names = declaration.related_conditioning()
+            related = {name: event_columns[name][event_rows] for name in names if name in event_columns}
+            reference = {f"conditioning.{name}": column for name, column in related.items()}
+            columns = fakes.targets.decode(drawn, reference)
         columns[declaration.match] = np.full(len(event_rows), -1.0)
         for derived in declaration.derived:
             columns[derived.branch] = _derive(derived, None, columns, len(event_rows))
         if self.flag_domain:
-            columns[OUTSIDE.name] = outside[rows].astype(np.float64)
+            columns[OUTSIDE.name] = outside[event_rows].astype(np.float64)
         return _Objects(event_rows, columns, outside_counts)
 
     def _outside(
@@ -242,25 +220,6 @@ class ObjectSimulator:
             return np.zeros(rows, dtype=bool), {}
         masks = space.outside(columns)
         return any_of(masks, rows), {name: OutsideCount.of(masks, rows)}
-
-    def _noise(
-        self,
-        purpose: str,
-        folds: Sequence[int],
-        places: Sequence[tuple[NDArray[np.uint64], NDArray[np.int64]]],
-        codec: TargetCodec,
-    ) -> NDArray[np.float64]:
-        """Noise of the objects of all folds, given the hash of the event and the number of each by fold."""
-        width = codec.width
-        return np.concatenate(
-            [
-                self._stream(purpose, fold).normal(keys, number, width)
-                for fold, (keys, number) in zip(folds, places, strict=True)
-            ]
-        )
-
-    def _stream(self, purpose: str, fold: int) -> Stream:
-        return Stream(self.seed, self.collection, purpose, fold)
 
     def _check(
         self,
@@ -275,78 +234,6 @@ class ObjectSimulator:
                     f"in {count} of {len(column)} rows; mend or leave out these events"
                 )
                 raise InputFileError(msg)
-
-    def _draw(
-        self,
-        sampler: FlowSampler,
-        codec: TargetCodec,
-        noise: NDArray[np.float64],
-        conditioning: NDArray[np.float32],
-        reference: Mapping[str, NDArray[Any]],
-    ) -> Columns:
-        return codec.decode(sampler.from_noise(noise, conditioning), reference)
-
-
-def simulate_whole(
-    simulator: ObjectSimulator,
-    arrays: Mapping[str, Any],
-    events: NDArray[np.uint64],
-    simulated: Mapping[str, Collection],
-    *,
-    folds: int,
-    origin: str,
-) -> Simulated:
-    """Draw what belongs to whole events, given the objects of each of their folds.
-
-    Parameters
-    ----------
-    simulator
-        Of a declaration per event.
-    arrays
-        Branches of E gen events.
-    events
-        `flashsim.events.identity.event_keys` of each, shape (E,).
-    simulated
-        Collections of E F events, folds of an event side by side.
-    folds
-        F.
-    origin
-        Name of the input, for messages.
-
-    Returns
-    -------
-    One row for each of the E F events, in their order.
-    """
-    declaration, gen = simulator.declaration, None
-    drawn = []
-    for fold in range(folds):
-        given = {n: simulated[n].every(folds, fold) for n in declaration.reconstructed() if n in simulated}
-        chunk = gen_chunk(declaration, dict(arrays), gen, given)
-        gen = chunk.collections
-        drawn.append(simulator.simulate(chunk, events, folds=(fold,), origin=origin))
-    columns = {
-        name: np.stack([one.collection[name] for one in drawn], axis=1).ravel()
-        for name in drawn[0].collection.columns
-    }
-    counts = np.ones(len(events) * folds, dtype=np.int64)
-    outside_counts = {
-        name: sum((one.outside_counts[name] for one in drawn), OutsideCount())
-        for name in drawn[0].outside_counts
-    }
-    return Simulated(Collection.of_counts(counts, columns), outside_counts)
-
-
-def _related(
-    declaration: ObjectDeclaration, conditioning: Columns, rows: NDArray[np.int64]
-) -> dict[str, NDArray[np.float64]]:
-    """Conditioning columns of some rows that relations need, as far as there are such."""
-    names = [name for name in declaration.related_conditioning() if name in conditioning]
-    return {f"conditioning.{name}": conditioning[name][rows] for name in names}
-
-
-def _output_rows(by_fold: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
-    """Rows of the output, in which the folds of an event stand together, from rows of the chunk by fold."""
-    return np.concatenate([rows * len(by_fold) + fold for fold, rows in enumerate(by_fold)])
 
 
 def _not_finite(column: NDArray[Any]) -> NDArray[np.bool_]:

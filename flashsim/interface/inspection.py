@@ -21,7 +21,7 @@ from flashsim.events.noise import EVENT_IDS
 from flashsim.events.pileup import PILEUP
 from flashsim.generation.pileup import choose_pileup
 from flashsim.generation.plan import plan_output
-from flashsim.models.object_model import ObjectModel, read_header
+from flashsim.models.object_model import ObjectModel, declaration_of, read_header
 from flashsim.models.shipped import shipped_models
 from flashsim.nanoaod.inputs import opening
 from flashsim.nanoaod.provenance import GENERATION, read_provenance
@@ -244,7 +244,7 @@ def _describe_output(file: NanoFile) -> dict[str, Any] | None:
 def _shipped_models_declarations() -> list[ObjectDeclaration]:
     headers = ((path, read_header(path)) for path in shipped_models())
     try:
-        return [ObjectDeclaration.model_validate(header["declaration"]) for _, header in headers]
+        return [declaration_of(header) for _, header in headers]
     except (KeyError, ValidationError) as error:
         msg = "the shipped models are of another version of flashsim: install it again"
         raise RecipeError(msg) from error

@@ -10,6 +10,7 @@ import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from flashsim.declarations.conditioning import RECO
 from flashsim.declarations.objects import ObjectDeclaration
 from flashsim.flows import Flow
 from flashsim.learning.perceptron import Perceptron
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from flashsim.flows.protocol import Tensors
     from flashsim.transforms.columns import QuantileForm
 
-__all__ = ["FORMAT_VERSION", "FakeModel", "ObjectModel", "read_header"]
+__all__ = ["FORMAT_VERSION", "FakeModel", "ObjectModel", "declaration_of", "read_header"]
 
 FORMAT_VERSION = 3
 _FORMAT = ModelFormat("flashsim", (1, 2, FORMAT_VERSION), "FlashSim model", "flashsim train")
@@ -159,7 +160,7 @@ class ObjectModel:
 
     @classmethod
     def _build(cls, header: dict[str, Any], tensors: Tensors, digest: str) -> ObjectModel:
-        declaration = ObjectDeclaration.model_validate(header["declaration"])
+        declaration = declaration_of(header)
         architectures = header["architectures"]
 
         def state(name: str) -> Tensors:
@@ -230,6 +231,20 @@ class ObjectModel:
         if self.fakes.flow is not None and self.fakes.targets is not None:
             found = (self.fakes.flow.architecture["context"], self.fakes.flow.features)
             _check_sides("flow of fakes", found, (columns, self.fakes.targets.width))
+
+
+def declaration_of(header: dict[str, Any]) -> ObjectDeclaration:
+    """Read the declaration in the header of a model file, also of an older one."""
+    declaration = header["declaration"]
+    known = declaration["gen_view"]["collections"]
+
+    def renamed(entry: dict[str, Any]) -> dict[str, Any]:
+        # Before, simulated collections had no prefix.
+        of = entry.get("of") or ""
+        return entry if not of or of in known or of.startswith(RECO) else {**entry, "of": f"{RECO}{of}"}
+
+    conditioning = [renamed(entry) for entry in declaration["conditioning"]]
+    return ObjectDeclaration.model_validate({**declaration, "conditioning": conditioning})
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from flashsim.declarations.output import load_output
 from flashsim.errors import InputFileError
+from flashsim.events.ancestry import last_copies
 from flashsim.events.collection import Collection
 from flashsim.events.conditioning import conditioning_columns
-from flashsim.events.gen_chunk import gen_branches, gen_chunk
+from flashsim.events.gen_chunk import gen_branches, gen_chunk, reconstructed_before, with_simulated
 from flashsim.events.identity import content_branches
 from flashsim.events.matching import match
 from flashsim.events.noise import EVENT_IDS
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
 __all__ = ["needed_branches", "preprocess"]
 
 _log = logging.getLogger(__name__)
+
+_COPIES = ["GenPart_pdgId", "GenPart_genPartIdxMother"]
 
 Columns = dict[str, NDArray[Any]]
 Rows = NDArray[np.int64]
@@ -121,8 +124,11 @@ def preprocess(
 def needed_branches(declaration: ObjectDeclaration) -> list[str]:
     """Branches without which a file cannot be preprocessed; targets can be left out."""
     reco = [f"{name}_{field}" for name, fields in declaration.reconstructed().items() for field in fields]
+    reco += [entry.branch for entry in declaration.event_results()]
     if declaration.per == "object":
-        reco += [declaration.branch(field) for field in ("pt", "eta", "phi", declaration.match)]
+        own = dict.fromkeys(("pt", "eta", "phi", declaration.match, *declaration.own_fields()))
+        reco += [declaration.branch(field) for field in own]
+        reco += _COPIES if declaration.gen_collection.branch == "GenPart" else []
     return [*EVENT_IDS, *gen_branches(declaration), *reco]
 
 
@@ -133,6 +139,8 @@ def _survey(declaration: ObjectDeclaration, files: Sequence[str]) -> tuple[Objec
     events = 0
     for path in files:
         with NanoFile(path) as file:
+            if not versions:
+                declaration = declaration.with_branches(file.has)
             require_branches(file, needed_branches(declaration), f"to preprocess {declaration.name}")
             versions[detect_version(file.branches)] = file.path
             kept &= {t.branch for t in declaration.targets if all(map(file.has, declaration.sources(t)))}
@@ -159,23 +167,27 @@ class _ChunkTables:
 
     def __post_init__(self) -> None:
         d = self.declaration
-        self.fields = d.reconstructed()
+        self.own: list[str] = []
         if d.per == "object":
-            self.fields[d.collection] = sorted({d.match, "eta", "phi", *(t.branch for t in d.targets)})
-        reco = [f"{name}_{field}" for name, fields in self.fields.items() for field in fields]
+            self.own = sorted({d.match, "eta", "phi", *d.own_fields(), *(t.branch for t in d.targets)})
+        reco = [f"{name}_{field}" for name, fields in d.reconstructed().items() for field in fields]
+        reco += [d.branch(field) for field in self.own]
         sources = [branch for target in d.targets for branch in d.sources(target)]
-        self.branches = sorted({*EVENT_IDS, *gen_branches(d), *reco, *sources})
+        values = [entry.branch for entry in d.event_results()]
+        self.branches = sorted({*needed_branches(d), *reco, *values, *sources})
         self.reconstructed = dict.fromkeys(SPLITS, 0)
         self.not_allowed: Counter[str] = Counter()
 
     def write(self, arrays: dict[str, ak.Array]) -> None:
         """Append the rows of a chunk."""
         d = self.declaration
-        read = {name: Collection.of_branches(arrays, name, fields) for name, fields in self.fields.items()}
-        chunk = gen_chunk(d, arrays, reconstructed={name: read[name] for name in d.reconstructed()})
+        chunk = with_simulated(d, gen_chunk(d, arrays), reconstructed_before(d, arrays))
         events = _Events(arrays, d.split)
         gen = chunk.collections[d.gen]
-        reco = self._of_events(arrays, gen) if d.per == "event" else read[d.collection]
+        if d.per == "event":
+            reco = self._of_events(arrays, gen)
+        else:
+            reco = _of_last_copies(d, arrays, Collection.of_branches(arrays, d.collection, self.own))
         for target in d.targets:
             self.not_allowed[target.branch] += int(np.count_nonzero(~allows(target, reco[target.branch])))
         rows = np.arange(len(gen)) if d.per == "event" else match(gen, reco, d.match)
@@ -186,6 +198,7 @@ class _ChunkTables:
         unmatched = np.ones(len(reco), dtype=bool)
         unmatched[rows[found]] = False
         fakes = reco.select(unmatched)
+        chunk = replace(chunk, counterparts=_counterparts(reco, rows, d.own_fields()))
         self._write_objects(events, chunk, reco, rows)
         self._write_fakes(events, chunk, fakes)
 
@@ -247,6 +260,34 @@ def _found(test: RelationTest) -> TestedRelation:
     return TestedRelation(
         title=test.title, rows=test.rows, held=test.held, largest=test.largest, kept=test.holds
     )
+
+
+def _of_last_copies(
+    declaration: ObjectDeclaration, arrays: Mapping[str, ak.Array], reco: Collection
+) -> Collection:
+    """Let indices of gen particles be those of their last copies, which gen collections hold.
+
+    NanoAOD names the first copy of an electron where it has the momentum of the last one.
+    """
+    if declaration.gen_collection.branch != "GenPart":
+        return reco
+    particles = Collection.of_branches(arrays, "GenPart", ("pdgId", "genPartIdxMother"))
+    last = last_copies(particles.offsets, particles["pdgId"], particles["genPartIdxMother"])
+    index, first = reco[declaration.match].astype(np.int64), particles.offsets[reco.event_rows]
+    known = (index >= 0) & (index < particles.counts[reco.event_rows])
+    rows = np.where(known, first + np.where(known, index, 0), 0)
+    found = last[rows] - first if len(last) else index
+    return reco.with_columns({declaration.match: np.where(known, found, index)})
+
+
+def _counterparts(reco: Collection, rows: Rows, fields: Sequence[str]) -> Columns:
+    """Fields of the reconstructed object of each gen object, NaN where there is none."""
+    found, columns = rows >= 0, {}
+    for field in fields:
+        column = np.full(len(rows), np.nan)
+        column[found] = reco[field][rows[found]]
+        columns[field] = column
+    return columns
 
 
 def _prefixed(prefix: str, columns: Mapping[str, NDArray[Any]]) -> Columns:

@@ -123,6 +123,11 @@ class TargetCodec:
     def _blocks(self) -> list[Block]:
         return blocks_of(self.targets, self.relations)
 
+    @property
+    def branches(self) -> list[str]:
+        """Branches that decoding gives."""
+        return [target.branch for target in self.targets]
+
     @classmethod
     def fit(
         cls,

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from flashsim.declarations.gen_collections import GenView
+from flashsim.events.ancestry import last_copies
 from flashsim.events.collection import Collection, flat_column
 from flashsim.events.gen_view import build_gen_view, gen_view_branches
 from flashsim.events.matching import gen_rows
@@ -24,6 +25,18 @@ EGAMMA = GenView.model_validate(
         },
     }
 )
+
+
+def test_the_last_copy_is_at_the_end_of_the_daughters_of_the_same_kind():
+    offsets = np.array([0, 5, 5, 8])
+    pdg_id = np.array([11, 11, 22, 11, -11, 13, 11, 13])
+    mother = np.array([-1, 0, 1, 1, 0, -1, 0, 0])
+    assert last_copies(offsets, pdg_id, mother).tolist() == [3, 3, 2, 3, 4, 7, 6, 7]
+
+
+def test_damaged_mothers_are_no_copies():
+    offsets, pdg_id = np.array([0, 3]), np.array([11, 11, 11])
+    assert last_copies(offsets, pdg_id, np.array([1, 99, 2])).tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize(

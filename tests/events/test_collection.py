@@ -64,3 +64,10 @@ def test_totals_are_those_of_each_event():
     assert list(objects.total(np.array([1.5, 2.0, 4.0]))) == [3.5, 0.0, 4.0]
     assert list(objects.total(np.array([True, True, False]))) == [2, 0, 0]
     assert objects.total(np.ones(3, dtype=np.int64)).dtype == np.float64
+
+
+def test_events_can_be_taken_several_times_in_any_order():
+    objects = Collection(np.array([0, 2, 2, 3]), {"pt": np.array([1.0, 2.0, 3.0])})
+    taken = objects.events_of(np.array([2, 0, 0, 1]))
+    assert taken.counts.tolist() == [1, 2, 2, 0]
+    assert taken["pt"].tolist() == [3.0, 1.0, 2.0, 1.0, 2.0]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import vector
@@ -7,22 +9,32 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flashsim.declarations.conditioning import (
+    RECO,
     Activity,
     Angle,
     Bits,
     Categories,
     Closest,
+    Earlier,
     EventValue,
     GenField,
+    Momentum,
+    Number,
     TurnOn,
 )
 from flashsim.declarations.objects import load_object
 from flashsim.declarations.recipes import recipe_folder
 from flashsim.events.collection import Collection
 from flashsim.events.conditioning import conditioning_columns
-from flashsim.events.gen_chunk import GenChunk, conditioning_branches, gen_branches, gen_chunk
-from flashsim.events.noise import EVENT_IDS
+from flashsim.events.gen_chunk import (
+    GenChunk,
+    conditioning_branches,
+    gen_chunk,
+    reconstructed_before,
+    with_simulated,
+)
 from flashsim.nanoaod.reading import NanoFile
+from flashsim.preprocessing.preprocess import needed_branches
 from flashsim.transforms.codec import ConditioningCodec
 
 SHIPPED = sorted(p.stem for p in recipe_folder("preprocessing").glob("*.yaml") if p.stem != "gen")
@@ -180,16 +192,78 @@ def test_activity_in_a_ring():
     assert columns(entry) == {"near": [20.0, 50.0, 0.0]}
 
 
+def test_objects_that_look_at_a_field_see_only_those_that_have_its_value():
+    muons = MUONS.with_columns({"isPFcand": np.array([0, 1])})
+    chunk = replace(CHUNK, collections={"Jet": JETS, "reco.Muon": muons})
+    one = Closest(kind="closest", name="m", of="reco.Muon", cone=0.5, where={"isPFcand": 1})
+    assert conditioning_columns([one], chunk, "Jet")["m_found"].tolist() == [0.0, 0.0, 0.0]
+    one = one.model_copy(update={"where": {"isPFcand": 0}, "values": ["pt"]})
+    found = conditioning_columns([one], chunk, "Jet")
+    assert found["m_found"].tolist() == [1.0, 1.0, 0.0]
+    assert found["m_pt"].tolist() == [10.0, 10.0, 0.0]
+    number = Number(kind="number", name="n", of="reco.Muon", where={"isPFcand": 1})
+    assert conditioning_columns([number], chunk)["n"].tolist() == [0, 1, 0]
+
+
+def test_energy_of_massless_objects():
+    entry = Activity(kind="activity", name="e", of="Muon", quantity="energy")
+    expected = [10.0 * np.cosh(0.3), 7.0, 0.0]
+    assert conditioning_columns([entry], CHUNK)["e"] == pytest.approx(expected)
+
+
+def test_momenta_are_seen_from_the_axis_of_a_recoil():
+    axis = np.array([0.0, np.pi / 2, 1.0])
+    event = Collection(np.arange(4), {"MET_axis": axis})
+    muons = Collection(
+        np.array([0, 2, 3, 3]),
+        {"pt": np.array([3.0, 4.0, 5.0]), "eta": np.zeros(3), "phi": np.array([0.0, np.pi / 2, np.pi / 2])},
+    )
+    chunk = GenChunk({"Event": event, "Muon": muons}, {}, 3)
+    entry = Momentum(kind="momentum", name="muons", of="Muon", recoil="MET")
+    found = conditioning_columns([entry], chunk, "Event")
+    assert found["muons_along"] == pytest.approx([3.0, 5.0, 0.0])
+    assert found["muons_across"] == pytest.approx([4.0, 0.0, 0.0])
+
+
+def test_an_object_knows_what_became_of_its_earlier_neighbour():
+    nan = np.nan
+    counterparts = {
+        "pt": np.array([100.0, nan, nan]),
+        "eta": np.array([0.1, nan, nan]),
+        "phi": np.array([-3.1, nan, nan]),
+        "area": np.array([0.5, nan, nan]),
+    }
+    entry = Earlier(kind="earlier", name="e", reach=0.4, values=["area"])
+    chunk = replace(CHUNK, counterparts=counterparts)
+    found = conditioning_columns([entry], chunk, "Jet")
+    assert list(found) == list(entry.columns())
+    assert found["e_found"].tolist() == [0.0, 1.0, 0.0]  # the second is softer and across the seam
+    assert found["e_kept"].tolist() == [0.0, 1.0, 0.0]
+    assert found["e_pt_share"].tolist() == [0.0, 2.5, 0.0]
+    assert found["e_response"] == pytest.approx([0.0, np.log(2.0), 0.0])
+    assert found["e_shift_eta"] == pytest.approx([0.0, 0.1, 0.0])
+    assert found["e_shift_phi"] == pytest.approx([0.0, 2 * np.pi - 6.2, 0.0])
+    assert found["e_area"].tolist() == [0.0, 0.5, 0.0]
+    lost = replace(CHUNK, counterparts=dict.fromkeys(counterparts, np.full(3, nan)))
+    found = conditioning_columns([entry], lost, "Jet")
+    assert found["e_found"].tolist() == [0.0, 1.0, 0.0]
+    assert found["e_kept"].tolist() == [0.0, 0.0, 0.0]
+    assert all(np.isfinite(column).all() for column in found.values())
+
+
 @pytest.mark.parametrize("name", SHIPPED)
 def test_chunks_without_events_or_objects_have_empty_columns(name):
     declaration = load_object(name)
     fields = {field for c in declaration.gen_view.collections.values() for field in c.fields}
     fields |= declaration.computed_fields() | {"pt"}
-    names = [*declaration.gen_view.collections, *declaration.reconstructed()]
+    fields |= {field for names in declaration.reconstructed().values() for field in names}
+    fields |= set(declaration.own_fields())
+    names = [*declaration.gen_view.collections, *(RECO + name for name in declaration.reconstructed())]
     for events in (0, 3):
         nothing = Collection(np.zeros(events + 1, dtype=np.int64), {field: np.zeros(0) for field in fields})
         values = dict.fromkeys(conditioning_branches(declaration.conditioning), np.ones(events))
-        chunk = GenChunk(dict.fromkeys(names, nothing), values, events)
+        values |= {entry.key: np.ones(events) for entry in declaration.event_results()}
+        chunk = GenChunk(dict.fromkeys(names, nothing), values, events, nothing.columns)
         assert all(
             len(c) == 0
             for c in conditioning_columns(declaration.conditioning, chunk, declaration.gen).values()
@@ -206,7 +280,14 @@ def test_chunks_without_events_or_objects_have_empty_columns(name):
 def test_shipped_conditioning_of_real_files(nanoaod_dir, name, sample):
     declaration = load_object(name)
     with NanoFile(nanoaod_dir / f"{sample}.root") as file:
-        chunk = gen_chunk(declaration, file.read([*EVENT_IDS, *gen_branches(declaration)]))
+        declaration = declaration.with_branches(file.has)
+        arrays = file.read(needed_branches(declaration))
+    chunk = with_simulated(
+        declaration, gen_chunk(declaration, arrays), reconstructed_before(declaration, arrays)
+    )
+    gen = chunk.collections[declaration.gen]
+    nowhere = dict.fromkeys(declaration.own_fields(), np.full(len(gen), np.nan))
+    chunk = replace(chunk, counterparts=nowhere)
     found = conditioning_columns(declaration.conditioning, chunk, declaration.gen)
     assert list(found) == [column for entry in declaration.conditioning for column in entry.columns()]
     rows = len(chunk.collections[declaration.gen])

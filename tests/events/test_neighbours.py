@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from flashsim.declarations.gen_collections import StatusFlag
 from flashsim.events.ancestry import lepton_origin
 from flashsim.events.collection import flat_column
-from flashsim.events.neighbours import closest, jets_that_are_leptons, ring_sum
+from flashsim.events.neighbours import closest, closest_earlier, jets_that_are_leptons, ring_sum, waves
 from flashsim.nanoaod.reading import NanoFile
 
 PROMPT, PROMPT_TAU = (int(StatusFlag[name]) for name in ("isPrompt", "isPromptTauDecayProduct"))
@@ -41,6 +41,47 @@ def numbered(lists):
     for event in lists:
         yield first, event
         first += len(event)
+
+
+ties = st.tuples(st.floats(-1, 1), st.floats(-1, 1), st.sampled_from([10.0, 20.0, 30.0]))
+crowds = st.lists(st.lists(ties, max_size=7), min_size=1, max_size=4)
+
+
+def is_earlier(event, i, j):
+    """Whether object j of an event is drawn before i: of higher pT, or the first of equals."""
+    return event[j][2] > event[i][2] or (event[j][2] == event[i][2] and j < i)
+
+
+@settings(max_examples=60, deadline=None)
+@given(sample=crowds, rank=st.integers(1, 3), reach=st.floats(0.2, 2.0))
+def test_the_closest_earlier_one_is_the_naive_one(sample, rank, reach):
+    offsets, eta, phi, pt = flat(sample)
+    found, distances = closest_earlier((offsets, eta, phi), pt, rank, reach)
+    for first, event in numbered(sample):
+        for i, one in enumerate(event):
+            near = sorted(
+                (distance(one, other), j)
+                for j, other in enumerate(event)
+                if is_earlier(event, i, j) and distance(one, other) < reach
+            )
+            expected = (near[rank - 1][1] + first, near[rank - 1][0]) if len(near) >= rank else (-1, reach)
+            assert found[first + i] == expected[0]
+            assert distances[first + i] == pytest.approx(expected[1])
+
+
+@settings(max_examples=60, deadline=None)
+@given(sample=crowds, reach=st.floats(0.2, 2.0))
+def test_objects_are_in_a_wave_after_all_earlier_ones_in_reach(sample, reach):
+    offsets, eta, phi, pt = flat(sample)
+    wave = waves((offsets, eta, phi), pt, reach)
+    for first, event in numbered(sample):
+        for i, one in enumerate(event):
+            before = [
+                wave[first + j]
+                for j, other in enumerate(event)
+                if is_earlier(event, i, j) and distance(one, other) < reach
+            ]
+            assert wave[first + i] == max(before, default=-1) + 1
 
 
 @settings(max_examples=60, deadline=None)

@@ -31,8 +31,8 @@ def collections():
     return {
         "GenJet": collection([2, 0], pt=[50.0, 30.0], phi=[0.0, 2.0], index=[0, 1]),
         "GenMuon": collection([2, 1], pt=[20.0, 9.0, 7.0], phi=[np.pi / 2, 1.0, 0.0], index=[4, 7, 2]),
-        "Jet": collection([2, 0], pt=[55.0, 99.0], phi=[0.0, 1.0], genJetIdx=[0, -1]),
-        "Muon": collection(
+        "reco.Jet": collection([2, 0], pt=[55.0, 99.0], phi=[0.0, 1.0], genJetIdx=[0, -1]),
+        "reco.Muon": collection(
             [2, 1], pt=[22.0, 5.0, 6.0], phi=[np.pi / 2, 1.0, 0.0], genPartIdx=[4, 7, 2], jetIdx=[-1, 0, -1]
         ),
     }
@@ -50,15 +50,15 @@ def test_what_is_measured_wrong_is_missing(collections):
 
 
 def test_muons_count_where_nobody_says_which_are_in_jets(collections):
-    collections["Jet"] = collection([0, 0], pt=[], phi=[], genJetIdx=[])
+    collections["reco.Jet"] = collection([0, 0], pt=[], phi=[], genJetIdx=[])
     assert expected(collections) == pytest.approx([10.0 - 2.0j, 1.0])
-    del collections["Muon"].columns["jetIdx"]
+    del collections["reco.Muon"].columns["jetIdx"]
     moved = -4.0 * np.exp(1j)
     assert expected(collections) == pytest.approx([10.0 - 2.0j - moved, 1.0])
 
 
 def test_indices_beyond_the_gen_objects_are_no_match(collections):
-    collections["Jet"].columns["genJetIdx"][:] = [200, 7]
+    collections["reco.Jet"].columns["genJetIdx"][:] = [200, 7]
     collections["GenMuon"] = collection([0, 0], pt=[], phi=[], index=[])
     assert expected(collections) == pytest.approx([10.0, 0.0])
 

@@ -14,7 +14,7 @@ from flashsim.declarations.schedule import Schedule
 from flashsim.declarations.training import TrainingRecipe
 from flashsim.errors import InputFileError
 from flashsim.events.collection import Collection
-from flashsim.events.gen_chunk import gen_chunk
+from flashsim.events.gen_chunk import gen_chunk, with_simulated
 from flashsim.events.gen_view import build_gen_view, gen_view_branches
 from flashsim.generation.generate import Generator
 from flashsim.interface.inspection import inspect
@@ -37,7 +37,7 @@ def expected_of(arrays, reconstructed):
     reco = {}
     for name in reconstructed:
         reco[name] = Collection.of_branches(arrays, name, wanted[name])
-    chunk = gen_chunk(declaration, arrays, build_gen_view(declaration.gen_view, arrays), reco)
+    chunk = with_simulated(declaration, gen_chunk(declaration, arrays), reco)
     event = chunk.collections["Event"]
     return event["MET_expected"], event["MET_axis"]
 

@@ -1,0 +1,209 @@
+"""Which gen objects are reconstructed, and as what: in waves, each given what became of those before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.special import expit
+
+from flashsim.declarations.conditioning import Earlier
+from flashsim.events.collection import Collection
+from flashsim.events.conditioning import conditioning_columns
+from flashsim.events.neighbours import closest, waves
+from flashsim.transforms.phase_space import OutsideCount, any_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from flashsim.events.gen_chunk import GenChunk
+    from flashsim.flows.protocol import FlowSampler
+    from flashsim.generation.draws import Draws
+    from flashsim.models.object_model import ObjectModel
+
+    Columns = Mapping[str, NDArray[np.float64]]
+
+__all__ = ["ATTEMPTS", "MatchedObjects", "crowded", "draw_matched"]
+
+ATTEMPTS = 20
+"""How often an object that is too close to another one is drawn again before it is left out."""
+
+
+@dataclass(frozen=True)
+class MatchedObjects:
+    """What became of N gen objects.
+
+    Parameters
+    ----------
+    kept
+        Whether they are reconstructed, shape (N,).
+    columns
+        Targets of those that are, shape (K,) each, in the order of the gen objects.
+    outside
+        Whether they are outside of the phase space of the training, shape (N,).
+    outside_count
+        How many of them are, by what.
+    """
+
+    kept: NDArray[np.bool_]
+    columns: dict[str, NDArray[np.float64]]
+    outside: NDArray[np.bool_]
+    outside_count: OutsideCount
+
+
+def draw_matched(
+    model: ObjectModel, sampler: FlowSampler, chunk: GenChunk, draws: Draws, columns: Columns
+) -> MatchedObjects:
+    """Draw which gen objects of a chunk are reconstructed, and as what.
+
+    Parameters
+    ----------
+    model
+        The object's model.
+    sampler
+        Of its flow.
+    chunk
+        What it is simulated from.
+    draws
+        Of the same events.
+    columns
+        Conditioning of the N gen objects, shape (N,) each, but for what became of earlier ones.
+    """
+    drawing = _Drawing(model, sampler, chunk, draws, columns)
+    for rows in drawing.waves():
+        drawing.draw(rows)
+    return drawing.result()
+
+
+def crowded(
+    event_rows: NDArray[np.int64], directions: Columns, others: Collection, radius: float
+) -> NDArray[np.bool_]:
+    """Tell which of K objects are closer than a radius to one of the others, shape (K,).
+
+    Parameters
+    ----------
+    event_rows
+        Rows of their events, rising, shape (K,).
+    directions
+        Their eta and phi, shape (K,).
+    others
+        Objects of the events.
+    radius
+        Smallest distance allowed.
+    """
+    objects = Collection.of_counts(np.bincount(event_rows, minlength=others.events), dict(directions))
+    return closest(objects.directions, others.directions, 1, radius)[0] >= 0
+
+
+@dataclass
+class _Drawing:
+    model: ObjectModel
+    sampler: FlowSampler
+    chunk: GenChunk
+    draws: Draws
+    static: Columns
+
+    def __post_init__(self) -> None:
+        declaration = self.model.declaration
+        self.gen = self.chunk.collections[declaration.gen]
+        self.event_rows, self.number = self.gen.event_rows, self.gen.local_index
+        self.earlier = [entry for entry in declaration.conditioning if isinstance(entry, Earlier)]
+        size = len(self.gen)
+        self.kept = np.zeros(size, dtype=bool)
+        self.outside = np.zeros(size, dtype=bool)
+        self.outside_count = OutsideCount()
+        self.columns: dict[str, NDArray[np.float64]] = {
+            branch: np.full(size, np.nan) for branch in self.model.targets.branches
+        }
+
+    def waves(self) -> list[NDArray[np.int64]]:
+        """Rows of the gen objects by wave: one wave where nothing depends on what is drawn before."""
+        if not self.earlier:
+            return [np.arange(len(self.gen))]
+        reach = max(entry.reach for entry in self.earlier)
+        wave = waves(self.gen.directions, self.gen["pt"], reach)
+        return [np.flatnonzero(wave == number) for number in range(int(wave.max(initial=0)) + 1)]
+
+    def draw(self, rows: NDArray[np.int64]) -> None:
+        """Draw the objects of a wave."""
+        columns = self._conditioning(rows)
+        self._mark_outside(rows, columns)
+        encoded = self.model.conditioning.encode(columns)
+        chosen = self._chosen(rows, encoded)
+        rows, encoded = rows[chosen], encoded[chosen]
+        columns = {name: column[chosen] for name, column in columns.items()}
+        self.kept[rows] = True
+        self._place(rows, self._drawn(rows, encoded, columns, "flow"))
+        if self.model.declaration.exclusive is not None:
+            self._keep_apart(rows, encoded, columns)
+
+    def result(self) -> MatchedObjects:
+        """Give what was drawn."""
+        columns = {branch: column[self.kept] for branch, column in self.columns.items()}
+        return MatchedObjects(self.kept, columns, self.outside, self.outside_count)
+
+    def _conditioning(self, rows: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
+        """Conditioning of some rows, columns in the declared order."""
+        declaration = self.model.declaration
+        known = dict(self.static)
+        if self.earlier:
+            counterparts = {field: self.columns[field] for field in declaration.own_fields()}
+            chunk = replace(self.chunk, counterparts=counterparts)
+            known |= conditioning_columns(self.earlier, chunk, declaration.gen)
+        names = [name for entry in declaration.conditioning for name in entry.columns()]
+        return {name: known[name][rows] for name in names}
+
+    def _mark_outside(self, rows: NDArray[np.int64], columns: Columns) -> None:
+        if (space := self.model.phase_space) is None:
+            return
+        masks = space.outside(columns)
+        self.outside[rows] = any_of(masks, len(rows))
+        self.outside_count += OutsideCount.of(masks, len(rows))
+
+    def _chosen(self, rows: NDArray[np.int64], encoded: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Draw which of the rows are reconstructed, as positions among them."""
+        if self.model.efficiency is None:
+            return np.arange(len(rows))
+        probability = expit(self.model.efficiency.logits(encoded))[:, 0]
+        uniform = self.draws.uniform("efficiency", self.event_rows[rows], self.number[rows])
+        return np.flatnonzero(uniform < probability)
+
+    def _drawn(
+        self, rows: NDArray[np.int64], encoded: NDArray[np.float32], columns: Columns, purpose: str
+    ) -> dict[str, NDArray[np.float64]]:
+        width = self.model.targets.width
+        noise = self.draws.normal(purpose, self.event_rows[rows], self.number[rows], width)
+        declaration = self.model.declaration
+        reference: dict[str, NDArray[Any]] = {f: self.gen[f][rows] for f in declaration.references()}
+        related = declaration.related_conditioning()
+        reference |= {f"conditioning.{name}": columns[name] for name in related if name in columns}
+        return self.model.targets.decode(self.sampler.from_noise(noise, encoded), reference)
+
+    def _place(self, rows: NDArray[np.int64], drawn: Columns) -> None:
+        for branch, column in drawn.items():
+            self.columns[branch][rows] = column
+
+    def _keep_apart(self, rows: NDArray[np.int64], encoded: NDArray[np.float32], columns: Columns) -> None:
+        """Draw again what is too close to objects of earlier waves; what stays so is left out."""
+        before = self.kept.copy()
+        before[rows] = False
+        others = self.gen.with_columns({f: self.columns[f] for f in ("eta", "phi")}).select(before)
+        close = self._too_close(rows, others)
+        for attempt in range(1, ATTEMPTS + 1):
+            if not len(close):
+                return
+            again = {name: column[close] for name, column in columns.items()}
+            drawn = self._drawn(rows[close], encoded[close], again, f"flow, attempt {attempt}")
+            self._place(rows[close], drawn)
+            close = close[self._too_close(rows[close], others)]
+        self.kept[rows[close]] = False
+        self._place(rows[close], {branch: np.full(len(close), np.nan) for branch in self.columns})
+
+    def _too_close(self, rows: NDArray[np.int64], others: Collection) -> NDArray[np.int64]:
+        """Positions among the rows of objects that are closer than allowed to one of the others."""
+        directions = {field: self.columns[field][rows] for field in ("eta", "phi")}
+        radius = self.model.declaration.exclusive or 0.0
+        return np.flatnonzero(crowded(self.event_rows[rows], directions, others, radius))
