@@ -277,12 +277,33 @@ def _reconstructed(rng, declaration, arrays, schema):
         if target.exists_in(VERSION) and f"{declaration.collection}_{target.branch}" in schema:
             alike = target.reference and gen[target.reference]
             columns[target.branch] = _target(rng, target, alike, len(gen), len(fake_rows))
+    columns |= _related(declaration, columns)
     order = np.lexsort((-columns["pt"], rows))
     counts = np.bincount(rows, minlength=chunk.events)
     return {
         f"{declaration.collection}_{name}": ak.unflatten(column[order], counts)
         for name, column in columns.items()
     }
+
+
+def _related(declaration, columns):
+    """Values of a made collection, moved to where its declared relations hold; of conditioning they see 0."""
+    import numpy as np
+
+    from flashsim.declarations.relations import arranged
+    from flashsim.transforms.layout import relation_block
+
+    d = declaration.with_targets(columns)
+    known = dict.fromkeys(
+        (f"conditioning.{name}" for name in d.related_conditioning()), np.zeros(len(columns["pt"]))
+    )
+    known |= {name: np.asarray(values, dtype=np.float64) for name, values in columns.items()}
+    for group in arranged(d.targets, d.relations):
+        if group.relation is not None:
+            block = relation_block(group.relation, d.targets)
+            drawn = [np.where(c.free, 0.0, c.value) for c in block.cells(known, {})]
+            known |= block.decode(drawn, known)
+    return {name: known[name] for name in columns}
 
 
 def _target(rng, target, gen, found, fakes):

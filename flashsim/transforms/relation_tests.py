@@ -52,7 +52,7 @@ class RelationTest:
     def sentence(self) -> str:
         """Say what was found."""
         return (
-            f"the {self.title} holds in {self.held / max(self.rows, 1):.2%} of {self.rows} objects after "
+            f"relation '{self.title}': holds in {self.held / max(self.rows, 1):.2%} of {self.rows} objects after "
             f"rounding, elsewhere within {self.largest:.3g}"
         )
 
