@@ -154,7 +154,7 @@ class Probabilities(_Relation):
     """
 
     kind: Literal["probabilities"]
-    classes: list[str] = Field(min_length=2, description="names of the classes")
+    classes: list[str] = Field(min_length=2, max_length=6, description="names of the classes")
     outputs: dict[str, Output] = Field(description="branches, and the ratio that each is")
     drawn: list[str] = Field(min_length=1, description="outputs that are drawn, one less than classes")
 

@@ -111,19 +111,24 @@ class ProbabilitiesBlock(RelationBlock):
 
     def _probabilities(self, outputs: dict[str, Floats]) -> tuple[Floats, NDArray[np.bool_]]:
         """Solve for the probabilities, shape (N, M), and tell where there are such."""
-        classes, rows = self.relation.classes, len(next(iter(outputs.values())))
-        matrix = np.zeros((rows, len(classes), len(classes)))
-        for row, (name, values) in enumerate(outputs.items()):
+        classes = self.relation.classes
+        equations = []
+        for name, values in outputs.items():
             output = self.relation.outputs[name]
-            for column, label in enumerate(classes):
-                matrix[:, row, column] = (label in output.of) - values * (label in output.among)
-        matrix[:, -1, :] = 1.0
-        singular = np.abs(np.linalg.det(matrix)) < _SINGULAR
-        matrix[singular] = np.eye(len(classes))
-        right = np.zeros((rows, len(classes), 1))
-        right[:, -1] = 1.0
-        right[singular] = 1.0 / len(classes)
-        solved = np.linalg.solve(matrix, right)[:, :, 0]
+            equations.append([(x in output.of) - values * (x in output.among) for x in classes])
+        # The last equation is that of the sum: by Cramer's rule probabilities are as its cofactors.
+        cofactors = np.stack(
+            [
+                (-1.0) ** column * _determinant([row[:column] + row[column + 1 :] for row in equations])
+                for column in range(len(classes))
+            ],
+            axis=1,
+        )
+        total = cofactors.sum(axis=1)
+        singular = np.abs(total) < _SINGULAR
+        solved = np.divide(
+            cofactors, total[:, None], out=np.full_like(cofactors, 1.0), where=~singular[:, None]
+        )
         inside = ~singular & (solved >= -1e-9).all(axis=1)
         positive = np.maximum(solved, 0.0)
         return positive / positive.sum(axis=1, keepdims=True), inside
@@ -188,6 +193,18 @@ class ProbabilitiesBlock(RelationBlock):
             a, b = np.where(below, middle, a), np.where(below, b, middle)
         found = (a + b) / 2.0
         return tuple(np.where(decides, found, x) for x in (value, low, high))
+
+
+def _determinant(matrix: list[list[Floats]]) -> Floats:
+    """Give the determinants, shape (N,), of small matrices, given as rows of elements of shape (N,)."""
+    if len(matrix) == 1:
+        return matrix[0][0]
+    first, *below = matrix
+    found = np.zeros_like(first[0])
+    for column, element in enumerate(first):
+        minor = _determinant([row[:column] + row[column + 1 :] for row in below])
+        found += (-1.0) ** column * element * minor
+    return found
 
 
 def _like(target: Target, special: Floats) -> Floats:

@@ -51,9 +51,10 @@ class RelationTest:
 
     def sentence(self) -> str:
         """Say what was found."""
+        share = self.held / max(self.rows, 1)
         return (
-            f"relation '{self.title}': holds in {self.held / max(self.rows, 1):.2%} of {self.rows} objects after "
-            f"rounding, elsewhere within {self.largest:.3g}"
+            f"relation '{self.title}': holds in {share:.2%} of {self.rows} objects after rounding, elsewhere "
+            f"within {self.largest:.3g}"
         )
 
 
