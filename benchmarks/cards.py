@@ -66,7 +66,8 @@ def card(path: Path, judged: dict[str, Any], events: dict[str, Any] | None = Non
         processes=", ".join(sorted({name.partition("/")[0] for name in made["files"]})),
         version=model.nanoaod_version,
         **{f"{split}_events": f"{made['events'][split]:,}" for split in ("train", "validation")},
-        **{kind: f"{made[kind]['train']:,}" for kind in ("gen_objects", "reconstructed", "fakes")},
+        **{kind: f"{made[kind]['train']:,}" for kind in ("gen_objects", "reconstructed")},
+        unmatched=_unmatched(made),
         seed=made["recipe"]["seed"],
         parameters=", ".join(f"{network} {count:,}" for network, count in model.parameters().items()),
         megabytes=f"{path.stat().st_size / 1e6:.2f}",
@@ -95,6 +96,12 @@ def _efficiency(name: str, events: dict[str, Any] | None) -> str:
         "`python -m benchmarks.events`):"
     )
     return f"{intro}\n\n{reliability_table(events['objects'][name]['reliability'])}"
+
+
+def _unmatched(made: dict[str, Any]) -> str:
+    """Training rows of unmatched objects, by source."""
+    counts = made.get("unmatched", {})
+    return ", ".join(f"{rows['train']:,} of the source {name}" for name, rows in counts.items()) or "none"
 
 
 def _verdict(passed: bool | None) -> str:

@@ -153,6 +153,24 @@ def recoils(declaration: ObjectDeclaration) -> str:
     return table(("branches", "from", "without what is measured wrong of"), rows)
 
 
+def unmatched(declaration: ObjectDeclaration) -> str:
+    """Show what unmatched objects come from."""
+    rows = (
+        (
+            f"`{source.name}`",
+            f"`{source.source}`",
+            "" if source.cone is None else number(source.cone),
+            number(source.max_count),
+            ", ".join(f"`{branch}`: {name}" for branch, name in source.relations.items()),
+        )
+        for source in declaration.unmatched
+    )
+    parts = [table(("name", "comes from", "cone", "largest number", "relations"), rows)]
+    for source in declaration.unmatched:
+        parts += [f"Conditioning of `{source.name}`:", conditioning(source.conditioning)]
+    return "\n\n".join(parts)
+
+
 def _where(values: dict[str, float]) -> str:
     return "".join(f", where {field} is {number(value)}" for field, value in values.items())
 
@@ -308,8 +326,8 @@ def _blocks() -> dict[str, Callable[[], str]]:
             f"{name} conditioning": partial(conditioning, declaration.conditioning),
             f"{name} targets": partial(targets, declaration),
             f"{name} derived": partial(derived, declaration),
-            f"{name} fakes": partial(conditioning, declaration.fake_conditioning),
             f"{name} recoils": partial(recoils, declaration),
+            f"{name} unmatched": partial(unmatched, declaration),
         }
     return blocks
 

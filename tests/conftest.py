@@ -270,13 +270,13 @@ def _reconstructed(rng, declaration, arrays, schema):
     chunk = gen_chunk(declaration, {name: ak.Array(values) for name, values in arrays.items()})
     gen = chunk.collections[declaration.gen]
     gen = gen.select(rng.random(len(gen)) < 0.8)
-    fake_rows = np.flatnonzero(rng.random(chunk.events) < 0.3)
-    rows = np.concatenate((gen.event_rows, fake_rows))
-    columns = {declaration.match: np.concatenate((gen["index"], np.full(len(fake_rows), -1)))}
+    other_rows = np.flatnonzero(rng.random(chunk.events) < 0.3)
+    rows = np.concatenate((gen.event_rows, other_rows))
+    columns = {declaration.match: np.concatenate((gen["index"], np.full(len(other_rows), -1)))}
     for target in declaration.targets:
         if target.exists_in(VERSION) and f"{declaration.collection}_{target.branch}" in schema:
             alike = target.reference and gen[target.reference]
-            columns[target.branch] = _target(rng, target, alike, len(gen), len(fake_rows))
+            columns[target.branch] = _target(rng, target, alike, len(gen), len(other_rows))
     columns |= _related(declaration, columns)
     order = np.lexsort((-columns["pt"], rows))
     counts = np.bincount(rows, minlength=chunk.events)
@@ -306,11 +306,11 @@ def _related(declaration, columns):
     return {name: known[name] for name in columns}
 
 
-def _target(rng, target, gen, found, fakes):
+def _target(rng, target, gen, found, others):
     """Values of one target for objects with and without a gen object."""
     import numpy as np
 
-    n = found + fakes
+    n = found + others
     if target.values is not None:
         return rng.choice(target.values, n)
     if target.discrete:
@@ -320,7 +320,7 @@ def _target(rng, target, gen, found, fakes):
         values = rng.uniform(low, min(high, 1.0), n)
         return np.where(rng.random(n) < 0.1, target.special[0], values) if target.special else values
     alone = (
-        rng.exponential(10.0, fakes) if target.relation in {"excess", "ratio"} else rng.normal(0, 1, fakes)
+        rng.exponential(10.0, others) if target.relation in {"excess", "ratio"} else rng.normal(0, 1, others)
     )
     smeared = gen * rng.normal(1.0, 0.05, found)
     values = np.concatenate((smeared, alone))

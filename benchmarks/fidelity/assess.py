@@ -17,7 +17,7 @@ from benchmarks.fidelity.contest import COMPARED_ROWS, Arena
 from benchmarks.fidelity.goals import goals
 from benchmarks.fidelity.judge import REFERENCE, Judge, generalisation_gap
 from benchmarks.fidelity.observables import load_observables
-from benchmarks.fidelity.samples import FLASH, Columns, Workplace
+from benchmarks.fidelity.samples import FLASH, Columns, Workplace, read_unmatched
 from benchmarks.machine import processor
 from flashsim.declarations.training import load_training
 from flashsim.learning.devices import prepare_device
@@ -170,6 +170,6 @@ def _generated(folders: Sequence[Path]) -> Columns:
     for folder in folders:
         for split in SPLITS:
             objects = TRAINING_TABLES.read(folder, split, "objects")
-            tables += [objects[objects["reconstructed"]], TRAINING_TABLES.read(folder, split, "fakes")]
+            tables += [objects[objects["reconstructed"]], read_unmatched(folder, split)]
     whole = pd.concat([table.filter(like="target.") for table in tables], ignore_index=True)
     return {name.removeprefix("target."): whole[name].to_numpy("float64") for name in whole.columns}

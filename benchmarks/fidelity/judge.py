@@ -266,15 +266,15 @@ def _is_category(column: NDArray[np.float64]) -> bool:
 
 
 def _per_event(sample: Sample, thresholds: list[float]) -> dict[str, NDArray[np.int64]]:
-    pt = np.concatenate((sample.matched("targets")["pt"], sample.fakes["pt"]))
-    event = np.concatenate((sample.matched_event, sample.fake_event))
+    pt = np.concatenate((sample.matched("targets")["pt"], sample.unmatched["pt"]))
+    event = np.concatenate((sample.matched_event, sample.unmatched_event))
     found = {
         f"objects with pT > {low:g} GeV" if low else "objects": np.bincount(
             event[pt > low], minlength=sample.events
         )
         for low in thresholds
     }
-    return found | {"unmatched objects": np.bincount(sample.fake_event, minlength=sample.events)}
+    return found | {"unmatched objects": np.bincount(sample.unmatched_event, minlength=sample.events)}
 
 
 def _scores(sample: Sample, tagging: Tagging, score: str, background: str) -> Scores:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +17,7 @@ from flashsim.declarations.output import load_output
 from flashsim.errors import InputFileError, TableError
 from flashsim.events.noise import EVENT_IDS, event_hash
 from flashsim.generation.generate import Generator
-from flashsim.learning.tables import SPLITS, TRAINING_TABLES
+from flashsim.learning.tables import EVENTS, OBJECTS, SPLITS, TRAINING_TABLES, UNMATCHED
 from flashsim.preprocessing.preprocess import preprocess
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class Sample:
         Shape (N,); false also where a reconstructed value is not finite.
     conditioning, gen, targets
         Columns of shape (N,); targets are NaN where nothing was reconstructed.
-    fake_event, fakes
+    unmatched_event, unmatched
         Number of the event, and targets, of objects without a gen object; shape (F,).
     surroundings
         Columns of the gen objects that are not conditioning, shape (N,), see `Surroundings`.
@@ -73,8 +74,8 @@ class Sample:
     conditioning: Columns
     gen: Columns
     targets: Columns
-    fake_event: NDArray[np.int64]
-    fakes: Columns
+    unmatched_event: NDArray[np.int64]
+    unmatched: Columns
     surroundings: Columns = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -112,7 +113,7 @@ class Sample:
 
     def first(self, events: int) -> Sample:
         """Keep only the first events."""
-        rows, fakes = self.event < events, self.fake_event < events
+        rows, unmatched = self.event < events, self.unmatched_event < events
         return Sample(
             identity=self.identity[:events],
             event=self.event[rows],
@@ -120,8 +121,8 @@ class Sample:
             conditioning=_chosen(self.conditioning, rows),
             gen=_chosen(self.gen, rows),
             targets=_chosen(self.targets, rows),
-            fake_event=self.fake_event[fakes],
-            fakes=_chosen(self.fakes, fakes),
+            unmatched_event=self.unmatched_event[unmatched],
+            unmatched=_chosen(self.unmatched, unmatched),
             surroundings=_chosen(self.surroundings, rows),
         )
 
@@ -133,9 +134,13 @@ class Sample:
     @classmethod
     def read(cls, folder: Path, splits: Sequence[str] = SPLITS) -> Sample:
         """Read a table folder, see `flashsim.learning.tables`."""
-        objects, fakes, events = (
-            pd.concat([TRAINING_TABLES.read(folder, split, kind) for split in splits], ignore_index=True)
-            for kind in ("objects", "fakes", "events")
+        objects, unmatched, events = (
+            pd.concat([read(folder, split) for split in splits], ignore_index=True)
+            for read in (
+                partial(TRAINING_TABLES.read, kind=OBJECTS),
+                read_unmatched,
+                partial(TRAINING_TABLES.read, kind=EVENTS),
+            )
         )
         number = pd.MultiIndex.from_frame(events[list(EVENT_IDS)])
         if number.has_duplicates:
@@ -151,10 +156,17 @@ class Sample:
             conditioning={name: c for name, c in conditioning.items() if name not in around},
             gen=_columns(objects, "gen."),
             targets=targets,
-            fake_event=_numbers(number, fakes),
-            fakes=_columns(fakes, "target."),
+            unmatched_event=_numbers(number, unmatched),
+            unmatched=_columns(unmatched, "target."),
             surroundings={name: c for name, c in conditioning.items() if name in around},
         )
+
+
+def read_unmatched(folder: Path, split: str) -> pd.DataFrame:
+    """Reconstructed objects without a gen object of all sources, with the columns that all of them have."""
+    sources = TRAINING_TABLES.read_description(folder).declaration.unmatched
+    tables = [TRAINING_TABLES.read(folder, split, f"{UNMATCHED}/{source.name}") for source in sources]
+    return pd.concat(tables, ignore_index=True, join="inner")
 
 
 def joined(samples: Sequence[Sample]) -> Sample:
@@ -174,8 +186,8 @@ def joined(samples: Sequence[Sample]) -> Sample:
         conditioning=columns("conditioning"),
         gen=columns("gen"),
         targets=columns("targets"),
-        fake_event=np.concatenate([sample.fake_event + start for sample, start in starts]),
-        fakes=columns("fakes"),
+        unmatched_event=np.concatenate([sample.unmatched_event + start for sample, start in starts]),
+        unmatched=columns("unmatched"),
         surroundings=columns("surroundings"),
     )
 

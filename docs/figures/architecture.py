@@ -294,7 +294,8 @@ def sequences() -> dict[str, str]:
         tables = ("--depth", "3", "preprocess", "muons", "full.root", "--output", "tables")
         (preprocess,) = _calls(folder, *tables)
         short = [
-            f"--set={kind}.schedule.epochs=1" for kind in ("efficiency", "flow", "fake_count", "fake_flow")
+            f"--set={kind}.schedule.epochs=1"
+            for kind in ("efficiency", "flow", "unmatched.count", "unmatched.flow")
         ]
         files = ("tables", "--recipe", "muons_small", "--output", "muons.safetensors")
         train, fit = _calls(folder, "--inside", "fit=4", "--depth", "3", "train", "muons", *files, *short)

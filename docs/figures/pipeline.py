@@ -54,13 +54,13 @@ def draw(path: str) -> None:
     upper = (
         (1.8, "FullSim NanoAOD", "gen and reconstructed", DATA),
         (1.9, "preprocess", "match, condition, split", COMMAND),
-        (1.9, "train", "efficiency, flow, fakes", COMMAND),
+        (1.9, "train", "efficiency, flow, unmatched", COMMAND),
         (1.9, "model file", "one each: jets, muons", MODEL),
     )
     lower = (
         (1.8, "gen NanoAOD", "CMS, or flashsim gen", DATA),
         (1.9, "condition", "each gen jet and muon", STEP),
-        (1.9, "draw", "found? as what? fakes?", STEP),
+        (1.9, "draw", "found? as what? unmatched?", STEP),
         (1.9, "assemble", "order, links, types", STEP),
     )
     for y, row in ((top, upper), (bottom, lower)):

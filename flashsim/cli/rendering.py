@@ -54,7 +54,7 @@ def _print_model(console: Console, d: Mapping[str, Any]) -> None:
     _columns(console, ("branch", ""), ((e["branch"], e["description"]) for e in d["derived"]))
     for title, entries in (
         ("Conditioning", d["conditioning"]),
-        ("Conditioning of the unmatched", d["fake_conditioning"]),
+        *((f"Conditioning of the unmatched: {_source(s)}", s["conditioning"]) for s in d["unmatched"]),
     ):
         if not entries:
             continue
@@ -62,9 +62,15 @@ def _print_model(console: Console, d: Mapping[str, Any]) -> None:
         rows = ((e["name"], e["kind"], str(len(e["columns"])), e["description"]) for e in entries)
         _columns(console, ("name", "kind", "columns", ""), rows)
     _print_domain(console, "Domain of the training", d["domain"])
-    if d["fake_conditioning"]:
-        _print_domain(console, "Domain of its events, for the unmatched", d["fake_domain"])
+    for source in d["unmatched"]:
+        _print_domain(console, f"Domain of the unmatched: {_source(source)}", source["domain"])
     _print_training(console, d["provenance"])
+
+
+def _source(source: Mapping[str, Any]) -> str:
+    """Name a source of unmatched objects, and what its objects are."""
+    name: str = source["name"]
+    return name if name == source["source"] else f"{name}, from {source['source']}"
 
 
 def _print_domain(console: Console, title: str, domain: Mapping[str, Any] | None) -> None:
@@ -84,10 +90,12 @@ def _print_domain(console: Console, title: str, domain: Mapping[str, Any] | None
 
 def _print_training(console: Console, provenance: Mapping[str, Any]) -> None:
     _heading(console, "Training")
-    splits = ("events", "gen_objects", "reconstructed", "fakes")
-    rows = [(name, *(f"{n:,}" for n in provenance[name].values())) for name in splits if name in provenance]
-    if rows:
-        _columns(console, ("rows", *provenance[rows[0][0]]), rows)
+    kinds = ("events", "gen_objects", "reconstructed")
+    counted = {name: provenance[name] for name in kinds if name in provenance}
+    counted |= {f"unmatched, {name}": rows for name, rows in provenance.get("unmatched", {}).items()}
+    if counted:
+        rows = [(name, *(f"{n:,}" for n in by_split.values())) for name, by_split in counted.items()]
+        _columns(console, ("rows", *next(iter(counted.values()))), rows)
     losses = [
         (
             name,

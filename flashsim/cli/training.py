@@ -67,9 +67,10 @@ def preprocess(
         )
     typer.echo(f"{output}: {made.declaration.name} of NanoAOD {made.nanoaod_version}")
     for split, events in made.events.items():
+        unmatched = made.sourceless[split] + sum(by_split[split] for by_split in made.unmatched.values())
         typer.echo(
             f"  {split}: {events} events, {made.gen_objects[split]} gen objects, "
-            f"{made.reconstructed[split]} reconstructed, {made.fakes[split]} unmatched"
+            f"{made.reconstructed[split]} reconstructed, {unmatched} unmatched"
         )
     for column, count in made.non_finite.items():
         typer.echo(f"  {count} values of {column} are not finite; training leaves their rows out")

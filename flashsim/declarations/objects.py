@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import AfterValidator, AliasChoices, Field, field_validator, model_validator
+from pydantic import AfterValidator, AliasChoices, Field, model_validator
 
 from flashsim.declarations.conditioning import (
     RECO,
@@ -36,6 +36,8 @@ from flashsim.declarations.recipes import (
 )
 from flashsim.declarations.recoil import Recoil
 from flashsim.declarations.relations import ExactRelation, arranged
+from flashsim.declarations.responses import RelationName
+from flashsim.declarations.unmatched import Unmatched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -46,9 +48,7 @@ if TYPE_CHECKING:
 __all__ = [
     "NANOAOD_VERSIONS",
     "Derived",
-    "FakeDeclaration",
     "ObjectDeclaration",
-    "RelationName",
     "Split",
     "Target",
     "load_object",
@@ -67,10 +67,6 @@ def _known_version(version: str) -> str:
 
 Version = Annotated[str, AfterValidator(_known_version)]
 """One of `NANOAOD_VERSIONS`."""
-
-
-RelationName = Literal["none", "difference", "angle", "ratio", "product", "excess"]
-"""Names of the relations to the gen object, see `flashsim.transforms.response`."""
 
 
 class Target(Recipe):
@@ -170,24 +166,6 @@ class Derived(Recipe):
         return self
 
 
-class FakeDeclaration(Recipe):
-    """Unmatched reconstructed objects: conditioned on the event, all targets without relation."""
-
-    conditioning: list[Conditioning] = Field(min_length=1, description="event-level conditioning variables")
-    max_count: int = Field(default=20, ge=1, description="largest number in an event that is told apart")
-
-    @field_validator("conditioning")
-    @classmethod
-    def _event_level(cls, conditioning: list[Conditioning]) -> list[Conditioning]:
-        for entry in conditioning:
-            if entry.kind not in {"event", "number"} and not (
-                entry.kind == "activity" and entry.outer is None
-            ):
-                msg = f"'{entry.name}' ({entry.kind}) belongs to an object, not to the event"
-                raise ValueError(msg)
-        return conditioning
-
-
 class Split(Recipe):
     """Shares of the events that are kept from training."""
 
@@ -226,8 +204,8 @@ class ObjectDeclaration(Recipe):
         validation_alias=AliasChoices("recoils", "balances"),  # as older models have it
         description="per event: momenta that balance what is reconstructed",
     )
-    fakes: FakeDeclaration | None = Field(
-        default=None, description="reconstructed objects without a gen object; none where there are none"
+    unmatched: list[Unmatched] = Field(
+        default=[], description="what reconstructed objects without a gen object come from, in order"
     )
     exclusive: float | None = Field(
         default=None,
@@ -241,12 +219,18 @@ class ObjectDeclaration(Recipe):
     @model_validator(mode="after")
     def _known_collections(self) -> ObjectDeclaration:
         known = {*self.gen_view.collections, *(f"{RECO}{name}" for name in self.reconstructed())}
+        known |= {self._own} if self.per == "object" else set()
         wanted = {self.gen, *(entry.of for entry in self._of_collections())}
+        wanted |= {source.objects for source in self.unmatched if source.objects is not None}
         wanted |= {e.without for e in self._of_collections() if isinstance(e, Closest) and e.without}
         wanted |= {measured.gen for recoil in self.recoils for measured in recoil.minus}
         if unknown := sorted(wanted - known):
             msg = f"unknown gen collections {unknown}; the gen view has {sorted(self.gen_view.collections)}"
             raise ValueError(msg)
+        for entry in self.conditioning:
+            if getattr(entry, "of", "") == self._own and self.per == "object":
+                msg = f"{entry.name}: {self._own} is not drawn yet; what is close is of the kind 'earlier'"
+                raise ValueError(msg)
         recoils = {recoil.name for recoil in self.recoils}
         for entry in self._entries():
             if isinstance(entry, Momentum) and entry.recoil not in recoils:
@@ -261,8 +245,8 @@ class ObjectDeclaration(Recipe):
             made = self.gen_collection.branch
             msg = f"what is declared per {self.per} cannot be made from {self.gen}, which is {made}"
             raise ValueError(msg)
-        if is_event and (self.match or self.fakes is not None):
-            msg = "an event is always there: match and fakes do not go with 'per: event'"
+        if is_event and (self.match or self.unmatched):
+            msg = "an event is always there: match and unmatched do not go with 'per: event'"
             raise ValueError(msg)
         if not is_event and (not self.match or self.recoils):
             msg = "an object needs match, and recoils go with 'per: event'"
@@ -287,6 +271,9 @@ class ObjectDeclaration(Recipe):
                     needed.setdefault(name, set()).add("pt")
         if any(isinstance(entry, Earlier) for entry in self.conditioning):
             needed[self.gen] |= {"pt", "eta", "phi"}
+        for source in self.unmatched:
+            if source.objects is not None:
+                needed.setdefault(source.objects, set()).update(source.fields(self.targets))
         for name, fields in needed.items():
             if name.startswith(RECO):
                 continue
@@ -300,9 +287,13 @@ class ObjectDeclaration(Recipe):
         branches = [t.branch for t in self.targets] + [d.branch for d in self.derived]
         branches += [branch for recoil in self.drawn_recoils for branch in recoil.branches]
         branches += [self.match] if self.match else []
+        if any(source.is_event for source in self.unmatched[:-1]):
+            msg = "the source 'event' takes all that is left of the unmatched objects: it comes last"
+            raise ValueError(msg)
         for what, found in (
             ("conditioning column", _columns(self.conditioning)),
-            ("conditioning column of the fakes", _columns(self.fake_conditioning)),
+            ("source of unmatched objects", [source.name for source in self.unmatched]),
+            *((f"conditioning column of {s.name}", _columns(s.conditioning)) for s in self.unmatched),
             ("branch", branches),
         ):
             if twice := sorted({name for name in found if found.count(name) > 1}):
@@ -320,6 +311,13 @@ class ObjectDeclaration(Recipe):
             if len(simulated.intersection(recoil.targets)) == 1:
                 msg = f"of {recoil.targets}, the components of a recoil, targets has one and lacks the other"
                 raise ValueError(msg)
+        related = {branch for source in self.unmatched for branch in source.relations}
+        if self.per == "object" and (missing := sorted({*self.drawn_fields()} - simulated)):
+            msg = f"unmatched objects are given {missing} of {self._own}, which are no targets"
+            raise ValueError(msg)
+        if unknown := sorted(related - simulated):
+            msg = f"relations to sources of unmatched objects name {unknown}, which are no targets"
+            raise ValueError(msg)
         if unknown := sorted({str(d.field) for d in self.derived if d.source == "reco"} - simulated):
             msg = f"derived branches need {unknown}, which are no targets"
             raise ValueError(msg)
@@ -341,9 +339,9 @@ class ObjectDeclaration(Recipe):
         return self
 
     @property
-    def fake_conditioning(self) -> list[Conditioning]:
-        """What the networks of objects without a gen object are given."""
-        return [] if self.fakes is None else self.fakes.conditioning
+    def unmatched_conditioning(self) -> list[Conditioning]:
+        """What the networks of unmatched objects are given, of all sources."""
+        return [entry for source in self.unmatched for entry in source.conditioning]
 
     def branch(self, field: str) -> str:
         """NanoAOD branch of a field of the reconstructed collection."""
@@ -366,9 +364,9 @@ class ObjectDeclaration(Recipe):
         for recoil in self.recoils:
             for measured in recoil.minus:
                 found.setdefault(measured.reco, set()).update(measured.fields)
-        for entry in self._of_collections():
-            if entry.of.startswith(RECO):
-                found.setdefault(entry.of.removeprefix(RECO), set()).update(entry.reads())
+        for of, fields in self._read():
+            if of.startswith(RECO) and of != self._own:
+                found.setdefault(of.removeprefix(RECO), set()).update(fields)
         return {name: sorted(fields) for name, fields in found.items()}
 
     def event_results(self) -> list[EventValue]:
@@ -384,6 +382,11 @@ class ObjectDeclaration(Recipe):
         """Fields of the reconstructed collection itself that objects drawn later are given."""
         return sorted({field for e in self._entries() if isinstance(e, Earlier) for field in e.reads()})
 
+    def drawn_fields(self) -> list[str]:
+        """Fields of the collection itself that unmatched objects are given, of those drawn before them."""
+        own = {field for of, fields in self._read() if of == self._own for field in fields}
+        return sorted({"pt", "eta", "phi", *own})
+
     def with_branches(self, has: Callable[[str], bool]) -> ObjectDeclaration:
         """Name values of whole events that are simulated before as a file has them, see `EventValue`."""
 
@@ -395,14 +398,29 @@ class ObjectDeclaration(Recipe):
             others = [name for name in names if name != found]
             return entry.model_copy(update={"branch": found, "otherwise": others})
 
-        return self.model_copy(update={"conditioning": [named(entry) for entry in self.conditioning]})
+        unmatched = [
+            source.model_copy(update={"conditioning": [named(entry) for entry in source.conditioning]})
+            for source in self.unmatched
+        ]
+        conditioning = [named(entry) for entry in self.conditioning]
+        return self.model_copy(update={"conditioning": conditioning, "unmatched": unmatched})
 
     def _entries(self) -> list[Conditioning]:
-        return [*self.conditioning, *self.fake_conditioning]
+        return [*self.conditioning, *self.unmatched_conditioning]
 
     def _of_collections(self) -> list[Closest | Activity | Number | Momentum]:
         kinds = (Closest, Activity, Number, Momentum)
         return [entry for entry in self._entries() if isinstance(entry, kinds)]
+
+    def _read(self) -> list[tuple[str, set[str]]]:
+        """Give collections that conditioning and sources of unmatched objects read, with fields."""
+        sources = [(s.objects, s.fields(self.targets)) for s in self.unmatched if s.objects is not None]
+        return [*sources, *((entry.of, entry.reads()) for entry in self._of_collections())]
+
+    @property
+    def _own(self) -> str:
+        """The simulated collection itself, where a source or its conditioning names it."""
+        return f"{RECO}{self.collection}"
 
     @property
     def gen_collection(self) -> GenCollection:
@@ -421,7 +439,10 @@ class ObjectDeclaration(Recipe):
         derived = [d for d in self.derived if d.source != "reco" or d.field in branches]
         within = [relation.within(branches) for relation in self.relations]
         relations = [relation for relation in within if relation is not None]
-        return self.model_copy(update={"targets": targets, "derived": derived, "relations": relations})
+        unmatched = [source.with_targets(branches) for source in self.unmatched]
+        return self.model_copy(
+            update={"targets": targets, "derived": derived, "relations": relations, "unmatched": unmatched}
+        )
 
     @property
     def drawn_recoils(self) -> list[Recoil]:
@@ -435,21 +456,6 @@ class ObjectDeclaration(Recipe):
             if target.branch in recoil.targets:
                 return recoil.branches
         return [self.branch(target.branch)]
-
-    def fake_targets(self) -> list[Target]:
-        """Targets of objects without a gen object: the same, but for relations to what these do not have."""
-        return [
-            target if target.to is not None and self._is_known(names_of(target.to)) else target.alone()
-            for target in self.targets
-        ]
-
-    def fake_relations(self) -> list[ExactRelation]:
-        """Exact relations of objects without a gen object: those that do without it."""
-        return [relation for relation in self.relations if self._is_known(relation.needs)]
-
-    def _is_known(self, names: Names) -> bool:
-        """Tell whether objects without a gen object have all of these."""
-        return not names.gen and set(names.conditioning) <= set(_columns(self.fake_conditioning))
 
     def references(self) -> list[str]:
         """Fields of the gen object that relations need, each once."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from flashsim.declarations.changes import known_keys
 from flashsim.declarations.flows import (
@@ -19,9 +19,19 @@ from flashsim.declarations.recipes import Recipe, load_recipe, recipe_path
 from flashsim.declarations.schedule import Schedule
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from flashsim.declarations.changes import Changes
 
-__all__ = ["CountRecipe", "EfficiencyRecipe", "TrainingRecipe", "add_flow_recipe", "load_training"]
+__all__ = [
+    "CountRecipe",
+    "EfficiencyRecipe",
+    "SourceRecipe",
+    "TrainingRecipe",
+    "UnmatchedRecipe",
+    "add_flow_recipe",
+    "load_training",
+]
 
 
 class EfficiencyRecipe(Recipe):
@@ -34,7 +44,44 @@ class EfficiencyRecipe(Recipe):
 
 
 class CountRecipe(EfficiencyRecipe):
-    """The network of the number of fakes."""
+    """The network of the number of unmatched objects."""
+
+
+class SourceRecipe(Recipe):
+    """The networks of unmatched objects of one source."""
+
+    count: CountRecipe = Field(default=CountRecipe(), description="how many has an object of the source?")
+    flow: Annotated[FlowRecipe, OfKind()] = Field(default=SplineMAFRecipe(), description="what are they?")
+
+
+class UnmatchedRecipe(SourceRecipe):
+    """The networks of unmatched objects: those of all sources, and what differs in some."""
+
+    sources: dict[str, SourceRecipe] = Field(
+        default={}, description="by name of the source; what is not named here is as above"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_above(cls, content: Any) -> Any:
+        if not isinstance(content, dict) or not isinstance(content.get("sources"), dict):
+            return content
+        above = {key: value for key, value in content.items() if key != "sources"}
+        return content | {"sources": {name: _over(above, own) for name, own in content["sources"].items()}}
+
+    def of(self, source: str) -> SourceRecipe:
+        """Recipe of a source."""
+        return self.sources.get(source, self)
+
+
+def _over(above: Any, own: Any) -> Any:
+    """Content of a recipe where some values differ from those above; a flow of another kind is a new one."""
+    above = above.model_dump(mode="json") if isinstance(above, Recipe) else above
+    if not (isinstance(own, dict) and isinstance(above, dict)):
+        return own
+    if "kind" in own and own["kind"] != kind_of(above):
+        return own
+    return above | {key: _over(above.get(key), value) for key, value in own.items()}
 
 
 class TrainingRecipe(Recipe):
@@ -48,24 +95,32 @@ class TrainingRecipe(Recipe):
     flow: Annotated[FlowRecipe, OfKind()] = Field(
         default=SplineMAFRecipe(), description="its reconstructed properties"
     )
-    fake_count: CountRecipe = Field(default=CountRecipe(), description="how many fakes in this event?")
-    fake_flow: Annotated[FlowRecipe, OfKind()] = Field(
-        default=SplineMAFRecipe(), description="properties of the fakes"
+    unmatched: UnmatchedRecipe = Field(
+        default=UnmatchedRecipe(), description="objects without a gen object: how many, and what they are"
     )
 
     @classmethod
     def model_validate(cls, obj: Any, **options: Any) -> Self:
         """Validate content, whose flows may be of a kind that another package brings."""
-        flows = [obj.get(key, {}) for key in ("flow", "fake_flow")] if isinstance(obj, dict) else []
-        if any(kind_of(flow) not in {None, *FLOW_RECIPES} for flow in flows):
+        if any(kind_of(flow) not in {None, *FLOW_RECIPES} for flow in _flows(obj)):
             load_kinds_of_others()
         return super().model_validate(obj, **options)
+
+
+def _flows(content: Any) -> Iterator[Any]:
+    """Contents of a recipe that stand below `flow`, at any depth."""
+    for key, value in content.items() if isinstance(content, dict) else ():
+        if key == "flow":
+            yield value
+        else:
+            yield from _flows(value)
 
 
 def add_flow_recipe(recipe: type[FlowRecipe]) -> None:
     """Let training recipes name a further kind of flow, that of the recipe's field ``kind``."""
     FLOW_RECIPES[recipe.model_fields["kind"].default] = recipe
-    TrainingRecipe.model_rebuild(force=True)
+    for model in (SourceRecipe, UnmatchedRecipe, TrainingRecipe):
+        model.model_rebuild(force=True)
     known_keys.cache_clear()
 
 

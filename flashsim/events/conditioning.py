@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from flashsim.events.collection import Collection
     from flashsim.events.gen_chunk import GenChunk
 
-__all__ = ["conditioning_columns"]
+__all__ = ["Columns", "conditioning_columns"]
 
 Columns = dict[str, NDArray[np.float64]]
 

@@ -74,7 +74,7 @@ def conditioning_branches(conditioning: Sequence[Conditioning]) -> list[str]:
 
 def gen_branches(declaration: ObjectDeclaration) -> list[str]:
     """Branches that conditioning needs, apart from the event's numbers; sorted."""
-    event_values = conditioning_branches([*declaration.conditioning, *declaration.fake_conditioning])
+    event_values = conditioning_branches([*declaration.conditioning, *declaration.unmatched_conditioning])
     return sorted({*gen_view_branches(declaration.gen_view), *event_values})
 
 
@@ -87,7 +87,7 @@ def gen_chunk(
 
     `collections` may be those of another object with the same gen view, to spare building them again.
     """
-    names = conditioning_branches([*declaration.conditioning, *declaration.fake_conditioning])
+    names = conditioning_branches([*declaration.conditioning, *declaration.unmatched_conditioning])
     built = build_gen_view(declaration.gen_view, arrays) if collections is None else collections
     return GenChunk(built, {name: np.asarray(arrays[name]) for name in names}, len(arrays["event"]))
 

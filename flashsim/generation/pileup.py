@@ -187,12 +187,13 @@ def _of_training(models: Sequence[ObjectModel]) -> Pileup:
     """Pileup of the training: of events where a model knows that of events, else of its gen objects."""
     known: list[tuple[float, ...]] = []
     for model in sorted(models, key=lambda model: model.declaration.per == "object"):
-        of_events = None if model.fakes is None else model.fakes.phase_space
         declared = model.declaration
-        for conditioning, space in (
-            (declared.fake_conditioning, of_events),
-            (declared.conditioning, model.phase_space),
-        ):
+        of_events = [
+            (source.conditioning, model.unmatched[source.name].phase_space)
+            for source in declared.unmatched
+            if source.is_event
+        ]
+        for conditioning, space in (*of_events, (declared.conditioning, model.phase_space)):
             names = [entry.name for entry in conditioning if getattr(entry, "branch", None) == _TRUE]
             known += [
                 space.axes[name].quantiles for name in names if space is not None and name in space.axes

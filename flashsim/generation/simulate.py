@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.special import softmax
 
 from flashsim.declarations.conditioning import Earlier
 from flashsim.errors import InputFileError, ModelFileError
@@ -17,7 +17,7 @@ from flashsim.events.recoil import momentum
 from flashsim.generation.draws import Draws
 from flashsim.generation.matched import draw_matched
 from flashsim.generation.plan import OUTSIDE
-from flashsim.transforms.phase_space import OutsideCount, any_of
+from flashsim.generation.unmatched import UnmatchedSimulator, not_finite
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from flashsim.declarations.objects import Derived
     from flashsim.events.gen_chunk import GenChunk
-    from flashsim.models.object_model import FakeModel, ObjectModel
-    from flashsim.transforms.phase_space import PhaseSpace
+    from flashsim.models.object_model import ObjectModel
+    from flashsim.transforms.phase_space import OutsideCount, PhaseSpace
 
     Columns = dict[str, NDArray[np.float64]]
 
@@ -83,7 +83,7 @@ class ObjectSimulator:
     def __init__(
         self, model: ObjectModel, *, seed: int, device: str = "cpu", flag_domain: bool = False
     ) -> None:
-        if flag_domain and (model.phase_space is None or (model.fakes and model.fakes.phase_space is None)):
+        if flag_domain and any(space is None for space in _phase_spaces(model)):
             msg = (
                 f"the model of {model.declaration.name} does not know the domain of its training, which "
                 "--flag-domain needs; train it again"
@@ -97,17 +97,13 @@ class ObjectSimulator:
         self.seed = seed
         self.flag_domain = flag_domain
         self._of_gen = f"{model.declaration.gen} for {self.collection}"
-        self._of_events = f"events for unmatched {self.collection}"
         self._sampler = model.flow.sampler(device)
-        fake_flow = None if model.fakes is None else model.fakes.flow
-        self._fake_sampler = None if fake_flow is None else fake_flow.sampler(device)
+        self._unmatched = UnmatchedSimulator(model, device)
 
     @property
     def phase_spaces(self) -> dict[str, PhaseSpace]:
-        """What is known of the training's gen objects and, for objects of none, of its events."""
-        known = {self._of_gen: self.model.phase_space}
-        if self.model.fakes is not None:
-            known[self._of_events] = self.model.fakes.phase_space
+        """What is known of the training's gen objects and, for objects of none, of what they come from."""
+        known = {self._of_gen: self.model.phase_space, **self._unmatched.phase_spaces}
         return {name: space for name, space in known.items() if space is not None}
 
     def simulate(
@@ -148,25 +144,27 @@ class ObjectSimulator:
         whole = with_simulated(self.declaration, chunk.repeated(len(folds)), simulated or {})
         draws = Draws.of_folds(self.seed, self.collection, events, folds)
         matched = self._matched(whole, draws, origin)
-        if self.model.fakes is None:
-            fakes = _Objects(matched.event_rows[:0], {n: c[:0] for n, c in matched.columns.items()}, {})
-        else:
-            fakes = self._fakes(self.model.fakes, whole, draws, origin)
-        event_rows = np.concatenate((matched.event_rows, fakes.event_rows))
+        parts = [matched]
+        if self.declaration.unmatched:
+            there = {branch: matched.columns[branch] for branch in self._unmatched.branches}
+            given = Collection.of_event_rows(matched.event_rows, there, whole.events)
+            parts.append(self._of_none(whole, draws, given, origin))
+        event_rows = np.concatenate([part.event_rows for part in parts])
         columns: dict[str, NDArray[Any]] = {
-            name: np.concatenate((column, fakes.columns[name])) for name, column in matched.columns.items()
+            name: np.concatenate([part.columns[name] for part in parts]) for name in matched.columns
         }
         collection = Collection.of_event_rows(event_rows, columns, whole.events)
-        return Simulated(collection, matched.outside_counts | fakes.outside_counts)
+        outside_counts = {name: count for part in parts for name, count in part.outside_counts.items()}
+        return Simulated(collection, outside_counts)
 
     def _matched(self, chunk: GenChunk, draws: Draws, origin: str) -> _Objects:
         """Draw which gen objects are reconstructed, and as what."""
         declaration = self.declaration
         gen = chunk.collections[declaration.gen]
-        self._check({field: gen[field] for field in declaration.references()}, origin, _not_finite)
+        self._check(origin, {field: gen[field] for field in declaration.references()}, not_finite)
         known = [entry for entry in declaration.conditioning if not isinstance(entry, Earlier)]
         gen_columns = conditioning_columns(known, chunk, declaration.gen)
-        self._check(gen_columns, origin, np.isnan)
+        self._check(origin, gen_columns, np.isnan)
         drawn = draw_matched(self.model, self._sampler, chunk, draws, gen_columns)
         rows, columns = np.flatnonzero(drawn.kept), drawn.columns
         found = {field: column[rows] for field, column in gen.columns.items()}
@@ -183,48 +181,21 @@ class ObjectSimulator:
         counts = {} if self.model.phase_space is None else {self._of_gen: drawn.outside_count}
         return _Objects(gen.event_rows[rows], columns, counts)
 
-    def _fakes(self, fakes: FakeModel, chunk: GenChunk, draws: Draws, origin: str) -> _Objects:
-        """Draw how many objects without a gen object an event has, and which."""
-        declaration = self.declaration
-        event_columns = conditioning_columns(declaration.fake_conditioning, chunk)
-        self._check(event_columns, origin, np.isnan)
-        outside, outside_counts = self._outside(self._of_events, event_columns, chunk.events)
-        conditioning = fakes.conditioning.encode(event_columns)
-        if fakes.targets is None or self._fake_sampler is None:
-            event_rows = np.zeros(0, dtype=np.int64)
-            columns = {branch: np.zeros(0) for branch in self.model.targets.branches}
-        else:
-            every, zero = np.arange(chunk.events), np.zeros(chunk.events, dtype=np.int64)
-            most = np.cumsum(softmax(fakes.count.logits(conditioning), axis=1), axis=1)[:, :-1]
-            uniform = draws.uniform("fake count", every, zero)
-            objects = Collection.of_counts(np.count_nonzero(most < uniform[:, None], axis=1), {})
-            event_rows = objects.event_rows
-            noise = draws.normal("fake flow", event_rows, objects.local_index, fakes.targets.width)
-            drawn = self._fake_sampler.from_noise(noise, conditioning[event_rows])
-            names = declaration.related_conditioning()
-            related = {name: event_columns[name][event_rows] for name in names if name in event_columns}
-            reference = {f"conditioning.{name}": column for name, column in related.items()}
-            columns = fakes.targets.decode(drawn, reference)
-        columns[declaration.match] = np.full(len(event_rows), -1.0)
+    def _of_none(self, chunk: GenChunk, draws: Draws, matched: Collection, origin: str) -> _Objects:
+        """Draw objects without a gen object, given those that have one."""
+        drawn = self._unmatched.draw(chunk, draws, matched, partial(self._check, origin))
+        declaration, columns = self.declaration, drawn.columns
+        columns[declaration.match] = np.full(len(drawn.event_rows), -1.0)
         for derived in declaration.derived:
-            columns[derived.branch] = _derive(derived, None, columns, len(event_rows))
+            columns[derived.branch] = _derive(derived, None, columns, len(drawn.event_rows))
         if self.flag_domain:
-            columns[OUTSIDE.name] = outside[event_rows].astype(np.float64)
-        return _Objects(event_rows, columns, outside_counts)
-
-    def _outside(
-        self, name: str, columns: Columns, rows: int
-    ) -> tuple[NDArray[np.bool_], dict[str, OutsideCount]]:
-        """Tell which rows are outside of the training, and how many by what."""
-        if (space := self.phase_spaces.get(name)) is None:
-            return np.zeros(rows, dtype=bool), {}
-        masks = space.outside(columns)
-        return any_of(masks, rows), {name: OutsideCount.of(masks, rows)}
+            columns[OUTSIDE.name] = drawn.outside.astype(np.float64)
+        return _Objects(drawn.event_rows, columns, drawn.outside_counts)
 
     def _check(
         self,
-        columns: Mapping[str, NDArray[Any]],
         origin: str,
+        columns: Mapping[str, NDArray[Any]],
         is_bad: Callable[[NDArray[Any]], NDArray[np.bool_]],
     ) -> None:
         for name, column in columns.items():
@@ -236,9 +207,8 @@ class ObjectSimulator:
                 raise InputFileError(msg)
 
 
-def _not_finite(column: NDArray[Any]) -> NDArray[np.bool_]:
-    finite: NDArray[np.bool_] = np.isfinite(column)
-    return ~finite
+def _phase_spaces(model: ObjectModel) -> list[PhaseSpace | None]:
+    return [model.phase_space, *(unmatched.phase_space for unmatched in model.unmatched.values())]
 
 
 def _derive(

@@ -113,9 +113,16 @@ def _describe_model(path: Path) -> dict[str, Any]:
             for derived in declaration.derived
         ],
         "conditioning": [_describe_conditioning(entry) for entry in declaration.conditioning],
-        "fake_conditioning": [_describe_conditioning(entry) for entry in declaration.fake_conditioning],
         "domain": _describe_phase_space(model.phase_space),
-        "fake_domain": None if model.fakes is None else _describe_phase_space(model.fakes.phase_space),
+        "unmatched": [
+            {
+                "name": source.name,
+                "source": source.source,
+                "conditioning": [_describe_conditioning(entry) for entry in source.conditioning],
+                "domain": _describe_phase_space(model.unmatched[source.name].phase_space),
+            }
+            for source in declaration.unmatched
+        ],
         "refused": load_output().clash(declaration),
         "needs": sorted({*EVENT_IDS, *gen_branches(declaration)}),
         "networks": parameters,
@@ -242,9 +249,9 @@ def _describe_output(file: NanoFile) -> dict[str, Any] | None:
 
 
 def _shipped_models_declarations() -> list[ObjectDeclaration]:
-    headers = ((path, read_header(path)) for path in shipped_models())
+    headers = map(read_header, shipped_models())
     try:
-        return [declaration_of(header) for _, header in headers]
+        return [declaration_of(header) for header in headers]
     except (KeyError, ValidationError) as error:
         msg = "the shipped models are of another version of flashsim: install it again"
         raise RecipeError(msg) from error

@@ -31,7 +31,8 @@ class Trained:
     model
         The model, as it stands in the file.
     results
-        Losses of each network by its name: ``efficiency``, ``flow``, ``fake_count``, ``fake_flow``.
+        Losses of each network by its name: ``efficiency``, ``flow``, and for each source of
+        unmatched objects ``unmatched_NAME_count`` and ``unmatched_NAME_flow``.
     figure
         Path of the figure of the losses.
     """
@@ -63,7 +64,8 @@ def preprocess(
     output
         Folder of the tables.
     changes
-        Values of the declaration that differ from the file's, by dotted key: ``{"fakes.max_count": 10}``.
+        Values of the declaration that differ from the file's, by dotted key:
+        ``{"unmatched.0.max_count": 10}``.
     chunk
         Events in memory at a time.
     force

@@ -3,9 +3,11 @@
 A folder of training tables holds ``tables.json`` and, for each of the splits ``train``, ``validation`` and
 ``test``:
 
+- ``events.parquet``: a row an event;
 - ``objects.parquet``: a row a gen object, with whether it was reconstructed, and as what;
-- ``fakes.parquet``: a row a reconstructed object without a gen object;
-- ``events.parquet``: a row an event, with the number of its fakes.
+- ``unmatched/NAME.parquet``: a row a reconstructed object without a gen object that comes from the source
+  NAME;
+- ``sources/NAME.parquet``: a row an object of this source, with the number of these.
 
 Columns are ``run``, ``luminosityBlock``, ``event``; ``conditioning.*`` (before scaling), ``gen.*`` (values
 that relations need) and ``target.*`` (values as NanoAOD has them, NaN where nothing was reconstructed).
@@ -44,9 +46,12 @@ if TYPE_CHECKING:
     from flashsim.declarations.objects import Split
 
 __all__ = [
-    "KINDS",
+    "EVENTS",
+    "OBJECTS",
+    "SOURCES",
     "SPLITS",
     "TRAINING_TABLES",
+    "UNMATCHED",
     "ColumnType",
     "Description",
     "TableDescription",
@@ -58,7 +63,8 @@ __all__ = [
 ]
 
 SPLITS = ("train", "validation", "test")
-KINDS = ("objects", "fakes", "events")
+EVENTS, OBJECTS, UNMATCHED, SOURCES = "events", "objects", "unmatched", "sources"
+"""Kinds of training tables; of the last two there is one for each source of unmatched objects."""
 
 
 def split_of(ids: Sequence[NDArray[np.int64]], share: Split) -> NDArray[np.int64]:
@@ -149,7 +155,8 @@ class TableFormat(Generic[D]):
         split
             One of `SPLITS`.
         kind
-            Of training tables one of `KINDS`, see the module's description.
+            Of training tables `EVENTS`, `OBJECTS`, or `UNMATCHED` or `SOURCES` with a slash and the name of a
+            source.
         columns
             What is needed, and what each column must be; others are not read. By default all of them.
         rows
@@ -223,7 +230,8 @@ def table_file(split: str, kind: str = "") -> Path:
 
 def table_files(folder: Path) -> list[Path]:
     """Files of the tables in a folder, with their description; none where it is not there."""
-    return [*folder.glob("*.json"), *folder.glob("*.parquet"), *folder.glob("*/*.parquet")]
+    inside = (path for split in SPLITS for path in (folder / split).rglob("*.parquet"))
+    return [*folder.glob("*.json"), *folder.glob("*.parquet"), *inside]
 
 
 class TestedRelation(Recipe):
@@ -246,7 +254,11 @@ class TableDescription(Description):
     events: dict[str, int] = Field(description="events by split")
     gen_objects: dict[str, int] = Field(description="gen objects by split")
     reconstructed: dict[str, int] = Field(description="gen objects that were reconstructed, by split")
-    fakes: dict[str, int] = Field(description="reconstructed objects without a gen object, by split")
+    unmatched: dict[str, dict[str, int]] = Field(
+        description="reconstructed objects without a gen object, by source and split"
+    )
+    sources: dict[str, dict[str, int]] = Field(description="objects of the sources of these, by split")
+    sourceless: dict[str, int] = Field(description="those that no source has in its cone, by split")
     non_finite: dict[str, int] = Field(description="values that are NaN or infinite, by column")
     relations: list[TestedRelation] = Field(default=[], description="tests of the declared exact relations")
     reference: bool | None = Field(
@@ -345,7 +357,7 @@ class TableWriter(Generic[D]):
             path = self._part / table_file(name, kind)
             with self._disk_errors():
                 if path not in self._files:
-                    path.parent.mkdir(exist_ok=True)
+                    path.parent.mkdir(parents=True, exist_ok=True)
                     self._files[path] = pq.ParquetWriter(
                         path, table.schema, compression="zstd", write_page_checksum=True
                     )
@@ -367,8 +379,12 @@ class TableWriter(Generic[D]):
         (self.folder / self.tables.file).unlink(missing_ok=True)
         for path in (*self._files, described):
             final = self.folder / path.relative_to(self._part)
-            final.parent.mkdir(exist_ok=True)
+            final.parent.mkdir(parents=True, exist_ok=True)
             path.replace(final)
+        new = {self.folder / path.relative_to(self._part) for path in self._files}
+        for path in {*table_files(self.folder)} - new:
+            if path.suffix == ".parquet":  # such as of a source that is not declared any more
+                path.unlink()
 
     def _count_non_finite(self, columns: Mapping[str, NDArray[Any]]) -> None:
         reconstructed = columns.get("reconstructed")

@@ -15,6 +15,7 @@ from flashsim.declarations.objects import ObjectDeclaration
 from flashsim.flows import Flow
 from flashsim.learning.perceptron import Perceptron
 from flashsim.models.model_file import ModelFormat
+from flashsim.models.unmatched_model import UnmatchedModel, new_name, of_present_format
 from flashsim.transforms.codec import ConditioningCodec, TargetCodec
 from flashsim.transforms.columns import QuantileNormal
 from flashsim.transforms.phase_space import PhaseSpace
@@ -26,47 +27,16 @@ if TYPE_CHECKING:
     from flashsim.declarations.conditioning import Conditioning
     from flashsim.declarations.objects import Target
     from flashsim.declarations.relations import ExactRelation
+    from flashsim.declarations.unmatched import Unmatched
     from flashsim.flows.protocol import Tensors
     from flashsim.transforms.columns import QuantileForm
 
-__all__ = ["FORMAT_VERSION", "FakeModel", "ObjectModel", "declaration_of", "read_header"]
+__all__ = ["FORMAT_VERSION", "ObjectModel", "declaration_of", "read_header"]
 
-FORMAT_VERSION = 3
-_FORMAT = ModelFormat("flashsim", (1, 2, FORMAT_VERSION), "FlashSim model", "flashsim train")
-"""Models of version 1 do not know the phase space of their training, those of 1 and 2 no kind of flow."""
-
-
-@dataclass(frozen=True)
-class FakeModel:
-    """Reconstructed objects without a gen object.
-
-    Parameters
-    ----------
-    conditioning
-        Codec of the event-level conditioning.
-    count
-        Network: conditioning to logits of 0, 1, ..., max_count objects in the event.
-    targets, flow
-        Codec and flow of the objects' properties; none where training had too few objects to learn from, and
-        then the count is always zero.
-    phase_space
-        Where the conditioning of the training's events lay; none if that is not known.
-    """
-
-    conditioning: ConditioningCodec
-    count: Perceptron
-    targets: TargetCodec | None
-    flow: Flow | None
-    phase_space: PhaseSpace | None = None
-
-    def header(self) -> dict[str, Any]:
-        """Entries of the model file's header."""
-        targets = None if self.targets is None else [t.to_json() for t in self.targets.transforms]
-        return {
-            "fake_conditioning": self.conditioning.to_json(),
-            "fake_targets": targets,
-            "fake_domain": None if self.phase_space is None else self.phase_space.to_json(),
-        }
+FORMAT_VERSION = 4
+_FORMAT = ModelFormat("flashsim", (1, 2, 3, FORMAT_VERSION), "FlashSim model", "flashsim train")
+"""Models of version 1 do not know the phase space of their training, those of 1 and 2 no kind of flow, and
+those up to 3 only the event as a source of unmatched objects."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +55,8 @@ class ObjectModel:
         Network: conditioning to the logit of being reconstructed; none for what is always there.
     targets, flow
         Codec and flow of the reconstructed properties.
-    fakes
-        Reconstructed objects without a gen object; none where there are none.
+    unmatched
+        Reconstructed objects without a gen object, by name of their source, as the declaration lists them.
     phase_space
         Where the conditioning of the training's gen objects lay; none if that is not known.
     provenance
@@ -101,7 +71,7 @@ class ObjectModel:
     efficiency: Perceptron | None
     targets: TargetCodec
     flow: Flow
-    fakes: FakeModel | None
+    unmatched: dict[str, UnmatchedModel]
     phase_space: PhaseSpace | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
     digest: str = ""
@@ -112,8 +82,8 @@ class ObjectModel:
             "efficiency": self.efficiency,
             "flow": self.flow,
         }
-        if self.fakes is not None:
-            found |= {"fakes.count": self.fakes.count, "fakes.flow": self.fakes.flow}
+        for name, unmatched in self.unmatched.items():
+            found |= unmatched.networks(name)
         return {name: network for name, network in found.items() if network is not None}
 
     def parameters(self) -> dict[str, int]:
@@ -142,7 +112,7 @@ class ObjectModel:
             "conditioning": self.conditioning.to_json(),
             "targets": [t.to_json() for t in self.targets.transforms],
             "domain": None if self.phase_space is None else self.phase_space.to_json(),
-            **({} if self.fakes is None else self.fakes.header()),
+            "unmatched": {name: unmatched.header() for name, unmatched in self.unmatched.items()},
             "architectures": {name: _architecture(network) for name, network in self.networks().items()},
             "provenance": self.provenance,
         }
@@ -160,6 +130,8 @@ class ObjectModel:
 
     @classmethod
     def _build(cls, header: dict[str, Any], tensors: Tensors, digest: str) -> ObjectModel:
+        header = of_present_format(header)
+        tensors = {new_name(name): tensor for name, tensor in tensors.items()}
         declaration = declaration_of(header)
         architectures = header["architectures"]
 
@@ -178,20 +150,19 @@ class ObjectModel:
             with _named(name):
                 return Flow(kind, architecture, state(name))
 
-        fakes = None
-        if declaration.fakes is not None:
-            drawn = header["fake_targets"] is not None
-            fakes = FakeModel(
-                conditioning=ConditioningCodec.from_json(header["fake_conditioning"]),
-                count=perceptron("fakes.count"),
-                targets=_target_codec(
-                    declaration.fake_targets(), declaration.fake_relations(), header["fake_targets"]
-                )
-                if drawn
-                else None,
-                flow=flow("fakes.flow") if drawn else None,
-                phase_space=_phase_space(header.get("fake_domain")),
+        def unmatched(source: Unmatched) -> UnmatchedModel:
+            kept, name = header["unmatched"][source.name], f"unmatched.{source.name}"
+            drawn = kept["targets"] is not None
+            related = source.related(declaration.targets)
+            exact = source.exact(declaration.relations)
+            return UnmatchedModel(
+                conditioning=ConditioningCodec.from_json(kept["conditioning"]),
+                count=perceptron(f"{name}.count"),
+                targets=_target_codec(related, exact, kept["targets"]) if drawn else None,
+                flow=flow(f"{name}.flow") if drawn else None,
+                phase_space=_phase_space(kept.get("domain")),
             )
+
         version, provenance = header["nanoaod_version"], header["provenance"]
         if not (isinstance(version, str) and isinstance(provenance, dict)):
             msg = "expected a text as nanoaod_version and a mapping as provenance"
@@ -203,7 +174,7 @@ class ObjectModel:
             efficiency=perceptron("efficiency") if declaration.per == "object" else None,
             targets=_target_codec(declaration.targets, declaration.relations, header["targets"]),
             flow=flow("flow"),
-            fakes=fakes,
+            unmatched={source.name: unmatched(source) for source in declaration.unmatched},
             phase_space=_phase_space(header.get("domain")),
             provenance=provenance,
             digest=digest,
@@ -223,19 +194,22 @@ class ObjectModel:
         if self.efficiency is not None:
             sides = self.efficiency.architecture
             _check_sides("efficiency", (sides["inputs"], sides["outputs"]), (columns, 1))
-        if self.fakes is None or (declared := self.declaration.fakes) is None:
-            return
-        columns, sides = len(self.fakes.conditioning.transforms), self.fakes.count.architecture
-        _check_columns(self.fakes.conditioning, declared.conditioning, self.fakes.phase_space)
-        _check_sides("count of fakes", (sides["inputs"], sides["outputs"]), (columns, declared.max_count + 1))
-        if self.fakes.flow is not None and self.fakes.targets is not None:
-            found = (self.fakes.flow.architecture["context"], self.fakes.flow.features)
-            _check_sides("flow of fakes", found, (columns, self.fakes.targets.width))
+        for source in self.declaration.unmatched:
+            self._check_unmatched(source, self.unmatched[source.name])
+
+    def _check_unmatched(self, source: Unmatched, model: UnmatchedModel) -> None:
+        columns, sides = len(model.conditioning.transforms), model.count.architecture
+        _check_columns(model.conditioning, source.conditioning, model.phase_space)
+        what = f"unmatched of {source.name}"
+        _check_sides(f"count of {what}", (sides["inputs"], sides["outputs"]), (columns, source.max_count + 1))
+        if model.flow is not None and model.targets is not None:
+            found = (model.flow.architecture["context"], model.flow.features)
+            _check_sides(f"flow of {what}", found, (columns, model.targets.width))
 
 
 def declaration_of(header: dict[str, Any]) -> ObjectDeclaration:
     """Read the declaration in the header of a model file, also of an older one."""
-    declaration = header["declaration"]
+    declaration = of_present_format(header)["declaration"]
     known = declaration["gen_view"]["collections"]
 
     def renamed(entry: dict[str, Any]) -> dict[str, Any]:

@@ -21,9 +21,14 @@ from flashsim.events.matching import match
 from flashsim.events.noise import EVENT_IDS
 from flashsim.events.recoil import components
 from flashsim.events.sketch import EventSketch, same_numbers
+from flashsim.events.sources import assign_sources
 from flashsim.learning.tables import (
+    EVENTS,
+    OBJECTS,
+    SOURCES,
     SPLITS,
     TRAINING_TABLES,
+    UNMATCHED,
     TableDescription,
     TableWriter,
     TestedRelation,
@@ -96,10 +101,12 @@ def preprocess(
             declaration=tables.tests.tested(),
             nanoaod_version=version,
             files=[str(path) for path in files],
-            events={split: writer.rows["events", split] for split in SPLITS},
-            gen_objects={split: writer.rows["objects", split] for split in SPLITS},
+            events=_written(writer, EVENTS),
+            gen_objects=_written(writer, OBJECTS),
             reconstructed=tables.reconstructed,
-            fakes={split: writer.rows["fakes", split] for split in SPLITS},
+            unmatched={s.name: _written(writer, f"{UNMATCHED}/{s.name}") for s in declaration.unmatched},
+            sources={s.name: _written(writer, f"{SOURCES}/{s.name}") for s in declaration.unmatched},
+            sourceless=tables.sourceless,
             non_finite=dict(writer.non_finite),
             relations=[_found(test) for test in tables.tests.tests],
             reference=all(read_provenance(path, REFERENCE) is not None for path in files),
@@ -118,7 +125,17 @@ def preprocess(
                 declaration.collection,
                 branch,
             )
+    if declaration.unmatched and (count := sum(tables.sourceless.values())):
+        _log.warning(
+            "%d unmatched %s are in the cone of no source: generation makes none of these",
+            count,
+            declaration.name,
+        )
     return description
+
+
+def _written(writer: TableWriter[TableDescription], kind: str) -> dict[str, int]:
+    return {split: writer.rows[kind, split] for split in SPLITS}
 
 
 def needed_branches(declaration: ObjectDeclaration) -> list[str]:
@@ -176,6 +193,7 @@ class _ChunkTables:
         values = [entry.branch for entry in d.event_results()]
         self.branches = sorted({*needed_branches(d), *reco, *values, *sources})
         self.reconstructed = dict.fromkeys(SPLITS, 0)
+        self.sourceless = dict.fromkeys(SPLITS, 0)
         self.not_allowed: Counter[str] = Counter()
 
     def write(self, arrays: dict[str, ak.Array]) -> None:
@@ -192,15 +210,14 @@ class _ChunkTables:
             self.not_allowed[target.branch] += int(np.count_nonzero(~allows(target, reco[target.branch])))
         rows = np.arange(len(gen)) if d.per == "event" else match(gen, reco, d.match)
         found = rows >= 0
-        found_in = events.split[gen.event_rows[found]]
-        for number, name in enumerate(SPLITS):
-            self.reconstructed[name] += int(np.count_nonzero(found_in == number))
-        unmatched = np.ones(len(reco), dtype=bool)
-        unmatched[rows[found]] = False
-        fakes = reco.select(unmatched)
+        events.write(self.writer, EVENTS, np.arange(chunk.events), {})
+        _count(self.reconstructed, events.split[gen.event_rows[found]])
         chunk = replace(chunk, counterparts=_counterparts(reco, rows, d.own_fields()))
         self._write_objects(events, chunk, reco, rows)
-        self._write_fakes(events, chunk, fakes)
+        if d.per == "object":
+            is_matched = np.zeros(len(reco), dtype=bool)
+            is_matched[rows[found]] = True
+            self._write_unmatched(events, chunk, reco.select(is_matched), reco.select(~is_matched))
 
     def _of_events(self, arrays: dict[str, ak.Array], event: Collection) -> Collection:
         """Targets of whole events, one row each."""
@@ -225,15 +242,26 @@ class _ChunkTables:
             column[found] = reco[name][rows[found]]
             columns[f"target.{name}"] = column
         self.tests.add(_as_related(columns, found))
-        events.write(self.writer, "objects", gen.event_rows, columns)
+        events.write(self.writer, OBJECTS, gen.event_rows, columns)
 
-    def _write_fakes(self, events: _Events, chunk: GenChunk, fakes: Collection) -> None:
+    def _write_unmatched(
+        self, events: _Events, chunk: GenChunk, matched: Collection, unmatched: Collection
+    ) -> None:
         d = self.declaration
-        conditioning = _prefixed("conditioning", conditioning_columns(d.fake_conditioning, chunk))
-        columns: Columns = {name: values[fakes.event_rows] for name, values in conditioning.items()}
-        columns |= {f"target.{t.branch}": fakes[t.branch].astype(np.float32) for t in d.targets}
-        events.write(self.writer, "fakes", fakes.event_rows, columns)
-        events.write(self.writer, "events", np.arange(chunk.events), {"fakes": fakes.counts} | conditioning)
+        left = np.ones(len(unmatched), dtype=bool)
+        for found in assign_sources(d.unmatched, chunk, d.collection, matched, unmatched):
+            left[found.rows] = False
+            objects, rows = found.objects.objects, found.source_rows
+            conditioning = _prefixed("conditioning", found.objects.conditioning)
+            gen = {field: objects[field] for field in found.source.references(d.targets)}
+            columns = {name: column[rows] for name, column in (conditioning | _prefixed("gen", gen)).items()}
+            for branch in (target.branch for target in d.targets):
+                columns[f"target.{branch}"] = unmatched[branch][found.rows].astype(np.float32)
+            kinds = (f"{kind}/{found.source.name}" for kind in (UNMATCHED, SOURCES))
+            events.write(self.writer, next(kinds), unmatched.event_rows[found.rows], columns)
+            counted = {"number": found.counts, **conditioning}
+            events.write(self.writer, next(kinds), objects.event_rows, counted)
+        _count(self.sourceless, events.split[unmatched.event_rows[left]])
 
 
 class _Events:
@@ -288,6 +316,12 @@ def _counterparts(reco: Collection, rows: Rows, fields: Sequence[str]) -> Column
         column[found] = reco[field][rows[found]]
         columns[field] = column
     return columns
+
+
+def _count(counts: dict[str, int], split: Rows) -> None:
+    """Add the number of rows in each split."""
+    for number, name in enumerate(SPLITS):
+        counts[name] += int(np.count_nonzero(split == number))
 
 
 def _prefixed(prefix: str, columns: Mapping[str, NDArray[Any]]) -> Columns:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flashsim.errors import TableError
-from flashsim.learning.tables import KINDS, TRAINING_TABLES, TableDescription
+from flashsim.learning.tables import OBJECTS, SOURCES, TRAINING_TABLES, UNMATCHED, TableDescription
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,15 +37,15 @@ class Rows:
         Columns by name without their prefix, shape (N,), in the precision of the table.
     reconstructed
         Shape (N,); all true where the table has no such column.
-    fakes
-        Number of fakes, shape (N,); zeros where the table has no such column.
+    number
+        Number of unmatched objects, shape (N,); zeros where the table has no such column.
     """
 
     conditioning: Columns
     gen: Columns
     targets: Columns
     reconstructed: NDArray[np.bool_]
-    fakes: NDArray[np.int64]
+    number: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.reconstructed)
@@ -71,7 +71,7 @@ class Rows:
             reconstructed=table["reconstructed"].to_numpy(bool, copy=True)
             if "reconstructed" in table
             else np.ones(rows, bool),
-            fakes=table["fakes"].to_numpy(np.int64) if "fakes" in table else np.zeros(rows, np.int64),
+            number=table["number"].to_numpy(np.int64) if "number" in table else np.zeros(rows, np.int64),
         )
 
     def select(self, keep: NDArray[np.bool_]) -> Rows:
@@ -81,7 +81,7 @@ class Rows:
             gen={name: column[keep] for name, column in self.gen.items()},
             targets={name: column[keep] for name, column in self.targets.items()},
             reconstructed=self.reconstructed[keep],
-            fakes=self.fakes[keep],
+            number=self.number[keep],
         )
 
     def finite(self, kind: Literal["conditioning", "gen", "targets"], origin: str) -> Rows:
@@ -123,7 +123,8 @@ class Tables:
         TableError
             If one is missing or damaged.
         """
-        kinds = ("objects",) if self.description.declaration.fakes is None else KINDS
+        names = [source.name for source in self.description.declaration.unmatched]
+        kinds = [OBJECTS, *(f"{kind}/{name}" for name in names for kind in (UNMATCHED, SOURCES))]
         for split in ("train", "validation"):
             for kind in kinds:
                 self._rows(split, kind)
@@ -140,22 +141,23 @@ class Tables:
             self._kept[split, "matched"] = rows
         return self._kept[split, "matched"]
 
-    def fakes(self, split: str) -> Rows:
-        """Reconstructed objects without a gen object, with finite targets."""
-        return self._with_targets(self._rows(split, "fakes"), split, "fakes")
+    def unmatched(self, split: str, source: str) -> Rows:
+        """Unmatched objects of a source, with finite targets."""
+        kind = f"{UNMATCHED}/{source}"
+        return self._with_targets(self._rows(split, kind), split, kind)
 
-    def events(self, split: str) -> Rows:
-        """Events, with the number of fakes."""
-        return self._rows(split, "events")
+    def sources(self, split: str, source: str) -> Rows:
+        """Objects of a source, with the number of unmatched objects of each."""
+        return self._rows(split, f"{SOURCES}/{source}")
 
     def _rows(self, split: str, kind: str) -> Rows:
         if (split, kind) not in self._kept:
             columns, wanted = self._columns(kind), self._known_rows(split, kind)
             table = TRAINING_TABLES.read(self.folder, split, kind, columns=columns, rows=wanted)
             rows = Rows.of(table)
-            if (below := int(np.count_nonzero(rows.fakes < 0))) > 0:
+            if (below := int(np.count_nonzero(rows.number < 0))) > 0:
                 msg = (
-                    f"{self.folder}/{split}/{kind}.parquet: the column 'fakes' is below 0 in {below} of "
+                    f"{self.folder}/{split}/{kind}.parquet: the column 'number' is below 0 in {below} of "
                     f"{len(table)} rows; make the training tables again with 'flashsim preprocess'"
                 )
                 raise TableError(msg)
@@ -165,20 +167,27 @@ class Tables:
     def _columns(self, kind: str) -> dict[str, ColumnType]:
         """Columns that a table of a kind must have."""
         declared = self.description.declaration
-        conditioning = declared.conditioning if kind == "objects" else declared.fake_conditioning
+        kind, _, name = kind.partition("/")
+        source = next((source for source in declared.unmatched if source.name == name), None)
+        conditioning = declared.conditioning if source is None else source.conditioning
         names = [f"conditioning.{name}" for entry in conditioning for name in entry.columns()]
-        if kind != "events":
+        if kind != SOURCES:
             names += [f"target.{target.branch}" for target in declared.targets]
+            gen = declared.references() if source is None else source.references(declared.targets)
+            names += [f"gen.{field}" for field in gen]
         columns: dict[str, ColumnType] = dict.fromkeys(names, "number")
-        if kind == "objects":
-            columns |= dict.fromkeys((f"gen.{field}" for field in declared.references()), "number")
-            columns["reconstructed"] = "bool"
-        return columns | ({"fakes": "whole"} if kind == "events" else {})
+        own: dict[str, dict[str, ColumnType]] = {
+            OBJECTS: {"reconstructed": "bool"},
+            SOURCES: {"number": "whole"},
+        }
+        return columns | own.get(kind, {})
 
     def _known_rows(self, split: str, kind: str) -> int | None:
         """Rows that a table has by the description."""
         told = self.description
-        return {"objects": told.gen_objects, "fakes": told.fakes, "events": told.events}[kind].get(split)
+        kind, _, source = kind.partition("/")
+        of_sources = {UNMATCHED: told.unmatched, SOURCES: told.sources}
+        return (told.gen_objects if kind == OBJECTS else of_sources[kind].get(source, {})).get(split)
 
     def _with_targets(self, rows: Rows, split: str, kind: str) -> Rows:
         origin = f"{self.folder}/{split}/{kind}"

@@ -1,4 +1,4 @@
-"""Tables in, one model file out: efficiency, flow and fakes of one object."""
+"""Tables in, one model file out: efficiency, flow and unmatched objects of one object."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from flashsim.flows.kinds import kind_of
 from flashsim.learning.fitting import FitResult, Loss, fit
 from flashsim.learning.perceptron_module import PerceptronModule
 from flashsim.learning.tables import TableDescription
-from flashsim.models.object_model import FakeModel, ObjectModel
+from flashsim.models.object_model import ObjectModel
+from flashsim.models.unmatched_model import UnmatchedModel
 from flashsim.runs.folder import TrainingRun
 from flashsim.training.calibration import calibrated
 from flashsim.training.rows import Tables
@@ -35,9 +36,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from flashsim.declarations.flows import FlowRecipe
-    from flashsim.declarations.objects import FakeDeclaration, ObjectDeclaration, Target
+    from flashsim.declarations.objects import ObjectDeclaration, Target
     from flashsim.declarations.schedule import Schedule
-    from flashsim.declarations.training import EfficiencyRecipe
+    from flashsim.declarations.training import EfficiencyRecipe, SourceRecipe
+    from flashsim.declarations.unmatched import Unmatched
     from flashsim.flows.module import FlowModule
     from flashsim.learning.perceptron import Perceptron
     from flashsim.runs.log import RunLog
@@ -46,6 +48,8 @@ if TYPE_CHECKING:
 __all__ = ["train"]
 
 _log = logging.getLogger(__name__)
+
+_ONE = np.ones(1)
 
 Report = Callable[[str, int, int, float], None]
 """Called after every epoch with (network, epoch, largest number of epochs, best validation loss)."""
@@ -88,7 +92,7 @@ def train(
         conditioning = trainer.conditioning()
         efficiency = trainer.efficiency(conditioning) if declaration.per == "object" else None
         targets, flow = trainer.flow(conditioning)
-        fakes = None if declaration.fakes is None else trainer.fakes(declaration.fakes)
+        unmatched = {source.name: trainer.unmatched(source) for source in declaration.unmatched}
         log.finish({f"{name}_validation": r.validation_loss for name, r in trainer.results.items()})
         model = ObjectModel(
             declaration=declaration,
@@ -97,7 +101,7 @@ def train(
             efficiency=efficiency,
             targets=targets,
             flow=flow,
-            fakes=fakes,
+            unmatched=unmatched,
             phase_space=trainer.phase_space(),
             provenance=_provenance(tables, recipe, trainer.results) | run.provenance(),
         )
@@ -111,15 +115,21 @@ def _planned(recipe: TrainingRecipe, declaration: ObjectDeclaration) -> dict[str
     if declaration.per == "object":
         networks["efficiency"] = recipe.efficiency
     networks["flow"] = recipe.flow
-    if declaration.fakes is not None:
-        networks |= {"fake_count": recipe.fake_count, "fake_flow": recipe.fake_flow}
+    for source in declaration.unmatched:
+        of_source = recipe.unmatched.of(source.name)
+        count, flow = _names(source)
+        networks |= {count: of_source.count, flow: of_source.flow}
     return {name: network.schedule.epochs for name, network in networks.items()}
+
+
+def _names(source: Unmatched) -> tuple[str, str]:
+    """Names of the networks of a source: how many, and what they are."""
+    return f"unmatched_{source.name}_count", f"unmatched_{source.name}_flow"
 
 
 def _check_size(tables: Tables, least: int) -> None:
     """See that there is enough for all networks, before any of them is trained for long."""
     for what, rows, wanted in (
-        ("events", tables.events, 1),
         ("gen objects", tables.objects, 1),
         ("reconstructed objects", tables.matched, least),
     ):
@@ -195,32 +205,41 @@ class _Trainer:
         conditioning = self.tables.description.declaration.conditioning
         return PhaseSpace.fit(conditioning, self.tables.objects("train").conditioning)
 
-    def fakes(self, declared: FakeDeclaration) -> FakeModel:
-        declaration = self.tables.description.declaration
-        events = {split: self.tables.events(split) for split in ("train", "validation")}
-        codec = ConditioningCodec.fit(declared.conditioning, events["train"].conditioning)
-        phase_space = PhaseSpace.fit(declared.conditioning, events["train"].conditioning)
-        fakes = {split: self.tables.fakes(split) for split in ("train", "validation")}
-        if len(fakes["train"]) < self.recipe.min_rows or len(fakes["validation"]) == 0:
-            found = len(fakes["train"])
-            _log.warning("only %d unmatched %s to learn from: the model makes none", found, declaration.name)
-            return FakeModel(codec, self._no_fakes(codec, declared.max_count), None, None, phase_space)
-        count = self._fake_count(codec, events, declared.max_count)
-        wanted = declaration.fake_targets()
+    def unmatched(self, source: Unmatched) -> UnmatchedModel:
+        declaration, recipe = self.tables.description.declaration, self.recipe.unmatched.of(source.name)
+        count_name, flow_name = _names(source)
+        sources = {split: self.tables.sources(split, source.name) for split in ("train", "validation")}
+        objects = {split: self.tables.unmatched(split, source.name) for split in ("train", "validation")}
+        # A source that the training never had scales with nothing; all of its objects are outside then.
+        known = (
+            sources["train"].conditioning if len(sources["train"]) else dict.fromkeys(source.columns, _ONE)
+        )
+        codec = ConditioningCodec.fit(source.conditioning, known)
+        phase_space = PhaseSpace.fit(source.conditioning, known)
+        if len(objects["train"]) < self.recipe.min_rows or len(objects["validation"]) == 0:
+            _log.warning(
+                "only %d unmatched %s of the source '%s' to learn from: the model makes none of it",
+                len(objects["train"]),
+                declaration.name,
+                source.name,
+            )
+            return UnmatchedModel(codec, self._none(recipe, codec, source.max_count), None, None, phase_space)
+        count = self._count(count_name, recipe, codec, sources, source.max_count)
+        related = source.related(declaration.targets)
         targets = TargetCodec.fit(
-            wanted,
-            fakes["train"].targets,
-            fakes["train"].reference,
-            self._bits(wanted),
-            declaration.fake_relations(),
+            related,
+            objects["train"].targets,
+            objects["train"].reference,
+            self._bits(related),
+            source.exact(declaration.relations),
         )
         tensors = {
             split: _flow_tensors(targets, t.targets, t.reference, codec.encode(t.conditioning))
-            for split, t in fakes.items()
+            for split, t in objects.items()
         }
-        flow = self._flow("fake_flow", self.recipe.fake_flow, tensors)
-        targets = self._calibrated(targets, flow, tensors["train"], self.recipe.fake_flow)
-        return FakeModel(codec, count, targets, flow, phase_space)
+        flow = self._flow(flow_name, recipe.flow, tensors)
+        targets = self._calibrated(targets, flow, tensors["train"], recipe.flow)
+        return UnmatchedModel(codec, count, targets, flow, phase_space)
 
     def _calibrated(
         self, codec: TargetCodec, flow: Flow, rows: tuple[Tensor, ...], recipe: FlowRecipe
@@ -233,21 +252,28 @@ class _Trainer:
         description = self.tables.description
         return stored_bits(targets, description.declaration.collection, description.nanoaod_version)
 
-    def _no_fakes(self, codec: ConditioningCodec, largest: int) -> Perceptron:
-        network = self._perceptron(self.recipe.fake_count, len(codec.transforms), largest + 1)
+    def _none(self, recipe: SourceRecipe, codec: ConditioningCodec, largest: int) -> Perceptron:
+        network = self._perceptron(recipe.count, len(codec.transforms), largest + 1)
         network.start_at(torch.tensor([0.0] + [-100.0] * largest))
         return network.trained()
 
-    def _fake_count(self, codec: ConditioningCodec, events: dict[str, Rows], largest: int) -> Perceptron:
-        counted = {split: np.minimum(t.fakes, largest) for split, t in events.items()}
+    def _count(
+        self,
+        name: str,
+        recipe: SourceRecipe,
+        codec: ConditioningCodec,
+        sources: dict[str, Rows],
+        largest: int,
+    ) -> Perceptron:
+        counted = {split: np.minimum(t.number, largest) for split, t in sources.items()}
         tensors = {
             split: (torch.from_numpy(codec.encode(t.conditioning)), torch.from_numpy(counted[split]))
-            for split, t in events.items()
+            for split, t in sources.items()
         }
-        network = self._perceptron(self.recipe.fake_count, len(codec.transforms), largest + 1)
+        network = self._perceptron(recipe.count, len(codec.transforms), largest + 1)
         frequency = np.bincount(counted["train"], minlength=largest + 1) + 0.01
         network.start_at(torch.from_numpy(np.log(frequency / frequency.sum())))
-        self._fit("fake_count", network, _category_loss, tensors, self.recipe.fake_count.schedule)
+        self._fit(name, network, _category_loss, tensors, recipe.count.schedule)
         return network.trained()
 
     def _perceptron(self, recipe: EfficiencyRecipe, inputs: int, outputs: int) -> PerceptronModule:
@@ -336,7 +362,8 @@ def _provenance(tables: Tables, recipe: TrainingRecipe, results: dict[str, FitRe
         "events": description.events,
         "gen_objects": description.gen_objects,
         "reconstructed": description.reconstructed,
-        "fakes": description.fakes,
+        "unmatched": description.unmatched,
+        "sources": description.sources,
         "non_finite": description.non_finite,
         "recipe": recipe.model_dump(mode="json"),
         "losses": {

@@ -79,7 +79,8 @@ def test_models_of_another_version_end_with_a_warning_that_is_kept(flashsim, fol
 
 def test_a_model_without_domain_is_named(generate, folder, made_models, refused):
     old = replace(ObjectModel.load(made_models / "jets.safetensors"), phase_space=None)
-    replace(old, fakes=replace(old.fakes, phase_space=None)).save(folder / "old.safetensors")
+    unmatched = {name: replace(source, phase_space=None) for name, source in old.unmatched.items()}
+    replace(old, unmatched=unmatched).save(folder / "old.safetensors")
     status, out, err = generate("-i", MADE, "-m", "old.safetensors")
     assert (status, len(out.splitlines())) == (0, 1)
     assert err.splitlines()[2].startswith(

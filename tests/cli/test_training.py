@@ -19,8 +19,9 @@ object: muons
 min_rows: 5
 efficiency: {width: 4, depth: 1, schedule: &short {epochs: 2, batch: 64, min_steps: 8}}
 flow: &flow {layers: 1, width: 8, depth: 1, bins: 4, schedule: *short}
-fake_count: {width: 4, depth: 1, schedule: *short}
-fake_flow: *flow
+unmatched:
+  count: {width: 4, depth: 1, schedule: *short}
+  flow: *flow
 """
 
 

@@ -19,7 +19,12 @@ def make_models(folder: Path, only: frozenset[str] = frozenset()) -> list[Path]:
     """Write the models, or only those of some objects, into a folder, where they replace others."""
     from flashsim.declarations.flows import SplineMAFRecipe
     from flashsim.declarations.schedule import Schedule
-    from flashsim.declarations.training import CountRecipe, EfficiencyRecipe, TrainingRecipe
+    from flashsim.declarations.training import (
+        CountRecipe,
+        EfficiencyRecipe,
+        TrainingRecipe,
+        UnmatchedRecipe,
+    )
     from flashsim.interface.inspection import shipped_objects
     from flashsim.preprocessing.preprocess import preprocess
     from flashsim.training.train import train
@@ -42,8 +47,7 @@ def make_models(folder: Path, only: frozenset[str] = frozenset()) -> list[Path]:
                 min_rows=5,
                 efficiency=EfficiencyRecipe(width=8, depth=1, schedule=schedule),
                 flow=flow,
-                fake_count=CountRecipe(width=8, depth=1, schedule=schedule),
-                fake_flow=flow,
+                unmatched=UnmatchedRecipe(count=CountRecipe(width=8, depth=1, schedule=schedule), flow=flow),
             )
             written.append(folder / f"{name}.safetensors")
             train(

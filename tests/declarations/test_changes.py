@@ -47,11 +47,11 @@ def test_values_are_changed_and_all_else_stays():
         "flow.layers": 7,
         "flow.schedule.epochs": 2,
         "seed": 3,
-        "fake_flow.schedule.learning_rate": "1e-4",
+        "unmatched.flow.schedule.learning_rate": "1e-4",
     }
     found, before = load_training("jets", changes), load_training("jets")
     assert (found.flow.layers, found.flow.schedule.epochs, found.seed) == (7, 2, 3)
-    assert found.fake_flow.schedule.learning_rate == 1e-4
+    assert found.unmatched.flow.schedule.learning_rate == 1e-4
     assert found.flow.schedule.batch == before.flow.schedule.batch
     assert found.efficiency == before.efficiency
     assert load_training("jets", {}) == before
@@ -65,10 +65,10 @@ def test_what_stands_at_its_default_can_be_changed(tmp_path):
 
 def test_what_an_anchor_repeats_is_changed_once(tmp_path):
     path = tmp_path / "anchor.yaml"
-    text = "{schema_version: 1, object: jets, efficiency: &net {width: 8}, fake_count: *net}"
+    text = "{schema_version: 1, object: jets, efficiency: &net {width: 8}, unmatched: {count: *net}}"
     path.write_text(text, encoding="utf-8")
     found = load_training(str(path), {"efficiency.width": 4})
-    assert (found.efficiency.width, found.fake_count.width) == (4, 8)
+    assert (found.efficiency.width, found.unmatched.count.width) == (4, 8)
 
 
 def test_entries_of_lists_have_numbers(tmp_path):

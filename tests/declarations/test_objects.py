@@ -46,7 +46,13 @@ SMALL = {
         {"branch": "phi", "relation": "angle"},
     ],
     "derived": [{"branch": "double", "source": "reco", "field": "pt", "factor": 2.0}],
-    "fakes": {"conditioning": [{"kind": "event", "name": "nPU", "branch": "Pileup_nPU"}]},
+    "unmatched": [
+        {
+            "name": "event",
+            "source": "event",
+            "conditioning": [{"kind": "event", "name": "nPU", "branch": "Pileup_nPU"}],
+        }
+    ],
 }
 
 
@@ -115,7 +121,7 @@ def test_the_small_declaration_is_valid():
             "itself cleaned",
         ),
         (
-            changed("fakes", "conditioning", 0, value=SMALL["conditioning"][1]),
+            changed("unmatched", 0, "conditioning", 0, value=SMALL["conditioning"][1]),
             r"'muon' \(closest\) belongs to an object",
         ),
         (
@@ -145,8 +151,9 @@ def test_fewer_targets_take_what_derives_from_them_along():
     assert declaration.derived == []
 
 
-def test_fakes_relate_to_nothing():
-    assert {t.reference for t in parsed(SMALL).fake_targets()} == {None}
+def test_unmatched_objects_of_events_relate_to_nothing():
+    (event,) = parsed(SMALL).unmatched
+    assert {t.reference for t in event.related(parsed(SMALL).targets)} == {None}
 
 
 def test_an_own_file_finds_the_gen_view_beside_it_or_the_shipped_one(tmp_path):
@@ -168,7 +175,7 @@ def test_shipped_declarations_survive_json(name):
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-@pytest.mark.parametrize("key", ["conditioning", "targets", "derived", "fakes"])
+@pytest.mark.parametrize("key", ["conditioning", "targets", "derived", "unmatched"])
 def test_an_unknown_key_in_a_shipped_declaration_is_named(name, key):
     content = read_yaml(recipe_folder("preprocessing") / f"{name}.yaml")
     if key not in content:
@@ -297,8 +304,9 @@ def test_relations_go_with_the_branches_that_are_there():
     assert (simplex.of, simplex.floors) == (["pt", "eta"], {})
     assert declaration.with_targets({"mass", "eta"}).targets[1].relation == "none"
     # An object without a gen object has none of its fields, and other conditioning.
-    assert [target.relation for target in declaration.fake_targets()] == ["none"] * 4
-    assert declaration.fake_relations() == []
+    (event,) = declaration.unmatched
+    assert [target.relation for target in event.related(declaration.targets)] == ["none"] * 4
+    assert event.exact(declaration.relations) == []
 
 
 def test_payloads_are_read_beside_the_recipe_or_from_the_shipped_ones(tmp_path):

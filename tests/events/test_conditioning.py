@@ -268,7 +268,7 @@ def test_chunks_without_events_or_objects_have_empty_columns(name):
             len(c) == 0
             for c in conditioning_columns(declaration.conditioning, chunk, declaration.gen).values()
         )
-        of_events = conditioning_columns(declaration.fake_conditioning, chunk)
+        of_events = conditioning_columns(declaration.unmatched_conditioning, chunk)
         assert all(len(column) == events for column in of_events.values())
 
 
@@ -295,7 +295,7 @@ def test_shipped_conditioning_of_real_files(nanoaod_dir, name, sample):
     matrix = ConditioningCodec.fit(declaration.conditioning, found).encode(found)
     assert np.isfinite(matrix).all()
     assert np.abs(matrix.mean(axis=0)).max() < 1e-3
-    of_events = conditioning_columns(declaration.fake_conditioning, chunk)
+    of_events = conditioning_columns(declaration.unmatched_conditioning, chunk)
     assert all(column.shape == (chunk.events,) for column in of_events.values())
 
 

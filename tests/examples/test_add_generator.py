@@ -18,7 +18,7 @@ PAGE = "docs/howto/generator.md"
 NO_GAUSSIAN = r"no kind of flow 'gaussian', only (\w+, )*flow_matching, (\w+, )*spline_maf"
 QUICK = [
     f"{network}.schedule.{key}"
-    for network in ("efficiency", "flow", "fake_count", "fake_flow")
+    for network in ("efficiency", "flow", "unmatched_event_count", "unmatched_event_flow")
     for key in ("epochs=2", "batch=64")
 ]
 
@@ -41,7 +41,7 @@ def reader(reader, monkeypatch):
 
 def assert_simulated(responses, kind):
     model = ObjectModel.load(Path("models/jets.safetensors"))
-    assert (model.flow.kind, model.fakes.flow.kind) == (kind, kind)
+    assert (model.flow.kind, model.unmatched["event"].flow.kind) == (kind, kind)
     full, flash = responses["full.root"], responses["flash.root"]
     assert np.isfinite(flash).all()
     assert len(flash) == pytest.approx(len(full), rel=0.2)

@@ -49,8 +49,10 @@ def rated(request, loaded_models, chunk_of):
     gen = chunk.collections[declaration.gen]
     columns = conditioning_columns(declaration.conditioning, chunk, declaration.gen)
     logits = model.efficiency.logits(model.conditioning.encode(columns))
-    event_columns = conditioning_columns(declaration.fake_conditioning, chunk)
-    counts = model.fakes.count.logits(model.fakes.conditioning.encode(event_columns))
+    event_columns = conditioning_columns(declaration.unmatched_conditioning, chunk)
+    counts = model.unmatched["event"].count.logits(
+        model.unmatched["event"].conditioning.encode(event_columns)
+    )
     rows = {key: k for k, key in enumerate(zip(gen.event_rows, gen["index"], strict=True))}
     matched = objects[declaration.match] >= 0
     keys = zip(objects.event_rows[matched] // FOLDS, objects[declaration.match][matched], strict=True)

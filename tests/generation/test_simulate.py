@@ -197,7 +197,8 @@ def test_objects_of_what_is_outside_are_flagged(simulator, arrays):
 
 def test_a_flag_needs_a_model_that_knows_its_phase_space(loaded_models):
     (model,) = (m for m in loaded_models if m.declaration.collection == "Jet")
-    old = replace(model, phase_space=None, fakes=replace(model.fakes, phase_space=None))
+    unmatched = {name: replace(source, phase_space=None) for name, source in model.unmatched.items()}
+    old = replace(model, phase_space=None, unmatched=unmatched)
     assert ObjectSimulator(old, seed=1).phase_spaces == {}
     with pytest.raises(ModelFileError, match=r"jets does not know the domain .* train it again"):
         ObjectSimulator(old, seed=1, flag_domain=True)

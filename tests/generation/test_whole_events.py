@@ -112,7 +112,7 @@ def test_tables_have_a_row_an_event(event_model, made_whole):
 def test_a_model_has_one_network(event_model):
     model = ObjectModel.load(event_model)
     assert list(model.networks()) == ["flow"]
-    assert (model.efficiency, model.fakes) == (None, None)
+    assert (model.efficiency, model.unmatched) == (None, {})
     assert model.phase_space.rows == model.provenance["events"]["train"]
     text = render(inspect(str(event_model)))
     assert "PV_npvs" in text

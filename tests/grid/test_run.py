@@ -137,7 +137,11 @@ def test_models_of_objects_are_trained(grid_run, write_grid, train_grid):
     summary = summarise(run.grid, run.folder, run.grid.points())
     losses = [row.losses["flow.validation"] for row in summary.rows]
     assert summary.best.point == losses.index(min(losses))
-    assert set(summary.rows[0].losses) >= {"efficiency.validation", "flow.best_epoch", "fake_flow.train"}
+    assert set(summary.rows[0].losses) >= {
+        "efficiency.validation",
+        "flow.best_epoch",
+        "unmatched_event_flow.train",
+    }
 
 
 @pytest.mark.parametrize("retries", [0, 1])

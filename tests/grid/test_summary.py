@@ -52,7 +52,7 @@ def test_nothing_is_the_best_of_nothing():
 def test_losses_are_those_of_the_best_epoch(tmp_path):
     run = Run(tmp_path)
     start = {"time": 1.0, "name": "a", "parameters": {}, "resumed": False, "host": "h", "pid": 1}
-    run.add({"event": "start", "epochs": {"flow": 3, "fake_flow": 3}, **start})
+    run.add({"event": "start", "epochs": {"flow": 3, "unmatched_event_flow": 3}, **start})
     for number, (train, validation) in enumerate([(3.0, 3.0), (2.0, 1.0), (1.0, 2.0)], start=1):
         losses = {"train": train, "validation": validation}
         run.add(

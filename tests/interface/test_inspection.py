@@ -134,7 +134,7 @@ def test_model(of_model, made_models):
     assert list(domain["quantiles"]) == [c for entry in of_model["conditioning"] for c in entry["columns"]]
     assert all(len(found) == len(domain["probabilities"]) for found in domain["quantiles"].values())
     assert ["pt", "eta"] in domain["pairs"]
-    assert of_model["fake_domain"]["rows"] == model.provenance["events"]["train"]
+    assert of_model["unmatched"][0]["domain"]["rows"] == model.provenance["events"]["train"]
 
 
 def test_a_model_that_knows_no_domain(made_models, tmp_path):

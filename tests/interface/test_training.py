@@ -18,7 +18,7 @@ def test_from_nanoaod_to_a_model(made_nanoaod, tmp_path):
     flow = {"layers": 1, "width": 8, "depth": 1, "bins": 4, "schedule": schedule}
     perceptron = {"width": 4, "depth": 1, "schedule": schedule}
     recipe = read_yaml(recipe_path("training", "muons.yaml")) | {"min_rows": 5}
-    recipe |= {"efficiency": perceptron, "fake_count": perceptron, "flow": flow, "fake_flow": flow}
+    recipe |= {"efficiency": perceptron, "flow": flow, "unmatched": {"count": perceptron, "flow": flow}}
     (tmp_path / "short.yaml").write_text(yaml.safe_dump(recipe), encoding="utf-8")
     told.clear()
     trained = flashsim.train(
@@ -29,9 +29,8 @@ def test_from_nanoaod_to_a_model(made_nanoaod, tmp_path):
         device="cpu",
         progress=lambda *counts: told.append(counts),
     )
-    assert (
-        {name for name, *_ in told} == {"efficiency", "flow", "fake_count", "fake_flow"} == {*trained.results}
-    )
+    unmatched = {"unmatched_event_count", "unmatched_event_flow"}
+    assert {name for name, *_ in told} == {"efficiency", "flow", *unmatched} == {*trained.results}
     assert told[-1][3].startswith("best validation loss ")
     assert trained.figure.is_file()
     assert flashsim.load_model(output).parameters() == trained.model.parameters()

@@ -9,7 +9,9 @@ import pytest
 
 from flashsim.declarations.objects import load_object
 from flashsim.errors import OutputFileError, TableError
-from flashsim.learning.tables import KINDS, SPLITS, TRAINING_TABLES, TableDescription, TableWriter
+from flashsim.learning.tables import SPLITS, TRAINING_TABLES, TableDescription, TableWriter
+
+KINDS = ("objects", "unmatched/event", "sources/event", "events")
 
 
 def description(events=1):
@@ -22,7 +24,9 @@ def description(events=1):
         events={**counts, "train": events},
         gen_objects=counts,
         reconstructed=counts,
-        fakes=counts,
+        unmatched={"event": counts},
+        sources={"event": counts},
+        sourceless=counts,
         non_finite={},
     )
 
@@ -74,7 +78,7 @@ def test_values_that_are_not_finite_are_counted(tmp_path):
         reconstructed = np.array([True, True, True, False])
         columns = {"conditioning.x": bad, "target.pt": bad, "reconstructed": reconstructed}
         writer.extend("objects", np.zeros(4, int), columns)
-        writer.extend("fakes", np.zeros(4, int), {"target.pt": bad})
+        writer.extend("unmatched/event", np.zeros(4, int), {"target.pt": bad})
         writer.describe(description())
     assert writer.non_finite == {"conditioning.x": 3, "target.pt": 2 + 3}
 
@@ -124,9 +128,9 @@ def test_missing_tables_are_named(tmp_path):
     with pytest.raises(TableError, match=r"holds no training tables \(no tables\.json\)"):
         TRAINING_TABLES.read_description(tmp_path)
     write(tmp_path / "t")
-    (tmp_path / "t" / "test" / "fakes.parquet").unlink()
-    with pytest.raises(TableError, match=r"fakes\.parquet: is missing"):
-        TRAINING_TABLES.read(tmp_path / "t", "test", "fakes")
+    (tmp_path / "t" / "test" / "unmatched" / "event.parquet").unlink()
+    with pytest.raises(TableError, match=r"unmatched/event\.parquet: is missing"):
+        TRAINING_TABLES.read(tmp_path / "t", "test", "unmatched/event")
 
 
 def test_damaged_tables_are_named(tmp_path):

@@ -15,7 +15,8 @@ from flashsim.errors import ModelFileError, OutputFileError
 from flashsim.flows import Flow
 from flashsim.flows.maf import ConditionalMAF
 from flashsim.learning.perceptron_module import PerceptronModule
-from flashsim.models.object_model import FORMAT_VERSION, FakeModel, ObjectModel, read_header
+from flashsim.models.object_model import FORMAT_VERSION, ObjectModel, read_header
+from flashsim.models.unmatched_model import UnmatchedModel
 from flashsim.transforms.codec import ConditioningCodec, TargetCodec
 from flashsim.transforms.phase_space import PhaseSpace
 
@@ -27,7 +28,7 @@ def maf(*sizes, **others):
     return Flow.of("spline_maf", module.architecture(), module)
 
 
-@pytest.fixture(scope="module", params=[True, False], ids=["fakes", "no fakes"])
+@pytest.fixture(scope="module", params=[True, False], ids=["unmatched", "none unmatched"])
 def model(request):
     """Untrained model of muons."""
     declaration = load_object("muons").with_targets({"pt", "eta", "phi", "charge", "dxy"})
@@ -35,19 +36,20 @@ def model(request):
     names = [name for entry in declaration.conditioning for name in entry.columns()]
     of_gen = {n: rng.exponential(5.0, ROWS) for n in names}
     conditioning = ConditioningCodec.fit(declaration.conditioning, of_gen)
-    names = [name for entry in declaration.fakes.conditioning for name in entry.columns()]
-    of_events = {n: rng.exponential(5.0, ROWS) for n in names}
-    events = ConditioningCodec.fit(declaration.fakes.conditioning, of_events)
+    (source,) = (source for source in declaration.unmatched if source.is_event)
+    declaration = declaration.model_copy(update={"unmatched": [source]})
+    of_events = {n: rng.exponential(5.0, ROWS) for n in source.columns}
+    events = ConditioningCodec.fit(source.conditioning, of_events)
     columns = {target.branch: rng.normal(4.0, 1.0, ROWS) for target in declaration.targets}
     gen = {name: np.abs(rng.normal(4.0, 1.0, ROWS)) for name in declaration.references()}
     torch.manual_seed(1)
     count, context = len(declaration.targets), len(events.transforms)
-    fakes = FakeModel(
+    unmatched = UnmatchedModel(
         conditioning=events,
-        count=PerceptronModule(context, declaration.fakes.max_count + 1, width=4, depth=1).trained(),
-        targets=TargetCodec.fit(declaration.fake_targets(), columns, {}) if request.param else None,
+        count=PerceptronModule(context, source.max_count + 1, width=4, depth=1).trained(),
+        targets=TargetCodec.fit(source.related(declaration.targets), columns, {}) if request.param else None,
         flow=maf(count, context, layers=1, width=8, bins=4) if request.param else None,
-        phase_space=PhaseSpace.fit(declaration.fakes.conditioning, of_events),
+        phase_space=PhaseSpace.fit(source.conditioning, of_events),
     )
     return ObjectModel(
         declaration=declaration,
@@ -56,7 +58,7 @@ def model(request):
         efficiency=PerceptronModule(len(conditioning.transforms), 1, width=4, depth=1, dropout=0.5).trained(),
         targets=TargetCodec.fit(declaration.targets, columns, gen),
         flow=maf(count, len(conditioning.transforms), layers=2, width=8, bins=4, dropout=0.1),
-        fakes=fakes,
+        unmatched={"event": unmatched},
         phase_space=PhaseSpace.fit(declaration.conditioning, of_gen),
         provenance={"events": {"train": 5}, "note": "ä"},
     )
@@ -69,8 +71,11 @@ def saved(model, tmp_path):
     return path
 
 
-def rewrite(path, change):
-    """Change the header of a model file as if it had been written so; `change` gets and may return it."""
+def rewrite(path, change, names=lambda name: name):
+    """Change the header of a model file as if it had been written so; `change` gets and may return it.
+
+    `names` gives the new name of a tensor.
+    """
     raw = path.read_bytes()
     (size,) = struct.unpack("<Q", raw[:8])
     header = json.loads(raw[8 : 8 + size])
@@ -78,7 +83,7 @@ def rewrite(path, change):
     inner.pop("sha256", None)
     changed = change(inner)
     header["__metadata__"]["flashsim"] = json.dumps(inner if changed is None else changed)
-    text = json.dumps(header).encode()
+    text = json.dumps({names(name): entry for name, entry in header.items()}).encode()
     text += b" " * (-len(text) % 8)
     path.write_bytes(struct.pack("<Q", len(text)) + text + raw[8 + size :])
 
@@ -94,8 +99,9 @@ def test_a_file_gives_the_same_outputs(model, saved):
     gen = {name: np.full(50, 5.0) for name in model.declaration.references()}
     before, after = (m.targets.decode(drawn, gen) for m in (model, loaded))
     assert all(np.array_equal(before[name], after[name]) for name in before)
-    event_rows = rows[:, : len(model.fakes.conditioning.transforms)]
-    assert np.array_equal(loaded.fakes.count.logits(event_rows), model.fakes.count.logits(event_rows))
+    of_events, again = model.unmatched["event"], loaded.unmatched["event"]
+    event_rows = rows[:, : len(of_events.conditioning.transforms)]
+    assert np.array_equal(again.count.logits(event_rows), of_events.count.logits(event_rows))
 
 
 def test_a_file_keeps_everything_else(model, saved):
@@ -104,12 +110,12 @@ def test_a_file_keeps_everything_else(model, saved):
     assert loaded.provenance == model.provenance
     assert loaded.nanoaod_version == "v9"
     assert loaded.conditioning == model.conditioning
-    assert loaded.fakes.conditioning == model.fakes.conditioning
+    assert loaded.unmatched["event"].conditioning == model.unmatched["event"].conditioning
     assert loaded.parameters() == model.parameters()
     assert loaded.phase_space.to_json() == model.phase_space.to_json()
-    assert loaded.fakes.phase_space.to_json() == model.fakes.phase_space.to_json()
+    assert loaded.unmatched["event"].phase_space.to_json() == model.unmatched["event"].phase_space.to_json()
     assert len(loaded.digest) == 64
-    assert (loaded.fakes.flow is None) == (model.fakes.flow is None)
+    assert (loaded.unmatched["event"].flow is None) == (model.unmatched["event"].flow is None)
 
 
 def test_the_header_is_json(saved):
@@ -156,15 +162,48 @@ def test_a_place_that_cannot_be_written_is_named(model, tmp_path):
         model.save(tmp_path / "file" / "x.safetensors")
 
 
+def of_version_3(path):
+    """Rewrite a file in the format in which unmatched objects come from the event only, as fakes."""
+
+    def name(new):
+        return new.replace("unmatched.event.", "fakes.")
+
+    def change(header):
+        (source,) = header["declaration"].pop("unmatched")
+        kept = ("conditioning", "max_count")
+        header["declaration"]["fakes"] = {key: source[key] for key in kept}
+        (of_event,) = header.pop("unmatched").values()
+        header |= {f"fake_{key}": value for key, value in of_event.items()}
+        header["architectures"] = {name(key): value for key, value in header["architectures"].items()}
+        header["provenance"] |= {"fakes": {"train": 3}, "losses": {"flow": 1, "fake_flow": 2}}
+        return header | {"format_version": 3}
+
+    rewrite(path, change, name)
+
+
+def test_a_file_of_version_3_has_the_event_as_source(model, saved):
+    of_version_3(saved)
+    loaded = ObjectModel.load(saved)
+    assert loaded.declaration == model.declaration
+    assert loaded.parameters() == model.parameters()
+    of_event, again = model.unmatched["event"], loaded.unmatched["event"]
+    assert again.header() == of_event.header()
+    rows = np.ones((5, len(of_event.conditioning.transforms)), dtype=np.float32)
+    assert np.array_equal(again.count.logits(rows), of_event.count.logits(rows))
+    assert loaded.provenance["unmatched"] == {"event": {"train": 3}}
+    assert loaded.provenance["losses"] == {"flow": 1, "unmatched_event_flow": 2}
+
+
 def test_a_file_of_the_first_version_knows_no_phase_space(model, saved):
     def first(header):
         header.update(format_version=1)
         del header["domain"], header["fake_domain"]
 
+    of_version_3(saved)
     rewrite(saved, first)
     loaded = ObjectModel.load(saved)
     assert loaded.phase_space is None
-    assert loaded.fakes.phase_space is None
+    assert loaded.unmatched["event"].phase_space is None
     assert loaded.parameters() == model.parameters()
     loaded.save(saved, force=True)
     assert ObjectModel.load(saved).phase_space is None
@@ -207,7 +246,7 @@ def test_foreign_files_are_refused(tmp_path):
         lambda header: header["targets"][0]["values"].reverse(),
         lambda header: header["conditioning"]["pt"].pop("mean"),
         lambda header: header["domain"]["axes"]["pt"].pop("scale"),
-        lambda header: header["fake_domain"]["density"][0].pop("counts"),
+        lambda header: header["unmatched"]["event"]["domain"]["density"][0].pop("counts"),
         lambda header: header["architectures"]["flow"].update(width=9),
         lambda header: header["architectures"].pop("efficiency"),
         lambda header: header["architectures"]["flow"].update(colour=1),
@@ -260,7 +299,7 @@ def spoil(tensors, name, value):
         (lambda h: h["domain"]["density"][0]["counts"].__delitem__(-1), "reshape"),
         (lambda h: h.update(provenance=[]), "mapping as provenance"),
         (lambda h: h.update(nanoaod_version=9), "text as nanoaod_version"),
-        (lambda h: h["declaration"]["fakes"].update(max_count=9), "count of fakes has"),
+        (lambda h: h["declaration"]["unmatched"][0].update(max_count=9), "count of unmatched of event has"),
     ],
 )
 def test_a_header_that_does_not_fit_its_tensors_is_refused(saved, change, fault):

@@ -82,7 +82,8 @@ def test_shipped_models_are_small_and_say_where_they_come_from(shipped):
     for model in shipped.values():
         assert sum(model.parameters().values()) < 2_000_000
         assert model.provenance["files"]
-        others = {"efficiency", "fake_count", "fake_flow"} if model.declaration.per == "object" else set()
+        others = set() if model.efficiency is None else {"efficiency"}
+        others |= {f"unmatched_{name}_{what}" for name in model.unmatched for what in ("count", "flow")}
         assert model.provenance["losses"].keys() == {"flow", *others}
         assert not any(name.startswith("/") or name.count("/") > 1 for name in model.provenance["files"])
 

@@ -47,13 +47,17 @@ DECLARATION = {
         {"branch": "absent", "until": "v5"},
     ],
     "derived": [{"branch": "twice", "source": "reco", "field": "absent", "factor": 2.0}],
-    "fakes": {
-        "conditioning": [
-            {"kind": "event", "name": "nPU", "branch": "Pileup_nPU"},
-            {"kind": "activity", "name": "genHT", "of": "GenJet"},
-        ],
-        "max_count": 3,
-    },
+    "unmatched": [
+        {
+            "name": "event",
+            "source": "event",
+            "conditioning": [
+                {"kind": "event", "name": "nPU", "branch": "Pileup_nPU"},
+                {"kind": "activity", "name": "genHT", "of": "GenJet"},
+            ],
+            "max_count": 3,
+        }
+    ],
 }
 
 
@@ -73,8 +77,8 @@ def write_toy_nanoaod(path, events=40, first=0, seed=1, counts=None):
     """Write gen jets, 0 to 4 an event, and what a toy detector makes of them.
 
     Every gen jet above 20 GeV is found, with pT + 1 GeV, eta + 0.01, phi + 0.01; one jet in ten twice, its
-    copy farther away; and every event with an odd number has a fake, with a negative index or, as in real
-    files, one beyond the gen jets.
+    copy farther away; and every event with an odd number has one of no gen jet, with a
+    negative index or, as in real files, one beyond the gen jets.
 
     Returns the number of gen jets above 5 GeV, of found ones and of unmatched jets, by event.
     """

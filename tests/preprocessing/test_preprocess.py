@@ -12,7 +12,7 @@ from flashsim.errors import InputFileError, OutputFileError
 from flashsim.events.conditioning import conditioning_columns
 from flashsim.events.gen_chunk import gen_branches, gen_chunk
 from flashsim.events.noise import EVENT_IDS
-from flashsim.learning.tables import KINDS, SPLITS, TRAINING_TABLES
+from flashsim.learning.tables import SPLITS, TRAINING_TABLES
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.preprocessing.preprocess import preprocess
 
@@ -32,6 +32,9 @@ def toy(tmp_path, toy_nanoaod):
     return path, toy_nanoaod(path)
 
 
+KINDS = ("objects", "unmatched/event", "sources/event", "events")
+
+
 def whole(folder, kind):
     """All splits of a table, sorted by event; rows of one event keep their order."""
     tables = [TRAINING_TABLES.read(folder, split, kind).assign(split=split) for split in SPLITS]
@@ -42,19 +45,20 @@ def whole(folder, kind):
 def test_tables_hold_the_truth(toy, toy_declaration, tmp_path):
     path, truth = toy
     description = preprocess(toy_declaration, [path], tmp_path / "t")
-    objects, fakes, events = (whole(tmp_path / "t", kind) for kind in KINDS)
+    objects, unmatched, sources, events = (whole(tmp_path / "t", kind) for kind in KINDS)
     every = np.arange(len(truth.gen))
     assert np.array_equal(np.bincount(objects["event"], minlength=len(every)), truth.gen)
     assert np.array_equal(
         np.bincount(objects["event"], weights=objects["reconstructed"], minlength=len(every)), truth.found
     )
-    assert np.array_equal(np.bincount(fakes["event"], minlength=len(every)), truth.unmatched)
+    assert np.array_equal(np.bincount(unmatched["event"], minlength=len(every)), truth.unmatched)
     assert np.array_equal(events["event"], every)
-    assert np.array_equal(events["fakes"], truth.unmatched)
+    assert np.array_equal(sources["number"], truth.unmatched)
+    assert np.array_equal(sources["event"], every)
     assert sum(description.events.values()) == len(every)
     assert sum(description.gen_objects.values()) == truth.gen.sum()
     assert sum(description.reconstructed.values()) == truth.found.sum()
-    assert sum(description.fakes.values()) == truth.unmatched.sum()
+    assert sum(description.unmatched["event"].values()) == truth.unmatched.sum()
 
 
 def test_targets_are_those_of_the_match(toy, toy_declaration, tmp_path):
@@ -226,7 +230,7 @@ def test_shipped_objects_of_real_files(nanoaod_dir, tmp_path, sample, name):
     assert found == MATCHED[sample][name]
     with NanoFile(path) as file:
         total = ak.sum(ak.num(file.read([f"{declaration.collection}_pt"])[f"{declaration.collection}_pt"]))
-    assert found + sum(description.fakes.values()) == total
+    assert found + sum(description.unmatched["event"].values()) == total
     objects = whole(tmp_path / "t", "objects")
     assert description.non_finite == {}
     assert not objects.filter(like="conditioning.").isna().any(axis=None)

@@ -30,7 +30,14 @@ DECLARATION = {
         {"branch": "phi", "relation": "angle"},
         {"branch": "id", "values": [0, 2, 6]},
     ],
-    "fakes": {"conditioning": [{"kind": "event", "name": "nPU", "branch": "Pileup_nPU"}], "max_count": 2},
+    "unmatched": [
+        {
+            "name": "event",
+            "source": "event",
+            "conditioning": [{"kind": "event", "name": "nPU", "branch": "Pileup_nPU"}],
+            "max_count": 2,
+        }
+    ],
 }
 
 RECIPE = {
@@ -46,8 +53,10 @@ RECIPE = {
         "dropout": 0.1,
         "schedule": {"epochs": 2, "batch": 64},
     },
-    "fake_count": {"width": 4, "depth": 1, "schedule": {"epochs": 2, "batch": 64}},
-    "fake_flow": {"layers": 1, "width": 8, "depth": 1, "bins": 4, "schedule": {"epochs": 2, "batch": 64}},
+    "unmatched": {
+        "count": {"width": 4, "depth": 1, "schedule": {"epochs": 2, "batch": 64}},
+        "flow": {"layers": 1, "width": 8, "depth": 1, "bins": 4, "schedule": {"epochs": 2, "batch": 64}},
+    },
 }
 
 
@@ -83,7 +92,7 @@ def write_tables():
     return write_toy_tables
 
 
-def write_toy_tables(folder, *, objects=600, fakes=200, validation=0.25, seed=1, spoil=None, name="toys"):
+def write_toy_tables(folder, *, objects=600, unmatched=200, validation=0.25, seed=1, spoil=None, name="toys"):
     """Write tables of objects that are found with a probability rising from 0.2 to 0.9 with pT.
 
     `spoil` may change the columns of the objects before they are written.
@@ -109,16 +118,16 @@ def write_toy_tables(folder, *, objects=600, fakes=200, validation=0.25, seed=1,
     columns |= {key: np.where(found, c, np.nan) for key, c in columns.items() if key.startswith("target.")}
     if spoil is not None:
         spoil(columns)
-    unmatched = {
-        "conditioning.nPU": rng.integers(10, 60, fakes).astype(float),
-        "target.pt": 15.0 + rng.exponential(5.0, fakes),
-        "target.eta": rng.normal(0.0, 2.0, fakes),
-        "target.phi": rng.uniform(-3.0, 3.0, fakes),
-        "target.id": rng.choice([0.0, 2.0], fakes),
+    others = {
+        "conditioning.nPU": rng.integers(10, 60, unmatched).astype(float),
+        "target.pt": 15.0 + rng.exponential(5.0, unmatched),
+        "target.eta": rng.normal(0.0, 2.0, unmatched),
+        "target.phi": rng.uniform(-3.0, 3.0, unmatched),
+        "target.id": rng.choice([0.0, 2.0], unmatched),
     }
-    events = {"fakes": rng.poisson(0.5, 400), "conditioning.nPU": rng.integers(10, 60, 400).astype(float)}
+    events = {"number": rng.poisson(0.5, 400), "conditioning.nPU": rng.integers(10, 60, 400).astype(float)}
     with TableWriter(TRAINING_TABLES, folder) as writer:
-        for kind, table in (("objects", columns), ("fakes", unmatched), ("events", events)):
+        for kind, table in (("objects", columns), ("unmatched/event", others), ("sources/event", events)):
             rows = len(next(iter(table.values())))
             split = (rng.random(rows) < validation).astype(np.int64)
             writer.extend(kind, split, {"event": np.arange(rows), **table})
@@ -129,10 +138,12 @@ def write_toy_tables(folder, *, objects=600, fakes=200, validation=0.25, seed=1,
                 declaration=declaration,
                 nanoaod_version="v9",
                 files=["toy.root"],
-                events={split: writer.rows["events", split] for split in SPLITS},
+                events={split: writer.rows["sources/event", split] for split in SPLITS},
                 gen_objects=counts,
                 reconstructed=counts,
-                fakes={split: writer.rows["fakes", split] for split in SPLITS},
+                unmatched={"event": {split: writer.rows["unmatched/event", split] for split in SPLITS}},
+                sources={"event": {split: writer.rows["sources/event", split] for split in SPLITS}},
+                sourceless=dict.fromkeys(SPLITS, 0),
                 non_finite={},
             )
         )

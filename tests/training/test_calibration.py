@@ -67,13 +67,14 @@ def test_recipes_ask_for_it(write_tables, toy_recipe, tmp_path):
     models = []
     for calibration in (0, 5000):
         recipe = toy_recipe()
-        fake_flow = recipe.fake_flow.model_copy(update={"calibration": calibration})
+        flow = recipe.unmatched.flow.model_copy(update={"calibration": calibration})
+        unmatched = recipe.unmatched.model_copy(update={"flow": flow})
         path = tmp_path / f"{calibration}.safetensors"
-        recipe = recipe.model_copy(update={"fake_flow": fake_flow})
+        recipe = recipe.model_copy(update={"unmatched": unmatched})
         train(tables.folder, recipe, path, accelerator="cpu")
         models.append(ObjectModel.load(path))
     plain, mended = models
     assert knots(plain.targets) == knots(mended.targets)
-    assert knots(plain.fakes.targets) != knots(mended.fakes.targets)
-    for name, tensor in plain.fakes.flow.tensors.items():
-        assert np.array_equal(tensor, mended.fakes.flow.tensors[name])
+    assert knots(plain.unmatched["event"].targets) != knots(mended.unmatched["event"].targets)
+    for name, tensor in plain.unmatched["event"].flow.tensors.items():
+        assert np.array_equal(tensor, mended.unmatched["event"].flow.tensors[name])

@@ -15,7 +15,7 @@ def test_columns_are_grouped(write_tables, tmp_path):
     assert list(objects.targets) == ["pt", "eta", "phi", "id"]
     assert 0 < objects.reconstructed.sum() < len(objects)
     assert len(objects) + len(tables.objects("validation")) == 600
-    assert tables.events("train").fakes.max() > 0
+    assert tables.sources("train", "event").number.max() > 0
 
 
 def test_matched_objects_are_the_reconstructed_ones(write_tables, tmp_path):

@@ -49,7 +49,7 @@ def same(one, other):
 def test_the_file_holds_the_trained_model(trained):
     path, model, results = trained
     assert same(ObjectModel.load(path), model)
-    assert list(results) == ["efficiency", "flow", "fake_count", "fake_flow"]
+    assert list(results) == ["efficiency", "flow", "unmatched_event_count", "unmatched_event_flow"]
     provenance = read_header(path)["provenance"]
     assert provenance["recipe"]["object"] == "toys"
     assert provenance["losses"]["flow"]["epochs"] == 2
@@ -58,14 +58,14 @@ def test_the_file_holds_the_trained_model(trained):
 
 def test_a_model_knows_where_its_training_was(trained, tables):
     path, _, _ = trained
-    model, objects, events = ObjectModel.load(path), tables.objects("train"), tables.events("train")
-    assert (model.phase_space.rows, model.fakes.phase_space.rows) == (len(objects), len(events))
+    model, objects, events = ObjectModel.load(path), tables.objects("train"), tables.sources("train", "event")
+    assert (model.phase_space.rows, model.unmatched["event"].phase_space.rows) == (len(objects), len(events))
     assert model.phase_space.axes["pt"].limits == pytest.approx(
         (objects.conditioning["pt"].min(), objects.conditioning["pt"].max())
     )
     assert model.phase_space.outside(objects.conditioning) == {}
     assert list(model.phase_space.outside({"pt": np.array([30.0, 5e4]), "eta": np.zeros(2)})) == ["pt"]
-    assert list(model.fakes.phase_space.outside({"nPU": np.array([500.0])})) == ["nPU"]
+    assert list(model.unmatched["event"].phase_space.outside({"nPU": np.array([500.0])})) == ["nPU"]
 
 
 def test_a_finished_training_is_assembled_again_without_training(trained, tables, toy_recipe):
@@ -116,7 +116,7 @@ def test_a_seed_fixes_the_model(trained, tables, toy_recipe, tmp_path):
     assert not same(model, other)
 
 
-@pytest.mark.parametrize("network", ["efficiency", "flow", "fake_flow"])
+@pytest.mark.parametrize("network", ["efficiency", "flow", "unmatched_event_flow"])
 def test_a_resumed_training_gives_the_same_model(trained, tables, toy_recipe, tmp_path, network):
     def report(name, epoch, most, best):
         if (name, epoch) == (network, 2):
@@ -178,8 +178,8 @@ def test_tables_of_another_object_are_refused(tables, toy_recipe, tmp_path):
     [
         ({"objects": 0}, "has 0 gen objects to train on"),
         ({"objects": 30}, "reconstructed objects to train on and .* expected at least 20 and 1"),
-        ({"validation": 0.0}, "events to train on and 0 to validate"),
-        ({"validation": 1.0}, "has 0 events to train on"),
+        ({"validation": 0.0}, "gen objects to train on and 0 to validate"),
+        ({"validation": 1.0}, "has 0 gen objects to train on"),
     ],
 )
 def test_tables_that_are_too_small_are_refused_before_training(
@@ -214,16 +214,16 @@ def test_point_masses_are_spread_anew_at_every_step():
     assert not np.any(shares[0][:, 0] == shares[1][:, 0])
 
 
-def test_too_few_fakes_make_a_model_without(write_tables, toy_recipe, tmp_path, caplog):
-    tables = Tables(write_tables(tmp_path / "t", fakes=10))
+def test_too_few_unmatched_objects_make_a_model_without(write_tables, toy_recipe, tmp_path, caplog):
+    tables = Tables(write_tables(tmp_path / "t", unmatched=10))
     path = tmp_path / "a.safetensors"
     train(tables.folder, toy_recipe(), path, accelerator="cpu")
     model = ObjectModel.load(path)
-    assert (model.fakes.flow, model.fakes.targets) == (None, None)
-    counts = model.fakes.count.logits(model.fakes.conditioning.encode(tables.events("test").conditioning))
-    assert np.argmax(counts, axis=1).tolist() == [0] * len(counts)
-    context = model.fakes.conditioning.encode(tables.events("train").conditioning)
-    assert softmax(model.fakes.count.logits(context), axis=1)[:, 0].min() > 1.0 - 1e-12
+    of_events = model.unmatched["event"]
+    assert (of_events.flow, of_events.targets) == (None, None)
+    for split in ("test", "train"):
+        context = of_events.conditioning.encode(tables.sources(split, "event").conditioning)
+        assert np.all(softmax(of_events.count.logits(context), axis=1)[:, 0] > 1.0 - 1e-12)
     assert "to learn from: the model makes none" in caplog.text
 
 

@@ -100,7 +100,7 @@ def test_targets_are_standard_normal(fitted):
     assert np.abs(normal.std(axis=0) - 1.0).max() < 0.1
 
 
-def test_fakes_go_without_gen(fitted):
+def test_unmatched_objects_go_without_gen(fitted):
     codec, columns, _ = fitted
     targets = [target.model_copy(update={"relation": "none"}) for target in codec.targets]
     normal = normal_of(TargetCodec.fit(targets, columns, {}), columns, {}, uniform=0.5)

@@ -31,7 +31,7 @@ _NAMES = {
     "median": "median",
     "width": "width",
     "efficiency": "",
-    "fakes": "",
+    "unmatched": "",
     "number": "",
     "correlation": "",
     "contour": "",

@@ -39,7 +39,7 @@ class Lights(Recipe):
     median: Limits = Field(description="median response")
     width: Limits = Field(description="width of the response")
     efficiency: Limits = Field(description="efficiency")
-    fakes: Limits = Field(description="share of objects without a gen object")
+    unmatched: Limits = Field(description="share of objects without a gen object")
     number: Limits = Field(description="numbers per event")
     correlation: Limits = Field(description="rank correlations")
     contour: Limits = Field(description="shares inside of contours")

@@ -101,7 +101,7 @@ def unmatched(comparison: Comparison) -> Iterator[Section]:
         "pT [GeV]": (trials(lambda s: s.reco["pt"]), comparison.recipe.pt_edges),
         "|eta|": (trials(lambda s: np.abs(s.reco["eta"])), comparison.recipe.eta_edges),
     }
-    yield _shares(comparison, Topic.UNMATCHED, "fakes", quantities)
+    yield _shares(comparison, Topic.UNMATCHED, "unmatched", quantities)
 
 
 def _shares(

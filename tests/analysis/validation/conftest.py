@@ -43,7 +43,7 @@ def make_sample():
         flavour = gen_rng.choice(3, n)
         found = rng.random(n) < efficiency
         rows = np.where(found, np.cumsum(found) - 1, -1)
-        fakes = np.flatnonzero(rng.random(events) < 0.2)
+        unmatched = np.flatnonzero(rng.random(events) < 0.2)
         reco = {
             "pt": gen["pt"] * rng.normal(scale, width, n),
             "eta": gen["eta"] + rng.normal(0.0, 0.01, n),
@@ -52,14 +52,14 @@ def make_sample():
             "btagDeepFlavB": 1.0 / (1.0 + np.exp(rng.normal(0.0, 1.0, n) - tag * (flavour == 0))),
             "nConstituents": rng.poisson(20.0, n).astype(np.float64),
         }
-        other = {name: rng.choice(values, len(fakes)) for name, values in reco.items()}
+        other = {name: rng.choice(values, len(unmatched)) for name, values in reco.items()}
         conditioning = {name: (flavour == k).astype(np.float64) for k, name in enumerate(FLAVOURS)}
         return Sample(
             events=np.arange(events),
             hashes=np.arange(events).astype(np.uint64),
             contents=np.bincount(gen_event, weights=gen["pt"]),
             gen_event=gen_event,
-            reco_event=np.concatenate((gen_event[found], fakes)),
+            reco_event=np.concatenate((gen_event[found], unmatched)),
             conditioning=conditioning | {"pt": gen["pt"]},
             gen=gen,
             reco={name: np.concatenate((values[found], other[name])) for name, values in reco.items()},

@@ -32,15 +32,15 @@ def read(selected, made_process):
 
 def test_objects_are_those_of_the_training_tables(read, declaration, made_process, tmp_path):
     preprocess(declaration, [str(made_process / "full.root")], tmp_path / "tables")
-    objects, fakes = (
+    objects, unmatched = (
         [TRAINING_TABLES.read(tmp_path / "tables", split, kind) for split in SPLITS]
-        for kind in ("objects", "fakes")
+        for kind in ("objects", "unmatched/event")
     )
     full = read["full"]
     found = np.concatenate([table["reconstructed"] for table in objects])
     assert len(full.found) == len(found)
     assert full.found.sum() == found.sum()
-    assert full.unmatched.sum() == sum(map(len, fakes))
+    assert full.unmatched.sum() == sum(map(len, unmatched))
     pt = np.concatenate([table["target.pt"][table["reconstructed"]] for table in objects])
     assert np.sort(full.matched("reco")["pt"]) == pytest.approx(np.sort(pt))
 

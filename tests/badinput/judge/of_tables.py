@@ -75,7 +75,9 @@ def _kept(name: str) -> Callable[[Any], Any]:
 
 
 def _training_tables() -> list[Case]:
-    objects, fakes, events = (f"train/{name}.parquet" for name in ("objects", "fakes", "events"))
+    objects, unmatched, sources = (
+        f"train/{name}.parquet" for name in ("objects", "unmatched/event", "sources/event")
+    )
     note = "tables/tables.json"
 
     def of(name: str, change: Callable[[pd.DataFrame], Any]) -> Any:
@@ -93,7 +95,7 @@ def _training_tables() -> list[Case]:
         "a file as the folder": ((r"tables",), text("tables", "")),
         **{
             f"{name} is missing": ((name,), several(copied("tables"), lambda _, f, n=name: (f / "tables" / n).unlink()))
-            for name in (objects, fakes, events, "validation/objects.parquet", "tables.json")
+            for name in (objects, unmatched, sources, "validation/objects.parquet", "tables.json")
         },
         "an empty table": ((objects,), bytes_of(objects, lambda _: b"")),
         "a table of text": ((objects,), bytes_of(objects, lambda _: b"text" * 500)),
@@ -104,7 +106,7 @@ def _training_tables() -> list[Case]:
         "a target is missing": ((r"objects\.parquet", r"target\.eta"), of(objects, lambda t: t.drop(columns="target.eta"))),
         "a gen field is missing": ((r"objects\.parquet", r"gen\.pt"), of(objects, lambda t: t.drop(columns="gen.pt"))),
         "what was found is missing": ((r"objects\.parquet", "reconstructed"), of(objects, lambda t: t.drop(columns="reconstructed"))),
-        "numbers of fakes are missing": ((r"events\.parquet", "fakes"), of(events, lambda t: t.drop(columns="fakes"))),
+        "numbers of unmatched ones are missing": ((r"sources/event\.parquet", "number"), of(sources, lambda t: t.drop(columns="number"))),
         "a column of the validation is missing": (
             (r"validation/objects\.parquet", r"conditioning\.eta"),
             of("validation/objects.parquet", lambda t: t.drop(columns="conditioning.eta")),
@@ -113,7 +115,7 @@ def _training_tables() -> list[Case]:
         "a target of text": ((r"objects\.parquet", r"target\.pt"), of(objects, _as_text("target.pt"))),
         "a column of lists": ((r"objects\.parquet", r"conditioning\.pt"), of(objects, _as_lists("conditioning.pt"))),
         "what was found is text": ((r"objects\.parquet", "reconstructed"), of(objects, _as_text("reconstructed"))),
-        "a number of fakes below 0": (("fakes",), of(events, _put("fakes", -3))),
+        "a number of unmatched ones below 0": (("number",), of(sources, _put("number", -3))),
         "a table without rows": (("tables|objects",), of(objects, lambda t: t[:0])),
         "an empty description": ((r"tables\.json",), several(copied("tables"), text(note, ""))),
         "a description that is no JSON": ((r"tables\.json",), bytes_of("tables.json", lambda b: b[:500])),
@@ -140,7 +142,7 @@ def _training_tables() -> list[Case]:
         "an infinite conditioning": (r"conditioning 'eta'", of(objects, _put("conditioning.eta", np.inf))),
         "a target that is no number": (r"targets 'pt'", of(objects, _put("target.pt", np.nan))),
         "an infinite target": (r"targets 'eta'", of(objects, _put("target.eta", -np.inf))),
-        "an infinite target of fakes": (r"targets 'pt'", of(fakes, _put("target.pt", np.inf))),
+        "an infinite target of unmatched ones": (r"targets 'pt'", of(unmatched, _put("target.pt", np.inf))),
     }
     return [
         *(Case(f"train: {name}", _TRAIN, *content) for name, content in cases.items()),

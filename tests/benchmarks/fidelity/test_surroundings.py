@@ -64,7 +64,7 @@ def _sample(share, isolation):
         conditioning={"pt": np.full(len(share), 40.0)},
         gen={"pt": np.full(len(share), 40.0)},
         targets={"pfRelIso04_all": isolation},
-        fake_event=number[:0],
-        fakes={},
+        unmatched_event=number[:0],
+        unmatched={},
         surroundings={"aroundClosestJet_rest_share": share},
     )

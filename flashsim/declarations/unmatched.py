@@ -1,0 +1,130 @@
+"""What reconstructed objects without a gen object of their own come from: the sources that are declared."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field, StringConstraints, model_validator
+
+from flashsim.declarations.conditioning import (
+    Angle,
+    Bits,
+    Categories,
+    Conditioning,
+    GenField,
+    TurnOn,
+)
+from flashsim.declarations.expressions import names_of
+from flashsim.declarations.recipes import Recipe
+from flashsim.declarations.responses import RelationName
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from flashsim.declarations.expressions import Names
+    from flashsim.declarations.objects import Target
+    from flashsim.declarations.relations import ExactRelation
+
+__all__ = ["SourceName", "Unmatched"]
+
+_EVENT = "event"
+
+SourceName = Annotated[str, StringConstraints(pattern=r"^[a-z][A-Za-z0-9]*$")]
+"""Of a source, in tables, recipes and model files."""
+
+
+class Unmatched(Recipe):
+    """Unmatched objects of one source: how many each of its objects makes, and what they are.
+
+    Sources are gone through in their order. An unmatched object belongs to the closest object of the first
+    source that has one inside its cone; `event` takes the rest. What is drawn of the own collection before a
+    source, `reco.` and its name, are the matched objects and those of earlier sources.
+    """
+
+    name: SourceName = Field(description="what tables, recipes and model files call it")
+    source: str = Field(
+        description="gen collection, or `reco.` and a collection that is drawn before, the own one among "
+        "them; `event` for what belongs to nothing"
+    )
+    cone: float | None = Field(
+        default=None, gt=0, description="largest distance from the source's object; not of an event"
+    )
+    max_count: int = Field(
+        default=20, ge=1, description="largest number of one object of the source that is told apart"
+    )
+    relations: dict[str, RelationName] = Field(
+        default={}, description="how targets relate to the source's object; none for those that are not named"
+    )
+    conditioning: list[Conditioning] = Field(
+        min_length=1, description="what the networks are given, of the source's object and the event"
+    )
+
+    @model_validator(mode="after")
+    def _of_something(self) -> Unmatched:
+        if self.is_event != (self.cone is None):
+            msg = f"{self.name}: a source other than 'event' needs a cone, and 'event' has none"
+            raise ValueError(msg)
+        if self.is_event and self.relations:
+            msg = f"{self.name}: an event has no fields that targets could relate to, found relations"
+            raise ValueError(msg)
+        for entry in self.conditioning if self.is_event else ():
+            if entry.kind not in {"event", "number"} and not (
+                entry.kind == "activity" and entry.outer is None
+            ):
+                msg = f"'{entry.name}' ({entry.kind}) belongs to an object, not to the event"
+                raise ValueError(msg)
+        return self
+
+    @property
+    def is_event(self) -> bool:
+        """Whether its objects are the events themselves."""
+        return self.source == _EVENT
+
+    @property
+    def objects(self) -> str | None:
+        """Collection of its objects; none for events."""
+        return None if self.is_event else self.source
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the conditioning columns."""
+        return [column for entry in self.conditioning for column in entry.columns()]
+
+    def related(self, targets: Sequence[Target]) -> list[Target]:
+        """Give the targets of its unmatched objects: the same, related to the source's object.
+
+        Relations to other branches stay, but for those to what only objects with a gen object have.
+        """
+        return [self._related(target) for target in targets]
+
+    def _related(self, target: Target) -> Target:
+        if target.branch in self.relations:
+            relation = {"relation": self.relations[target.branch], "to": None}
+            return target.model_copy(update=relation)
+        kept = target.to is not None and self._has(names_of(target.to))
+        return target if kept else target.alone()
+
+    def exact(self, relations: Sequence[ExactRelation]) -> list[ExactRelation]:
+        """Give the exact relations of its unmatched objects: those that do without a gen object."""
+        return [relation for relation in relations if self._has(relation.needs)]
+
+    def _has(self, names: Names) -> bool:
+        """Tell whether unmatched objects have all of these."""
+        return not names.gen and set(names.conditioning) <= set(self.columns)
+
+    def fields(self, targets: Sequence[Target]) -> set[str]:
+        """Fields of the source's object that are needed; none of an event."""
+        if self.is_event:
+            return set()
+        of_object = (GenField, TurnOn, Angle, Categories, Bits)
+        read = {entry.field for entry in self.conditioning if isinstance(entry, of_object)}
+        return {"pt", "eta", "phi", *read, *self.references(targets)}
+
+    def references(self, targets: Sequence[Target]) -> list[str]:
+        """Fields of the source's object that relations need, each once."""
+        return sorted({t.reference for t in self.related(targets) if t.reference is not None})
+
+    def with_targets(self, branches: Collection[str]) -> Unmatched:
+        """Keep the relations of some targets only."""
+        kept = {branch: name for branch, name in self.relations.items() if branch in branches}
+        return self.model_copy(update={"relations": kept})

@@ -1,0 +1,125 @@
+"""What unmatched objects come from: which object of which source, and what their networks are given.
+
+Training and generation both build it here, so what a network is given cannot differ between them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from flashsim.declarations.conditioning import RECO
+from flashsim.events.collection import Collection
+from flashsim.events.conditioning import Columns, conditioning_columns
+from flashsim.events.neighbours import closest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from flashsim.declarations.unmatched import Unmatched
+    from flashsim.events.gen_chunk import GenChunk
+
+__all__ = ["Assigned", "SourceObjects", "assign_sources", "source_objects", "with_drawn"]
+
+
+@dataclass(frozen=True)
+class SourceObjects:
+    """The N objects of a source in a chunk of events.
+
+    Parameters
+    ----------
+    objects
+        Their columns; for events one row each, without columns.
+    conditioning
+        What the networks are given, by name, shape (N,) each.
+    """
+
+    objects: Collection
+    conditioning: Columns
+
+
+@dataclass(frozen=True)
+class Assigned:
+    """Unmatched objects of one source.
+
+    Parameters
+    ----------
+    source
+        The source.
+    objects
+        Its objects, N of them.
+    rows
+        Rows of its M unmatched objects among all of the chunk, shape (M,).
+    source_rows
+        Row of the source's object that each belongs to, shape (M,).
+    """
+
+    source: Unmatched
+    objects: SourceObjects
+    rows: NDArray[np.int64]
+    source_rows: NDArray[np.int64]
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Number of unmatched objects of each of the source's objects, shape (N,)."""
+        return np.bincount(self.source_rows, minlength=len(self.objects.objects))
+
+
+def with_drawn(chunk: GenChunk, collection: str, drawn: Collection) -> GenChunk:
+    """Give a chunk what is drawn so far of the own collection."""
+    return replace(chunk, collections={**chunk.collections, f"{RECO}{collection}": drawn})
+
+
+def source_objects(source: Unmatched, chunk: GenChunk) -> SourceObjects:
+    """Objects of a source in a chunk, with what is drawn before it among the collections."""
+    if source.objects is None:
+        objects = Collection.of_counts(np.ones(chunk.events, dtype=np.int64), {})
+    else:
+        objects = chunk.collections[source.objects]
+    conditioning = conditioning_columns(source.conditioning, chunk, source.objects)
+    return SourceObjects(objects, conditioning)
+
+
+def assign_sources(
+    sources: Sequence[Unmatched],
+    chunk: GenChunk,
+    collection: str,
+    matched: Collection,
+    unmatched: Collection,
+) -> Iterator[Assigned]:
+    """Say which object of which source each unmatched object of a chunk belongs to.
+
+    Parameters
+    ----------
+    sources
+        In the order in which they are gone through.
+    chunk
+        The events.
+    collection
+        Name of the reconstructed collection.
+    matched, unmatched
+        Its objects with and without a gen object, of the same columns.
+
+    Yields
+    ------
+    One for each source; what belongs to none is in none.
+    """
+    left = np.ones(len(unmatched), dtype=bool)
+    drawn = matched
+    for source in sources:
+        objects = source_objects(source, with_drawn(chunk, collection, drawn))
+        rows = np.flatnonzero(left)
+        if source.cone is None:
+            source_rows = unmatched.event_rows[rows]
+        else:
+            found, _ = closest(unmatched.select(left).directions, objects.objects.directions, 1, source.cone)
+            rows, source_rows = rows[found >= 0], found[found >= 0]
+        left[rows] = False
+        here = np.zeros(len(unmatched), dtype=bool)
+        here[rows] = True
+        drawn = Collection.merged([drawn, unmatched.select(here)])
+        yield Assigned(source, objects, rows, source_rows)

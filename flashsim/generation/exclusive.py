@@ -1,0 +1,110 @@
+"""Objects that must not be closer to each other than a radius: those that are, are drawn again."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from flashsim.events.angles import delta_phi
+from flashsim.events.collection import Collection
+from flashsim.execution.machine_code import compiled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    Columns = dict[str, NDArray[np.float64]]
+    Floats = NDArray[np.float64]
+    Integers = NDArray[np.int64]
+
+__all__ = ["ATTEMPTS", "drawn_apart"]
+
+ATTEMPTS = 20
+"""How often an object that is too close to another one is drawn again before it is left out."""
+
+
+def drawn_apart(
+    draw: Callable[[NDArray[np.int64], int], Columns],
+    event_rows: NDArray[np.int64],
+    others: Collection,
+    radius: float | None,
+) -> tuple[Columns, NDArray[np.bool_]]:
+    """Draw objects of which none is closer than a radius to another one, or to those that are there.
+
+    Of two that are too close, the one of higher row is drawn again; of two drawn in different attempts, the
+    later one.
+
+    Parameters
+    ----------
+    draw
+        Gives columns, with eta and phi among them, of some of the N objects, by row, in an attempt, from 0.
+    event_rows
+        Rows of their events, rising, shape (N,).
+    others
+        What is there before, of the same events.
+    radius
+        Smallest distance; none if all may be where they are drawn.
+
+    Returns
+    -------
+    Columns, shape (N,) each, and whether each object has found a place in `ATTEMPTS` more attempts.
+    """
+    pending = np.arange(len(event_rows))
+    columns = draw(pending, 0)
+    if radius is None:
+        return columns, np.ones(len(event_rows), dtype=bool)
+    present = Collection(others.offsets, {field: others[field] for field in ("eta", "phi")})
+    kept = np.zeros(len(event_rows), dtype=bool)
+    for attempt in range(1, ATTEMPTS + 2):
+        places = {field: columns[field][pending] for field in ("eta", "phi")}
+        counts = np.bincount(event_rows[pending], minlength=others.events)
+        candidates = Collection.of_counts(counts, places)
+        good = _have_place(candidates, present, radius)
+        kept[pending[good]] = True
+        pending = pending[~good]
+        if not len(pending) or attempt > ATTEMPTS:
+            break
+        present = Collection.merged([present, candidates.select(good)])
+        for name, column in draw(pending, attempt).items():
+            columns[name][pending] = column
+    return columns, kept
+
+
+def _have_place(candidates: Collection, present: Collection, radius: float) -> NDArray[np.bool_]:
+    """Tell which candidates are apart from those present, and from candidates before them that are."""
+    good = np.zeros(len(candidates), dtype=np.uint8)
+    _mark_apart(*_places(candidates), *_places(present), radius, good)
+    return good.view(np.bool_)
+
+
+def _places(objects: Collection) -> tuple[Integers, Floats, Floats]:
+    eta, phi = (np.ascontiguousarray(objects[field], dtype=np.float64) for field in ("eta", "phi"))
+    return np.ascontiguousarray(objects.offsets, dtype=np.int64), eta, phi
+
+
+@compiled(
+    "int64[::1], float64[::1], float64[::1], int64[::1], float64[::1], float64[::1], float64, uint8[::1]"
+)
+def _mark_apart(  # noqa: PLR0917
+    offsets: Integers,
+    eta: Floats,
+    phi: Floats,
+    other_offsets: Integers,
+    other_eta: Floats,
+    other_phi: Floats,
+    radius: float,
+    good: NDArray[np.uint8],
+) -> None:
+    for event in range(len(offsets) - 1):
+        for i in range(offsets[event], offsets[event + 1]):
+            free = 1
+            for j in range(other_offsets[event], other_offsets[event + 1]):
+                if math.hypot(eta[i] - other_eta[j], delta_phi(phi[i], other_phi[j])) < radius:
+                    free = 0
+            for j in range(offsets[event], i):
+                if good[j] and math.hypot(eta[i] - eta[j], delta_phi(phi[i], phi[j])) < radius:
+                    free = 0
+            good[i] = free
