@@ -10,6 +10,7 @@ from scipy.special import softmax
 
 from flashsim.events.collection import Collection
 from flashsim.events.sources import source_objects, with_drawn
+from flashsim.generation.exclusive import drawn_apart
 from flashsim.transforms.phase_space import OutsideCount, any_of
 
 if TYPE_CHECKING:
@@ -20,9 +21,10 @@ if TYPE_CHECKING:
     from flashsim.declarations.unmatched import Unmatched
     from flashsim.events.gen_chunk import GenChunk
     from flashsim.events.sources import SourceObjects
+    from flashsim.flows.protocol import FlowSampler
     from flashsim.generation.draws import Draws
     from flashsim.models.object_model import ObjectModel
-    from flashsim.transforms.codec import TargetCodec
+    from flashsim.models.unmatched_model import UnmatchedModel
     from flashsim.transforms.phase_space import PhaseSpace
 
     Columns = dict[str, NDArray[Any]]
@@ -96,7 +98,7 @@ class UnmatchedSimulator:
         drawn, parts = matched, [self._none()]
         for source in self.declaration.unmatched:
             objects = source_objects(source, with_drawn(chunk, self.declaration.collection, drawn))
-            parts.append(self._of_source(source, objects, draws, check))
+            parts.append(self._of_source(source, objects, drawn, draws, check))
             more = Collection.of_event_rows(parts[-1].event_rows, parts[-1].columns, chunk.events)
             drawn = Collection.merged([drawn, more])
         return UnmatchedObjects(
@@ -107,7 +109,7 @@ class UnmatchedSimulator:
         )
 
     def _of_source(
-        self, source: Unmatched, objects: SourceObjects, draws: Draws, check: Check
+        self, source: Unmatched, objects: SourceObjects, drawn: Collection, draws: Draws, check: Check
     ) -> UnmatchedObjects:
         model = self.models[source.name]
         reference = {field: objects.objects[field] for field in source.references(self.declaration.targets)}
@@ -120,30 +122,9 @@ class UnmatchedSimulator:
         if model.targets is None:
             rows, columns = np.zeros(0, dtype=np.int64), {name: np.zeros(0) for name in self.branches}
         else:
-            rows, columns = self._drawn(source, model.targets, objects, reference, draws)
+            drawing = _Drawing(source, model, self._samplers[source.name], objects, reference, draws)
+            rows, columns = drawing.drawn(drawn, self.declaration.exclusive)
         return UnmatchedObjects(objects.objects.event_rows[rows], columns, outside[rows], counts)
-
-    def _drawn(
-        self,
-        source: Unmatched,
-        targets: TargetCodec,
-        objects: SourceObjects,
-        reference: Columns,
-        draws: Draws,
-    ) -> tuple[NDArray[np.int64], Columns]:
-        """Row of the source's object of each unmatched one, and its targets."""
-        model = self.models[source.name]
-        conditioning = model.conditioning.encode(objects.conditioning)
-        event_rows, number = objects.objects.event_rows, objects.objects.local_index
-        below = np.cumsum(softmax(model.count.logits(conditioning), axis=1), axis=1)[:, :-1]
-        uniform = draws.uniform(f"unmatched {source.name}, number", event_rows, number)
-        made = Collection.of_counts(np.count_nonzero(below < uniform[:, None], axis=1), {})
-        rows = made.event_rows  # "events" are the source's objects here
-        numbers = number[rows] * (source.max_count + 1) + made.local_index
-        given = reference | {f"conditioning.{name}": c for name, c in objects.conditioning.items()}
-        noise = draws.normal(f"unmatched {source.name}", event_rows[rows], numbers, targets.width)
-        normal = self._samplers[source.name].from_noise(noise, conditioning[rows])
-        return rows, targets.decode(normal, {name: column[rows] for name, column in given.items()})
 
     def _none(self) -> UnmatchedObjects:
         nothing = np.zeros(0, dtype=np.int64)
@@ -155,6 +136,61 @@ class UnmatchedSimulator:
         if source.is_event:
             return f"events for {unmatched}"
         return f"{source.source} for {unmatched}, {source.name}"
+
+
+@dataclass(frozen=True)
+class _Drawing:
+    """Draws the objects of one source."""
+
+    source: Unmatched
+    model: UnmatchedModel
+    sampler: FlowSampler
+    objects: SourceObjects
+    reference: Columns
+    draws: Draws
+
+    def drawn(self, others: Collection, exclusive: float | None) -> tuple[NDArray[np.int64], Columns]:
+        """Row of the source's object of each unmatched one, and its targets, apart from what is there."""
+        rows, numbers = self._places()
+        event_rows = self.objects.objects.event_rows[rows]
+        encoded = self.model.conditioning.encode(self.objects.conditioning)
+
+        def draw(chosen: NDArray[np.int64], attempt: int) -> Columns:
+            purpose = f"unmatched {self.source.name}" + (f", attempt {attempt}" if attempt else "")
+            return self._targets(purpose, rows[chosen], event_rows[chosen], numbers[chosen], encoded)
+
+        columns, kept = drawn_apart(draw, event_rows, others, exclusive)
+        return rows[kept], {name: column[kept] for name, column in columns.items()}
+
+    def _places(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Draw how many; give the row of the source's object and the number in its event of each."""
+        there = self.objects.objects
+        logits = self.model.count.logits(self.model.conditioning.encode(self.objects.conditioning))
+        below = np.cumsum(softmax(logits, axis=1), axis=1)[:, :-1]
+        purpose = f"unmatched {self.source.name}, number"
+        uniform = self.draws.uniform(purpose, there.event_rows, there.local_index)
+        counts = np.count_nonzero(below < uniform[:, None], axis=1)
+        rows = np.repeat(np.arange(len(counts)), counts)
+        number = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+        return rows, there.local_index[rows] * (self.source.max_count + 1) + number
+
+    def _targets(
+        self,
+        purpose: str,
+        rows: NDArray[np.int64],
+        event_rows: NDArray[np.int64],
+        numbers: NDArray[np.int64],
+        encoded: NDArray[np.float32],
+    ) -> Columns:
+        codec = self.model.targets
+        if codec is None:
+            msg = f"the source {self.source.name} has no targets"
+            raise RuntimeError(msg)
+        noise = self.draws.normal(purpose, event_rows, numbers, codec.width)
+        conditioning = self.objects.conditioning
+        given = self.reference | {f"conditioning.{name}": c for name, c in conditioning.items()}
+        normal = self.sampler.from_noise(noise, encoded[rows])
+        return codec.decode(normal, {name: column[rows] for name, column in given.items()})
 
 
 def not_finite(column: NDArray[Any]) -> NDArray[np.bool_]:
