@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["correction_values"]
 
 _STEPS = 20
-_PRECISION = 1e-7
+_PRECISION = 1e-5
+"""Of logarithms of a product: far below what NanoAOD stores of a momentum."""
+
 _LEAST_SLOPE = 0.1
 _LONGEST = 1.0
 """Of a step in the logarithm of the input."""
@@ -30,7 +32,7 @@ _MOST_SOLUTIONS = 3
 _GRID = (-1.1, 1.4, 41)
 """Points of the logarithm of an input over the product, where several solutions are looked for."""
 
-_BISECTIONS = 24
+_BISECTIONS = 14
 
 
 def correction_values(correction: Correction, columns: Environment, rows: int) -> Floats:
