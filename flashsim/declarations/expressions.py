@@ -29,6 +29,7 @@ FUNCTIONS = {
     "sinh": (1, 1),
     "tanh": (1, 1),
     "hypot": (2, 2),
+    "pow": (2, 2),
 }
 """Functions with the least and the largest number of their arguments."""
 

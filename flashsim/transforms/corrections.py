@@ -9,6 +9,7 @@ import numpy as np
 
 from flashsim.errors import RecipeError
 from flashsim.transforms.expressions import evaluate
+from flashsim.transforms.payloads import Product, simple_correction
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -126,6 +127,8 @@ def _log(factor: Floats) -> Floats:
 
 
 def _applied(applied: Any, inputs: dict[str, Floats]) -> Floats:
+    if isinstance(applied, Product):
+        return applied.values(inputs, len(next(iter(inputs.values()))))
     columns = [
         inputs[i.name].astype(np.int64) if i.type == "int" else np.ascontiguousarray(inputs[i.name])
         for i in applied.inputs
@@ -136,7 +139,9 @@ def _applied(applied: Any, inputs: dict[str, Floats]) -> Floats:
 @cache
 def _correction(payload: str, name: str) -> Any:
     """Read the correction, or compound correction, of a name."""
-    import correctionlib  # noqa: PLC0415  # most models have no corrections
+    if (simple := simple_correction(payload, name)) is not None:
+        return simple
+    import correctionlib  # noqa: PLC0415  # most models need none of its kinds
 
     try:
         content = correctionlib.CorrectionSet.from_string(payload)

@@ -40,6 +40,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "where": lambda mask, yes, no: np.where(np.asarray(mask, dtype=bool), yes, no),
     "min": lambda *values: reduce(np.minimum, values),
     "max": lambda *values: reduce(np.maximum, values),
+    "pow": np.power,
     **{
         name: getattr(np, name)
         for name in ("abs", "sqrt", "log", "exp", "cos", "sin", "cosh", "sinh", "tanh", "hypot")
