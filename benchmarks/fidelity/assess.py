@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 from benchmarks.fidelity.contest import COMPARED_ROWS, Arena
 from benchmarks.fidelity.goals import goals
 from benchmarks.fidelity.judge import REFERENCE, Judge, generalisation_gap
+from benchmarks.fidelity.memorisation import memorisation
 from benchmarks.fidelity.observables import load_observables
 from benchmarks.fidelity.samples import FLASH, Columns, Workplace, read_unmatched
 from benchmarks.machine import processor
@@ -128,6 +129,10 @@ def _object(model: ObjectModel, place: Workplace, options: Options, *, seconds: 
     }
     if options.left_out is not None:
         found["left_out"] = _judge(model, place, [options.left_out], options, observables).agreement()
+    if options.train:
+        train = place.training(options.train, declaration)["train"]
+        full, flash = (judge.samples[name] for name in (REFERENCE, "flash"))
+        found["memorisation"] = memorisation(model, train, full, flash)
     if options.preprocessings and options.train:
         arena = _arena(judge, place, options)
         recipe = load_training(options.recipes.get(declaration.name, declaration.name)).flow

@@ -207,6 +207,22 @@ def draw_histograms(measured: dict[str, Any]) -> Figure:
     return figure
 
 
+def draw_copies(measured: dict[str, Any]) -> Figure:
+    """Distances to the nearest training row over those to the nearest other row."""
+    found = measured["memorisation"]
+    figure, axes = _figure(4.4, 2.8)
+    axis = axes[0, 0]
+    for name, style in (("held out", _STYLE["full"]), ("generated", _STYLE["flash"])):
+        label = f"{name}: {found[name]['share']:.3f} closer to the training"
+        axis.stairs(found[name]["histogram"], found["edges"], color=style["color"], label=label)
+    axis.axvline(0.0, color="0.4", linewidth=0.8)
+    axis.set_xlabel("log10 of distance to nearest training row / to nearest other")
+    axis.set_ylabel("share per bin")
+    axis.set_ylim(top=1.35 * max(max(found[name]["histogram"]) for name in ("held out", "generated")))
+    axis.legend(frameon=False)
+    return figure
+
+
 FIGURES: dict[str, Callable[[dict[str, Any]], Figure]] = {
     "Distances of every target from the reference": draw_distances,
     "Classifier two-sample test": draw_importance,
@@ -215,6 +231,7 @@ FIGURES: dict[str, Callable[[dict[str, Any]], Figure]] = {
     "Reconstruction efficiency": draw_efficiency,
     "Numbers per event": draw_counts,
     "Correlations": draw_correlations,
+    "Nearest rows of the training": draw_copies,
     "Targets": draw_histograms,
 }
 """Titles and figures in the order of the page."""

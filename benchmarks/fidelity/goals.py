@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from benchmarks.fidelity.memorisation import goal_of_memory
 from benchmarks.verdicts import Goal, judged
 
 __all__ = ["goals"]
@@ -17,6 +18,8 @@ GAP = 0.2
 def goals(name: str, found: dict[str, Any]) -> list[dict[str, Any]]:
     """Goals of one object, from everything that was measured of it."""
     lines = [*_agreement(found), _gap(found), _violations(found)]
+    if "memorisation" in found:
+        lines.append(goal_of_memory(found["memorisation"]))
     if "left_out" in found:
         lines.append(_left_out(found))
     if rows := found.get("competitors"):

@@ -50,9 +50,16 @@ def _object(name: str, measured: dict[str, Any]) -> str:
     if rows := measured.get("competitors"):
         parts.append(_competitors(measured, rows))
     for title, draw in FIGURES.items():
-        if title != "Tagging" or any(isinstance(v, dict) and v for v in measured.get("tagging", {}).values()):
+        if _is_measured(title, measured):
             parts += [f"<h3>{title}</h3>", svg(draw, measured, name), _beside(title, measured)]
     return "\n".join(parts)
+
+
+def _is_measured(title: str, measured: dict[str, Any]) -> bool:
+    """Tell whether there is something to draw: not all objects have tags, nor is a training always known."""
+    if title == "Tagging":
+        return any(isinstance(v, dict) and v for v in measured.get("tagging", {}).values())
+    return title != "Nearest rows of the training" or measured.get("memorisation") is not None
 
 
 def _sizes(measured: dict[str, Any]) -> str:
