@@ -38,7 +38,7 @@ _EDGES = np.linspace(-1.0, 1.0, 41)
 def memorisation(
     model: ObjectModel, training: Sample, full: Sample, flash: Sample, *, seed: int = 0
 ) -> dict[str, Any] | None:
-    """Ask whether generated objects are closer to rows of the training than held-out ones of the reference are.
+    """Ask whether generated objects are closer to rows of the training than held-out ones are.
 
     Distances are in the columns that the flow draws, standard normal ones. The held-out events are halved:
     objects of one half are asked about, and compared with those of the other, so that no gen object is on

@@ -91,6 +91,7 @@ def validate(
         declarations,
         Path(output),
         third=None if third is None else str(third),
+        whole=[*declarations, *(shipped_objects("event") if objects is None else ())],
         recipe=validation.load_validation(str(recipe), changes),
         force=force,
         progress=counted_by_name(progress),

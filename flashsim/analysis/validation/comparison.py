@@ -49,6 +49,7 @@ class Topic(StrEnum):
     TAGGING = "Tagging"
     CORRELATIONS = "Correlations"
     CONTOURS = "Contours"
+    JOINT = "Joint quantities"
     DISTRIBUTIONS = "Distributions"
 
 

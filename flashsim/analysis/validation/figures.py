@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["draw"]
 
 _COLOURS = {REFERENCE: "black", CANDIDATE: "#bd1f01", THIRD: "#3f90da"}
+_FARTHEST = 12.0
+"""End of the axis of differences, in errors."""
 _STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "validation",
@@ -183,8 +185,30 @@ def draw_correlations(data: dict[str, Any], labels: Mapping[str, str]) -> Figure
         image = axis.imshow(matrix, cmap="RdBu_r", vmin=-limit, vmax=limit)
         axis.set_title(title)
         axis.set_xticks(range(len(names)), names, rotation=90, fontsize=5)
-        axis.set_yticks(range(len(names)), names if axis is axes[0] else [], fontsize=5)
+        rows = data.get("rows", names)
+        axis.set_yticks(range(len(rows)), rows if axis is axes[0] else [""] * len(rows), fontsize=5)
         figure.colorbar(image, ax=axis, shrink=0.7)
+    return figure
+
+
+def draw_joint(data: dict[str, Any], labels: Mapping[str, str]) -> Figure:
+    """Differences of joint quantities from the reference in errors; those beyond the axis at its end."""
+    names, values = data["quantities"], data["values"]
+    figure = Figure(figsize=(7.0, 0.9 + 0.19 * len(names)), layout="constrained")
+    axis = figure.subplots()
+    place = np.arange(len(names))[::-1]
+    reference = np.array(values[REFERENCE])
+    axis.axvspan(-3.0, 3.0, color="0.93", zorder=0)
+    axis.axvline(0.0, color="0.3", linewidth=0.6)
+    for role in (role for role in values if role != REFERENCE):
+        other = np.array(values[role])
+        error = np.maximum(np.hypot(reference[:, 1], other[:, 1]), 1e-12)
+        pull = np.clip((other[:, 0] - reference[:, 0]) / error, -_FARTHEST, _FARTHEST)
+        axis.plot(pull, place, "o", markersize=4, **_style(role, labels))
+    axis.set_yticks(place, names, fontsize=6)
+    axis.set_xlim(-1.05 * _FARTHEST, 1.05 * _FARTHEST)
+    axis.set_xlabel(f"difference from {labels[REFERENCE]} in standard errors")
+    axis.legend(frameon=False)
     return figure
 
 
@@ -245,5 +269,6 @@ _FIGURES: dict[Topic, Callable[[dict[str, Any], Mapping[str, str]], Figure]] = {
     Topic.TAGGING: draw_tagging,
     Topic.CORRELATIONS: draw_correlations,
     Topic.CONTOURS: draw_contours,
+    Topic.JOINT: draw_joint,
     Topic.DISTRIBUTIONS: draw_histograms,
 }

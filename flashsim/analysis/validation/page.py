@@ -33,6 +33,7 @@ _NAMES = {
     "efficiency": "",
     "unmatched": "",
     "number": "",
+    "joint": "",
     "correlation": "",
     "contour": "",
     "tagging": "",

@@ -41,6 +41,10 @@ class Lights(Recipe):
     efficiency: Limits = Field(description="efficiency")
     unmatched: Limits = Field(description="share of objects without a gen object")
     number: Limits = Field(description="numbers per event")
+    joint: Limits = Field(
+        default=Limits(green=0.05, amber=0.2, description="joint quantity of several objects, relative"),
+        description="how objects hang together",
+    )
     correlation: Limits = Field(description="rank correlations")
     contour: Limits = Field(description="shares inside of contours")
     tagging: Limits = Field(description="signal efficiencies")
@@ -82,6 +86,12 @@ class ValidationRecipe(Recipe):
     levels: list[float] = Field(description="shares of the reference inside of contours")
     classified_objects: int = Field(ge=100, description="most objects of a sample for the classifier")
     correlated_objects: int = Field(ge=100, description="most objects of a sample whose ranks are correlated")
+    joint_events: int = Field(
+        default=50_000, ge=100, description="most events of a file that are judged as a whole"
+    )
+    neighbourhood_objects: int = Field(
+        default=10_000, ge=100, description="most objects for the classifiers that see their neighbours"
+    )
     lights: Lights = Field(description="where lights change")
     objects: dict[str, ObjectRecipe] = Field(default={}, description="by name of the declaration")
 

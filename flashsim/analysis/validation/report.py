@@ -148,6 +148,7 @@ def validate(
     output: Path,
     *,
     third: str | None = None,
+    whole: Sequence[ObjectDeclaration] = (),
     recipe: ValidationRecipe | None = None,
     force: bool = False,
     progress: Callable[[str, int, int], None] | None = None,
@@ -158,6 +159,8 @@ def validate(
     ----------
     reference, candidate, declarations, output, third, recipe, force
         As there.
+    whole
+        Declarations of objects and events that are judged together; none: whole events are not.
     progress
         Called with what is done, and how much of how much.
     """
@@ -170,6 +173,8 @@ def validate(
     recipe = recipe or load_validation()
     tell = progress or (lambda *_: None)
     objects = [_compare(files, declaration, recipe, tell) for declaration in declarations]
+    if whole:
+        objects.append(_compare_events(files, whole, recipe, tell))
     report = Report(files, objects, recipe, time.monotonic() - started)
     _write(report, output, force=force)
     return report
@@ -218,6 +223,28 @@ def _compare(
         events={role: len(sample.events) for role, sample in samples.items()},
         shared=comparison.shared(),
         left_out=selected.left_out,
+    )
+
+
+def _compare_events(
+    files: Mapping[str, str],
+    declarations: Sequence[ObjectDeclaration],
+    recipe: ValidationRecipe,
+    tell: Callable[[str, int, int], None],
+) -> ObjectReport:
+    from flashsim.analysis.validation import whole  # noqa: PLC0415  # scikit-learn, as above
+
+    started = time.monotonic()
+    found = whole.judge_whole_events(files, declarations, recipe, tell)
+    _log.info("%s in %.1f s", whole.NAME, time.monotonic() - started)
+    return ObjectReport(
+        name=whole.NAME,
+        collection="Event",
+        sections=found.sections,
+        objects=found.events,
+        events=found.events,
+        shared=found.shared,
+        left_out=[],
     )
 
 

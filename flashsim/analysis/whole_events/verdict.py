@@ -28,6 +28,7 @@ LEAST = 200
 _FEWEST_VALUES = 100
 """Fewest values of a column: where all are missing there is nothing to cut on."""
 
+_VIEWS = ((False, ""), (True, " and neighbours"))
 _KINDS = {True: "matched", False: "unmatched"}
 
 
@@ -39,6 +40,7 @@ def tell_apart_objects(
     *,
     most: int,
     importance: bool = False,
+    alone: bool = True,
 ) -> Told:
     """Train classifiers on the objects of each collection, alone and with their neighbours.
 
@@ -54,6 +56,8 @@ def tell_apart_objects(
         Most objects of a sample that a classifier is given: those of the first events.
     importance
         Whether to measure what tells them apart.
+    alone
+        Whether to judge objects without their neighbours, too.
 
     Returns
     -------
@@ -67,7 +71,7 @@ def tell_apart_objects(
             if min(len(chosen) for chosen in rows) < LEAST:
                 continue
             events = [u[one.event[r]] for u, one, r in zip(units, described, rows, strict=True)]
-            for around, ending in ((False, ""), (True, " and neighbours")):
+            for around, ending in _VIEWS[0 if alone else 1 :]:
                 columns = [one.chosen(r, around=around) for one, r in zip(described, rows, strict=True)]
                 found[f"{kind} {name}{ending}"] = _tested(columns, events, importance=importance)
     return found
