@@ -121,14 +121,23 @@ def targets(declaration: ObjectDeclaration) -> str:
     rows = (
         (
             f"`{declaration.branch(target.branch)}`",
-            target.relation.replace("none", ""),
+            target.relation.replace("none", "") + (f" to {code(target.to)}" if target.to else ""),
             allowed(target),
             versions(target),
             target.description,
         )
         for target in declaration.targets
     )
-    return table(("branch", "relation to gen", "values", "NanoAOD", "meaning"), rows)
+    return table(("branch", "relation to gen, or to others", "values", "NanoAOD", "meaning"), rows)
+
+
+def relations(declaration: ObjectDeclaration) -> str:
+    """Show the exact relations between targets."""
+    rows = (
+        (r.kind, ", ".join(f"`{declaration.branch(name)}`" for name in r.branches), r.description)
+        for r in declaration.relations
+    )
+    return table(("relation", "of", "meaning"), rows)
 
 
 def derived(declaration: ObjectDeclaration) -> str:
@@ -326,6 +335,7 @@ def _blocks() -> dict[str, Callable[[], str]]:
             f"{name} conditioning": partial(conditioning, declaration.conditioning),
             f"{name} targets": partial(targets, declaration),
             f"{name} derived": partial(derived, declaration),
+            f"{name} relations": partial(relations, declaration),
             f"{name} recoils": partial(recoils, declaration),
             f"{name} unmatched": partial(unmatched, declaration),
         }

@@ -19,7 +19,7 @@ from flashsim.declarations.recipes import Recipe, recipe_folder
 from flashsim.errors import RecipeError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from pathlib import Path
 
     from flashsim.declarations.objects import Target
@@ -122,6 +122,11 @@ class Simplex(_OfBranches):
         for text in self.floors.values():
             found |= names_of(text)
         return found
+
+    def with_floors(self, known: Callable[[Names], bool]) -> Simplex:
+        """Give the same without floors that need names that are not known."""
+        floors = {branch: text for branch, text in self.floors.items() if known(names_of(text))}
+        return self.model_copy(update={"floors": floors})
 
     def within(self, branches: Collection[str]) -> Simplex | None:
         """Give what is left of it where there are only these branches; none where that is no relation."""

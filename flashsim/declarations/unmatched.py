@@ -16,6 +16,7 @@ from flashsim.declarations.conditioning import (
 )
 from flashsim.declarations.expressions import names_of
 from flashsim.declarations.recipes import Recipe
+from flashsim.declarations.relations import Simplex
 from flashsim.declarations.responses import RelationName
 
 if TYPE_CHECKING:
@@ -106,7 +107,8 @@ class Unmatched(Recipe):
 
     def exact(self, relations: Sequence[ExactRelation]) -> list[ExactRelation]:
         """Give the exact relations of its unmatched objects: those that do without a gen object."""
-        return [relation for relation in relations if self._has(relation.needs)]
+        known = [r.with_floors(self._has) if isinstance(r, Simplex) else r for r in relations]
+        return [relation for relation in known if self._has(relation.needs)]
 
     def _has(self, names: Names) -> bool:
         """Tell whether unmatched objects have all of these."""

@@ -114,9 +114,7 @@ def preprocess(
         writer.describe(description)
     if text := same_numbers({str(path): sketch for path, sketch in sketches.items()}):
         _log.warning("%s", text)
-    for test in tables.tests.tests:
-        if not test.holds:
-            _log.warning("%s: left out, the branches are drawn by themselves", test.sentence())
+    tables.tests.report(_log)
     for branch, count in tables.not_allowed.items():
         if count:
             _log.warning(

@@ -11,6 +11,7 @@ from flashsim.transforms.codec import stored_bits
 from flashsim.transforms.layout import relation_block
 
 if TYPE_CHECKING:
+    import logging
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
@@ -97,6 +98,15 @@ class RelationTests:
             test.rows += rows
             test.held += int(np.count_nonzero(holds))
             test.largest = max(test.largest, float(deviation[~holds].max(initial=0.0)))
+
+    def report(self, log: logging.Logger) -> None:
+        """Say which relations do not hold, and what becomes of their branches."""
+        made = {branch for relation in self.tested().relations for branch in relation.branches}
+        for relation, test in zip(self.declaration.relations, self.tests, strict=True):
+            if not test.holds and made.issuperset(relation.branches):
+                log.info("%s: left out, others are in its place", test.sentence())
+            elif not test.holds:
+                log.warning("%s: left out, the branches are drawn by themselves", test.sentence())
 
     def tested(self) -> ObjectDeclaration:
         """Give the declaration with the relations that hold."""

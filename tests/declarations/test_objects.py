@@ -306,7 +306,7 @@ def test_relations_go_with_the_branches_that_are_there():
     # An object without a gen object has none of its fields, and other conditioning.
     (event,) = declaration.unmatched
     assert [target.relation for target in event.related(declaration.targets)] == ["none"] * 4
-    assert event.exact(declaration.relations) == []
+    assert [(exact.kind, exact.floors) for exact in event.exact(declaration.relations)] == [("simplex", {})]
 
 
 def test_payloads_are_read_beside_the_recipe_or_from_the_shipped_ones(tmp_path):
