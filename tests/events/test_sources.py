@@ -1,0 +1,107 @@
+"""Which object of which source unmatched objects belong to."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flashsim.declarations.unmatched import Unmatched
+from flashsim.events.angles import wrap_angle
+from flashsim.events.collection import Collection
+from flashsim.events.gen_chunk import GenChunk
+from flashsim.events.sources import assign_sources
+
+PT = {"kind": "field", "name": "pt", "field": "pt"}
+NUMBER = {"kind": "number", "name": "nJet", "of": "reco.Jet"}
+NEAR = {"kind": "closest", "name": "near", "of": "reco.Jet", "cone": 0.4, "shares": []}
+SOURCES = [
+    Unmatched(name="own", source="reco.Jet", cone=0.3, conditioning=[PT, NUMBER]),
+    Unmatched(name="inJet", source="GenJet", cone=0.5, conditioning=[PT, NUMBER, NEAR]),
+    Unmatched(name="event", source="event", conditioning=[NUMBER]),
+]
+EVENTS = 5
+
+
+def collection(rng, largest):
+    counts = rng.integers(0, largest + 1, EVENTS)
+    size = counts.sum()
+    columns = {
+        "pt": rng.exponential(20.0, size),
+        "eta": rng.uniform(-1.0, 1.0, size),
+        "phi": rng.uniform(-np.pi, np.pi, size),
+    }
+    return Collection.of_counts(counts, columns)
+
+
+def assigned(seed, sources=SOURCES):
+    rng = np.random.default_rng(seed)
+    gen, matched, unmatched = (collection(rng, largest) for largest in (4, 3, 6))
+    chunk = GenChunk({"GenJet": gen}, {}, EVENTS)
+    return unmatched, matched, gen, list(assign_sources(sources, chunk, "Jet", matched, unmatched))
+
+
+def distance(first, row, second):
+    """Distance of one object to all of another collection, infinite in other events."""
+    apart = np.hypot(second["eta"] - first["eta"][row], wrap_angle(second["phi"] - first["phi"][row]))
+    return np.where(second.event_rows == first.event_rows[row], apart, np.inf)
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_an_object_belongs_to_the_closest_of_the_first_source(seed):
+    unmatched, matched, gen, (own, in_jet, event) = assigned(seed)
+    every = np.concatenate([found.rows for found in (own, in_jet, event)])
+    assert sorted(every) == list(range(len(unmatched)))
+    for row in range(len(unmatched)):
+        to_own, to_gen = distance(unmatched, row, matched), distance(unmatched, row, gen)
+        for found, away, cone in ((own, to_own, 0.3), (in_jet, to_gen, 0.5)):
+            if away.min(initial=np.inf) < cone:
+                (place,) = np.flatnonzero(found.rows == row)
+                assert found.source_rows[place] == np.argmin(away)
+                break
+        else:
+            (place,) = np.flatnonzero(event.rows == row)
+            assert event.source_rows[place] == unmatched.event_rows[row]
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_numbers_are_of_the_objects_of_the_source(seed):
+    unmatched, matched, gen, found = assigned(seed)
+    sizes = [len(matched), len(gen), EVENTS]
+    assert [len(one.counts) for one in found] == sizes
+    assert sum(one.counts.sum() for one in found) == len(unmatched)
+    for one in found:
+        assert np.array_equal(one.counts, np.bincount(one.source_rows, minlength=len(one.counts)))
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_a_source_sees_what_is_drawn_before_it(seed):
+    unmatched, matched, gen, (own, in_jet, event) = assigned(seed)
+    before = matched.counts.astype(float)
+    assert np.array_equal(own.objects.conditioning["nJet"], before[matched.event_rows])
+    before += np.bincount(unmatched.event_rows[own.rows], minlength=EVENTS)
+    assert np.array_equal(in_jet.objects.conditioning["nJet"], before[gen.event_rows])
+    before += np.bincount(unmatched.event_rows[in_jet.rows], minlength=EVENTS)
+    assert np.array_equal(event.objects.conditioning["nJet"], before)
+    assert np.array_equal(in_jet.objects.conditioning["pt"], gen["pt"])
+
+
+def test_what_no_source_has_in_its_cone_is_left():
+    unmatched, *_, found = assigned(3, SOURCES[:1])
+    assert len(found) == 1
+    assert 0 <= len(found[0].rows) < len(unmatched)
+
+
+@pytest.mark.parametrize("events", [0, 3])
+def test_no_objects(events):
+    nothing = Collection.of_counts(
+        np.zeros(events, dtype=np.int64), {field: np.zeros(0) for field in ("pt", "eta", "phi")}
+    )
+    chunk = GenChunk({"GenJet": nothing}, {}, events)
+    found = list(assign_sources(SOURCES, chunk, "Jet", nothing, nothing))
+    assert [len(one.objects.objects) for one in found] == [0, 0, events]
+    assert all(len(one.rows) == 0 for one in found)
