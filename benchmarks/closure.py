@@ -1,8 +1,9 @@
 """Closure on real FullSim: models against the events that they were not trained on.
 
 Generates from the gen content of FullSim files, and compares with what FullSim itself has there: median and
-half 68 % width of the pT response for gen pT > 30 GeV, reconstruction efficiency in bins of gen pT, and
-multiplicities. Several seeds make FlashSim's own statistical error small beside FullSim's.
+half 68 % width of the pT response for gen pT > 30 GeV, reconstruction efficiency in bins of gen pT,
+multiplicities, and how the objects of an event hang together. Several seeds make FlashSim's own statistical
+error small beside FullSim's.
 
     python -m benchmarks.closure --models DIR --tables DIR --trained tt_2018_v5.root \
         --transfer tt_2022_v12.root --output closure.json
@@ -21,6 +22,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.machine import processor
+from benchmarks.markdown import table
+from flashsim.analysis.whole_events.joint import joint_lines
+from flashsim.analysis.whole_events.reading import WholeEvents, read_whole_events
 from flashsim.declarations.output import load_output
 from flashsim.events.collection import Collection
 from flashsim.events.gen_chunk import gen_branches, gen_chunk
@@ -33,6 +37,8 @@ from flashsim.models.shipped import model_files
 from flashsim.nanoaod.reading import NanoFile
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from flashsim.declarations.objects import ObjectDeclaration
@@ -164,7 +170,33 @@ def closure(models: Path, tables: Path, trained: str, transfer: list[str], seeds
                 full = measure(source, declaration, chosen)
                 flash = [measure(str(output), declaration, chosen) for output in outputs]
                 result.setdefault(Path(source).name, {})[declaration.name] = compare(full, flash)
+            of_jets = tables / "jets"
+            chosen = test_events(source, of_jets) if source == trained and of_jets.is_dir() else None
+            result.setdefault("together", {})[Path(source).name] = together(source, outputs, chosen)
     return result
+
+
+def together(source: str, outputs: list[Path], chosen: NDArray[np.bool_] | None) -> list[dict[str, Any]]:
+    """Compare how the objects of an event hang together, in the chosen events, over all seeds."""
+    rows = slice(None) if chosen is None else np.flatnonzero(chosen)
+
+    def read(path: str | Path) -> WholeEvents:
+        whole = read_whole_events(path)
+        return whole.take(np.arange(whole.events)[rows])
+
+    lines = joint_lines([read(source)], WholeEvents.joined([read(path) for path in outputs]))
+    return [asdict(line) | {"passes": line.passes} for line in lines]
+
+
+def _render_together(lines: list[dict[str, Any]]) -> Iterator[str]:
+    """Give the lines of a table, with what differs in bold."""
+    yield from ("**How objects hang together**", "")
+    rows = []
+    for line in lines:
+        real, ours = (f"{value:.3f} ± {error:.3f}" for value, error in (line["real"], line["simulated"]))
+        rows.append((line["quantity"], real, ours if line["passes"] else f"**{ours}**"))
+    yield from table(("", "FullSim", "FlashSim"), rows)
+    yield ""
 
 
 def render(result: dict[str, Any]) -> str:
@@ -202,6 +234,8 @@ def render(result: dict[str, Any]) -> str:
                     f"| {row['full']:.3f} | {row['flash']:.3f} | {row['pull']:+.1f} σ |"
                 )
             lines.append("")
+        if source in (of_source := result.get("together", {})):
+            lines += _render_together(of_source[source])
     return "\n".join(lines)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -26,10 +27,13 @@ __all__ = [
     "status",
     "table",
     "version_warnings",
+    "warnings_of",
 ]
 
 MOST_OUTSIDE = 1e-3
 """Share of gen objects outside of a training's phase space from which on there is a warning."""
+_CHANCE = 3.0
+"""Standard deviations by which their number must be above: of few objects one is no reason."""
 
 MOST_SPECIAL = 1e-3
 """Share of objects without a value from which on a warning names the branch."""
@@ -157,12 +161,17 @@ def outside_table(summaries: Iterable[Summary], phase_spaces: Mapping[str, Phase
 
 
 def outside_warnings(summaries: Iterable[Summary]) -> list[str]:
-    """Warn of what was outside of the trainings more often than `MOST_OUTSIDE`."""
+    """Warn of what was outside of the trainings more often than `MOST_OUTSIDE`, over all files."""
+    return warnings_of(_summed(summaries))
+
+
+def warnings_of(outside_counts: Mapping[str, OutsideCount]) -> list[str]:
+    """Warn of what was outside of the trainings more often than `MOST_OUTSIDE`, and not by chance."""
     return [
         f"{count.outside / count.rows:.2%} of {name} are outside of the domain of the training, where a "
         "model only guesses: train it on such events, or mark their objects with --flag-domain"
-        for name, count in _summed(summaries).items()
-        if count.outside > MOST_OUTSIDE * count.rows
+        for name, count in outside_counts.items()
+        if count.outside > (most := MOST_OUTSIDE * count.rows) + _CHANCE * math.sqrt(most)
     ]
 
 

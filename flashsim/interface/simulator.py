@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -10,11 +11,13 @@ import awkward as ak
 
 from flashsim.errors import InputFileError
 from flashsim.events.noise import EVENT_IDS
+from flashsim.generation.report import warnings_of
 from flashsim.generation.settings import ONE_AT_A_TIME, Settings
 from flashsim.interface.arguments import model_paths
 from flashsim.nanoaod.arrays import EventArrays, records
 from flashsim.nanoaod.buffer import TreeBuffer, check_entries
 from flashsim.nanoaod.versions import VERSIONS, describe_version
+from flashsim.transforms.phase_space import OutsideCount
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from flashsim.nanoaod.branch import Branch
 
 __all__ = ["Simulator"]
+
+_log = logging.getLogger(__name__)
 
 
 class Simulator:
@@ -57,6 +62,12 @@ class Simulator:
     pileup
         What events are simulated with in place of their own pileup, as for `flashsim.generate`; needed where
         they have none, as those of NANOGEN.
+
+    Attributes
+    ----------
+    outside_counts : dict
+        Of the last call: how many gen objects and events were outside of the trainings, and by what. Where
+        they are more than one in a thousand there is a warning in the log of ``flashsim``, too.
 
     Raises
     ------
@@ -99,7 +110,12 @@ class Simulator:
             pileup=None if pileup is None else str(pileup),
             threads=threads,
         )
+        self.outside_counts: dict[str, OutsideCount] = {}
         self.settings.generator()  # now, so that mistakes show before any event
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Travel without what was counted here."""
+        return {"settings": self.settings, "outside_counts": {}}
 
     def __repr__(self) -> str:
         """Name what is simulated."""
@@ -179,9 +195,14 @@ class Simulator:
             plan = generator.plan(source, version=self._version(events, source, generator))
             simulated = replace(plan, copied=[])
             gathered = TreeBuffer(simulated.branches)
+            self.outside_counts = dict.fromkeys(generator.phase_spaces, OutsideCount())
             for _, stop, arrays in source.chunks(plan.needed, generator.chunk, needed=plan.needed):
                 piece = generator.piece(arrays, simulated, stop, origin=source.path)
                 gathered.append(check_entries("Events", simulated.branches, piece.columns))
+                for name, count in piece.outside_counts.items():
+                    self.outside_counts[name] += count
+        for text in warnings_of(self.outside_counts):
+            _log.warning("%s: %s", source.path, text)
         columns: dict[str, Callable[[], Any]] = {
             name: partial(_given, column) for name, column in gathered.take().items()
         }

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.closure import PT_BINS, Measured, compare, measure, render
+from benchmarks.closure import PT_BINS, Measured, compare, measure, render, together
 from benchmarks.retrain import page
 from flashsim.declarations.objects import load_object
 
@@ -68,3 +68,18 @@ def test_the_page_has_every_number(name):
     assert f"**a.root, {name}**, test events (400 matched with gen pT > 30 GeV)" in text
     assert "| per event, above 20 GeV | 4.000 ± 0.200 | 4.100 | +2.5% |" in text
     assert "| per event, unmatched | 0.000 ± 0.000 | 0.000 | no objects |" in text
+
+
+def test_how_objects_hang_together_is_compared_in_the_chosen_events(made_process):
+    source, output = str(made_process / "full.root"), made_process / "full_1.root"
+    lines = together(source, [output, output], None)
+    assert all(line["passes"] for line in lines)
+    shares = [line for line in lines if "with a jet within" in line["quantity"]]
+    assert shares
+    chosen = np.arange(240) < 60
+    fewer = {line["quantity"]: line for line in together(source, [output], chosen)}
+    for line in shares:
+        assert fewer[line["quantity"]]["real"][1] > line["real"][1]
+    wrong = [dict(lines[0], passes=False)]
+    text = render({"trained": "a.root", "bins": {}, "a.root": {}, "together": {"a.root": wrong}})
+    assert f"**{wrong[0]['simulated'][0]:.3f} ±" in text

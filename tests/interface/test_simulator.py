@@ -241,3 +241,16 @@ except flashsim.errors.MissingDependencyError as error:
         "what gives NanoEvents needs the package coffea, which is not installed: "
         "pip install 'flashsim[analysis]'\n"
     )
+
+
+def test_what_is_outside_of_the_training_is_counted_and_told(simulator, made_nanoaod, caplog):
+    events = plain(made_nanoaod)
+    simulator(events)
+    inside = {name: count.outside for name, count in simulator.outside_counts.items()}
+    caplog.clear()
+    hard = ak.with_field(events, 100.0 * events["GenJet_pt"], "GenJet_pt")
+    simulator(hard)
+    counts = simulator.outside_counts
+    assert counts["GenJet for Jet"].outside > inside["GenJet for Jet"]
+    assert counts["GenJet for Jet"].rows == ak.count(hard["GenJet_pt"])
+    assert "of GenJet for Jet are outside of the domain of the training" in caplog.text
