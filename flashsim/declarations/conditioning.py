@@ -189,7 +189,8 @@ class Closest(_OfCollection):
 class Activity(_OfCollection):
     """Scalar sum over a collection: in a ring around the object, or of the whole event.
 
-    For a ring the object itself is left out by its distance being below `inner`.
+    For a ring the object itself is left out by its distance being below `inner`. With `owned` each of the
+    others counts for the closest of the objects only, as a lepton for the jet that holds it.
     """
 
     kind: Literal["activity"]
@@ -198,11 +199,15 @@ class Activity(_OfCollection):
     )
     inner: float = Field(default=0.0, ge=0, description="inner radius of the ring")
     outer: float | None = Field(default=None, description="outer radius; none: the whole event")
+    owned: bool = Field(default=False, description="sum only what has no closer object of the own collection")
 
     @model_validator(mode="after")
     def _rises(self) -> Activity:
         if self.outer is not None and self.outer <= self.inner:
             msg = f"{self.name}: the outer radius {self.outer} is not beyond the inner one {self.inner}"
+            raise ValueError(msg)
+        if self.owned and (self.outer is None or self.inner):
+            msg = f"{self.name}: 'owned: true' goes with an outer radius, and none inside"
             raise ValueError(msg)
         return self
 
@@ -240,8 +245,9 @@ class Earlier(_Conditioning):
     ``found`` (0 or 1), ``dr`` (the reach when there is none), ``deta`` and ``dphi`` (object minus neighbour,
     at gen level), ``pt_share`` (the neighbour's gen pT over the object's), ``kept`` (whether it was
     reconstructed), ``response`` (logarithm of its reconstructed over its gen pT), ``shift_eta`` and
-    ``shift_phi`` (its reconstructed minus its gen direction), and its reconstructed `values`; 0 when it was
-    not reconstructed.
+    ``shift_phi`` (its reconstructed minus its gen direction), and its reconstructed `values`, all 0 when it
+    was not reconstructed; ``reco_dr``, from the object's gen direction to its reconstructed one, twice the
+    reach when it was not.
     """
 
     kind: Literal["earlier"]
@@ -252,6 +258,7 @@ class Earlier(_Conditioning):
     def columns(self) -> dict[str, Scale]:
         """Names of the columns with their scales."""
         names = ("found", "dr", "deta", "dphi", "pt_share", "kept", "response", "shift_eta", "shift_phi")
+        names = (*names, "reco_dr")
         scales: dict[str, Scale] = dict.fromkeys((f"{self.name}_{name}" for name in names), "linear")
         scales[f"{self.name}_pt_share"] = "log1p"
         return scales | {f"{self.name}_{value}": "linear" for value in self.values}

@@ -178,6 +178,11 @@ def _rest(
 
 def _ring_activity(entry: Activity, objects: Collection, others: Collection) -> NDArray[np.float64]:
     outer = entry.outer or 0.0
+    if entry.owned:
+        owner, _ = closest(others.directions, objects.directions, 1, outer)
+        found = owner >= 0
+        values = _summed(entry, others)[found]
+        return np.bincount(owner[found], weights=values, minlength=len(objects))
     return ring_sum(objects.directions, others.directions, _summed(entry, others), entry.inner, outer)
 
 
@@ -224,5 +229,7 @@ def _earlier(entry: Earlier, objects: Collection, counterparts: Mapping[str, NDA
         "shift_eta": where(kept, drawn["eta"] - there["eta"]),
         "shift_phi": where(kept, wrap_angle(drawn["phi"] - there["phi"])),
     }
+    away = np.hypot(gen["eta"] - drawn["eta"], wrap_angle(gen["phi"] - drawn["phi"]))
+    columns["reco_dr"] = np.where(kept, np.minimum(away, 2 * entry.reach), 2 * entry.reach)
     columns |= {field: where(kept, drawn[field]) for field in entry.values}
     return {f"{entry.name}_{name}": column for name, column in columns.items()}

@@ -211,6 +211,21 @@ def test_energy_of_massless_objects():
     assert conditioning_columns([entry], CHUNK)["e"] == pytest.approx(expected)
 
 
+def test_what_has_an_owner_counts_for_it_alone():
+    jets = Collection(
+        np.array([0, 2]), {"pt": np.array([50.0, 20.0]), "eta": np.array([0.0, 0.3]), "phi": np.zeros(2)}
+    )
+    muons = Collection(
+        np.array([0, 3]),
+        {"pt": np.array([5.0, 7.0, 9.0]), "eta": np.array([0.1, 0.2, 2.0]), "phi": np.zeros(3)},
+    )
+    chunk = GenChunk({"Jet": jets, "Muon": muons}, {}, 1)
+    entry = Activity(kind="activity", name="m", of="Muon", outer=0.4, owned=True)
+    assert conditioning_columns([entry], chunk, "Jet")["m"].tolist() == [5.0, 7.0]
+    entry = entry.model_copy(update={"owned": False})
+    assert conditioning_columns([entry], chunk, "Jet")["m"].tolist() == [12.0, 12.0]
+
+
 def test_momenta_are_seen_from_the_axis_of_a_recoil():
     axis = np.array([0.0, np.pi / 2, 1.0])
     event = Collection(np.arange(4), {"MET_axis": axis})
@@ -243,6 +258,7 @@ def test_an_object_knows_what_became_of_its_earlier_neighbour():
     assert found["e_response"] == pytest.approx([0.0, np.log(2.0), 0.0])
     assert found["e_shift_eta"] == pytest.approx([0.0, 0.1, 0.0])
     assert found["e_shift_phi"] == pytest.approx([0.0, 2 * np.pi - 6.2, 0.0])
+    assert found["e_reco_dr"] == pytest.approx([0.8, 0.1, 0.8])
     assert found["e_area"].tolist() == [0.0, 0.5, 0.0]
     lost = replace(CHUNK, counterparts=dict.fromkeys(counterparts, np.full(3, nan)))
     found = conditioning_columns([entry], lost, "Jet")
