@@ -257,8 +257,8 @@ class Earlier(_Conditioning):
 
     def columns(self) -> dict[str, Scale]:
         """Names of the columns with their scales."""
-        names = ("found", "dr", "deta", "dphi", "pt_share", "kept", "response", "shift_eta", "shift_phi")
-        names = (*names, "reco_dr")
+        there = ("found", "dr", "deta", "dphi", "pt_share")
+        names = (*there, "kept", "response", "shift_eta", "shift_phi", "reco_dr")
         scales: dict[str, Scale] = dict.fromkeys((f"{self.name}_{name}" for name in names), "linear")
         scales[f"{self.name}_pt_share"] = "log1p"
         return scales | {f"{self.name}_{value}": "linear" for value in self.values}

@@ -182,7 +182,7 @@ def _ring_activity(entry: Activity, objects: Collection, others: Collection) -> 
         owner, _ = closest(others.directions, objects.directions, 1, outer)
         found = owner >= 0
         values = _summed(entry, others)[found]
-        return np.bincount(owner[found], weights=values, minlength=len(objects))
+        return np.bincount(owner[found], weights=values, minlength=len(objects)).astype(np.float64)
     return ring_sum(objects.directions, others.directions, _summed(entry, others), entry.inner, outer)
 
 

@@ -16,7 +16,7 @@ from flashsim.execution.threads import set_threads
 from flashsim.generation.generate import DEFAULT_CHUNK, Generator
 from flashsim.learning.devices import chosen_device, prepare_device
 from flashsim.models.object_model import ObjectModel
-from flashsim.models.shipped import model_files
+from flashsim.models.shipped import model_files, with_what_they_need
 
 __all__ = ["ONE_AT_A_TIME", "Settings"]
 
@@ -31,7 +31,8 @@ class Settings:
     Parameters
     ----------
     models
-        Paths of model files and folders; none for the shipped models.
+        Paths of model files and folders, to which shipped models of what they are drawn given are added; none
+        for the shipped models.
     seed, oversample, chunk, flag_domain, pileup
         As `Generator` takes them.
     device
@@ -98,8 +99,9 @@ class Settings:
 @lru_cache(maxsize=4)
 def _generator(settings: Settings) -> Generator:
     named = None if settings.models is None else [Path(path) for path in settings.models]
+    models = [ObjectModel.load(path) for path in model_files(named)]
     return Generator(
-        [ObjectModel.load(path) for path in model_files(named)],
+        models if named is None else with_what_they_need(models),
         load_output(changes=json.loads(settings.changes)),
         seed=settings.seed,
         device=settings.device,

@@ -7,11 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flashsim.errors import ModelFileError
+from flashsim.models.object_model import ObjectModel, read_header
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["SUFFIX", "model_files", "shipped_digests", "shipped_models", "write_digests"]
+__all__ = [
+    "SUFFIX",
+    "model_files",
+    "shipped_digests",
+    "shipped_models",
+    "with_what_they_need",
+    "write_digests",
+]
 
 SUFFIX = ".safetensors"
 _DIGESTS = "SHA256SUMS"
@@ -72,6 +80,22 @@ def model_files(named: Sequence[Path] | None = None) -> list[Path]:
             raise ModelFileError(msg)
         files += found
     return files
+
+
+def with_what_they_need(models: Sequence[ObjectModel]) -> list[ObjectModel]:
+    """Add shipped models of what some are drawn given and none of them simulates.
+
+    A user who trains jets anew has leptons for them, and muons the vertices of their events.
+    """
+    found, files = list(models), shipped_models()
+    shipped = {read_header(path)["declaration"]["collection"]: path for path in files}
+    while True:
+        known = {model.declaration.collection for model in found}
+        wanted = {name for model in found for name in model.declaration.needs()} - known
+        if not (added := sorted(wanted & shipped.keys())):
+            return found
+        _verify([shipped[name] for name in added])
+        found += [ObjectModel.load(shipped[name]) for name in added]
 
 
 def _verify(shipped: Sequence[Path]) -> None:
