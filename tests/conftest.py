@@ -91,7 +91,7 @@ def made_nanoaod(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def made_models() -> Path:
-    """Folder of barely trained models of jets, muons and electrons, see its make_models.py; only read."""
+    """Folder of barely trained models of objects and vertices, see its make_models.py; only read."""
     return Path(__file__).parent / "data"
 
 
@@ -181,6 +181,12 @@ def write_made_nanoaod(path: Path, events: int, seed: int = 1, detector: int | N
     schema = load_schema(VERSION)
     arrays = _gen_level(rng, events)
     rng = rng if detector is None else np.random.default_rng([seed, detector])
+    pileup = np.asarray(arrays["Pileup_nPU"])
+    arrays |= {
+        "PV_npvs": 1 + rng.binomial(pileup, 0.7),
+        "PV_npvsGood": 1 + rng.binomial(pileup, 0.5),
+        "fixedGridRhoFastjetAll": (0.6 * pileup * rng.normal(1.0, 0.1, events)).astype(np.float32),
+    }
     for declaration in shipped_objects("object"):
         arrays |= _reconstructed(rng, declaration, arrays, schema)
     arrays |= {
@@ -277,7 +283,8 @@ def _reconstructed(rng, declaration, arrays, schema):
         if target.exists_in(VERSION) and f"{declaration.collection}_{target.branch}" in schema:
             alike = target.reference and gen[target.reference]
             columns[target.branch] = _target(rng, target, alike, len(gen), len(other_rows))
-    columns |= _related(declaration, columns)
+    density = np.asarray(arrays["fixedGridRhoFastjetAll"])[rows].astype(np.float64)
+    columns |= _related(declaration, columns, {"rho": density})
     order = np.lexsort((-columns["pt"], rows))
     counts = np.bincount(rows, minlength=chunk.events)
     return {
@@ -286,8 +293,11 @@ def _reconstructed(rng, declaration, arrays, schema):
     }
 
 
-def _related(declaration, columns):
-    """Values of a made collection, moved to where its declared relations hold; of conditioning they see 0."""
+def _related(declaration, columns, conditioning):
+    """Values of a made collection, moved to where its declared relations hold.
+
+    Of conditioning that is not given they see 0.
+    """
     import numpy as np
 
     from flashsim.declarations.relations import arranged
@@ -297,6 +307,7 @@ def _related(declaration, columns):
     known = dict.fromkeys(
         (f"conditioning.{name}" for name in d.related_conditioning()), np.zeros(len(columns["pt"]))
     )
+    known |= {f"conditioning.{name}": values for name, values in conditioning.items()}
     known |= {name: np.asarray(values, dtype=np.float64) for name, values in columns.items()}
     for group in arranged(d.targets, d.relations):
         if group.relation is not None:

@@ -194,7 +194,7 @@ def _summed(entry: Activity, others: Collection) -> NDArray[np.float64]:
 def _momentum(entry: Momentum, event: Collection, others: Collection) -> Columns:
     """Sum of momenta in the frame of what is expected of a recoil; `event` has one object an event."""
     px, py, _ = others.momenta
-    x, y = others.total(px), others.total(py)
+    x, y = (others.total(component)[event.event_rows] for component in (px, py))
     axis = event[f"{entry.recoil}_axis"]
     return {
         f"{entry.name}_along": x * np.cos(axis) + y * np.sin(axis),

@@ -107,16 +107,16 @@ class Generator:
         if not models:
             msg = "no models given: name at least one model file"
             raise ModelFileError(msg)
+        named = [model.declaration.collection for model in models]
+        if twice := sorted({name for name in named if named.count(name) > 1}):
+            msg = f"two models simulate {twice[0]}: give one model a collection"
+            raise ModelFileError(msg)
         self.simulators = [
             ObjectSimulator(models[row], seed=seed, device=device, flag_domain=flag_domain)
             for row in drawing_order([model.declaration for model in models])
         ]
         _check_given([simulator.declaration for simulator in self.simulators])
-        named = [simulator.collection for simulator in self.simulators]
         self.collections = [s.collection for s in self.simulators if s.declaration.per == "object"]
-        if twice := sorted({name for name in named if named.count(name) > 1}):
-            msg = f"two models simulate {twice[0]}: give one model a collection"
-            raise ModelFileError(msg)
         if not 1 <= oversample <= MOST_FOLDS:
             msg = f"an event is simulated 1 to {MOST_FOLDS} times, found {oversample}"
             raise ValueError(msg)

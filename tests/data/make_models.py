@@ -1,6 +1,6 @@
 """Train the small models of this folder again: python tests/data/make_models.py.
 
-One for jets, muons and electrons each, by their shipped declarations, from the 240 made events of
+One for jets, muons, electrons and vertices each, by their shipped declarations, from the 240 made events of
 tests/conftest.py. After two epochs their distributions are still wrong, but their format is that of any
 model. Run it after a change of a declaration or of the format.
 """
@@ -36,8 +36,9 @@ def make_models(folder: Path, only: frozenset[str] = frozenset()) -> list[Path]:
     with tempfile.TemporaryDirectory() as scratch:
         work = Path(scratch)
         write_made_nanoaod(work / "made.root", 240)
-        for declaration in shipped_objects("object"):
-            if only and declaration.name not in only:
+        for declaration in shipped_objects():
+            # MET, which made events have not whole, is drawn by no model of this folder.
+            if declaration.recoils or (only and declaration.name not in only):
                 continue
             name = declaration.name
             preprocess(declaration, [str(work / "made.root")], work / name)

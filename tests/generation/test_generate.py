@@ -54,7 +54,7 @@ def test_what_is_outside_of_the_training_is_told_and_flagged(make_generator, mad
     assert summary.outside_counts["GenJet for Jet"].rows == ak.sum(ak.num(jets))
     flags = {name: found for name, found in content(path).items() if name.endswith("outsideDomain")}
     assert {name: dtype for name, (dtype, _, _) in flags.items()} == dict.fromkeys(
-        (f"{name}_outsideDomain" for name in COLLECTIONS), np.dtype("bool")
+        (f"{name}_outsideDomain" for name in (*COLLECTIONS, "Vertices")), np.dtype("bool")
     )
     make_generator().run(made_nanoaod, tmp_path / "plain.root")
     others = {name: found for name, found in content(path).items() if name not in flags}
@@ -216,7 +216,7 @@ def test_another_version(made_nanoaod, make_generator, tmp_path):
     summary = make_generator().run(made_nanoaod, tmp_path / "out.root", version="v12")
     assert summary.version == "v12"
     assert {"Jet_puId", "Jet_qgl"} <= set(summary.left_out)
-    assert summary.trained_on == dict.fromkeys(COLLECTIONS, "v9")
+    assert summary.trained_on == dict.fromkeys((*COLLECTIONS, "Vertices"), "v9")
     with NanoFile(tmp_path / "out.root") as file:
         assert file.branches["Jet_genJetIdx"].dtype == np.int16
         assert file.branches["Jet_nConstituents"].dtype == np.uint8
@@ -291,16 +291,21 @@ def test_models_must_fit_together(loaded_models):
 
 
 def test_one_object_alone(made_nanoaod, loaded_models, generated, content, tmp_path):
-    """Simulating other objects does not change jets."""
-    (jets,) = (model for model in loaded_models if model.declaration.collection == "Jet")
-    Generator([jets], load_output()).run(made_nanoaod, tmp_path / "out.root")
+    """Simulating other objects does not change muons, which are given vertices only."""
+    models = [model for model in loaded_models if model.declaration.collection in {"Muon", "Vertices"}]
+    Generator(models, load_output()).run(made_nanoaod, tmp_path / "out.root")
     alone, both = content(tmp_path / "out.root"), content(generated[1])
-    links = load_output().links
-    added = {f"Jet_{name}" for link in links if link.target == "Jet" for name in (*link.back, link.count)}
-    assert not {"Muon_pt", "Electron_pt", *added} & alone.keys()
-    assert {n: v for n, v in alone.items() if n.startswith("Jet_")} == {
-        n: v for n, v in both.items() if n.startswith("Jet_") and n not in added
+    added = {f"Muon_{link.index}" for link in load_output().links if link.source == "Muon"}
+    assert not {"Jet_pt", "Electron_pt", *added} & alone.keys()
+    assert {n: v for n, v in alone.items() if n.startswith("Muon_")} == {
+        n: v for n, v in both.items() if n.startswith("Muon_") and n not in added
     }
+
+
+def test_values_that_objects_are_given_must_be_simulated(loaded_models):
+    (jets,) = (model for model in loaded_models if model.declaration.collection == "Jet")
+    with pytest.raises(ModelFileError, match="given fixedGridRhoFastjetAll of Vertices, which no model"):
+        Generator([jets], load_output())
 
 
 def test_quiet_and_a_sensible_chunk(made_nanoaod, make_generator, tmp_path, caplog, capfd):
