@@ -194,7 +194,7 @@ def write_made_nanoaod(path: Path, events: int, seed: int = 1, detector: int | N
         "MET_pt": rng.exponential(30.0, events),
         **_jagged(rng, "Tau", events, 1, {"pt": lambda n: rng.exponential(20.0, n)}),
     }
-    arrays |= {f"{name}_jetIdx": -1 * (arrays[f"{name}_pt"] > 0) for name in ("Tau", "Muon")}
+    arrays |= {f"{name}_jetIdx": -1 * (arrays[f"{name}_pt"] > 0) for name in ("Tau", "Muon", "Electron")}
     others = {
         "HLT_IsoMu24": Branch("HLT_IsoMu24", np.dtype("bool"), None, "trigger bit"),
         "Tau_pt": Branch("Tau_pt", np.dtype("f4"), "Tau", "pT of the tau"),
