@@ -122,7 +122,7 @@ def test_a_model_has_one_network(event_model):
     assert model.phase_space.rows == model.provenance["events"]["train"]
     text = render(inspect(str(event_model)))
     assert "MET_along" in text
-    assert "unmatched" not in text.partition("Training")[0]
+    assert "of the unmatched" not in text.partition("Training")[0]
 
 
 def test_met_is_that_of_the_simulated_objects(make, made_whole, tmp_path):
