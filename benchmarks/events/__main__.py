@@ -66,6 +66,9 @@ def render(found: dict[str, Any]) -> str:
         "",
         *goal_table(found["goals"], None if before is None else before["goals"]),
         "",
+        "Cutflows of an analysis are on [a page of their own](agreement.md), models of real files on",
+        "[another](closure.md).",
+        "",
         *(_BEFORE if before is not None else ()),
         "The classifier of numbers and spectra goes by (loss of AUC when shuffled): "
         + ", ".join(f"{name} {loss:.3f}" for name, loss in importance[:5])

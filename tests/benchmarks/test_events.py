@@ -134,6 +134,10 @@ def test_the_command_measures_and_cards_show_it(made_process, made_models, tmp_p
             str(tmp_path / "out"),
             "--page",
             str(page),
+            "--before",
+            str(made_models),
+            "--most",
+            "400",
         ]
     )
     found = json.loads((tmp_path / "out" / "events.json").read_text())
@@ -149,6 +153,11 @@ def test_the_command_measures_and_cards_show_it(made_process, made_models, tmp_p
         "unmatched Jet eta",
         "unmatched Muon pt",
     } < asked
+    assert {"every joint quantity within 3 errors or 5% of the reference", "matched Jet"} <= asked
+    assert "| goal | found | reached | before |" in page.read_text()
+    assert [goal["found"] for goal in found["before"]["goals"]] == [goal["found"] for goal in found["goals"]]
+    assert found["told"]["flash"]["matched Jet"]["auc"] > found["told"]["full_1"]["matched Jet"]["auc"]
+    assert {"nJet cleaned of leptons"} < asked
     # The made files are alike but for the seed, the models barely trained.
     assert found["classifier"]["flash"]["auc"] > found["classifier"]["full_1"]["auc"]
     assert str(tmp_path) not in page.read_text()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from flashsim.analysis.whole_events.reading import read_whole_events
 from flashsim.analysis.whole_events.relations import relations
 
 
@@ -34,3 +35,14 @@ def test_the_third_probability_follows_from_two_ratios(make_events):
 
 def test_collections_without_relations_have_none(make_events):
     assert relations(make_events(1), "GenJet") == {}
+
+
+@pytest.mark.parametrize("name", ["tt_2018_v5", "sms_v9", "tt_2022_v12", "tt_2024_v15"])
+def test_relations_hold_in_real_files(name, nanoaod_dir):
+    """What is called exact is so in CMS's simulation, up to its rounding."""
+    events = read_whole_events(nanoaod_dir / f"{name}.root")
+    found, jets = relations(events, "Jet"), events["Jet"]
+    central = np.abs(jets["eta"]) < 2.4
+    assert np.quantile(np.abs(found["sum of fractions"][central] - 1.0), 0.98) < 0.01
+    defined = central & (jets["btagDeepFlavB"] >= 0.0)
+    assert np.quantile(np.abs(found["btagDeepFlav: light left over"][defined]), 0.98) < 0.01
