@@ -121,9 +121,13 @@ class _Drawing:
 
     def waves(self) -> list[NDArray[np.int64]]:
         """Rows of the gen objects by wave: one wave where nothing depends on what is drawn before."""
-        if not self.earlier:
+        reaches = [entry.reach for entry in self.earlier]
+        if (radius := self.model.declaration.exclusive) is not None:
+            # What is farther away at gen level does not come that close.
+            reaches.append(2.0 * radius)
+        if not reaches:
             return [np.arange(len(self.gen))]
-        reach = max(entry.reach for entry in self.earlier)
+        reach = max(reaches)
         wave = waves(self.gen.directions, self.gen["pt"], reach)
         return [np.flatnonzero(wave == number) for number in range(int(wave.max(initial=0)) + 1)]
 

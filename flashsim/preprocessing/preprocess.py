@@ -141,7 +141,7 @@ def needed_branches(declaration: ObjectDeclaration) -> list[str]:
     reco = [f"{name}_{field}" for name, fields in declaration.reconstructed().items() for field in fields]
     reco += [entry.branch for entry in declaration.event_results()]
     if declaration.per == "object":
-        own = dict.fromkeys(("pt", "eta", "phi", declaration.match, *declaration.own_fields()))
+        own = dict.fromkeys((*declaration.drawn_fields(), declaration.match, *declaration.own_fields()))
         reco += [declaration.branch(field) for field in own]
         reco += _COPIES if declaration.gen_collection.branch == "GenPart" else []
     return [*EVENT_IDS, *gen_branches(declaration), *reco]

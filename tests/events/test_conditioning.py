@@ -33,6 +33,7 @@ from flashsim.events.gen_chunk import (
     reconstructed_before,
     with_simulated,
 )
+from flashsim.events.sources import source_objects, with_drawn
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.preprocessing.preprocess import needed_branches
 from flashsim.transforms.codec import ConditioningCodec
@@ -284,8 +285,11 @@ def test_chunks_without_events_or_objects_have_empty_columns(name):
             len(c) == 0
             for c in conditioning_columns(declaration.conditioning, chunk, declaration.gen).values()
         )
-        of_events = conditioning_columns(declaration.unmatched_conditioning, chunk)
-        assert all(len(column) == events for column in of_events.values())
+        chunk = with_drawn(chunk, declaration.collection, nothing)
+        for source in declaration.unmatched:
+            found = source_objects(source, chunk)
+            rows = events if source.is_event else 0
+            assert all(len(column) == rows for column in found.conditioning.values())
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -311,8 +315,16 @@ def test_shipped_conditioning_of_real_files(nanoaod_dir, name, sample):
     matrix = ConditioningCodec.fit(declaration.conditioning, found).encode(found)
     assert np.isfinite(matrix).all()
     assert np.abs(matrix.mean(axis=0)).max() < 1e-3
-    of_events = conditioning_columns(declaration.unmatched_conditioning, chunk)
-    assert all(column.shape == (chunk.events,) for column in of_events.values())
+    # Of unmatched objects as if all were matched.
+    own = {} if declaration.per == "event" else {declaration.collection: declaration.drawn_fields()}
+    for collection, fields in own.items():
+        chunk = with_drawn(chunk, collection, Collection.of_branches(arrays, collection, fields))
+    for source in declaration.unmatched:
+        found = source_objects(source, chunk)
+        assert list(found.conditioning) == source.columns
+        for column in found.conditioning.values():
+            assert column.shape == (len(found.objects),)
+            assert np.isfinite(column).all()
 
 
 @settings(max_examples=10, deadline=None)

@@ -230,7 +230,9 @@ def test_shipped_objects_of_real_files(nanoaod_dir, tmp_path, sample, name):
     assert found == MATCHED[sample][name]
     with NanoFile(path) as file:
         total = ak.sum(ak.num(file.read([f"{declaration.collection}_pt"])[f"{declaration.collection}_pt"]))
-    assert found + sum(description.unmatched["event"].values()) == total
+    unmatched = [*description.unmatched.values(), description.sourceless]
+    assert found + sum(sum(by_split.values()) for by_split in unmatched) == total
+    assert sum(description.sourceless.values()) == 0
     objects = whole(tmp_path / "t", "objects")
     assert description.non_finite == {}
     assert not objects.filter(like="conditioning.").isna().any(axis=None)
