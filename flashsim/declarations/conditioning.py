@@ -156,7 +156,7 @@ class Closest(_OfCollection):
     cone: float = Field(gt=0, description="largest distance")
     rank: int = Field(default=1, ge=1, description="1 for the closest, 2 for the second closest")
     shares: list[str] = Field(default=["pt"], description="fields of the neighbour, over the object's pT")
-    values: list[str] = Field(default=[], description="fields of the neighbour, as they are")
+    values: dict[str, Scale] = Field(default={}, description="fields of the neighbour, each with its scale")
     rest: bool = Field(default=False, description="the neighbour holds the object: tell what else is in it")
     without: str | None = Field(
         default=None,
@@ -176,7 +176,7 @@ class Closest(_OfCollection):
             (f"{self.name}_{suffix}" for suffix in ("found", "dr", "deta", "dphi")), "linear"
         )
         names |= dict.fromkeys((f"{self.name}_{share}_share" for share in self.shares), "log1p")
-        names |= dict.fromkeys((f"{self.name}_{value}" for value in self.values), "linear")
+        names |= {f"{self.name}_{value}": scale for value, scale in self.values.items()}
         if self.rest:
             names |= {f"{self.name}_rest_share": "log", f"{self.name}_rest_dr": "linear"}
         return names
@@ -253,7 +253,9 @@ class Earlier(_Conditioning):
     kind: Literal["earlier"]
     reach: float = Field(gt=0, description="largest distance in eta and phi, at gen level")
     rank: int = Field(default=1, ge=1, description="1 for the closest, 2 for the second closest")
-    values: list[str] = Field(default=[], description="reconstructed fields of the neighbour, as they are")
+    values: dict[str, Scale] = Field(
+        default={}, description="reconstructed fields of the neighbour, each with its scale"
+    )
 
     def columns(self) -> dict[str, Scale]:
         """Names of the columns with their scales."""
@@ -261,7 +263,7 @@ class Earlier(_Conditioning):
         names = (*there, "kept", "response", "shift_eta", "shift_phi", "reco_dr")
         scales: dict[str, Scale] = dict.fromkeys((f"{self.name}_{name}" for name in names), "linear")
         scales[f"{self.name}_pt_share"] = "log1p"
-        return scales | {f"{self.name}_{value}": "linear" for value in self.values}
+        return scales | {f"{self.name}_{value}": scale for value, scale in self.values.items()}
 
     def reads(self) -> set[str]:
         """Fields of the own reconstructed collection that are needed."""

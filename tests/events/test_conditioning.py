@@ -198,7 +198,7 @@ def test_objects_that_look_at_a_field_see_only_those_that_have_its_value():
     chunk = replace(CHUNK, collections={"Jet": JETS, "reco.Muon": muons})
     one = Closest(kind="closest", name="m", of="reco.Muon", cone=0.5, where={"isPFcand": 1})
     assert conditioning_columns([one], chunk, "Jet")["m_found"].tolist() == [0.0, 0.0, 0.0]
-    one = one.model_copy(update={"where": {"isPFcand": 0}, "values": ["pt"]})
+    one = one.model_copy(update={"where": {"isPFcand": 0}, "values": {"pt": "log1p"}})
     found = conditioning_columns([one], chunk, "Jet")
     assert found["m_found"].tolist() == [1.0, 1.0, 0.0]
     assert found["m_pt"].tolist() == [10.0, 10.0, 0.0]
@@ -249,7 +249,7 @@ def test_an_object_knows_what_became_of_its_earlier_neighbour():
         "phi": np.array([-3.1, nan, nan]),
         "area": np.array([0.5, nan, nan]),
     }
-    entry = Earlier(kind="earlier", name="e", reach=0.4, values=["area"])
+    entry = Earlier(kind="earlier", name="e", reach=0.4, values={"area": "linear"})
     chunk = replace(CHUNK, counterparts=counterparts)
     found = conditioning_columns([entry], chunk, "Jet")
     assert list(found) == list(entry.columns())
