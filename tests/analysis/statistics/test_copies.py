@@ -13,8 +13,21 @@ def normal(seed, rows=1500, columns=8):
 
 def test_nearest_rows_are_those_of_scipy():
     one, other = normal(1, 700), normal(2, 300)
-    np.testing.assert_allclose(nearest(one, other), cdist(one, other).min(axis=1), rtol=1e-9)
-    assert len(nearest(one[:0], other)) == 0
+    distance, row = nearest(one, other)
+    expected = cdist(one, other)
+    np.testing.assert_allclose(distance, expected.min(axis=1), rtol=1e-9)
+    np.testing.assert_array_equal(row, expected.argmin(axis=1))
+    assert len(nearest(one[:0], other)[0]) == 0
+
+
+def test_errors_know_that_rows_share_their_neighbours():
+    """Pulls of many independent samples, in columns so many that some rows are the nearest of most."""
+    pulls = []
+    for seed in range(60):
+        drawn, training, others = np.random.default_rng(seed).normal(size=(3, 300, 20))
+        found = copies(drawn, training, others)
+        pulls.append((found.share - 0.5) / found.error)
+    assert 0.7 < np.std(pulls) < 1.3
 
 
 def test_rows_of_the_same_distribution_are_as_often_closer_to_either():
