@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from flashsim.analysis.whole_events.reading import WholeEvents
     from flashsim.declarations.objects import ObjectDeclaration
 
-__all__ = ["OURS", "goals_of_together", "measure_together", "page_of_together"]
+__all__ = ["OURS", "giveaway", "goals_of_together", "measure_together", "page_of_together"]
 
 OURS = "flash"
 ALLOWED = 0.05
@@ -125,7 +125,9 @@ def page_of_together(found: Mapping[str, Any], before: Mapping[str, Any] | None)
     yield from ("", "## What gives objects away", "")
     yield "What the classifiers of the goals go by: loss of AUC when a column is shuffled."
     yield ""
-    yield from table(("classifier", "AUC", "goes by"), map(_giveaway, found["told"][OURS].items()))
+    yield from table(
+        ("classifier", "AUC", "goes by"), (giveaway(*told) for told in found["told"][OURS].items())
+    )
     yield from ("", "## Correlations between objects", "")
     yield "Spearman's correlations of all columns of one object with all of the other: the pair that differs"
     yield "most from the reference, and the width of all differences in their errors. Two draws of the"
@@ -143,8 +145,8 @@ def _cell(joint: Mapping[str, Mapping[str, Any]], name: str, quantity: str) -> s
     return text if line.passes else f"**{text}**"
 
 
-def _giveaway(told: tuple[str, Mapping[str, Any]]) -> list[str]:
-    what, test = told
+def giveaway(what: str, test: Mapping[str, Any]) -> list[str]:
+    """Give the row of a table that tells what a classifier, as JSON holds it, goes by."""
     by = sorted(test["importance"].items(), key=lambda item: -item[1])[:_GIVEAWAYS]
     shown = [f"`{name}` {loss:.3f}" for name, loss in by if loss > test["error"] / 2.0]
     return [what, f"{test['auc']:.3f} ± {test['error']:.3f}", ", ".join(shown) or "-"]

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from benchmarks import apart
 from benchmarks.cards import card
 from benchmarks.events.__main__ import main
 from benchmarks.events.compare import spectrum
@@ -177,3 +178,12 @@ def test_mistakes_are_named(made_models, tmp_path, capsys):
         main(["--test", str(tmp_path), "--models", str(made_models), "--output", str(tmp_path / "out")])
     assert exited.value.code == 2
     assert "full.root: there is no such file" in capsys.readouterr().err
+
+
+def test_what_tells_two_files_apart_is_printed(made_process, capsys):
+    arguments = [str(made_process / f"{name}.root") for name in ("full", "full_1")]
+    apart.main([*arguments, "--collections", "Jet", "--most", "600"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "| classifier | AUC | goes by |"
+    assert {line.split(" | ")[0] for line in lines[2:]} >= {"| matched Jet", "| matched Jet and neighbours"}
+    assert not any("Muon" in line.split(" | ")[0] for line in lines)

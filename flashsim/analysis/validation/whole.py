@@ -12,9 +12,8 @@ from flashsim.analysis.validation.comparison import CANDIDATE, REFERENCE, Sectio
 from flashsim.analysis.validation.lights import Difference, Found, Row
 from flashsim.analysis.whole_events.correlations import compared, correlations_between
 from flashsim.analysis.whole_events.joint import joint_quantities
-from flashsim.analysis.whole_events.judged import comparable, read_judged_events
+from flashsim.analysis.whole_events.judged import comparable, event_numbers, read_judged_events
 from flashsim.analysis.whole_events.verdict import tell_apart_events, tell_apart_objects
-from flashsim.events.noise import event_hash
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -83,7 +82,7 @@ def judge_whole_events(
     tell(NAME, 1, _PARTS)
     fields, restricted = comparable(declarations, list(whole.values()))
     samples = dict(zip(whole, restricted, strict=True))
-    units = _units(samples)
+    units = event_numbers(samples)
     sections = list(_joint(whole, recipe))
     tell(NAME, 2, _PARTS)
     sections += _correlations(samples, fields, recipe)
@@ -93,17 +92,6 @@ def judge_whole_events(
     own = units[REFERENCE]
     shared = {role: float(np.isin(number, own).mean()) for role, number in units.items() if role != REFERENCE}
     return WholeEventsFound(sections, {role: one.events for role, one in whole.items()}, shared)
-
-
-def _units(samples: Mapping[str, WholeEvents]) -> dict[str, NDArray[np.int64]]:
-    """Give events of one run, luminosityBlock and event one number in all samples."""
-    hashes = [
-        event_hash(*(sample.values[name] for name in ("run", "luminosityBlock", "event")))
-        for sample in samples.values()
-    ]
-    number = np.unique(np.concatenate(hashes), return_inverse=True)[1].astype(np.int64)
-    parts = np.split(number, np.cumsum([len(one) for one in hashes])[:-1])
-    return dict(zip(samples, parts, strict=True))
 
 
 def _section(

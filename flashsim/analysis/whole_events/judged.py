@@ -10,6 +10,7 @@ from flashsim.analysis.whole_events.reading import WholeEvents, read_whole_event
 from flashsim.events.collection import Collection
 from flashsim.events.gen_view import build_gen_view, gen_view_branches
 from flashsim.events.matching import match
+from flashsim.events.noise import event_hash
 from flashsim.nanoaod.reading import NanoFile
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from flashsim.declarations.objects import ObjectDeclaration
 
-__all__ = ["GEN", "comparable", "is_matched", "read_judged_events"]
+__all__ = ["GEN", "comparable", "event_numbers", "is_matched", "read_judged_events"]
 
 GEN = "gen."
 """Beginning of the names of columns that hold the fields of an object's gen object; NaN if it has none."""
@@ -99,6 +100,17 @@ def _only(sample: WholeEvents, fields: Mapping[str, Sequence[str]]) -> WholeEven
     branches = (*_GIVEN, *fields.get("Event", ()))
     values = {name: sample.values[name] for name in branches if name in sample.values}
     return WholeEvents(sample.events, collections, values)
+
+
+def event_numbers(samples: Mapping[str, WholeEvents]) -> dict[str, NDArray[np.int64]]:
+    """Give events of one run, luminosityBlock and event one number in all samples, shape (E,) of each."""
+    hashes = [
+        event_hash(*(sample.values[name] for name in ("run", "luminosityBlock", "event")))
+        for sample in samples.values()
+    ]
+    number = np.unique(np.concatenate(hashes), return_inverse=True)[1].astype(np.int64)
+    parts = np.split(number, np.cumsum([len(one) for one in hashes])[:-1])
+    return dict(zip(samples, parts, strict=True))
 
 
 def _common_fields(

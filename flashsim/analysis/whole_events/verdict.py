@@ -41,6 +41,7 @@ def tell_apart_objects(
     most: int,
     importance: bool = False,
     alone: bool = True,
+    collections: Sequence[str] | None = None,
 ) -> Told:
     """Train classifiers on the objects of each collection, alone and with their neighbours.
 
@@ -58,13 +59,15 @@ def tell_apart_objects(
         Whether to measure what tells them apart.
     alone
         Whether to judge objects without their neighbours, too.
+    collections
+        Whose objects are judged; by default those of all fields.
 
     Returns
     -------
     Results by name, such as ``matched Jet`` and ``matched Jet and neighbours``; the unmatched ones apart.
     """
     found = {}
-    for name in (name for name in fields if name != "Event"):
+    for name in [name for name in fields if name != "Event"] if collections is None else collections:
         described = [neighbourhoods(sample, name, fields) for sample in (reference, other)]
         for matched, kind in _KINDS.items():
             rows = [_first(one, matched=matched, most=most) for one in described]
