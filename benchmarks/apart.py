@@ -41,10 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     declarations = shipped_objects()
     files = {"reference": given.reference, "candidate": given.candidate}
     whole = [read_judged_events(path, declarations, stop=given.events) for path in files.values()]
-    fields, samples = comparable(declarations, whole)
-    first, second = event_numbers(dict(zip(files, samples, strict=True))).values()
+    fields, (one, other) = comparable(declarations, whole)
+    first, second = event_numbers({"reference": one, "candidate": other}).values()
     told = tell_apart_objects(
-        *samples,
+        one,
+        other,
         (first, second),
         fields,
         most=given.most,
@@ -52,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         collections=given.collections,
     )
     if given.collections is None:
-        told[WHOLE] = tell_apart_events(*samples, (first, second), fields, importance=True)
+        told[WHOLE] = tell_apart_events(one, other, (first, second), fields, importance=True)
     rows = (giveaway(what, asdict(test)) for what, test in told.items())
     print("\n".join(table(("classifier", "AUC", "goes by"), rows)))
 

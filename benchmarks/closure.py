@@ -27,6 +27,7 @@ from flashsim.analysis.whole_events.joint import joint_lines
 from flashsim.analysis.whole_events.reading import WholeEvents, read_whole_events
 from flashsim.declarations.output import load_output
 from flashsim.events.collection import Collection
+from flashsim.events.copies import copy_branches, of_last_copies
 from flashsim.events.gen_chunk import gen_branches, gen_chunk
 from flashsim.events.matching import match
 from flashsim.events.noise import EVENT_IDS
@@ -80,9 +81,10 @@ def measure(path: str, declaration: ObjectDeclaration, chosen: NDArray[np.bool_]
     fields = ("pt", "eta", "phi", declaration.match)
     reco_names = [declaration.branch(field) for field in fields]
     with NanoFile(path) as file:
-        arrays = file.read([*EVENT_IDS, *gen_branches(declaration), *reco_names])
+        needed = {*EVENT_IDS, *gen_branches(declaration), *copy_branches(declaration), *reco_names}
+        arrays = file.read(sorted(needed))
     gen = gen_chunk(declaration, arrays).collections[declaration.gen]
-    reco = Collection.of_branches(arrays, declaration.collection, fields)
+    reco = of_last_copies(declaration, arrays, Collection.of_branches(arrays, declaration.collection, fields))
     rows = match(gen, reco, declaration.match)
     if chosen is None:
         chosen = np.ones(gen.events, dtype=bool)

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from flashsim.declarations.output import load_output
 from flashsim.errors import InputFileError
-from flashsim.events.ancestry import last_copies
 from flashsim.events.collection import Collection
 from flashsim.events.conditioning import conditioning_columns
+from flashsim.events.copies import copy_branches, of_last_copies
 from flashsim.events.gen_chunk import gen_branches, gen_chunk, reconstructed_before, with_simulated
 from flashsim.events.identity import content_branches
 from flashsim.events.matching import match
@@ -55,7 +55,6 @@ __all__ = ["needed_branches", "preprocess"]
 
 _log = logging.getLogger(__name__)
 
-_COPIES = ["GenPart_pdgId", "GenPart_genPartIdxMother"]
 
 Columns = dict[str, NDArray[Any]]
 Rows = NDArray[np.int64]
@@ -143,7 +142,7 @@ def needed_branches(declaration: ObjectDeclaration) -> list[str]:
     if declaration.per == "object":
         own = dict.fromkeys((*declaration.drawn_fields(), declaration.match, *declaration.own_fields()))
         reco += [declaration.branch(field) for field in own]
-        reco += _COPIES if declaration.gen_collection.branch == "GenPart" else []
+        reco += copy_branches(declaration)
     return [*EVENT_IDS, *gen_branches(declaration), *reco]
 
 
@@ -203,7 +202,7 @@ class _ChunkTables:
         if d.per == "event":
             reco = self._of_events(arrays, gen)
         else:
-            reco = _of_last_copies(d, arrays, Collection.of_branches(arrays, d.collection, self.own))
+            reco = of_last_copies(d, arrays, Collection.of_branches(arrays, d.collection, self.own))
         for target in d.targets:
             self.not_allowed[target.branch] += int(np.count_nonzero(~allows(target, reco[target.branch])))
         rows = np.arange(len(gen)) if d.per == "event" else match(gen, reco, d.match)
@@ -286,24 +285,6 @@ def _found(test: RelationTest) -> TestedRelation:
     return TestedRelation(
         title=test.title, rows=test.rows, held=test.held, largest=test.largest, kept=test.holds
     )
-
-
-def _of_last_copies(
-    declaration: ObjectDeclaration, arrays: Mapping[str, ak.Array], reco: Collection
-) -> Collection:
-    """Let indices of gen particles be those of their last copies, which gen collections hold.
-
-    NanoAOD names the first copy of an electron where it has the momentum of the last one.
-    """
-    if declaration.gen_collection.branch != "GenPart":
-        return reco
-    particles = Collection.of_branches(arrays, "GenPart", ("pdgId", "genPartIdxMother"))
-    last = last_copies(particles.offsets, particles["pdgId"], particles["genPartIdxMother"])
-    index, first = reco[declaration.match].astype(np.int64), particles.offsets[reco.event_rows]
-    known = (index >= 0) & (index < particles.counts[reco.event_rows])
-    rows = np.where(known, first + np.where(known, index, 0), 0)
-    found = last[rows] - first if len(last) else index
-    return reco.with_columns({declaration.match: np.where(known, found, index)})
 
 
 def _counterparts(reco: Collection, rows: Rows, fields: Sequence[str]) -> Columns:

@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flashsim.analysis.statistics.residuals import residual
+from flashsim.declarations.conditioning import RECO, Earlier
 from flashsim.errors import InputFileError
 from flashsim.events.collection import Collection
 from flashsim.events.conditioning import conditioning_columns
+from flashsim.events.copies import copy_branches, of_last_copies
 from flashsim.events.gen_chunk import GenChunk, conditioning_branches
 from flashsim.events.gen_view import build_gen_view, gen_view_branches
 from flashsim.events.matching import match
@@ -53,7 +55,8 @@ class Selected:
         """Names of targets and conditioning variables that a file lacks."""
         had = {t.branch for t in self.targets} | {entry.name for entry in self.conditioning}
         declared = [t.branch for t in self.declaration.targets]
-        return [n for n in [*declared, *(e.name for e in self.declaration.conditioning)] if n not in had]
+        known = [e.name for e in self.declaration.conditioning if _is_given(e)]
+        return [name for name in [*declared, *known] if name not in had]
 
 
 @dataclass(frozen=True)
@@ -146,8 +149,9 @@ def common_columns(declaration: ObjectDeclaration, paths: Sequence[str]) -> Sele
         If a file cannot be read, holds no events, or lacks what objects cannot be matched without.
     """
     collection = declaration.collection
-    targets, conditioning = list(declaration.targets), list(declaration.conditioning)
-    needed = [*EVENT_IDS, *gen_view_branches(declaration.gen_view)]
+    targets = list(declaration.targets)
+    conditioning = [entry for entry in declaration.conditioning if _is_given(entry)]
+    needed = [*EVENT_IDS, *gen_view_branches(declaration.gen_view), *copy_branches(declaration)]
     needed += [f"{collection}_{name}" for name in ("pt", "eta", "phi", declaration.match)]
     for path in paths:
         with NanoFile(path) as file:
@@ -160,6 +164,13 @@ def common_columns(declaration: ObjectDeclaration, paths: Sequence[str]) -> Sele
                 msg = f"{path}: holds no events to compare"
                 raise InputFileError(msg)
     return Selected(declaration, conditioning, targets)
+
+
+def _is_given(entry: Conditioning) -> bool:
+    """Tell whether the generator gives it: what was simulated before is for judges of whole events."""
+    collections = (getattr(entry, "of", None), getattr(entry, "without", None))
+    of_results = any(name is not None and name.startswith(RECO) for name in collections)
+    return not of_results and not isinstance(entry, Earlier)
 
 
 def shared_objects(
@@ -250,7 +261,7 @@ class _Reader:
         self.gen_fields = sorted({"pt", "eta", *d.references()})
         self.event_values = conditioning_branches(self.selected.conditioning)
         reco = [f"{d.collection}_{name}" for name in self.fields]
-        self.needed = [*gen_view_branches(d.gen_view), *self.event_values]
+        self.needed = [*gen_view_branches(d.gen_view), *copy_branches(d), *self.event_values]
         self.branches = sorted({*EVENT_IDS, *self.needed, *reco})
 
     def add(self, arrays: Mapping[str, Any]) -> None:
@@ -262,7 +273,7 @@ class _Reader:
             events=len(arrays["event"]),
         )
         gen = chunk.collections[d.gen]
-        reco = Collection.of_branches(arrays, d.collection, self.fields)
+        reco = of_last_copies(d, arrays, Collection.of_branches(arrays, d.collection, self.fields))
         rows = match(gen, reco, d.match)
         before = sum(len(part["reco_event"]) for part in self.parts)
         self.parts.append(

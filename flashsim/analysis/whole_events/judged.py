@@ -8,6 +8,7 @@ import numpy as np
 
 from flashsim.analysis.whole_events.reading import WholeEvents, read_whole_events
 from flashsim.events.collection import Collection
+from flashsim.events.copies import copy_branches, of_last_copies
 from flashsim.events.gen_view import build_gen_view, gen_view_branches
 from flashsim.events.matching import match
 from flashsim.events.noise import event_hash
@@ -54,9 +55,11 @@ def read_judged_events(
     with NanoFile(path) as file:
         for declaration in objects:
             if (name := declaration.collection) in found.collections:
-                arrays = file.read(sorted(gen_view_branches(declaration.gen_view)), stop=stop)
+                needed = {*gen_view_branches(declaration.gen_view), *copy_branches(declaration)}
+                arrays = file.read(sorted(needed), stop=stop)
                 gen = build_gen_view(declaration.gen_view, arrays)[declaration.gen]
-                found.collections[name] = _with_gen(found[name], gen, declaration.match)
+                named = of_last_copies(declaration, arrays, found[name])
+                found.collections[name] = _with_gen(named, gen, declaration.match)
     return found
 
 
