@@ -32,10 +32,11 @@ def read(selected, made_process):
 
 def test_objects_are_those_of_the_training_tables(read, declaration, made_process, tmp_path):
     preprocess(declaration, [str(made_process / "full.root")], tmp_path / "tables")
-    objects, unmatched = (
-        [TRAINING_TABLES.read(tmp_path / "tables", split, kind) for split in SPLITS]
-        for kind in ("objects", "unmatched/event")
+    kinds = ("objects", *(f"unmatched/{source.name}" for source in declaration.unmatched))
+    objects, *of_sources = (
+        [TRAINING_TABLES.read(tmp_path / "tables", split, kind) for split in SPLITS] for kind in kinds
     )
+    unmatched = [table for tables in of_sources for table in tables]
     full = read["full"]
     found = np.concatenate([table["reconstructed"] for table in objects])
     assert len(full.found) == len(found)
