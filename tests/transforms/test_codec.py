@@ -50,7 +50,10 @@ def gen_of(declaration, rng, rows=ROWS):
         "charge": rng.choice([-1.0, 1.0], rows),
     }
     made |= dict.fromkeys(declaration.computed_fields(), rng.exponential(20.0, rows))
-    return {name: made[name] for name in declaration.references()}
+    columns = {name: made[name] for name in declaration.references()}
+    # Energies of leptons: most jets have none.
+    energies = np.where(rng.random(rows) < 0.2, rng.exponential(10.0, rows), 0.0)
+    return columns | {f"conditioning.{name}": energies for name in declaration.related_conditioning()}
 
 
 @pytest.fixture(scope="module", params=SHIPPED)
@@ -105,7 +108,7 @@ def test_targets_are_standard_normal(fitted):
 
 def test_unmatched_objects_go_without_gen(fitted):
     codec, columns, _ = fitted
-    targets = [target.model_copy(update={"relation": "none"}) for target in codec.targets]
+    targets = [target.alone() for target in codec.targets]
     normal = normal_of(TargetCodec.fit(targets, columns, {}), columns, {}, uniform=0.5)
     assert np.isfinite(normal).all()
 
