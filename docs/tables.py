@@ -140,6 +140,20 @@ def relations(declaration: ObjectDeclaration) -> str:
     return table(("relation", "of", "meaning"), rows)
 
 
+def linked(declaration: ObjectDeclaration) -> str:
+    """Show what follows from objects of other collections."""
+    rows = (
+        (
+            ", ".join(f"`{declaration.branch(name)}`" for name in entry.formulas),
+            f"`{entry.to}`",
+            f"`{declaration.branch(entry.index)}`",
+            entry.description,
+        )
+        for entry in declaration.linked
+    )
+    return table(("branches", "from", "found by", "meaning"), rows)
+
+
 def derived(declaration: ObjectDeclaration) -> str:
     """Show what follows from the targets and the gen object."""
     rows = (
@@ -336,6 +350,7 @@ def _blocks() -> dict[str, Callable[[], str]]:
             f"{name} targets": partial(targets, declaration),
             f"{name} derived": partial(derived, declaration),
             f"{name} relations": partial(relations, declaration),
+            f"{name} linked": partial(linked, declaration),
             f"{name} recoils": partial(recoils, declaration),
             f"{name} unmatched": partial(unmatched, declaration),
         }

@@ -2,7 +2,8 @@
 
 An expression has numbers, names, ``+ - * / **``, comparisons, ``and``, ``or``, ``not`` and the functions of
 `FUNCTIONS`. A name alone is a branch of the object; ``gen.NAME`` is a field of its gen object, and
-``conditioning.NAME`` a conditioning column before it is scaled.
+``conditioning.NAME`` a conditioning column before it is scaled. Where objects follow from others that they
+are linked to, ``to.NAME`` is a field of the other one, and ``event.NAME`` a value of the event.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ FUNCTIONS = {
 }
 """Functions with the least and the largest number of their arguments."""
 
-SPACES = ("gen", "conditioning")
+SPACES = ("gen", "conditioning", "to", "event")
 """What may stand before the dot of a name."""
 
 _MOST_CHARACTERS = 4000
@@ -51,13 +52,15 @@ class Names:
     ----------
     branches
         Names that stand alone.
-    gen, conditioning
-        Names after ``gen.`` and ``conditioning.``.
+    gen, conditioning, to, event
+        Names after ``gen.`` and so on.
     """
 
     branches: tuple[str, ...] = ()
     gen: tuple[str, ...] = ()
     conditioning: tuple[str, ...] = ()
+    to: tuple[str, ...] = ()
+    event: tuple[str, ...] = ()
 
     def __or__(self, other: Names) -> Names:
         """Give the names of both."""
@@ -68,6 +71,8 @@ class Names:
                     (self.branches, other.branches),
                     (self.gen, other.gen),
                     (self.conditioning, other.conditioning),
+                    (self.to, other.to),
+                    (self.event, other.event),
                 )
             )
         )
@@ -99,7 +104,7 @@ def names_of(text: str) -> Names:
     Examples
     --------
     >>> names_of("where(pt > 50, 0, gen.pt / conditioning.rho)")
-    Names(branches=('pt',), gen=('pt',), conditioning=('rho',))
+    Names(branches=('pt',), gen=('pt',), conditioning=('rho',), to=(), event=())
     """
     found = Names()
     tree = parsed(text)
@@ -139,9 +144,10 @@ def _check(node: ast.expr, text: str) -> None:
             parts = args
         case _:
             known = ", ".join(FUNCTIONS)
+            names = ", ".join(f"{space}.NAME" for space in SPACES)
             msg = (
                 f"'{text}': {ast.unparse(node)!r} is not understood; expressions have numbers, branches, "
-                f"gen.NAME, conditioning.NAME, + - * / **, comparisons, and, or, not, and {known}"
+                f"{names}, + - * / **, comparisons, and, or, not, and {known}"
             )
             raise ValueError(msg)
     for part in parts:

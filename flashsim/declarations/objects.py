@@ -26,6 +26,7 @@ from flashsim.declarations.conditioning import (
 )
 from flashsim.declarations.expressions import Expression, Names, names_of
 from flashsim.declarations.gen_collections import GenCollection, GenView
+from flashsim.declarations.linked import Linked
 from flashsim.declarations.recipes import (
     Recipe,
     parse_recipe,
@@ -198,6 +199,11 @@ class ObjectDeclaration(Recipe):
         default=[],
         description="exact relations between targets; of those that make the same branch the first",
     )
+    linked: list[Linked] = Field(
+        default=[],
+        description="targets that follow from an object of another collection, which is drawn later; of "
+        "those that make the same branch the first",
+    )
     derived: list[Derived] = Field(default=[], description="what follows from it")
     recoils: list[Recoil] = Field(
         default=[],
@@ -335,7 +341,30 @@ class ObjectDeclaration(Recipe):
         if missing := sorted(set(self._needs().conditioning) - columns):
             msg = f"relations need the conditioning columns {missing}, which are not declared"
             raise ValueError(msg)
+        if found := [*self._needs().to, *self._needs().event]:
+            msg = f"relations need {', '.join(found)} of 'to' or 'event', which only 'linked' has"
+            raise ValueError(msg)
         arranged(self.targets, self.relations)
+        return self
+
+    @model_validator(mode="after")
+    def _linked(self) -> ObjectDeclaration:
+        known = {target.branch for target in self.targets}
+        events = {entry.name for entry in self.event_values()}
+        for linked in self.linked:
+            where = f"linked to {linked.to}"
+            if self.per == "event" or linked.to == self.collection:
+                msg = f"{where}: expected objects of another collection, and none of whole events"
+                raise ValueError(msg)
+            if missing := sorted({*linked.formulas, *linked.needs.branches} - known):
+                msg = f"{where}: needs {missing}, which are no targets"
+                raise ValueError(msg)
+            if twice := sorted(known & {*linked.parts, *linked.corrections}):
+                msg = f"{where}: {twice} are branches; give parts and corrections names of their own"
+                raise ValueError(msg)
+            if missing := sorted(set(linked.needs.event) - events):
+                msg = f"{where}: event.{missing[0]} is no conditioning of the kind 'event'"
+                raise ValueError(msg)
         return self
 
     @property
@@ -368,6 +397,14 @@ class ObjectDeclaration(Recipe):
             if of.startswith(RECO) and of != self._own:
                 found.setdefault(of.removeprefix(RECO), set()).update(fields)
         return {name: sorted(fields) for name, fields in found.items()}
+
+    def link_branches(self, linked: Linked) -> list[str]:
+        """NanoAOD branches of a link: the index, and what it reads of the other collection."""
+        return [self.branch(linked.index), *(f"{linked.to}_{field}" for field in linked.fields)]
+
+    def event_values(self) -> list[EventValue]:
+        """Values of the whole event that objects with a gen object are given."""
+        return [entry for entry in self.conditioning if isinstance(entry, EventValue)]
 
     def event_results(self) -> list[EventValue]:
         """Values of the whole event that must be simulated before."""
@@ -439,9 +476,16 @@ class ObjectDeclaration(Recipe):
         derived = [d for d in self.derived if d.source != "reco" or d.field in branches]
         within = [relation.within(branches) for relation in self.relations]
         relations = [relation for relation in within if relation is not None]
+        linked = [some for some in (entry.within(branches) for entry in self.linked) if some.formulas]
         unmatched = [source.with_targets(branches) for source in self.unmatched]
         return self.model_copy(
-            update={"targets": targets, "derived": derived, "relations": relations, "unmatched": unmatched}
+            update={
+                "targets": targets,
+                "derived": derived,
+                "relations": relations,
+                "linked": linked,
+                "unmatched": unmatched,
+            }
         )
 
     @property
@@ -484,7 +528,8 @@ def _columns(conditioning: Iterable[Conditioning]) -> list[str]:
 def with_payloads(declaration: ObjectDeclaration, path: Path) -> ObjectDeclaration:
     """Fill in what the relations of a declaration, read from `path`, need of files beside it."""
     relations = [relation.with_payloads(path.parent) for relation in declaration.relations]
-    return declaration.model_copy(update={"relations": relations})
+    linked = [entry.with_payloads(path.parent) for entry in declaration.linked]
+    return declaration.model_copy(update={"relations": relations, "linked": linked})
 
 
 def load_object(name: str, changes: Changes | None = None) -> ObjectDeclaration:

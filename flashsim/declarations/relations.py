@@ -9,7 +9,7 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
@@ -305,11 +305,8 @@ class Formula(_Relation):
     def needs(self) -> Names:
         """What else it is computed from."""
         direct = names_of(self.expression)
-        found = Names(
-            tuple(name for name in direct.branches if name not in self.corrections),
-            direct.gen,
-            direct.conditioning,
-        )
+        own = tuple(name for name in direct.branches if name not in self.corrections)
+        found = replace(direct, branches=own)
         for correction in self.corrections.values():
             found |= correction.needs
         return found

@@ -22,6 +22,7 @@ from flashsim.events.identity import event_keys
 from flashsim.events.sketch import EventSketch
 from flashsim.execution.whole_files import refuse_input
 from flashsim.generation.completion import COMPLETION, complete
+from flashsim.generation.linked import LinkFollower
 from flashsim.generation.oversampling import MOST_FOLDS
 from flashsim.generation.pileup import choose_pileup
 from flashsim.generation.plan import plan_output
@@ -31,7 +32,7 @@ from flashsim.generation.results import Piece, Summary
 from flashsim.generation.simulate import ObjectSimulator
 from flashsim.generation.stream import read_ahead, write_behind
 from flashsim.models.origin import trained_on
-from flashsim.nanoaod.assembly import link_collections, ordered, rounded
+from flashsim.nanoaod.assembly import falling_pt, link_collections, rounded
 from flashsim.nanoaod.provenance import GENERATION, read_provenance
 from flashsim.nanoaod.reading import STANDARD_TREES, NanoFile
 from flashsim.nanoaod.writing import NanoWriter
@@ -325,6 +326,8 @@ class Generator:
         # Objects that share a gen view share its collections.
         views: dict[str, Mapping[str, Collection]] = {}
         simulated: dict[str, Collection] = {}
+        bits = {name: collection.bits for name, collection in plan.collections.items()}
+        follower = LinkFollower([s.declaration for s in self.simulators], bits, arrays)
         outside_counts: dict[str, OutsideCount] = {}
         for simulator in self.simulators:
             declaration = simulator.declaration
@@ -333,10 +336,14 @@ class Generator:
             drawn = simulator.simulate(
                 chunk, events, folds=range(self.folds), simulated=simulated, origin=origin
             )
-            made = _rounded(drawn.collection, simulator, plan)
-            simulated[simulator.collection] = ordered(made) if declaration.per == "object" else made
+            name, made = simulator.collection, drawn.collection
+            simulated[name], follower.exact[name] = _rounded(made, simulator, plan), made
+            if declaration.per == "object":
+                rows = falling_pt(simulated[name])
+                simulated[name], follower.exact[name] = simulated[name].take(rows), made.take(rows)
             # References between collections are part of what is known of those that are drawn.
             simulated = link_collections(simulated, self.recipe.links)
+            simulated |= follower.after(name, simulated)
             outside_counts |= drawn.outside_counts
         simulated[COMPLETION] = self._completed(arrays, events, simulated, plan)
         return simulated, outside_counts

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Integers = NDArray[np.int64]
 
-__all__ = ["link_collections", "ordered", "rounded", "towards_zero"]
+__all__ = ["falling_pt", "link_collections", "ordered", "rounded", "towards_zero"]
 
 
 def rounded(collection: Collection, targets: Iterable[Target], bits: Mapping[str, int | None]) -> Collection:
@@ -61,7 +61,12 @@ def towards_zero(limit: float, bits: int) -> np.float32:
 
 def ordered(collection: Collection) -> Collection:
     """Order the objects of each event by falling pT; equal ones keep their order."""
-    return collection.take(np.lexsort((-collection["pt"].astype(np.float64), collection.event_rows)))
+    return collection.take(falling_pt(collection))
+
+
+def falling_pt(collection: Collection) -> Integers:
+    """Rows that order the objects of each event by falling pT, shape (N,); equal ones keep their order."""
+    return np.lexsort((-collection["pt"].astype(np.float64), collection.event_rows))
 
 
 def link_collections(collections: Mapping[str, Collection], links: Iterable[Link]) -> dict[str, Collection]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from flashsim.declarations.output import load_output
 from flashsim.errors import InputFileError
-from flashsim.events.collection import Collection
+from flashsim.events.collection import Collection, flat_column
 from flashsim.events.conditioning import conditioning_columns
 from flashsim.events.copies import copy_branches, of_last_copies
 from flashsim.events.gen_chunk import gen_branches, gen_chunk, reconstructed_before, with_simulated
@@ -39,6 +39,7 @@ from flashsim.nanoaod.reading import NanoFile
 from flashsim.nanoaod.requirements import require_branches
 from flashsim.nanoaod.schema import detect_version
 from flashsim.transforms.codec import allows
+from flashsim.transforms.linked import LinkedTests
 from flashsim.transforms.relation_tests import RelationTests
 
 if TYPE_CHECKING:
@@ -85,7 +86,8 @@ def preprocess(
     done = 0
     sketches = dict.fromkeys(files, EventSketch())
     with TableWriter(TRAINING_TABLES, output, force=force) as writer:
-        tables = _ChunkTables(declaration, writer, RelationTests(declaration, version))
+        tests, linked = RelationTests(declaration, version), LinkedTests(declaration, version)
+        tables = _ChunkTables(declaration, writer, tests, linked)
         for path in files:
             with NanoFile(path) as file:
                 wanted = sorted({*tables.branches, *content_branches(file.branches)})
@@ -97,7 +99,7 @@ def preprocess(
                 done += file.num_entries
         description = TableDescription(
             schema_version=1,
-            declaration=tables.tests.tested(),
+            declaration=linked.tested(tests.tested()),
             nanoaod_version=version,
             files=[str(path) for path in files],
             events=_written(writer, EVENTS),
@@ -107,13 +109,14 @@ def preprocess(
             sources={s.name: _written(writer, f"{SOURCES}/{s.name}") for s in declaration.unmatched},
             sourceless=tables.sourceless,
             non_finite=dict(writer.non_finite),
-            relations=[_found(test) for test in tables.tests.tests],
+            relations=[_found(test) for test in (*tests.tests, *linked.tests)],
             reference=all(read_provenance(path, REFERENCE) is not None for path in files),
         )
         writer.describe(description)
     if text := same_numbers({str(path): sketch for path, sketch in sketches.items()}):
         _log.warning("%s", text)
-    tables.tests.report(_log)
+    tests.report(_log)
+    linked.report(_log)
     for branch, count in tables.not_allowed.items():
         if count:
             _log.warning(
@@ -147,8 +150,9 @@ def needed_branches(declaration: ObjectDeclaration) -> list[str]:
 
 
 def _survey(declaration: ObjectDeclaration, files: Sequence[str]) -> tuple[ObjectDeclaration, str, int]:
-    """Find the targets that all files have, their NanoAOD version, and the number of events."""
+    """Find the targets and links that all files have, their NanoAOD version, and the number of events."""
     kept = {target.branch for target in declaration.targets}
+    links = declaration.linked
     versions: dict[str, str] = {}
     events = 0
     for path in files:
@@ -158,6 +162,7 @@ def _survey(declaration: ObjectDeclaration, files: Sequence[str]) -> tuple[Objec
             require_branches(file, needed_branches(declaration), f"to preprocess {declaration.name}")
             versions[detect_version(file.branches)] = file.path
             kept &= {t.branch for t in declaration.targets if all(map(file.has, declaration.sources(t)))}
+            links = [linked for linked in links if all(map(file.has, declaration.link_branches(linked)))]
             events += file.num_entries
     if len(versions) > 1:
         found = ", ".join(f"{path} is {version}" for version, path in versions.items())
@@ -168,7 +173,16 @@ def _survey(declaration: ObjectDeclaration, files: Sequence[str]) -> tuple[Objec
         raise InputFileError(msg)
     if left_out := [target.branch for target in declaration.targets if target.branch not in kept]:
         _log.info("targets that the inputs do not have, left out: %s", ", ".join(left_out))
-    return declaration.with_targets(kept), next(iter(versions)), events
+    for linked in declaration.linked:
+        if linked not in links:
+            _log.info(
+                "%s do not follow from %s: the inputs do not have all of %s",
+                ", ".join(linked.formulas),
+                linked.to,
+                ", ".join(declaration.link_branches(linked)),
+            )
+    with_links = declaration.model_copy(update={"linked": links})
+    return with_links.with_targets(kept), next(iter(versions)), events
 
 
 @dataclass
@@ -178,6 +192,7 @@ class _ChunkTables:
     declaration: ObjectDeclaration
     writer: TableWriter[TableDescription]
     tests: RelationTests
+    linked: LinkedTests
 
     def __post_init__(self) -> None:
         d = self.declaration
@@ -188,7 +203,8 @@ class _ChunkTables:
         reco += [d.branch(field) for field in self.own]
         sources = [branch for target in d.targets for branch in d.sources(target)]
         values = [entry.branch for entry in d.event_results()]
-        self.branches = sorted({*needed_branches(d), *reco, *values, *sources})
+        links = [branch for linked in d.linked for branch in d.link_branches(linked)]
+        self.branches = sorted({*needed_branches(d), *reco, *values, *sources, *links})
         self.reconstructed = dict.fromkeys(SPLITS, 0)
         self.sourceless = dict.fromkeys(SPLITS, 0)
         self.not_allowed: Counter[str] = Counter()
@@ -203,6 +219,7 @@ class _ChunkTables:
             reco = self._of_events(arrays, gen)
         else:
             reco = of_last_copies(d, arrays, Collection.of_branches(arrays, d.collection, self.own))
+        self._test_links(arrays, reco)
         for target in d.targets:
             self.not_allowed[target.branch] += int(np.count_nonzero(~allows(target, reco[target.branch])))
         rows = np.arange(len(gen)) if d.per == "event" else match(gen, reco, d.match)
@@ -215,6 +232,16 @@ class _ChunkTables:
             is_matched = np.zeros(len(reco), dtype=bool)
             is_matched[rows[found]] = True
             self._write_unmatched(events, chunk, reco.select(is_matched), reco.select(~is_matched))
+
+    def _test_links(self, arrays: dict[str, ak.Array], reco: Collection) -> None:
+        """See whether what is declared of linked objects holds, of matched and unmatched ones."""
+        d = self.declaration
+        for number, linked in enumerate(d.linked):
+            _, index = flat_column(arrays[d.branch(linked.index)])
+            to = Collection.of_branches(arrays, linked.to, linked.fields)
+            wanted = [entry for entry in d.event_values() if entry.name in linked.needs.event]
+            values = {entry.name: np.asarray(arrays[entry.branch]) for entry in wanted}
+            self.linked.add(number, reco.with_columns({linked.index: index}), to, values)
 
     def _of_events(self, arrays: dict[str, ak.Array], event: Collection) -> Collection:
         """Targets of whole events, one row each."""

@@ -15,7 +15,7 @@ from flashsim.declarations.expressions import parsed
 __all__ = ["Columns", "evaluate"]
 
 Columns = Mapping[str, NDArray[Any]]
-"""Columns by name, shape (N,): branches, ``gen.NAME`` and ``conditioning.NAME``."""
+"""Columns by name, shape (N,): branches, ``gen.NAME``, ``conditioning.NAME`` and so on."""
 
 _OPERATORS: dict[type, Callable[..., Any]] = {
     ast.Add: np.add,
