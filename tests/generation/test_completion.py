@@ -185,11 +185,12 @@ def test_the_vertex_of_the_input_does_not_mix_with_the_simulated_one(make, made_
         make().run(made_vertex, tmp_path / "a.root", keep=["PV_x"])
 
 
-def test_without_a_model_of_events_there_is_no_vertex(make_generator, made_vertex, tmp_path):
+def test_without_a_model_of_met_there_is_none_beside(make_generator, made_vertex, tmp_path):
+    """Models of vertices have vertices beside."""
     make_generator().run(made_vertex, tmp_path / "a.root")
     branches, _ = read(tmp_path / "a.root")
-    assert not any(name.startswith(("PV_", "RawMET_", "Rho_")) for name in branches)
-    assert "Flag_METFilters" in branches
+    assert not any(name.startswith(("MET_", "RawMET_")) for name in branches)
+    assert {"Flag_METFilters", "PV_npvs", "PV_z"} <= set(branches)
 
 
 def test_coffea_reads_whole_collections(output):

@@ -81,7 +81,7 @@ def test_types_are_those_of_the_version(made_file, objects, version):
         ("HLT_*", {"HLT_IsoMu24"}),
         ("MET_pt", {"MET_pt"}),
         ("Tau_*", {"Tau_pt"}),
-        ("*", {"HLT_IsoMu24", "MET_pt", "Tau_pt"}),
+        ("*", {"HLT_IsoMu24", "MET_pt", "Tau_pt", "PV_npvs", "PV_npvsGood", "fixedGridRhoFastjetAll"}),
     ],
 )
 def test_keep(made_file, objects, pattern, expected):

@@ -174,7 +174,10 @@ def test_a_fold_is_the_same_whichever_others_are_asked_for(simulator, arrays, co
 def test_what_is_outside_of_the_training_is_counted(simulator, arrays):
     simulated = simulator("Jet")
     before = tallied(simulated, arrays, folds=[0, 1])
-    assert list(before) == list(simulated.phase_spaces) == ["GenJet for Jet", "events for unmatched Jet"]
+    assert list(before) == list(simulated.phase_spaces)
+    sources = simulated.declaration.unmatched
+    assert len(before) == 1 + len(sources) > 2
+    assert {f"{s.source} for unmatched Jet, {s.name}" for s in sources if not s.is_event} <= before.keys()
     # What they are drawn given can differ between folds, so each counts.
     assert before["GenJet for Jet"].rows == 2 * ak.sum(ak.num(arrays["GenJet_pt"]))
     assert before["events for unmatched Jet"].rows == 2 * len(arrays["event"])
@@ -200,12 +203,13 @@ def test_objects_of_what_is_outside_are_flagged(simulator, arrays):
     flagged, matched = jets["outsideDomain"] == 1.0, jets["genJetIdx"] >= 0
     in_hard = np.asarray(hard)[jets.event_rows // 2]
     assert flagged[matched & in_hard].all()
-    # The others are some that no training jet is like, and those without a gen jet know nothing of masses.
+    # The others are some that nothing in the training is like, among them those without a gen jet.
     usual = simulate(simulator("Jet", flag_domain=True), before, folds=[0, 1])
-    as_usual = (usual["outsideDomain"] == 1.0)[usual["genJetIdx"] >= 0].mean()
-    assert flagged[matched & ~in_hard].mean() == pytest.approx(as_usual, abs=0.1)
-    assert as_usual < 0.5
-    assert flagged[~matched].mean() < 0.2
+    for with_gen in (True, False):
+        as_usual = (usual["outsideDomain"] == 1.0)[(usual["genJetIdx"] >= 0) == with_gen].mean()
+        some = (matched == with_gen) & ~in_hard
+        assert flagged[some].mean() == pytest.approx(as_usual, abs=0.1)
+        assert as_usual < 0.5
 
 
 def test_a_flag_needs_a_model_that_knows_its_phase_space(loaded_models):
