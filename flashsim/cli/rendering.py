@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["render"]
 
+_WIDEST = 40
+"""Longest text, in characters, that a table does not wrap."""
+
 
 def render(description: Mapping[str, Any]) -> str:
     """Lay out what `flashsim.interface.inspection.inspect` found, in lines as wide as the terminal."""
@@ -221,9 +224,15 @@ def _columns(console: Console, header: Sequence[str], rows: Iterable[Sequence[st
     table = Table(box=box.SIMPLE_HEAD if header else None, show_header=bool(header), pad_edge=False)
     cells = [[Text(cell) for cell in row] for row in rows]
     for position in range(len(cells[0]) if cells else 0):
-        # Wrapping stays in the last column: names and numbers are for copying.
+        # Names and numbers are for copying and do not wrap: only the last column does, and long expressions.
         last = position == len(cells[0]) - 1
-        table.add_column(header[position] if header else "", overflow="fold", no_wrap=not last)
+        long = not last and max(len(row[position]) for row in cells) > _WIDEST
+        table.add_column(
+            header[position] if header else "",
+            overflow="fold",
+            no_wrap=not (last or long),
+            max_width=_WIDEST if long else None,
+        )
     for row in cells:
         table.add_row(*row)
     console.print(Padding(table, (0, 0, 0, 2)))

@@ -208,6 +208,11 @@ def _describe_use(file: NanoFile, declaration: ObjectDeclaration) -> dict[str, A
     lacking = _missing(file, [*EVENT_IDS, *gen_branches(declaration)])
     gen = [name for name in lacking if name not in PILEUP]
     both = _missing(file, needed_branches(declaration))
+    sources = [declaration.sources(target) for target in targets]
+    untold = _missing(file, [name for names in sources for name in names])
+    if all(_missing(file, names) for names in sources):
+        # Nothing is left to learn.
+        both = list(dict.fromkeys([*both, *untold]))
     return {
         "collection": declaration.collection,
         # What is lacking of the pileup is drawn, given its true number of interactions or a profile.
@@ -218,14 +223,12 @@ def _describe_use(file: NanoFile, declaration: ObjectDeclaration) -> dict[str, A
             "needs_pileup": PILEUP[0] in lacking,
         },
         "preprocess": {"possible": not both, "missing": both},
-        "missing_targets": _missing(
-            file, [name for target in targets for name in declaration.sources(target)]
-        ),
+        "missing_targets": untold,
     }
 
 
 def _missing(file: NanoFile, names: list[str]) -> list[str]:
-    return [name for name in names if not file.has(name)]
+    return [name for name in dict.fromkeys(names) if not file.has(name)]
 
 
 def _describe_output(file: NanoFile) -> dict[str, Any] | None:

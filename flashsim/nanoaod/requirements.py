@@ -36,6 +36,7 @@ def require_branches(file: Branches, wanted: Sequence[str], purpose: str) -> Non
     """
     for name in wanted:
         _require_kind(file, name, purpose)
+    wanted = list(dict.fromkeys(wanted))
     missing = [name for name in wanted if not file.has(name)]
     if not missing:
         return

@@ -55,6 +55,7 @@ NOT_RUN = {
     "python examples/flashsim_in_coffea.py": "tests/interface/test_coffea_job.py runs it",
     "flashsim preprocess muons full_*.root": TRAINS,
     "flashsim train ": TRAINS,
+    "unmatched:": "is a part of a recipe; tests/declarations reads whole ones",
     "flashsim grid": "trains at each of its points; tests/grid has small ones",
     "flashsim analyze": "needs samples of several processes; tests/analysis makes them",
     "from pathlib import Path": "needs what the commands beside it make; tests/analysis and tests/runs do",

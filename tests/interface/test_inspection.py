@@ -30,8 +30,9 @@ def of_model(made_models):
 
 
 def test_all_shipped_objects_are_asked():
-    assert {declaration.name for declaration in shipped_objects()} == {"electrons", "event", "jets", "muons"}
-    assert [declaration.name for declaration in shipped_objects("event")] == ["event"]
+    names = {"electrons", "event", "jets", "muons", "vertices"}
+    assert {declaration.name for declaration in shipped_objects()} == names
+    assert [declaration.name for declaration in shipped_objects("event")] == ["event", "vertices"]
 
 
 def test_nanoaod(of_made):
@@ -42,9 +43,10 @@ def test_nanoaod(of_made):
     assert set(of_made["trees"]) == {"Runs", "LuminosityBlocks"}
     assert of_made["flashsim"] is None
     assert json.loads(json.dumps(of_made)) == of_made
-    for use in of_made["objects"].values():
-        assert use["preprocess"] == {"possible": True, "missing": []}
-        assert use["generate"] == use["preprocess"] | {"drawn": [], "needs_pileup": False}
+    for name, use in of_made["objects"].items():
+        # Of the missing transverse momentum made events have nothing whole that a model could learn.
+        assert use["preprocess"]["possible"] == (not use["preprocess"]["missing"]) == (name != "event")
+        assert use["generate"] == {"possible": True, "missing": [], "drawn": [], "needs_pileup": False}
 
 
 def test_what_generate_would_write_is_what_it_writes(made_nanoaod, of_made, made_models, tmp_path):
@@ -134,7 +136,9 @@ def test_model(of_model, made_models):
     assert list(domain["quantiles"]) == [c for entry in of_model["conditioning"] for c in entry["columns"]]
     assert all(len(found) == len(domain["probabilities"]) for found in domain["quantiles"].values())
     assert ["pt", "eta"] in domain["pairs"]
-    assert of_model["unmatched"][0]["domain"]["rows"] == model.provenance["events"]["train"]
+    unmatched = {source["name"]: source["domain"]["rows"] for source in of_model["unmatched"]}
+    assert unmatched["event"] == model.provenance["events"]["train"]
+    assert 0 < unmatched["besideJet"] <= model.provenance["gen_objects"]["train"]
 
 
 def test_a_model_that_knows_no_domain(made_models, tmp_path):
@@ -156,7 +160,9 @@ def test_every_number_of_a_model_is_shown(of_model):
     assert of_model["provenance"]["date"] in text
     assert "made.root" in text
     smallest, *_, largest = of_model["domain"]["quantiles"]["pt"]
-    (line,) = [line for line in text.splitlines() if line.split()[:1] == ["pt"] and f"{largest:.5g}" in line]
+    lines = [line for line in text.splitlines() if line.split()[:1] == ["pt"]]
+    # Sources of unmatched objects have tables of their own, below.
+    line = next(line for line in lines if f"{largest:.5g}" in line)
     assert line.split()[1] == f"{smallest:.5g}"
     for loss in of_model["provenance"]["losses"].values():
         assert f"{loss['validation']:.3f}" in text

@@ -116,7 +116,7 @@ def test_plain_arrays(simulator, made_nanoaod, generated):
 def test_without_gen_level(simulator, made_nanoaod):
     for events in (plain(made_nanoaod), nano(made_nanoaod)):
         simulated = simulator(events, gen=False)
-        assert set(simulated.fields) == {"Electron", "Flag", "Jet", "Muon"}
+        assert set(simulated.fields) == {"Electron", "Flag", "Jet", "Muon", "PV", "fixedGridRhoFastjetAll"}
         assert set(simulator.collections) == {"Electron", "Jet", "Muon"}
         assert simulated.Jet.pt.tolist() == simulator(events).Jet.pt.tolist()
 
@@ -189,7 +189,7 @@ def test_several_at_a_time(simulator, made_models, made_nanoaod):
     other, events = flashsim.Simulator(made_models, seed=4), plain(made_nanoaod)
     assert other(events).Jet.pt.tolist() != simulator(events).Jet.pt.tolist()
     assert other.settings.generator() is not simulator.settings.generator()
-    assert repr(other) == "<Simulator of Electron, Jet, Muon, seed 4>"
+    assert repr(other) == "<Simulator of Electron, Muon, Jet, seed 4>"
 
 
 def test_version_and_flags(made_models, made_nanoaod):
