@@ -156,7 +156,7 @@ class Arena:
         preprocessings
             ``own``, ``flashsim`` or both, for the others.
         """
-        values, gen = self.train.matched("targets"), self.train.matched("gen")
+        values, gen = self.train.matched("targets"), self.train.reference
         bits = stored_bits(self.targets, self.model.declaration.collection, self.model.nanoaod_version)
         quantile = Quantile.fit(self.targets, values, gen, bits)
         yield self._shipped()
@@ -180,7 +180,7 @@ class Arena:
         started = time.process_time()
         drawn = sampler.from_noise(noise, context)
         took = time.process_time() - started
-        decoded = codec.decode(drawn, self.held_out.matched("gen"))
+        decoded = codec.decode(drawn, self.held_out.reference)
         row = {"name": "shipped model", "preprocessing": "flashsim", "parameters": flow.parameters}
         return row | self._measure(decoded) | {"objects_per_second": len(context) / took}
 
@@ -191,7 +191,7 @@ class Arena:
         train, validation = (_encoded(encoding, codec, s) for s in (self.train, self.validation))
         torch.manual_seed(1)
         kind = kind_of(recipe.kind)
-        features, conditions = len(self.targets), train.conditioning.shape[1]
+        features, conditions = train.low.shape[1], train.conditioning.shape[1]
         architecture = kind.architecture(recipe, features, conditions, seed=1)
         network = kind.module(architecture)
         trained = train_for(
@@ -206,7 +206,7 @@ class Arena:
         took = time.process_time() - started
         # A diverged flow must not end the benchmark; its few such values count as the middle.
         finite = np.nan_to_num(drawn, nan=0.0, posinf=0.0, neginf=0.0).clip(-1e6, 1e6)
-        decoded = encoding.decode(finite, self.held_out.matched("gen"))
+        decoded = encoding.decode(finite, self.held_out.reference)
         trainable = sum(weight.numel() for weight in network.parameters())
         row = {"name": name, "preprocessing": encoding.name, "parameters": trainable}
         row |= {"non_finite": int((~np.isfinite(drawn)).sum())} | asdict(trained)
@@ -246,7 +246,7 @@ class Arena:
 
 
 def _encoded(encoding: Encoding, codec: ConditioningCodec, sample: Sample) -> EncodedRows:
-    low, spread = encoding.bounds(sample.matched("targets"), sample.matched("gen"))
+    low, spread = encoding.bounds(sample.matched("targets"), sample.reference)
     conditioning = codec.encode(sample.matched("conditioning"))
     return EncodedRows(
         *(torch.from_numpy(np.asarray(a, dtype=np.float32)) for a in (low, spread, conditioning))

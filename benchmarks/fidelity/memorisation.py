@@ -92,8 +92,7 @@ def _rows(model: ObjectModel, sample: Sample) -> NDArray[np.float64]:
 
     Point masses are at their middle: spread as in training, even the same row would be far from itself.
     """
-    conditioning = {f"conditioning.{name}": c for name, c in sample.matched("conditioning").items()}
-    low, high = model.targets.bounds(sample.matched("targets"), sample.matched("gen") | conditioning)
+    low, high = model.targets.bounds(sample.matched("targets"), sample.reference)
     least = 1e-6
     normal: NDArray[np.float64] = ndtri(np.clip((low + high) / 2.0, least, 1.0 - least))
     return normal

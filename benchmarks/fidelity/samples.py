@@ -106,6 +106,12 @@ class Sample:
         columns: Columns = getattr(self, kind)
         return {name: column[self.reconstructed] for name, column in columns.items()}
 
+    @property
+    def reference(self) -> Columns:
+        """What targets of reconstructed gen objects can be relative to, as for `TargetCodec`, shape (M,)."""
+        conditioning = {f"conditioning.{name}": c for name, c in self.matched("conditioning").items()}
+        return self.matched("gen") | conditioning
+
     def residuals(self, targets: Sequence[Target]) -> Columns:
         """`residual` of every target of the reconstructed gen objects, shape (M,)."""
         values, gen = self.matched("targets"), self.matched("gen")
