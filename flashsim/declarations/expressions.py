@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated
 
 from pydantic import AfterValidator
@@ -78,6 +79,7 @@ class Names:
         )
 
 
+@cache
 def parsed(text: str) -> ast.expr:
     """Parse an expression.
 
@@ -98,6 +100,7 @@ def parsed(text: str) -> ast.expr:
     return tree
 
 
+@cache
 def names_of(text: str) -> Names:
     """Names in an expression.
 

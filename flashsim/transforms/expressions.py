@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping
-from functools import cache, reduce
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -65,13 +65,8 @@ def evaluate(text: str, columns: Columns, rows: int) -> NDArray[np.float64]:
     [-1.0, 3.0]
     """
     with np.errstate(all="ignore"):
-        found = _value(_tree(text), columns)
+        found = _value(parsed(text), columns)
     return np.broadcast_to(np.asarray(found, dtype=np.float64), (rows,)).copy()
-
-
-@cache
-def _tree(text: str) -> ast.expr:
-    return parsed(text)
 
 
 def _value(node: ast.expr, columns: Columns) -> Any:  # noqa: PLR0911  # one for each kind of part
