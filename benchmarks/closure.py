@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 PT_BINS = {
     "jets": (10.0, 15.0, 20.0, 30.0, 50.0, 100.0, np.inf),
     "muons": (0.0, 3.0, 5.0, 10.0, 20.0, 50.0, np.inf),
+    "electrons": (0.0, 5.0, 10.0, 20.0, 50.0, np.inf),
 }
 RESPONSE_FROM = 30.0
 
@@ -166,8 +167,9 @@ def closure(models: Path, tables: Path, trained: str, transfer: list[str], seeds
             outputs = [Path(folder) / f"{Path(source).stem}_{seed}.root" for seed in range(seeds)]
             for seed, output in enumerate(outputs):
                 Generator(loaded, load_output(), seed=seed + 1).run(source, output)
-            for model in loaded:
-                declaration = model.declaration
+            for declaration in (model.declaration for model in loaded):
+                if declaration.per == "event":
+                    continue
                 chosen = test_events(source, tables / declaration.name) if source == trained else None
                 full = measure(source, declaration, chosen)
                 flash = [measure(str(output), declaration, chosen) for output in outputs]
