@@ -34,8 +34,8 @@ Leptons sit in jets, energy fractions of a jet add up to 1, close jets share ene
 is seen: numbers that no single object shows. The first column is what the others are judged by: a value
 that differs from it by more than three statistical errors and by more than a tenth is **bold**.
 
-The column FlashSim, where there is one, is what the shipped models, trained on other events of `full`, make of
-its gen level.
+The column FlashSim, where there is one, is what the shipped models, trained on other events of `full`, make
+of its gen level.
 """
 
 

@@ -18,7 +18,7 @@ PAGE = "docs/howto/generator.md"
 NO_GAUSSIAN = r"no kind of flow 'gaussian', only (\w+, )*flow_matching, (\w+, )*spline_maf"
 QUICK = [
     f"{network}.schedule.{key}"
-    for network in ("efficiency", "flow", "unmatched_event_count", "unmatched_event_flow")
+    for network in ("efficiency", "flow", "unmatched.count", "unmatched.flow")
     for key in ("epochs=2", "batch=64")
 ]
 
