@@ -22,7 +22,7 @@ def render(found: dict[str, Any]) -> str:
         "# Fidelity",
         "",
         "The shipped models against held-out events of the [reference simulation](../reference/README.md), a",
-        "parametrised detector, made by",
+        "detector that works on particles, made by",
         "",
         f"```sh\n{found['command']}\n```",
         "",
