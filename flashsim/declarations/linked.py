@@ -6,6 +6,7 @@ The other collection is drawn later, given this one, so nothing here says in whi
 from __future__ import annotations
 
 from dataclasses import replace
+from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, model_validator
@@ -33,20 +34,21 @@ class Linked(Recipe):
     index: str = Field(description="field with the index of the other object, negative for none")
     corrections: dict[str, Correction] = Field(default={}, description="corrections by name")
     parts: dict[str, Expression] = Field(
-        default={}, description="expressions with a name, each for those after it and for the formulas"
+        default={}, description="expressions with a name, for each other and for the formulas"
     )
     formulas: dict[str, Expression] = Field(min_length=1, description="branches, and what each is")
     description: str = Field(default="", description="what it says, for the documentation")
 
     @model_validator(mode="after")
     def _computable(self) -> Linked:
-        known: set[str] = set(self.corrections)
-        for name, text in self.parts.items():
-            if name in known or (later := set(names_of(text).branches) & (set(self.parts) - known)):
-                what = f"{sorted(later)}, which come later" if name not in known else "a name twice"
-                msg = f"linked to {self.to}: the part {name} has {what}"
-                raise ValueError(msg)
-            known.add(name)
+        if twice := sorted(set(self.parts) & set(self.corrections)):
+            msg = f"linked to {self.to}: {twice} name a part and a correction"
+            raise ValueError(msg)
+        try:
+            self.steps()
+        except CycleError as error:
+            msg = f"linked to {self.to}: the parts {' -> '.join(error.args[1])} need each other"
+            raise ValueError(msg) from error
         if several := [n for n, c in self.corrections.items() if c.solve and c.solve.several is not None]:
             msg = f"linked to {self.to}: {several[0]} has several solutions, expected one"
             raise ValueError(msg)
@@ -58,6 +60,11 @@ class Linked(Recipe):
             msg = f"linked to {self.to}: {made} are made of each other, expected other branches"
             raise ValueError(msg)
         return self
+
+    def steps(self) -> list[tuple[str, str]]:
+        """Give names and expressions of the parts, each after those that it needs."""
+        before = {name: set(names_of(text).branches) & set(self.parts) for name, text in self.parts.items()}
+        return [(name, self.parts[name]) for name in TopologicalSorter(before).static_order()]
 
     @property
     def needs(self) -> Names:

@@ -69,7 +69,7 @@ def linked_values(
     known = dict(columns)
     for name, correction in linked.corrections.items():
         known[name] = correction_values(correction, columns, rows)[0]
-    for name, text in linked.parts.items():
+    for name, text in linked.steps():
         known[name] = evaluate(text, known, rows)
     made = {}
     for target in targets:

@@ -254,7 +254,7 @@ def test_enough_command_lines_are_documented():
     ("words", "found"),
     [
         ("flashsim preprocess j", {"jets"}),
-        ("flashsim preprocess ", {"electrons", "event", "jets", "muons"}),
+        ("flashsim preprocess ", {"electrons", "event", "jets", "muons", "vertices"}),
         ("flashsim grid grid_r", {"grid_refine_jets"}),
         ("flashsim reference ttb", {"ttbar"}),
         ("flashsim refine train --recipe m", {"muons"}),
