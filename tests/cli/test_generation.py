@@ -46,7 +46,7 @@ def test_generate_tells_what_is_unlike_the_training(generate, folder):
     told = {line.partition("  ")[0] for line in rows}
     assert {"GenJet for Jet", "GenMuon for Muon"} <= told
     first, origin, *warnings = err.splitlines()
-    assert origin.startswith("flashsim: note: Electron, Jet, Muon: trained on ")
+    assert origin.startswith("flashsim: note: Vertices, Electron, Muon, Jet: trained on ")
     assert first == f"flashsim: simulating {MADE} -> made_flash.root"
     assert sum(" any " in line for line in rows) == len(told) == len(warnings)
     for line in warnings:
@@ -69,25 +69,30 @@ def test_what_models_were_trained_on_is_said_and_kept(flashsim, folder):
 def test_models_of_another_version_end_with_a_warning_that_is_kept(flashsim, folder):
     status, _, err = flashsim("generate", "-i", MADE, "-o", "v15.root", "--nano-version", "v15")
     assert status == 0
-    warnings = [line.removeprefix("flashsim: warning: ") for line in err.splitlines()[-2:]]
+    said = [line.removeprefix("flashsim: warning: ") for line in err.splitlines()]
+    warnings = read_provenance("v15.root", GENERATION)["warnings"]
+    assert warnings == [line for line in said if line in warnings]
     assert "were trained on NanoAOD v9, and the output is v15" in warnings[0]
-    assert read_provenance("v15.root", GENERATION)["warnings"] == warnings
     with NanoFile("v15.root") as file:
         tags = np.asarray(ak.flatten(file.read(["Jet_btagDeepFlavB"])["Jet_btagDeepFlavB"]))
-    assert f"Jet_btagDeepFlavB of {np.mean(tags < 0):.1%}" in warnings[1]
+    share = f"Jet_btagDeepFlavB of {np.mean(tags < 0):.1%}"
+    assert any(share in text for text in warnings[1:]) == bool((tags < 0).any())
 
 
 def test_a_model_without_domain_is_named(generate, folder, made_models, refused):
-    old = replace(ObjectModel.load(made_models / "jets.safetensors"), phase_space=None)
-    unmatched = {name: replace(source, phase_space=None) for name, source in old.unmatched.items()}
-    replace(old, unmatched=unmatched).save(folder / "old.safetensors")
-    status, out, err = generate("-i", MADE, "-m", "old.safetensors")
+    (folder / "old").mkdir()
+    names = sorted(path.stem for path in made_models.glob("*.safetensors"))
+    for name in names:
+        old = replace(ObjectModel.load(made_models / f"{name}.safetensors"), phase_space=None)
+        unmatched = {source: replace(made, phase_space=None) for source, made in old.unmatched.items()}
+        replace(old, unmatched=unmatched).save(folder / "old" / f"{name}.safetensors")
+    status, out, err = generate("-i", MADE, "-m", "old")
     assert (status, len(out.splitlines())) == (0, 1)
-    assert err.splitlines()[2].startswith(
-        "flashsim: note: the model of jets does not know the domain of its training"
-    )
-    result = generate("-i", MADE, "-m", "old.safetensors", "--flag-domain", "--force")
-    refused(result, "the model of jets does not know the domain of its training, which --flag-domain")
+    for name in names:
+        note = f"flashsim: note: the model of {name} does not know the domain of its training"
+        assert sum(line.startswith(note) for line in err.splitlines()) == 1
+    result = generate("-i", MADE, "-m", "old", "--flag-domain", "--force")
+    refused(result, "does not know the domain of its training, which --flag-domain")
 
 
 def test_seed(generate, folder):

@@ -193,7 +193,7 @@ def test_a_file_that_breaks_midway_leaves_nothing(toy, toy_declaration, tmp_path
         ("data_dimuon_2018", "collision data"),
         pytest.param("bad_missing_lumi", "lacks luminosityBlock", marks=SLOW),
         pytest.param("bad_no_genjet", "lacks .*GenJet", marks=SLOW),
-        ("scouting_run3", "lacks Jet_pt.* needed to preprocess jets"),
+        ("scouting_run3", "lacks Electron_eta.* needed to preprocess jets .*no Electron and no Jet"),
     ],
 )
 def test_unfit_files_are_refused(nanoaod_dir, tmp_path, file, fault):
