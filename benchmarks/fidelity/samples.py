@@ -18,6 +18,7 @@ from flashsim.errors import InputFileError, TableError
 from flashsim.events.noise import EVENT_IDS, event_hash
 from flashsim.generation.generate import Generator
 from flashsim.learning.tables import EVENTS, OBJECTS, SPLITS, TRAINING_TABLES, UNMATCHED
+from flashsim.models.shipped import with_what_they_need
 from flashsim.preprocessing.preprocess import preprocess
 
 if TYPE_CHECKING:
@@ -207,7 +208,7 @@ class Workplace:
     folder
         Where they are kept.
     models
-        The models that are judged.
+        The models that are judged; shipped models of what they are drawn given are added.
     """
 
     folder: Path
@@ -242,7 +243,8 @@ class Workplace:
         if not output.is_file() or output.stat().st_mtime < source.stat().st_mtime:
             _log.info("generating from %s", source)
             output.parent.mkdir(parents=True, exist_ok=True)
-            Generator(self.models, load_output(), seed=1 + draw).run(source, output, force=True)
+            models = with_what_they_need(self.models)
+            Generator(models, load_output(), seed=1 + draw).run(source, output, force=True)
         return output
 
     def samples(

@@ -74,9 +74,9 @@ def test_values_of_recipes_are_changed(flashsim, folder, refused):
     ("name", "message"),
     [
         ("bad_missing_lumi", "lacks luminosityBlock"),
-        ("bad_no_genjet", "it has no GenJet and no Pileup at all; use NanoAOD of full content"),
+        ("bad_no_genjet", "no GenJet and no Pileup and no fixedGridRhoFastjetAll at all; use NanoAOD"),
         ("data_dimuon_2018", "it has no generator level, as collision data; use simulated NanoAOD"),
-        ("scouting_run3", "lacks Jet_pt, Jet_eta, Jet_phi, Jet_genJetIdx"),
+        ("scouting_run3", "it has no Electron and no Jet and no Muon and no PV"),
     ],
 )
 def test_real_files_that_cannot_be_preprocessed(flashsim, folder, nanoaod_dir, name, message, refused):

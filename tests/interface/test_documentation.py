@@ -32,7 +32,7 @@ def test_readme(folder, capsys):
     (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), flags=re.DOTALL)
     names = {}
     exec(compile(block, "README.md", "exec"), names)
-    assert re.fullmatch(r"\{'Electron': \d+, 'Jet': \d+, 'Muon': \d+\}\n", capsys.readouterr().out)
+    assert re.fullmatch(r"\{'Electron': \d+, 'Muon': \d+, 'Jet': \d+\}\n", capsys.readouterr().out)
     assert names["simulated"].Jet.pt.tolist() == names["events"].Jet.pt.tolist()
     assert names["made"].summaries[0].objects["Jet"] == ak.count(names["simulated"].Jet.pt)
     assert 0.8 < ak.mean(names["response"]) < 1.2

@@ -102,7 +102,7 @@ def test_indices_point_at_the_same_jets(source, refined):
 
     assert pointed_at(before) == pointed_at(after)
     assert ak.any(before["Muon_jetIdx"] != after["Muon_jetIdx"])
-    assert refined[2].references == ["Muon_jetIdx", "Tau_jetIdx"]
+    assert refined[2].references == ["Electron_jetIdx", "Muon_jetIdx", "Tau_jetIdx"]
 
 
 def test_the_momentum_of_an_event_is_conserved(source, refined):
