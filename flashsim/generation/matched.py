@@ -11,7 +11,8 @@ from scipy.special import expit
 from flashsim.declarations.conditioning import Earlier
 from flashsim.events.collection import Collection
 from flashsim.events.conditioning import conditioning_columns
-from flashsim.events.neighbours import closest, waves
+from flashsim.events.neighbours import waves
+from flashsim.generation.exclusive import drawn_apart
 from flashsim.transforms.phase_space import OutsideCount, any_of
 
 if TYPE_CHECKING:
@@ -26,10 +27,7 @@ if TYPE_CHECKING:
 
     Columns = Mapping[str, NDArray[np.float64]]
 
-__all__ = ["ATTEMPTS", "MatchedObjects", "crowded", "draw_matched"]
-
-ATTEMPTS = 20
-"""How often an object that is too close to another one is drawn again before it is left out."""
+__all__ = ["MatchedObjects", "draw_matched"]
 
 
 @dataclass(frozen=True)
@@ -78,26 +76,6 @@ def draw_matched(
     return drawing.result()
 
 
-def crowded(
-    event_rows: NDArray[np.int64], directions: Columns, others: Collection, radius: float
-) -> NDArray[np.bool_]:
-    """Tell which of K objects are closer than a radius to one of the others, shape (K,).
-
-    Parameters
-    ----------
-    event_rows
-        Rows of their events, rising, shape (K,).
-    directions
-        Their eta and phi, shape (K,).
-    others
-        Objects of the events.
-    radius
-        Smallest distance allowed.
-    """
-    objects = Collection.of_counts(np.bincount(event_rows, minlength=others.events), dict(directions))
-    return closest(objects.directions, others.directions, 1, radius)[0] >= 0
-
-
 @dataclass
 class _Drawing:
     model: ObjectModel
@@ -138,11 +116,21 @@ class _Drawing:
         encoded = self.model.conditioning.encode(columns)
         chosen = self._chosen(rows, encoded)
         rows, encoded = rows[chosen], encoded[chosen]
-        columns = {name: column[chosen] for name, column in columns.items()}
-        self.kept[rows] = True
-        self._place(rows, self._drawn(rows, encoded, columns, "flow"))
-        if self.model.declaration.exclusive is not None:
-            self._keep_apart(rows, encoded, columns)
+        names = [name for name in self.model.declaration.related_conditioning() if name in columns]
+        related = {name: columns[name][chosen] for name in names}
+        radius = self.model.declaration.exclusive
+        fields = () if radius is None else ("eta", "phi")
+        before = Collection(self.gen.offsets, {f: self.columns[f] for f in fields}).select(self.kept)
+
+        def of_attempt(chosen: NDArray[np.int64], attempt: int) -> dict[str, NDArray[np.float64]]:
+            given = {name: column[chosen] for name, column in related.items()}
+            purpose = f"flow, attempt {attempt}" if attempt else "flow"
+            return self._drawn(rows[chosen], encoded[chosen], given, purpose)
+
+        drawn, apart = drawn_apart(of_attempt, self.event_rows[rows], before, radius)
+        self.kept[rows[apart]] = True
+        for branch, column in drawn.items():
+            self.columns[branch][rows[apart]] = column[apart]
 
     def result(self) -> MatchedObjects:
         """Give what was drawn."""
@@ -176,38 +164,11 @@ class _Drawing:
         return np.flatnonzero(uniform < probability)
 
     def _drawn(
-        self, rows: NDArray[np.int64], encoded: NDArray[np.float32], columns: Columns, purpose: str
+        self, rows: NDArray[np.int64], encoded: NDArray[np.float32], related: Columns, purpose: str
     ) -> dict[str, NDArray[np.float64]]:
         width = self.model.targets.width
         noise = self.draws.normal(purpose, self.event_rows[rows], self.number[rows], width)
         declaration = self.model.declaration
         reference: dict[str, NDArray[Any]] = {f: self.gen[f][rows] for f in declaration.references()}
-        related = declaration.related_conditioning()
-        reference |= {f"conditioning.{name}": columns[name] for name in related if name in columns}
+        reference |= {f"conditioning.{name}": column for name, column in related.items()}
         return self.model.targets.decode(self.sampler.from_noise(noise, encoded), reference)
-
-    def _place(self, rows: NDArray[np.int64], drawn: Columns) -> None:
-        for branch, column in drawn.items():
-            self.columns[branch][rows] = column
-
-    def _keep_apart(self, rows: NDArray[np.int64], encoded: NDArray[np.float32], columns: Columns) -> None:
-        """Draw again what is too close to objects of earlier waves; what stays so is left out."""
-        before = self.kept.copy()
-        before[rows] = False
-        others = self.gen.with_columns({f: self.columns[f] for f in ("eta", "phi")}).select(before)
-        close = self._too_close(rows, others)
-        for attempt in range(1, ATTEMPTS + 1):
-            if not len(close):
-                return
-            again = {name: column[close] for name, column in columns.items()}
-            drawn = self._drawn(rows[close], encoded[close], again, f"flow, attempt {attempt}")
-            self._place(rows[close], drawn)
-            close = close[self._too_close(rows[close], others)]
-        self.kept[rows[close]] = False
-        self._place(rows[close], {branch: np.full(len(close), np.nan) for branch in self.columns})
-
-    def _too_close(self, rows: NDArray[np.int64], others: Collection) -> NDArray[np.int64]:
-        """Positions among the rows of objects that are closer than allowed to one of the others."""
-        directions = {field: self.columns[field][rows] for field in ("eta", "phi")}
-        radius = self.model.declaration.exclusive or 0.0
-        return np.flatnonzero(crowded(self.event_rows[rows], directions, others, radius))
