@@ -25,7 +25,11 @@ def quoted(module: str, arguments: Sequence[str] | None) -> str:
         Its arguments; by default those of this process.
     """
     words = sys.argv[1:] if arguments is None else arguments
-    return " ".join([f"python -m {module}", *(_short(word) for word in words)])
+    return " ".join([f"python -m {module}", *(_in_quotes(_short(word)) for word in words)])
+
+
+def _in_quotes(word: str) -> str:
+    return f'"{word}"' if " " in word else word
 
 
 def _short(word: str) -> str:
