@@ -66,6 +66,8 @@ class FlowRecipe(KernelRecipe):
     muon_chambers: int = Field(ge=1, description="muon stations that a muon candidate needs")
     electron_pt: float = Field(ge=0, description="least pT of electron candidates, in GeV")
     charged_error: float = Field(gt=0, description="largest relative pT error of a charged hadron's track")
+    masked_error: float = Field(gt=0, description="pT error of tracks that may be wrong, in GeV")
+    lack: float = Field(ge=0, description="they are if so many resolutions of energy are missing")
 
 
 class Found(NamedTuple):
@@ -165,8 +167,9 @@ def _particle_flow(hits, tracks, vertex_z, pileup, states, calorimeter, cells, l
             calorimeter.length,
         )
         _link(own, place, cells, calorimeter, field)
-        _charged(own, linking)
-        _excess(own, linking)
+        masked = _masked(own, linking)
+        _charged(own, masked, linking)
+        _excess(own, masked, linking)
         _unlinked(own, hits.rows, cells[1], linking)
         _forward(own, cells[2], cells[3], hits.rows, calorimeter.hf_least)
         made += in_ecal
@@ -258,10 +261,57 @@ def _of_track(own, row, kind, pt):
 
 
 @borrowing
-def _charged(own, linking):
+def _momentum(track):
+    """Momentum of a track that calorimeters should see."""
+    return 0.0 if track.kind == 13 and track.chambers > 0 else track.pt * math.cosh(track.eta)
+
+
+@numba.njit(cache=True)
+def _masked(own, linking):
+    """Tracks without the energy that they should leave, worst measured first: their momentum is wrong.
+
+    JINST 12 (2017) P10003, section 4.3: in jets' cores and with few hits, a track seems far too straight.
+    """
+    tracks, clusters, towers = own.tracks, own.clusters, own.towers
+    masked = np.zeros(len(tracks), dtype=np.bool_)
+    if len(tracks) == 0 or np.max(tracks["ptErr"]) < linking.masked_error:
+        return masked
+    towers_at = len(clusters)  # a place for each cluster, each tower, and one for tracks that point at none
+    lack, expected = np.zeros(towers_at + len(towers) + 1), np.zeros(towers_at + len(towers) + 1)
+    seen = np.zeros(len(clusters), dtype=np.bool_)
+    where = np.full(len(tracks), -1, dtype=np.int64)
+    for row in range(len(tracks)):
+        track = tracks[row]
+        if track.gsf:
+            continue
+        where[row] = towers_at + track.hcal if track.hcal >= 0 else track.ecal
+        lack[where[row]] += _momentum(track)
+        expected[where[row]] += _momentum(track)
+        if track.ecal >= 0 and not seen[track.ecal]:
+            seen[track.ecal] = True
+            lack[where[row]] -= clusters[track.ecal].energy
+    for row in range(len(towers)):
+        lack[towers_at + row] -= towers[row].energy
+    for row in np.argsort(-tracks["ptErr"]):
+        track, place = tracks[row], where[row]
+        if track.ptErr < linking.masked_error:
+            break
+        momentum = _momentum(track)
+        if track.gsf or momentum == 0.0:
+            continue
+        short, sum_ = (momentum, momentum) if place < 0 else (lack[place], expected[place])
+        if short > linking.lack * _spread(sum_, linking):
+            masked[row] = True
+            lack[place] -= momentum
+            expected[place] -= momentum
+    return masked
+
+
+@borrowing
+def _charged(own, masked, linking):
     for row in range(len(own.tracks)):
         track = own.tracks[row]
-        if track.gsf or (track.chambers < 0 and not track.quality):
+        if masked[row] or track.gsf or (track.chambers < 0 and not track.quality):
             continue
         is_muon = (
             track.kind == 13
@@ -276,7 +326,7 @@ def _charged(own, linking):
 
 
 @numba.njit(cache=True)
-def _excess(own, linking):
+def _excess(own, masked, linking):
     """Energy of linked clusters beyond the momenta: by HCAL cluster, else by ECAL cluster."""
     tracks, clusters, towers = own.tracks, own.clusters, own.towers
     momentum = np.zeros(
@@ -287,10 +337,9 @@ def _excess(own, linking):
     )  # momentum of tracks without an HCAL cluster, and 1 if it is taken already
     best = np.full(len(towers), -1, dtype=np.int64)
     owner = np.full(len(towers) + len(clusters), -1, dtype=np.int64)
-    for track in tracks:
-        own_momentum = track.pt * math.cosh(track.eta)
-        if track.kind == 13 and track.chambers > 0:
-            own_momentum = 0.0
+    for row in range(len(tracks)):
+        track = tracks[row]
+        own_momentum = 0.0 if masked[row] else _momentum(track)
         if track.hcal < 0:
             if track.ecal >= 0:
                 alone[track.ecal, 0] += own_momentum
@@ -337,9 +386,14 @@ def _excess(own, linking):
 @borrowing
 def _over(energy, momentum, linking):
     """Energy beyond the momenta, 0 if the resolution explains it."""
+    return energy - momentum if energy - momentum > linking.excess * _spread(momentum, linking) else 0.0
+
+
+@borrowing
+def _spread(momentum, linking):
+    """Resolution of what calorimeters see of hadrons of a momentum."""
     stochastic, constant = linking.excess_resolution
-    spread = math.sqrt(stochastic**2 * momentum + (constant * momentum) ** 2)
-    return energy - momentum if energy - momentum > linking.excess * spread else 0.0
+    return math.sqrt(stochastic**2 * momentum + (constant * momentum) ** 2)
 
 
 @borrowing
