@@ -58,6 +58,7 @@ def _print_model(console: Console, d: Mapping[str, Any]) -> None:
     for title, entries in (
         ("Conditioning", d["conditioning"]),
         *((f"Conditioning of the unmatched: {_source(s)}", s["conditioning"]) for s in d["unmatched"]),
+        ("Conditioning of the unmatched at their places", d["placed"]["conditioning"] if d["placed"] else []),
     ):
         if not entries:
             continue
@@ -67,6 +68,8 @@ def _print_model(console: Console, d: Mapping[str, Any]) -> None:
     _print_domain(console, "Domain of the training", d["domain"])
     for source in d["unmatched"]:
         _print_domain(console, f"Domain of the unmatched: {_source(source)}", source["domain"])
+    if d["placed"]:
+        _print_domain(console, "Domain of the unmatched at their places", d["placed"]["domain"])
     _print_training(console, d["provenance"])
 
 

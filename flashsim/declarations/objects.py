@@ -38,7 +38,7 @@ from flashsim.declarations.recipes import (
 from flashsim.declarations.recoil import Recoil
 from flashsim.declarations.relations import ExactRelation, arranged
 from flashsim.declarations.responses import RelationName
-from flashsim.declarations.unmatched import Unmatched
+from flashsim.declarations.unmatched import PLACE, PLACED, Placed, Unmatched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -213,6 +213,11 @@ class ObjectDeclaration(Recipe):
     unmatched: list[Unmatched] = Field(
         default=[], description="what reconstructed objects without a gen object come from, in order"
     )
+    placed: Placed | None = Field(
+        default=None,
+        description="what unmatched objects are, given the pT and direction that their source gives; none: "
+        "each source draws all targets",
+    )
     exclusive: float | None = Field(
         default=None,
         gt=0,
@@ -226,6 +231,7 @@ class ObjectDeclaration(Recipe):
     def _known_collections(self) -> ObjectDeclaration:
         known = {*self.gen_view.collections, *(f"{RECO}{name}" for name in self.reconstructed())}
         known |= {self._own} if self.per == "object" else set()
+        known |= {PLACED} if self.placed is not None else set()
         wanted = {self.gen, *(entry.of for entry in self._of_collections())}
         wanted |= {source.objects for source in self.unmatched if source.objects is not None}
         wanted |= {e.without for e in self._of_collections() if isinstance(e, Closest) and e.without}
@@ -233,6 +239,10 @@ class ObjectDeclaration(Recipe):
         if unknown := sorted(wanted - known):
             msg = f"unknown gen collections {unknown}; the gen view has {sorted(self.gen_view.collections)}"
             raise ValueError(msg)
+        for entry in [*self.conditioning, *(e for s in self.unmatched for e in s.conditioning)]:
+            if getattr(entry, "of", "") == PLACED:
+                msg = f"{entry.name}: places are drawn later; only 'placed' itself can look at them"
+                raise ValueError(msg)
         for entry in self.conditioning:
             if getattr(entry, "of", "") == self._own and self.per == "object":
                 msg = f"{entry.name}: {self._own} is not drawn yet; what is close is of the kind 'earlier'"
@@ -253,6 +263,9 @@ class ObjectDeclaration(Recipe):
             raise ValueError(msg)
         if is_event and (self.match or self.unmatched):
             msg = "an event is always there: match and unmatched do not go with 'per: event'"
+            raise ValueError(msg)
+        if self.placed is not None and not self.unmatched:
+            msg = "places belong to unmatched objects: 'placed' goes with 'unmatched'"
             raise ValueError(msg)
         if not is_event and (not self.match or self.recoils):
             msg = "an object needs match, and recoils go with 'per: event'"
@@ -279,7 +292,10 @@ class ObjectDeclaration(Recipe):
             needed[self.gen] |= {"pt", "eta", "phi"}
         for source in self.unmatched:
             if source.objects is not None:
-                needed.setdefault(source.objects, set()).update(source.fields(self.targets))
+                needed.setdefault(source.objects, set()).update(source.fields(self.source_targets()))
+        if self.placed is not None:
+            self.placed.check(self.unmatched, self._own)
+            needed.pop(PLACED, None)
         for name, fields in needed.items():
             if name.startswith(RECO):
                 continue
@@ -300,6 +316,7 @@ class ObjectDeclaration(Recipe):
             ("conditioning column", _columns(self.conditioning)),
             ("source of unmatched objects", [source.name for source in self.unmatched]),
             *((f"conditioning column of {s.name}", _columns(s.conditioning)) for s in self.unmatched),
+            ("conditioning column of placed", _columns(self.placed.conditioning if self.placed else ())),
             ("branch", branches),
         ):
             if twice := sorted({name for name in found if found.count(name) > 1}):
@@ -369,8 +386,17 @@ class ObjectDeclaration(Recipe):
 
     @property
     def unmatched_conditioning(self) -> list[Conditioning]:
-        """What the networks of unmatched objects are given, of all sources."""
-        return [entry for source in self.unmatched for entry in source.conditioning]
+        """What the networks of unmatched objects are given, of all sources and places."""
+        of_sources = [entry for source in self.unmatched for entry in source.conditioning]
+        return [*of_sources, *(self.placed.conditioning if self.placed else ())]
+
+    def source_targets(self) -> list[Target]:
+        """Targets that sources of unmatched objects draw."""
+        return [t for t in self.targets if self.placed is None or t.branch in PLACE]
+
+    def source_relations(self) -> list[ExactRelation]:
+        """Exact relations among these."""
+        return self.relations if self.placed is None else []
 
     def branch(self, field: str) -> str:
         """NanoAOD branch of a field of the reconstructed collection."""
@@ -440,7 +466,11 @@ class ObjectDeclaration(Recipe):
             for source in self.unmatched
         ]
         conditioning = [named(entry) for entry in self.conditioning]
-        return self.model_copy(update={"conditioning": conditioning, "unmatched": unmatched})
+        placed = self.placed
+        if placed is not None:
+            placed = Placed(conditioning=[named(entry) for entry in placed.conditioning])
+        update = {"conditioning": conditioning, "unmatched": unmatched, "placed": placed}
+        return self.model_copy(update=update)
 
     def _entries(self) -> list[Conditioning]:
         return [*self.conditioning, *self.unmatched_conditioning]
@@ -451,7 +481,7 @@ class ObjectDeclaration(Recipe):
 
     def _read(self) -> list[tuple[str, set[str]]]:
         """Give collections that conditioning and sources of unmatched objects read, with fields."""
-        sources = [(s.objects, s.fields(self.targets)) for s in self.unmatched if s.objects is not None]
+        sources = [(s.objects, s.fields(self.source_targets())) for s in self.unmatched if s.objects]
         return [*sources, *((entry.of, entry.reads()) for entry in self._of_collections())]
 
     @property

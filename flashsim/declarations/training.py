@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CountRecipe",
     "EfficiencyRecipe",
+    "PlacedRecipe",
     "SourceRecipe",
     "TrainingRecipe",
     "UnmatchedRecipe",
@@ -51,6 +52,12 @@ class SourceRecipe(Recipe):
     """The networks of unmatched objects of one source."""
 
     count: CountRecipe = Field(default=CountRecipe(), description="how many has an object of the source?")
+    flow: Annotated[FlowRecipe, OfKind()] = Field(default=SplineMAFRecipe(), description="what are they?")
+
+
+class PlacedRecipe(Recipe):
+    """The network of what unmatched objects are, given their places."""
+
     flow: Annotated[FlowRecipe, OfKind()] = Field(default=SplineMAFRecipe(), description="what are they?")
 
 
@@ -98,6 +105,9 @@ class TrainingRecipe(Recipe):
     unmatched: UnmatchedRecipe = Field(
         default=UnmatchedRecipe(), description="objects without a gen object: how many, and what they are"
     )
+    placed: PlacedRecipe = Field(
+        default=PlacedRecipe(), description="all else of them, where they are drawn with their places first"
+    )
 
     @classmethod
     def model_validate(cls, obj: Any, **options: Any) -> Self:
@@ -119,7 +129,7 @@ def _flows(content: Any) -> Iterator[Any]:
 def add_flow_recipe(recipe: type[FlowRecipe]) -> None:
     """Let training recipes name a further kind of flow, that of the recipe's field ``kind``."""
     FLOW_RECIPES[recipe.model_fields["kind"].default] = recipe
-    for model in (SourceRecipe, UnmatchedRecipe, TrainingRecipe):
+    for model in (SourceRecipe, UnmatchedRecipe, PlacedRecipe, TrainingRecipe):
         model.model_rebuild(force=True)
     known_keys.cache_clear()
 

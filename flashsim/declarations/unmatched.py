@@ -1,4 +1,8 @@
-"""What reconstructed objects without a gen object of their own come from: the sources that are declared."""
+"""What reconstructed objects without a gen object of their own come from: the sources that are declared.
+
+Where `Placed` is declared, a source gives an unmatched object its place (pT and direction) only, and one
+network draws all else for those of all sources, given what is around that place.
+"""
 
 from __future__ import annotations
 
@@ -7,28 +11,38 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field, StringConstraints, model_validator
 
 from flashsim.declarations.conditioning import (
+    Activity,
     Angle,
     Bits,
     Categories,
+    Closest,
     Conditioning,
     GenField,
+    Momentum,
+    Number,
     TurnOn,
 )
 from flashsim.declarations.expressions import names_of
 from flashsim.declarations.recipes import Recipe
-from flashsim.declarations.relations import Simplex
+from flashsim.declarations.relations import Formula, Simplex
 from flashsim.declarations.responses import RelationName
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from flashsim.declarations.expressions import Names
     from flashsim.declarations.objects import Target
     from flashsim.declarations.relations import ExactRelation
 
-__all__ = ["SourceName", "Unmatched"]
+__all__ = ["PLACE", "PLACED", "Placed", "SourceName", "Unmatched"]
 
 _EVENT = "event"
+
+PLACE = ("pt", "eta", "phi")
+"""Targets that a source draws where all else is drawn given the place."""
+
+PLACED = "placed"
+"""Name of the collection of places in conditioning."""
 
 SourceName = Annotated[str, StringConstraints(pattern=r"^[a-z][A-Za-z0-9]*$")]
 """Of a source, in tables, recipes and model files."""
@@ -107,20 +121,16 @@ class Unmatched(Recipe):
 
     def exact(self, relations: Sequence[ExactRelation]) -> list[ExactRelation]:
         """Give the exact relations of its unmatched objects: those that do without a gen object."""
-        known = [r.with_floors(self._has) if isinstance(r, Simplex) else r for r in relations]
-        return [relation for relation in known if self._has(relation.needs)]
+        return _without_gen(relations, self._has)
 
     def _has(self, names: Names) -> bool:
-        """Tell whether unmatched objects have all of these."""
-        return not names.gen and set(names.conditioning) <= set(self.columns)
+        return _has(self.conditioning, names)
 
     def fields(self, targets: Sequence[Target]) -> set[str]:
         """Fields of the source's object that are needed; none of an event."""
         if self.is_event:
             return set()
-        of_object = (GenField, TurnOn, Angle, Categories, Bits)
-        read = {entry.field for entry in self.conditioning if isinstance(entry, of_object)}
-        return {"pt", "eta", "phi", *read, *self.references(targets)}
+        return {*PLACE, *_of_object(self.conditioning), *self.references(targets)}
 
     def references(self, targets: Sequence[Target]) -> list[str]:
         """Fields of the source's object that relations need, each once."""
@@ -130,3 +140,75 @@ class Unmatched(Recipe):
         """Keep the relations of some targets only."""
         kept = {branch: name for branch, name in self.relations.items() if branch in branches}
         return self.model_copy(update={"relations": kept})
+
+
+class Placed(Recipe):
+    """What unmatched objects are, given the place that their source gave them.
+
+    The places of all sources are the collection `placed`, with the fields pt, eta, phi, and source, the
+    source's number in the declared order, from 0. Of the own collection, `reco.` and its name, only what has
+    a gen object is drawn before.
+    """
+
+    conditioning: list[Conditioning] = Field(
+        min_length=1, description="what the network is given, of the place and of what is around it"
+    )
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Fields of a place."""
+        return (*PLACE, "source")
+
+    def check(self, sources: Sequence[Unmatched], own: str) -> None:
+        """See that it reads what places have, and its sources what is known before them.
+
+        Raises
+        ------
+        ValueError
+            If not.
+        """
+        read = _of_object(self.conditioning) | _of_collection(self.conditioning, PLACED)
+        if missing := sorted(read - set(self.fields)):
+            msg = f"places have the fields {list(self.fields)}; 'placed' reads {missing}"
+            raise ValueError(msg)
+        for source in sources:
+            if extra := sorted(_of_collection(source.conditioning, own) - set(PLACE)):
+                msg = f"{source.name}: of what is drawn before only {list(PLACE)} are known, found {extra}"
+                raise ValueError(msg)
+            if extra := sorted(set(source.relations) - set(PLACE)):
+                msg = f"{source.name}: draws {list(PLACE)}, found relations of {extra}"
+                raise ValueError(msg)
+
+    def related(self, targets: Sequence[Target]) -> list[Target]:
+        """Give the targets of unmatched objects, related to other branches only."""
+        return [
+            t if t.to is not None and _has(self.conditioning, names_of(t.to)) else t.alone() for t in targets
+        ]
+
+    def exact(self, relations: Sequence[ExactRelation]) -> list[ExactRelation]:
+        """Give their exact relations, by which pT and direction are those of the place."""
+        place = [Formula(kind="formula", branch=name, expression=f"gen.{name}") for name in PLACE]
+        return [*place, *_without_gen(relations, lambda names: _has(self.conditioning, names))]
+
+
+def _of_object(conditioning: Sequence[Conditioning]) -> set[str]:
+    """Fields of the object itself that are read."""
+    of_object = (GenField, TurnOn, Angle, Categories, Bits)
+    return {entry.field for entry in conditioning if isinstance(entry, of_object)}
+
+
+def _of_collection(conditioning: Sequence[Conditioning], name: str) -> set[str]:
+    """Fields of the objects of a collection that are read."""
+    found = [e for e in conditioning if isinstance(e, (Closest, Activity, Number, Momentum)) and e.of == name]
+    return {field for entry in found for field in entry.reads()}
+
+
+def _has(conditioning: Sequence[Conditioning], names: Names) -> bool:
+    """Tell whether unmatched objects have all that an expression names."""
+    columns = {column for entry in conditioning for column in entry.columns()}
+    return not names.gen and set(names.conditioning) <= columns
+
+
+def _without_gen(relations: Sequence[ExactRelation], has: Callable[[Names], bool]) -> list[ExactRelation]:
+    known = [r.with_floors(has) if isinstance(r, Simplex) else r for r in relations]
+    return [relation for relation in known if has(relation.needs)]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from flashsim.declarations.conditioning import RECO
+from flashsim.declarations.unmatched import PLACED
 from flashsim.events.collection import Collection
 from flashsim.events.conditioning import Columns, conditioning_columns
 from flashsim.events.neighbours import closest
@@ -20,10 +21,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from flashsim.declarations.unmatched import Unmatched
+    from flashsim.declarations.unmatched import Placed, Unmatched
     from flashsim.events.gen_chunk import GenChunk
 
-__all__ = ["Assigned", "SourceObjects", "assign_sources", "source_objects", "with_drawn"]
+__all__ = ["Assigned", "SourceObjects", "assign_sources", "placed_objects", "source_objects", "with_drawn"]
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,22 @@ def source_objects(source: Unmatched, chunk: GenChunk) -> SourceObjects:
         objects = chunk.collections[source.objects]
     conditioning = conditioning_columns(source.conditioning, chunk, source.objects)
     return SourceObjects(objects, conditioning)
+
+
+def placed_objects(placed: Placed, chunk: GenChunk, places: Collection) -> SourceObjects:
+    """Places of unmatched objects, with what the network that draws all else of them is given.
+
+    Parameters
+    ----------
+    placed
+        What is declared of it.
+    chunk
+        The events, with the objects that have a gen object among the collections, see `with_drawn`.
+    places
+        Of all unmatched objects, with the fields `Placed.fields`.
+    """
+    there = replace(chunk, collections={**chunk.collections, PLACED: places})
+    return SourceObjects(places, conditioning_columns(placed.conditioning, there, PLACED))
 
 
 def assign_sources(

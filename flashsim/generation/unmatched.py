@@ -1,15 +1,19 @@
-"""Objects without a gen object of their own: how many each object of a source makes, and what they are."""
+"""Objects without a gen object of their own: how many each object of a source makes, where, and what.
+
+Where it is declared so, sources give places, and one network says for those of all sources what is there.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.special import softmax
 
+from flashsim.declarations.unmatched import PLACE
 from flashsim.events.collection import Collection
-from flashsim.events.sources import source_objects, with_drawn
+from flashsim.events.sources import placed_objects, source_objects, with_drawn
 from flashsim.generation.exclusive import drawn_apart
 from flashsim.transforms.phase_space import OutsideCount, any_of
 
@@ -24,7 +28,7 @@ if TYPE_CHECKING:
     from flashsim.flows.protocol import FlowSampler
     from flashsim.generation.draws import Draws
     from flashsim.models.object_model import ObjectModel
-    from flashsim.models.unmatched_model import UnmatchedModel
+    from flashsim.models.unmatched_model import PlacedModel, UnmatchedModel
     from flashsim.transforms.phase_space import PhaseSpace
 
     Columns = dict[str, NDArray[Any]]
@@ -70,16 +74,20 @@ class UnmatchedSimulator:
         self.declaration = model.declaration
         self.branches = model.targets.branches
         self.models = model.unmatched
+        self.placed = model.placed
+        self._drawn = self.branches if model.declaration.placed is None else list(PLACE)
         self._samplers = {
             name: unmatched.flow.sampler(device)
             for name, unmatched in model.unmatched.items()
             if unmatched.flow is not None
         }
+        self._placed_sampler = None if model.placed is None else model.placed.flow.sampler(device)
 
     @property
     def phase_spaces(self) -> dict[str, PhaseSpace | None]:
         """What is known of the objects of each source in the training, by words for them."""
-        return {self._words(s): self.models[s.name].phase_space for s in self.declaration.unmatched}
+        known = {self._words(s): self.models[s.name].phase_space for s in self.declaration.unmatched}
+        return known if self.placed is None else known | {self._of_places: self.placed.phase_space}
 
     def draw(self, chunk: GenChunk, draws: Draws, matched: Collection, check: Check) -> UnmatchedObjects:
         """Draw the objects of all sources, each given those before it.
@@ -95,24 +103,60 @@ class UnmatchedSimulator:
         check
             Refuses columns with values that are not as they must be.
         """
-        drawn, parts = matched, [self._none()]
+        drawn = Collection(matched.offsets, {name: matched[name] for name in self._drawn})
+        parts: list[UnmatchedObjects] = []
         for source in self.declaration.unmatched:
             objects = source_objects(source, with_drawn(chunk, self.declaration.collection, drawn))
             parts.append(self._of_source(source, objects, drawn, draws, check))
             more = Collection.of_event_rows(parts[-1].event_rows, parts[-1].columns, chunk.events)
             drawn = Collection.merged([drawn, more])
-        return UnmatchedObjects(
+        numbers = np.repeat(np.arange(len(parts)), [len(part.event_rows) for part in parts])
+        whole = UnmatchedObjects(
             np.concatenate([part.event_rows for part in parts]),
-            {name: np.concatenate([part.columns[name] for part in parts]) for name in self.branches},
+            {name: np.concatenate([part.columns[name] for part in parts]) for name in self._drawn},
             np.concatenate([part.outside for part in parts]),
             {name: count for part in parts for name, count in part.outside_counts.items()},
         )
+        if self.placed is None:
+            nothing = {name: whole.columns.get(name, np.zeros(0)) for name in self.branches}
+            return replace(whole, columns=nothing)
+        given = with_drawn(chunk, self.declaration.collection, matched)
+        return self._filled(self.placed, whole, numbers, given, draws, check)
+
+    def _filled(  # noqa: PLR0917
+        self,
+        model: PlacedModel,
+        places: UnmatchedObjects,
+        numbers: NDArray[np.int64],
+        chunk: GenChunk,
+        draws: Draws,
+        check: Check,
+    ) -> UnmatchedObjects:
+        """Draw all else of objects that have their places; `numbers` are those of their sources."""
+        declared, sampler = self.declaration.placed, self._placed_sampler
+        if declared is None or sampler is None:
+            msg = "places without a network of what is there"
+            raise RuntimeError(msg)
+        columns = {**places.columns, "source": numbers, "row": np.arange(len(numbers))}
+        there = Collection.of_event_rows(places.event_rows, columns, chunk.events)
+        objects = placed_objects(declared, chunk, there)
+        check(objects.conditioning, np.isnan)
+        masks = {} if model.phase_space is None else model.phase_space.outside(objects.conditioning)
+        noise = draws.normal("placed", there.event_rows, there.local_index, model.targets.width)
+        normal = sampler.from_noise(noise, model.conditioning.encode(objects.conditioning))
+        given = {name: there[name] for name in PLACE}
+        given |= {f"conditioning.{name}": column for name, column in objects.conditioning.items()}
+        outside = places.outside[there["row"]] | any_of(masks, len(there))
+        counts = {} if model.phase_space is None else {self._of_places: OutsideCount.of(masks, len(there))}
+        drawn = model.targets.decode(normal, given)
+        return UnmatchedObjects(there.event_rows, drawn, outside, places.outside_counts | counts)
 
     def _of_source(
         self, source: Unmatched, objects: SourceObjects, drawn: Collection, draws: Draws, check: Check
     ) -> UnmatchedObjects:
         model = self.models[source.name]
-        reference = {field: objects.objects[field] for field in source.references(self.declaration.targets)}
+        targets = self.declaration.source_targets()
+        reference = {field: objects.objects[field] for field in source.references(targets)}
         check(objects.conditioning, np.isnan)
         check(reference, not_finite)
         masks = {} if model.phase_space is None else model.phase_space.outside(objects.conditioning)
@@ -120,16 +164,15 @@ class UnmatchedSimulator:
         outside = any_of(masks, size)
         counts = {} if model.phase_space is None else {self._words(source): OutsideCount.of(masks, size)}
         if model.targets is None:
-            rows, columns = np.zeros(0, dtype=np.int64), {name: np.zeros(0) for name in self.branches}
+            rows, columns = np.zeros(0, dtype=np.int64), {name: np.zeros(0) for name in self._drawn}
         else:
             drawing = _Drawing(source, model, self._samplers[source.name], objects, reference, draws)
             rows, columns = drawing.drawn(drawn, self.declaration.exclusive)
         return UnmatchedObjects(objects.objects.event_rows[rows], columns, outside[rows], counts)
 
-    def _none(self) -> UnmatchedObjects:
-        nothing = np.zeros(0, dtype=np.int64)
-        columns = {name: np.zeros(0) for name in self.branches}
-        return UnmatchedObjects(nothing, columns, nothing.astype(bool), {})
+    @property
+    def _of_places(self) -> str:
+        return f"places of unmatched {self.declaration.collection}"
 
     def _words(self, source: Unmatched) -> str:
         unmatched = f"unmatched {self.declaration.collection}"

@@ -123,6 +123,12 @@ def _describe_model(path: Path) -> dict[str, Any]:
             }
             for source in declaration.unmatched
         ],
+        "placed": None
+        if declaration.placed is None
+        else {
+            "conditioning": [_describe_conditioning(entry) for entry in declaration.placed.conditioning],
+            "domain": None if model.placed is None else _describe_phase_space(model.placed.phase_space),
+        },
         "refused": load_output().clash(declaration),
         "needs": sorted({*EVENT_IDS, *gen_branches(declaration)}),
         "networks": parameters,

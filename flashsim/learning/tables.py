@@ -7,7 +7,8 @@ A folder of training tables holds ``tables.json`` and, for each of the splits ``
 - ``objects.parquet``: a row a gen object, with whether it was reconstructed, and as what;
 - ``unmatched/NAME.parquet``: a row a reconstructed object without a gen object that comes from the source
   NAME;
-- ``sources/NAME.parquet``: a row an object of this source, with the number of these.
+- ``sources/NAME.parquet``: a row an object of this source, with the number of these;
+- ``placed.parquet``, where it is declared: a row each of those of all sources, given the place that it has.
 
 Columns are ``run``, ``luminosityBlock``, ``event``; ``conditioning.*`` (before scaling), ``gen.*`` (values
 that relations need) and ``target.*`` (values as NanoAOD has them, NaN where nothing was reconstructed).
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 __all__ = [
     "EVENTS",
     "OBJECTS",
+    "PLACED",
     "SOURCES",
     "SPLITS",
     "TRAINING_TABLES",
@@ -63,7 +65,7 @@ __all__ = [
 ]
 
 SPLITS = ("train", "validation", "test")
-EVENTS, OBJECTS, UNMATCHED, SOURCES = "events", "objects", "unmatched", "sources"
+EVENTS, OBJECTS, PLACED, UNMATCHED, SOURCES = "events", "objects", "placed", "unmatched", "sources"
 """Kinds of training tables; of the last two there is one for each source of unmatched objects."""
 
 
@@ -155,8 +157,8 @@ class TableFormat(Generic[D]):
         split
             One of `SPLITS`.
         kind
-            Of training tables `EVENTS`, `OBJECTS`, or `UNMATCHED` or `SOURCES` with a slash and the name of a
-            source.
+            Of training tables `EVENTS`, `OBJECTS`, `PLACED`, or `UNMATCHED` or `SOURCES` with a slash and the
+            name of a source.
         columns
             What is needed, and what each column must be; others are not read. By default all of them.
         rows

@@ -15,7 +15,7 @@ from flashsim.declarations.objects import ObjectDeclaration
 from flashsim.flows import Flow
 from flashsim.learning.perceptron import Perceptron
 from flashsim.models.model_file import ModelFormat
-from flashsim.models.unmatched_model import UnmatchedModel, new_name, of_present_format
+from flashsim.models.unmatched_model import PlacedModel, UnmatchedModel, new_name, of_present_format
 from flashsim.transforms.codec import ConditioningCodec, TargetCodec
 from flashsim.transforms.columns import QuantileNormal
 from flashsim.transforms.phase_space import PhaseSpace
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
     from flashsim.declarations.conditioning import Conditioning
     from flashsim.declarations.objects import Target
     from flashsim.declarations.relations import ExactRelation
-    from flashsim.declarations.unmatched import Unmatched
+    from flashsim.declarations.unmatched import Placed, Unmatched
     from flashsim.flows.protocol import Tensors
     from flashsim.transforms.columns import QuantileForm
 
 __all__ = ["FORMAT_VERSION", "ObjectModel", "declaration_of", "read_header"]
 
-FORMAT_VERSION = 4
-_FORMAT = ModelFormat("flashsim", (1, 2, 3, FORMAT_VERSION), "FlashSim model", "flashsim train")
-"""Models of version 1 do not know the phase space of their training, those of 1 and 2 no kind of flow, and
-those up to 3 only the event as a source of unmatched objects."""
+FORMAT_VERSION = 5
+_FORMAT = ModelFormat("flashsim", (1, 2, 3, 4, FORMAT_VERSION), "FlashSim model", "flashsim train")
+"""Models of version 1 do not know the phase space of their training, those of 1 and 2 no kind of flow,
+those up to 3 only the event as a source of unmatched objects, and those up to 4 no places of these."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,8 @@ class ObjectModel:
         Codec and flow of the reconstructed properties.
     unmatched
         Reconstructed objects without a gen object, by name of their source, as the declaration lists them.
+    placed
+        What these are, given their places; none where it is not declared, or there are none.
     phase_space
         Where the conditioning of the training's gen objects lay; none if that is not known.
     provenance
@@ -72,6 +74,7 @@ class ObjectModel:
     targets: TargetCodec
     flow: Flow
     unmatched: dict[str, UnmatchedModel]
+    placed: PlacedModel | None = None
     phase_space: PhaseSpace | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
     digest: str = ""
@@ -84,6 +87,8 @@ class ObjectModel:
         }
         for name, unmatched in self.unmatched.items():
             found |= unmatched.networks(name)
+        if self.placed is not None:
+            found["placed.flow"] = self.placed.flow
         return {name: network for name, network in found.items() if network is not None}
 
     def parameters(self) -> dict[str, int]:
@@ -113,6 +118,7 @@ class ObjectModel:
             "targets": [t.to_json() for t in self.targets.transforms],
             "domain": None if self.phase_space is None else self.phase_space.to_json(),
             "unmatched": {name: unmatched.header() for name, unmatched in self.unmatched.items()},
+            "placed": None if self.placed is None else self.placed.header(),
             "architectures": {name: _architecture(network) for name, network in self.networks().items()},
             "provenance": self.provenance,
         }
@@ -153,14 +159,26 @@ class ObjectModel:
         def unmatched(source: Unmatched) -> UnmatchedModel:
             kept, name = header["unmatched"][source.name], f"unmatched.{source.name}"
             drawn = kept["targets"] is not None
-            related = source.related(declaration.targets)
-            exact = source.exact(declaration.relations)
+            related = source.related(declaration.source_targets())
+            exact = source.exact(declaration.source_relations())
             return UnmatchedModel(
                 conditioning=ConditioningCodec.from_json(kept["conditioning"]),
                 count=perceptron(f"{name}.count"),
                 targets=_target_codec(related, exact, kept["targets"]) if drawn else None,
                 flow=flow(f"{name}.flow") if drawn else None,
                 phase_space=_phase_space(kept.get("domain")),
+            )
+
+        def placed() -> PlacedModel | None:
+            if declaration.placed is None or (kept := header["placed"]) is None:
+                return None
+            related = declaration.placed.related(declaration.targets)
+            exact = declaration.placed.exact(declaration.relations)
+            return PlacedModel(
+                conditioning=ConditioningCodec.from_json(kept["conditioning"]),
+                targets=_target_codec(related, exact, kept["targets"]),
+                flow=flow("placed.flow"),
+                phase_space=_phase_space(kept["domain"]),
             )
 
         version, provenance = header["nanoaod_version"], header["provenance"]
@@ -175,6 +193,7 @@ class ObjectModel:
             targets=_target_codec(declaration.targets, declaration.relations, header["targets"]),
             flow=flow("flow"),
             unmatched={source.name: unmatched(source) for source in declaration.unmatched},
+            placed=placed(),
             phase_space=_phase_space(header.get("domain")),
             provenance=provenance,
             digest=digest,
@@ -196,6 +215,20 @@ class ObjectModel:
             _check_sides("efficiency", (sides["inputs"], sides["outputs"]), (columns, 1))
         for source in self.declaration.unmatched:
             self._check_unmatched(source, self.unmatched[source.name])
+        if self.declaration.placed is not None:
+            self._check_placed(self.declaration.placed)
+
+    def _check_placed(self, declared: Placed) -> None:
+        if (model := self.placed) is None:
+            if any(unmatched.flow is not None for unmatched in self.unmatched.values()):
+                msg = "it makes unmatched objects, and lacks the network of what they are"
+                raise ValueError(msg)
+            return
+        _check_columns(model.conditioning, declared.conditioning, model.phase_space)
+        found = (model.flow.architecture["context"], model.flow.features)
+        _check_sides(
+            "flow of what is placed", found, (len(model.conditioning.transforms), model.targets.width)
+        )
 
     def _check_unmatched(self, source: Unmatched, model: UnmatchedModel) -> None:
         columns, sides = len(model.conditioning.transforms), model.count.architecture

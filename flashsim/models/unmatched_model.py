@@ -1,4 +1,4 @@
-"""What a model file holds of the unmatched objects of one source."""
+"""What a model file holds of the unmatched objects of one source, and of those of all sources together."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from flashsim.transforms.codec import ConditioningCodec, TargetCodec
     from flashsim.transforms.phase_space import PhaseSpace
 
-__all__ = ["UnmatchedModel", "new_name", "of_present_format"]
+__all__ = ["PlacedModel", "UnmatchedModel", "new_name", "of_present_format"]
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,9 @@ class UnmatchedModel:
     count
         Network: conditioning to logits of 0, 1, ..., max_count unmatched objects of one of them.
     targets, flow
-        Codec and flow of the unmatched objects' properties; none where training had too few to learn from,
-        and then the count is always zero.
+        Codec and flow of the unmatched objects' targets, or of their places only, see
+        `flashsim.declarations.unmatched.Placed`; none where training had too few to learn from, and then the
+        count is always zero.
     phase_space
         Where the conditioning of the training's source objects lay; none if that is not known.
     """
@@ -46,6 +47,34 @@ class UnmatchedModel:
         return {
             "conditioning": self.conditioning.to_json(),
             "targets": None if self.targets is None else [t.to_json() for t in self.targets.transforms],
+            "domain": None if self.phase_space is None else self.phase_space.to_json(),
+        }
+
+
+@dataclass(frozen=True)
+class PlacedModel:
+    """What unmatched objects of all sources are, given their places.
+
+    Parameters
+    ----------
+    conditioning
+        Codec of what is around the places.
+    targets, flow
+        Codec and flow of all targets, those of the place itself among them, which nothing is drawn for.
+    phase_space
+        Where the conditioning of the training's unmatched objects lay.
+    """
+
+    conditioning: ConditioningCodec
+    targets: TargetCodec
+    flow: Flow
+    phase_space: PhaseSpace | None = None
+
+    def header(self) -> dict[str, Any]:
+        """Entry of the model file's header."""
+        return {
+            "conditioning": self.conditioning.to_json(),
+            "targets": [t.to_json() for t in self.targets.transforms],
             "domain": None if self.phase_space is None else self.phase_space.to_json(),
         }
 

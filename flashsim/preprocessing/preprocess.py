@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flashsim.declarations.output import load_output
+from flashsim.declarations.unmatched import PLACE
 from flashsim.errors import InputFileError
 from flashsim.events.collection import Collection, flat_column
 from flashsim.events.conditioning import conditioning_columns
@@ -21,10 +22,11 @@ from flashsim.events.matching import match
 from flashsim.events.noise import EVENT_IDS
 from flashsim.events.recoil import components
 from flashsim.events.sketch import EventSketch, same_numbers
-from flashsim.events.sources import assign_sources
+from flashsim.events.sources import assign_sources, placed_objects, with_drawn
 from flashsim.learning.tables import (
     EVENTS,
     OBJECTS,
+    PLACED,
     SOURCES,
     SPLITS,
     TRAINING_TABLES,
@@ -272,20 +274,38 @@ class _ChunkTables:
         self, events: _Events, chunk: GenChunk, matched: Collection, unmatched: Collection
     ) -> None:
         d = self.declaration
-        left = np.ones(len(unmatched), dtype=bool)
+        source, assigned = np.full(len(unmatched), -1), list[str]()
         for found in assign_sources(d.unmatched, chunk, d.collection, matched, unmatched):
-            left[found.rows] = False
             objects, rows = found.objects.objects, found.source_rows
             conditioning = _prefixed("conditioning", found.objects.conditioning)
-            gen = {field: objects[field] for field in found.source.references(d.targets)}
+            gen = {field: objects[field] for field in found.source.references(d.source_targets())}
             columns = {name: column[rows] for name, column in (conditioning | _prefixed("gen", gen)).items()}
-            for branch in (target.branch for target in d.targets):
-                columns[f"target.{branch}"] = unmatched[branch][found.rows].astype(np.float32)
+            columns |= self._targets(unmatched, found.rows)
+            source[found.rows] = len(assigned)
+            assigned.append(found.source.name)
             kinds = (f"{kind}/{found.source.name}" for kind in (UNMATCHED, SOURCES))
             events.write(self.writer, next(kinds), unmatched.event_rows[found.rows], columns)
             counted = {"number": found.counts, **conditioning}
             events.write(self.writer, next(kinds), objects.event_rows, counted)
-        _count(self.sourceless, events.split[unmatched.event_rows[left]])
+        self._write_placed(events, with_drawn(chunk, d.collection, matched), unmatched, source)
+        _count(self.sourceless, events.split[unmatched.event_rows[source < 0]])
+
+    def _write_placed(
+        self, events: _Events, chunk: GenChunk, unmatched: Collection, source: NDArray[np.int64]
+    ) -> None:
+        """Append unmatched objects of all sources, given where they are; `source` is -1 of those of none."""
+        if (placed := self.declaration.placed) is None:
+            return
+        found = unmatched.with_columns({"source": source}).select(source >= 0)
+        objects = placed_objects(placed, chunk, found)
+        columns = _prefixed("conditioning", objects.conditioning)
+        columns |= _prefixed("gen", {field: found[field] for field in PLACE})
+        columns |= self._targets(found, np.arange(len(found)))
+        events.write(self.writer, PLACED, found.event_rows, columns)
+
+    def _targets(self, reco: Collection, rows: Rows) -> Columns:
+        branches = [target.branch for target in self.declaration.targets]
+        return {f"target.{branch}": reco[branch][rows].astype(np.float32) for branch in branches}
 
 
 class _Events:

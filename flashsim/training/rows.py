@@ -10,8 +10,16 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from flashsim.declarations.unmatched import PLACE
 from flashsim.errors import TableError
-from flashsim.learning.tables import OBJECTS, SOURCES, TRAINING_TABLES, UNMATCHED, TableDescription
+from flashsim.learning.tables import (
+    OBJECTS,
+    PLACED,
+    SOURCES,
+    TRAINING_TABLES,
+    UNMATCHED,
+    TableDescription,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -125,6 +133,7 @@ class Tables:
         """
         names = [source.name for source in self.description.declaration.unmatched]
         kinds = [OBJECTS, *(f"{kind}/{name}" for name in names for kind in (UNMATCHED, SOURCES))]
+        kinds += [PLACED] if self.description.declaration.placed is not None else []
         for split in ("train", "validation"):
             for kind in kinds:
                 self._rows(split, kind)
@@ -145,6 +154,10 @@ class Tables:
         """Unmatched objects of a source, with finite targets."""
         kind = f"{UNMATCHED}/{source}"
         return self._with_targets(self._rows(split, kind), split, kind)
+
+    def placed(self, split: str) -> Rows:
+        """Unmatched objects of all sources, given their places, with finite targets."""
+        return self._with_targets(self._rows(split, PLACED), split, PLACED)
 
     def sources(self, split: str, source: str) -> Rows:
         """Objects of a source, with the number of unmatched objects of each."""
@@ -169,23 +182,30 @@ class Tables:
         declared = self.description.declaration
         kind, _, name = kind.partition("/")
         source = next((source for source in declared.unmatched if source.name == name), None)
-        conditioning = declared.conditioning if source is None else source.conditioning
+        own: dict[str, ColumnType] = {}
+        if kind == OBJECTS:
+            conditioning, targets, gen = declared.conditioning, declared.targets, declared.references()
+            own = {"reconstructed": "bool"}
+        elif source is not None:
+            conditioning, targets = source.conditioning, declared.source_targets()
+            gen = source.references(targets)
+            if kind == SOURCES:
+                targets, gen, own = [], [], {"number": "whole"}
+        else:
+            conditioning = declared.placed.conditioning if declared.placed is not None else []
+            targets, gen = declared.targets, list(PLACE)
         names = [f"conditioning.{name}" for entry in conditioning for name in entry.columns()]
-        if kind != SOURCES:
-            names += [f"target.{target.branch}" for target in declared.targets]
-            gen = declared.references() if source is None else source.references(declared.targets)
-            names += [f"gen.{field}" for field in gen]
+        names += [f"target.{target.branch}" for target in targets]
+        names += [f"gen.{field}" for field in gen]
         columns: dict[str, ColumnType] = dict.fromkeys(names, "number")
-        own: dict[str, dict[str, ColumnType]] = {
-            OBJECTS: {"reconstructed": "bool"},
-            SOURCES: {"number": "whole"},
-        }
-        return columns | own.get(kind, {})
+        return columns | own
 
     def _known_rows(self, split: str, kind: str) -> int | None:
         """Rows that a table has by the description."""
         told = self.description
         kind, _, source = kind.partition("/")
+        if kind == PLACED:
+            return sum(by_split[split] for by_split in told.unmatched.values())
         of_sources = {UNMATCHED: told.unmatched, SOURCES: told.sources}
         return (told.gen_objects if kind == OBJECTS else of_sources[kind].get(source, {})).get(split)
 

@@ -22,7 +22,7 @@ from flashsim.learning.fitting import FitResult, Loss, fit
 from flashsim.learning.perceptron_module import PerceptronModule
 from flashsim.learning.tables import TableDescription
 from flashsim.models.object_model import ObjectModel
-from flashsim.models.unmatched_model import UnmatchedModel
+from flashsim.models.unmatched_model import PlacedModel, UnmatchedModel
 from flashsim.runs.folder import TrainingRun
 from flashsim.training.calibration import calibrated
 from flashsim.training.rows import Tables
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from flashsim.declarations.flows import FlowRecipe
     from flashsim.declarations.objects import ObjectDeclaration, Target
+    from flashsim.declarations.relations import ExactRelation
     from flashsim.declarations.schedule import Schedule
     from flashsim.declarations.training import EfficiencyRecipe, SourceRecipe
     from flashsim.declarations.unmatched import Unmatched
@@ -102,6 +103,7 @@ def train(
             targets=targets,
             flow=flow,
             unmatched=unmatched,
+            placed=trainer.placed() if any(model.flow is not None for model in unmatched.values()) else None,
             phase_space=trainer.phase_space(),
             provenance=_provenance(tables, recipe, trainer.results) | run.provenance(),
         )
@@ -119,6 +121,8 @@ def _planned(recipe: TrainingRecipe, declaration: ObjectDeclaration) -> dict[str
         of_source = recipe.unmatched.of(source.name)
         count, flow = _names(source)
         networks |= {count: of_source.count, flow: of_source.flow}
+    if declaration.placed is not None:
+        networks["placed_flow"] = recipe.placed.flow
     return {name: network.schedule.epochs for name, network in networks.items()}
 
 
@@ -186,20 +190,8 @@ class _Trainer:
     def flow(self, conditioning: ConditioningCodec) -> tuple[TargetCodec, Flow]:
         declaration = self.tables.description.declaration
         objects = {split: self.tables.matched(split) for split in ("train", "validation")}
-        bits = self._bits(declaration.targets)
-        codec = TargetCodec.fit(
-            declaration.targets,
-            objects["train"].targets,
-            objects["train"].reference,
-            bits,
-            declaration.relations,
-        )
-        tensors = {
-            split: _flow_tensors(codec, t.targets, t.reference, conditioning.encode(t.conditioning))
-            for split, t in objects.items()
-        }
-        flow = self._flow("flow", self.recipe.flow, tensors)
-        return self._calibrated(codec, flow, tensors["train"], self.recipe.flow), flow
+        targets, relations = declaration.targets, declaration.relations
+        return self._drawn("flow", self.recipe.flow, conditioning, targets, relations, objects)
 
     def phase_space(self) -> PhaseSpace:
         conditioning = self.tables.description.declaration.conditioning
@@ -225,21 +217,41 @@ class _Trainer:
             )
             return UnmatchedModel(codec, self._none(recipe, codec, source.max_count), None, None, phase_space)
         count = self._count(count_name, recipe, codec, sources, source.max_count)
-        related = source.related(declaration.targets)
-        targets = TargetCodec.fit(
-            related,
-            objects["train"].targets,
-            objects["train"].reference,
-            self._bits(related),
-            source.exact(declaration.relations),
-        )
+        related = source.related(declaration.source_targets())
+        exact = source.exact(declaration.source_relations())
+        targets, flow = self._drawn(flow_name, recipe.flow, codec, related, exact, objects)
+        return UnmatchedModel(codec, count, targets, flow, phase_space)
+
+    def placed(self) -> PlacedModel | None:
+        """Train what unmatched objects are, given their places; none where nothing is declared of it."""
+        declaration = self.tables.description.declaration
+        if (placed := declaration.placed) is None:
+            return None
+        objects = {split: self.tables.placed(split) for split in ("train", "validation")}
+        codec = ConditioningCodec.fit(placed.conditioning, objects["train"].conditioning)
+        related, exact = placed.related(declaration.targets), placed.exact(declaration.relations)
+        targets, flow = self._drawn("placed_flow", self.recipe.placed.flow, codec, related, exact, objects)
+        phase_space = PhaseSpace.fit(placed.conditioning, objects["train"].conditioning)
+        return PlacedModel(codec, targets, flow, phase_space)
+
+    def _drawn(  # noqa: PLR0917
+        self,
+        name: str,
+        recipe: FlowRecipe,
+        conditioning: ConditioningCodec,
+        targets: list[Target],
+        relations: list[ExactRelation],
+        objects: dict[str, Rows],
+    ) -> tuple[TargetCodec, Flow]:
+        """Train a flow, with the codec of what it draws."""
+        train = objects["train"]
+        codec = TargetCodec.fit(targets, train.targets, train.reference, self._bits(targets), relations)
         tensors = {
-            split: _flow_tensors(targets, t.targets, t.reference, codec.encode(t.conditioning))
+            split: _flow_tensors(codec, t.targets, t.reference, conditioning.encode(t.conditioning))
             for split, t in objects.items()
         }
-        flow = self._flow(flow_name, recipe.flow, tensors)
-        targets = self._calibrated(targets, flow, tensors["train"], recipe.flow)
-        return UnmatchedModel(codec, count, targets, flow, phase_space)
+        flow = self._flow(name, recipe, tensors)
+        return self._calibrated(codec, flow, tensors["train"], recipe), flow
 
     def _calibrated(
         self, codec: TargetCodec, flow: Flow, rows: tuple[Tensor, ...], recipe: FlowRecipe

@@ -43,6 +43,7 @@ DECLARATION = {
         {"branch": "pt", "relation": "excess", "threshold": 15.0, "width": 5.0},
         {"branch": "eta", "relation": "difference"},
         {"branch": "phi", "relation": "angle", "range": [-3.1415927410125732, 3.1415927410125732]},
+        {"branch": "mass"},
     ],
     "unmatched": [
         {
@@ -56,6 +57,17 @@ DECLARATION = {
         {"name": "event", "source": "event", "max_count": 6, "conditioning": [NUMBER]},
     ],
 }
+PLACED = {
+    "conditioning": [
+        PT,
+        ETA,
+        {"kind": "categories", "name": "source", "field": "source", "categories": {"besideJet": [0]}},
+        {"kind": "closest", "name": "jet", "of": "reco.Jet", "cone": 0.8, "values": {"mass": "linear"}},
+        {"kind": "closest", "name": "other", "of": "placed", "cone": 1.0},
+    ]
+}
+"""With it all else is drawn given the place, as here the mass."""
+
 SCHEDULE = {"epochs": 40, "batch": 128, "learning_rate": 5.0e-3}
 FLOW = {"layers": 1, "width": 24, "depth": 1, "bins": 8, "schedule": SCHEDULE}
 RECIPE = {
@@ -64,7 +76,13 @@ RECIPE = {
     "efficiency": {"width": 16, "depth": 1, "schedule": SCHEDULE},
     "flow": FLOW,
     "unmatched": {"count": {"width": 16, "depth": 1, "schedule": SCHEDULE}, "flow": FLOW},
+    "placed": {"flow": FLOW},
 }
+
+
+def mass(eta):
+    """Give the mass of a jet, which follows from where it is."""
+    return 20.0 + 4.0 * eta
 
 
 def write_truth(path, events=EVENTS, seed=1):
@@ -87,7 +105,7 @@ def write_truth(path, events=EVENTS, seed=1):
             eta = rng.choice((-4.0, 4.0)) + rng.normal(0, 0.2)
             found.append((15.0 + rng.exponential(3), eta, rng.uniform(-3, 3), -1))
         gen.append(jets)
-        reco.append(sorted(found, reverse=True))
+        reco.append([(*jet, mass(jet[1])) for jet in sorted(found, reverse=True)])
 
     def jagged(objects, column, dtype):
         flat = np.array([entry[column] for one in objects for entry in one], dtype=dtype)
@@ -97,7 +115,7 @@ def write_truth(path, events=EVENTS, seed=1):
     arrays |= {"event": np.arange(events, dtype="u8"), "Pileup_nPU": pileup.astype("i4")}
     for k, field in enumerate(("pt", "eta", "phi")):
         arrays |= {f"GenJet_{field}": jagged(gen, k, "f4"), f"Jet_{field}": jagged(reco, k, "f4")}
-    arrays["Jet_genJetIdx"] = jagged(reco, 3, "i4")
+    arrays |= {"Jet_genJetIdx": jagged(reco, 3, "i4"), "Jet_mass": jagged(reco, 4, "f4")}
     branches = [
         Branch(name, ak.to_numpy(ak.flatten(values, axis=None)).dtype, collection)
         for name, values in ((name, ak.Array(values)) for name, values in arrays.items())
@@ -116,11 +134,12 @@ def truth(tmp_path_factory):
     return path, write_truth(path)
 
 
-@pytest.fixture(scope="module")
-def tables(truth, tmp_path_factory):
-    """Give the folder of its tables with their description."""
+@pytest.fixture(scope="module", params=[None, PLACED], ids=["at once", "placed"])
+def tables(truth, tmp_path_factory, request):
+    """Give the folder of its tables with their description, as both ways of drawing need them."""
     folder = tmp_path_factory.mktemp("tables") / "t"
-    return folder, preprocess(ObjectDeclaration.model_validate(DECLARATION), [str(truth[0])], folder)
+    declaration = ObjectDeclaration.model_validate(DECLARATION | {"placed": request.param})
+    return folder, preprocess(declaration, [str(truth[0])], folder)
 
 
 @pytest.fixture(scope="module")
@@ -170,6 +189,15 @@ def test_objects_stand_beside_what_they_come_from(model, truth):
     assert len(unmatched) - len(central) == pytest.approx(expected, rel=0.1)
 
 
+def test_all_else_knows_the_place(model, truth):
+    if model.placed is None:
+        pytest.skip("here each source draws all of its objects at once")
+    jets = simulated(model, truth[1])
+    unmatched = jets.select(jets["genJetIdx"] < 0)
+    off = unmatched["mass"] - mass(unmatched["eta"])
+    assert np.median(np.abs(off)) < 0.1 * np.std(unmatched["mass"])
+
+
 def test_no_two_are_closer_than_declared(model, truth):
     jets = simulated(model, truth[1], folds=(0, 1))
     counts = jets.counts
@@ -206,5 +234,7 @@ def test_what_they_come_from_can_be_outside_of_the_training(model, truth):
     count = drawn.outside_counts["events for unmatched Jet"]
     assert (count.outside, count.rows) == (7, EVENTS)
     jets = drawn.collection
+    if model.placed is not None:  # places can be outside, too
+        jets = jets.select(jets.event_rows < 7)
     of_events = (jets["genJetIdx"] < 0) & (np.abs(jets["eta"]) > 3.0)
     assert np.array_equal(jets["outsideDomain"][of_events] == 1.0, jets.event_rows[of_events] < 7)
