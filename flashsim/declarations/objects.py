@@ -515,6 +515,7 @@ class ObjectDeclaration(Recipe):
                 "relations": relations,
                 "linked": linked,
                 "unmatched": unmatched,
+                "placed": self.placed and self.placed.with_targets(branches, self._own),
             }
         )
 

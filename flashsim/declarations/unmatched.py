@@ -179,6 +179,17 @@ class Placed(Recipe):
                 msg = f"{source.name}: draws {list(PLACE)}, found relations of {extra}"
                 raise ValueError(msg)
 
+    def with_targets(self, branches: Collection[str], own: str) -> Placed:
+        """Read only some of the targets of the own collection, `own`."""
+
+        def within(entry: Conditioning) -> Conditioning:
+            if not isinstance(entry, Closest) or entry.of != own:
+                return entry
+            values = {name: scale for name, scale in entry.values.items() if name in branches}
+            return entry.model_copy(update={"values": values})
+
+        return Placed(conditioning=[within(entry) for entry in self.conditioning])
+
     def related(self, targets: Sequence[Target]) -> list[Target]:
         """Give the targets of unmatched objects, related to other branches only."""
         return [

@@ -70,6 +70,30 @@ class Draws:
             event_rows, width, lambda s, rows, keys: s.normal(keys, numbers[rows], width), purpose
         )
 
+    def attempted(
+        self,
+        purpose: str,
+        event_rows: NDArray[np.int64],
+        numbers: NDArray[np.int64],
+        width: int,
+        attempts: NDArray[np.int64],
+    ) -> NDArray[np.float64]:
+        """Draw standard normal numbers, shape (N, width), of objects that may be drawn again.
+
+        Parameters
+        ----------
+        purpose, event_rows, numbers, width
+            As for `normal`, which the first attempt is.
+        attempts
+            Number of the attempt of each object, from 0, shape (N,).
+        """
+        drawn = np.empty((len(event_rows), width))
+        for attempt in np.unique(attempts).tolist():
+            rows = np.flatnonzero(attempts == attempt)
+            named = f"{purpose}, attempt {attempt}" if attempt else purpose
+            drawn[rows] = self.normal(named, event_rows[rows], numbers[rows], width)
+        return drawn
+
     def _filled(
         self,
         event_rows: NDArray[np.int64],

@@ -20,17 +20,19 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
 
+    Draw = Callable[[Integers, Integers], Columns]
+
 __all__ = ["ATTEMPTS", "drawn_apart"]
 
 ATTEMPTS = 20
 """How often an object that is too close to another one is drawn again before it is left out."""
 
+_AT_ONCE = 256
+"""Rows of a call that take hardly longer than one."""
+
 
 def drawn_apart(
-    draw: Callable[[NDArray[np.int64], int], Columns],
-    event_rows: NDArray[np.int64],
-    others: Collection,
-    radius: float | None,
+    draw: Draw, event_rows: Integers, others: Collection, radius: float | None
 ) -> tuple[Columns, NDArray[np.bool_]]:
     """Draw objects of which none is closer than a radius to another one, or to those that are there.
 
@@ -40,7 +42,8 @@ def drawn_apart(
     Parameters
     ----------
     draw
-        Gives columns, with eta and phi among them, of some of the N objects, by row, in an attempt, from 0.
+        Gives columns, with eta and phi among them, of M of the N objects, which may come several times: of
+        their rows, shape (M,), each in an attempt of its own, from 0, shape (M,).
     event_rows
         Rows of their events, rising, shape (N,).
     others
@@ -53,11 +56,12 @@ def drawn_apart(
     Columns, shape (N,) each, and whether each object has found a place in `ATTEMPTS` more attempts.
     """
     pending = np.arange(len(event_rows))
-    columns = draw(pending, 0)
+    columns = draw(pending, np.zeros_like(pending))
     if radius is None:
         return columns, np.ones(len(event_rows), dtype=bool)
     present = Collection(others.offsets, {field: others[field] for field in ("eta", "phi")})
     kept = np.zeros(len(event_rows), dtype=bool)
+    ahead = _Ahead(draw)
     for attempt in range(1, ATTEMPTS + 2):
         places = {field: columns[field][pending] for field in ("eta", "phi")}
         counts = np.bincount(event_rows[pending], minlength=others.events)
@@ -68,9 +72,27 @@ def drawn_apart(
         if not len(pending) or attempt > ATTEMPTS:
             break
         present = Collection.merged([present, candidates.select(good)])
-        for name, column in draw(pending, attempt).items():
+        for name, column in ahead.drawn(pending, attempt).items():
             columns[name][pending] = column
     return columns, kept
+
+
+class _Ahead:
+    """Draws several attempts in one call where few objects are left, in case that the first ones fail."""
+
+    def __init__(self, draw: Draw) -> None:
+        self._draw = draw
+        self._first = self._stop = 0
+
+    def drawn(self, rows: Integers, attempt: int) -> Columns:
+        """Columns of some objects, rows rising, in an attempt; none that was not asked for in the last one."""
+        if attempt >= self._stop:
+            number = min(max(_AT_ONCE // len(rows), 1), ATTEMPTS + 1 - attempt)
+            self._first, self._stop, self._rows = attempt, attempt + number, rows
+            attempts = np.repeat(np.arange(self._first, self._stop), len(rows))
+            self._columns = self._draw(np.tile(rows, number), attempts)
+        where = (attempt - self._first) * len(self._rows) + np.searchsorted(self._rows, rows)
+        return {name: column[where] for name, column in self._columns.items()}
 
 
 def _have_place(candidates: Collection, present: Collection, radius: float) -> NDArray[np.bool_]:

@@ -122,12 +122,13 @@ class _Drawing:
         fields = () if radius is None else ("eta", "phi")
         before = Collection(self.gen.offsets, {f: self.columns[f] for f in fields}).select(self.kept)
 
-        def of_attempt(chosen: NDArray[np.int64], attempt: int) -> dict[str, NDArray[np.float64]]:
+        def of_attempts(
+            chosen: NDArray[np.int64], attempts: NDArray[np.int64]
+        ) -> dict[str, NDArray[np.float64]]:
             given = {name: column[chosen] for name, column in related.items()}
-            purpose = f"flow, attempt {attempt}" if attempt else "flow"
-            return self._drawn(rows[chosen], encoded[chosen], given, purpose)
+            return self._drawn(rows[chosen], encoded[chosen], given, attempts)
 
-        drawn, apart = drawn_apart(of_attempt, self.event_rows[rows], before, radius)
+        drawn, apart = drawn_apart(of_attempts, self.event_rows[rows], before, radius)
         self.kept[rows[apart]] = True
         for branch, column in drawn.items():
             self.columns[branch][rows[apart]] = column[apart]
@@ -164,10 +165,14 @@ class _Drawing:
         return np.flatnonzero(uniform < probability)
 
     def _drawn(
-        self, rows: NDArray[np.int64], encoded: NDArray[np.float32], related: Columns, purpose: str
+        self,
+        rows: NDArray[np.int64],
+        encoded: NDArray[np.float32],
+        related: Columns,
+        attempts: NDArray[np.int64],
     ) -> dict[str, NDArray[np.float64]]:
         width = self.model.targets.width
-        noise = self.draws.normal(purpose, self.event_rows[rows], self.number[rows], width)
+        noise = self.draws.attempted("flow", self.event_rows[rows], self.number[rows], width, attempts)
         declaration = self.model.declaration
         reference: dict[str, NDArray[Any]] = {f: self.gen[f][rows] for f in declaration.references()}
         reference |= {f"conditioning.{name}": column for name, column in related.items()}

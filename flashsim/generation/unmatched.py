@@ -198,9 +198,8 @@ class _Drawing:
         event_rows = self.objects.objects.event_rows[rows]
         encoded = self.model.conditioning.encode(self.objects.conditioning)
 
-        def draw(chosen: NDArray[np.int64], attempt: int) -> Columns:
-            purpose = f"unmatched {self.source.name}" + (f", attempt {attempt}" if attempt else "")
-            return self._targets(purpose, rows[chosen], event_rows[chosen], numbers[chosen], encoded)
+        def draw(chosen: NDArray[np.int64], attempts: NDArray[np.int64]) -> Columns:
+            return self._targets(rows[chosen], event_rows[chosen], numbers[chosen], encoded, attempts)
 
         columns, kept = drawn_apart(draw, event_rows, others, exclusive)
         return rows[kept], {name: column[kept] for name, column in columns.items()}
@@ -219,17 +218,18 @@ class _Drawing:
 
     def _targets(
         self,
-        purpose: str,
         rows: NDArray[np.int64],
         event_rows: NDArray[np.int64],
         numbers: NDArray[np.int64],
         encoded: NDArray[np.float32],
+        attempts: NDArray[np.int64],
     ) -> Columns:
         codec = self.model.targets
         if codec is None:
             msg = f"the source {self.source.name} has no targets"
             raise RuntimeError(msg)
-        noise = self.draws.normal(purpose, event_rows, numbers, codec.width)
+        purpose = f"unmatched {self.source.name}"
+        noise = self.draws.attempted(purpose, event_rows, numbers, codec.width, attempts)
         conditioning = self.objects.conditioning
         given = self.reference | {f"conditioning.{name}": c for name, c in conditioning.items()}
         normal = self.sampler.from_noise(noise, encoded[rows])

@@ -11,12 +11,13 @@ from safetensors.numpy import save
 from safetensors.torch import save_file
 
 from flashsim.declarations.objects import load_object
+from flashsim.declarations.unmatched import PLACE
 from flashsim.errors import ModelFileError, OutputFileError
 from flashsim.flows import Flow
 from flashsim.flows.maf import ConditionalMAF
 from flashsim.learning.perceptron_module import PerceptronModule
 from flashsim.models.object_model import FORMAT_VERSION, ObjectModel, read_header
-from flashsim.models.unmatched_model import UnmatchedModel
+from flashsim.models.unmatched_model import PlacedModel, UnmatchedModel
 from flashsim.transforms.codec import ConditioningCodec, TargetCodec
 from flashsim.transforms.phase_space import PhaseSpace
 
@@ -28,27 +29,30 @@ def maf(*sizes, **others):
     return Flow.of("spline_maf", module.architecture(), module)
 
 
-@pytest.fixture(scope="module", params=[True, False], ids=["unmatched", "none unmatched"])
+@pytest.fixture(scope="module", params=["unmatched", "none unmatched", "placed"])
 def model(request):
     """Untrained model of muons."""
+    some = request.param != "none unmatched"
     declaration = load_object("muons").with_targets({"pt", "eta", "phi", "charge", "dxy"})
     rng = np.random.default_rng(1)
     names = [name for entry in declaration.conditioning for name in entry.columns()]
     of_gen = {n: rng.exponential(5.0, ROWS) for n in names}
     conditioning = ConditioningCodec.fit(declaration.conditioning, of_gen)
     (source,) = (source for source in declaration.unmatched if source.is_event)
-    declaration = declaration.model_copy(update={"unmatched": [source]})
+    placed = None if request.param == "unmatched" else declaration.placed
+    declaration = declaration.model_copy(update={"unmatched": [source], "placed": placed})
     of_events = {n: rng.exponential(5.0, ROWS) for n in source.columns}
     events = ConditioningCodec.fit(source.conditioning, of_events)
     columns = {target.branch: rng.normal(4.0, 1.0, ROWS) for target in declaration.targets}
     gen = {name: np.abs(rng.normal(4.0, 1.0, ROWS)) for name in declaration.references()}
     torch.manual_seed(1)
+    drawn = source.related(declaration.source_targets())
     count, context = len(declaration.targets), len(events.transforms)
     unmatched = UnmatchedModel(
         conditioning=events,
         count=PerceptronModule(context, source.max_count + 1, width=4, depth=1).trained(),
-        targets=TargetCodec.fit(source.related(declaration.targets), columns, {}) if request.param else None,
-        flow=maf(count, context, layers=1, width=8, bins=4) if request.param else None,
+        targets=TargetCodec.fit(drawn, columns, {}) if some else None,
+        flow=maf(len(drawn), context, layers=1, width=8, bins=4) if some else None,
         phase_space=PhaseSpace.fit(source.conditioning, of_events),
     )
     return ObjectModel(
@@ -59,8 +63,25 @@ def model(request):
         targets=TargetCodec.fit(declaration.targets, columns, gen),
         flow=maf(count, len(conditioning.transforms), layers=2, width=8, bins=4, dropout=0.1),
         unmatched={"event": unmatched},
+        placed=placed_model(declaration, columns, rng) if request.param == "placed" else None,
         phase_space=PhaseSpace.fit(declaration.conditioning, of_gen),
         provenance={"events": {"train": 5}, "note": "ä"},
+    )
+
+
+def placed_model(declaration, columns, rng):
+    """Untrained model of what unmatched muons are at their places."""
+    placed = declaration.placed
+    names = [name for entry in placed.conditioning for name in entry.columns()]
+    around = {name: rng.exponential(5.0, ROWS) for name in names}
+    place = {name: columns[name] for name in PLACE}
+    related, exact = placed.related(declaration.targets), placed.exact(declaration.relations)
+    targets = TargetCodec.fit(related, columns, place, relations=exact)
+    return PlacedModel(
+        conditioning=ConditioningCodec.fit(placed.conditioning, around),
+        targets=targets,
+        flow=maf(targets.width, len(names), layers=1, width=8, bins=4),
+        phase_space=PhaseSpace.fit(placed.conditioning, around),
     )
 
 
@@ -116,6 +137,10 @@ def test_a_file_keeps_everything_else(model, saved):
     assert loaded.unmatched["event"].phase_space.to_json() == model.unmatched["event"].phase_space.to_json()
     assert len(loaded.digest) == 64
     assert (loaded.unmatched["event"].flow is None) == (model.unmatched["event"].flow is None)
+    assert (loaded.placed is None) == (model.placed is None)
+    if model.placed is not None:
+        assert loaded.placed.header() == model.placed.header()
+        assert loaded.placed.targets.columns == model.placed.targets.columns
 
 
 def test_the_header_is_json(saved):
