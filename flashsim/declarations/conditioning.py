@@ -23,6 +23,7 @@ __all__ = [
     "Momentum",
     "Number",
     "Scale",
+    "Spread",
     "TurnOn",
 ]
 
@@ -232,10 +233,31 @@ class Momentum(_OfCollection):
 
     kind: Literal["momentum"]
     recoil: str = Field(description="name of the recoil of the declaration, such as MET")
+    size: list[str] = Field(
+        default=["pt"], min_length=1, description="fields whose product is the size of each vector"
+    )
 
     def columns(self) -> dict[str, Scale]:
         """Names of the columns with their scales."""
         return {f"{self.name}_along": "linear", f"{self.name}_across": "linear"}
+
+    def reads(self) -> set[str]:
+        """Fields of the collection that are needed."""
+        return super().reads() | {*self.size}
+
+
+class Spread(_OfCollection):
+    """How pT of a collection is spread in azimuth: what a covariance of the sum of momenta is made of.
+
+    Columns in GeV, sums over the objects: ``xx`` of pT cos^2(phi), ``yy`` of pT sin^2(phi) and ``xy`` of pT
+    cos(phi) sin(phi).
+    """
+
+    kind: Literal["spread"]
+
+    def columns(self) -> dict[str, Scale]:
+        """Names of the columns with their scales."""
+        return {f"{self.name}_{element}": "linear" for element in ("xx", "yy", "xy")}
 
 
 class Earlier(_Conditioning):
@@ -281,6 +303,7 @@ Conditioning = Annotated[
     | Activity
     | Number
     | Momentum
+    | Spread
     | Earlier,
     Field(discriminator="kind"),
 ]

@@ -61,6 +61,10 @@ class GenCollection(Recipe):
     fields: list[str] = Field(
         description="branches of the collection, pt, eta and phi among them; of Event, whole names"
     )
+    optional: list[str] = Field(
+        default=[],
+        description="fields that not all files have: training without them leaves out what needs them",
+    )
     abs_pdg_id: list[int] = Field(default=[], description="absolute PDG numbers to keep; empty: all")
     status: list[int] = Field(default=[], description="status codes to keep, 1 for stable ones; empty: all")
     all_flags: list[FlagName] = Field(default=[], description="status flags that must all be set")
@@ -68,6 +72,13 @@ class GenCollection(Recipe):
     min_pt: float = Field(default=0.0, ge=0, description="smallest pT in GeV")
     max_abs_eta: float | None = Field(default=None, gt=0, description="largest magnitude of eta")
     clean: Cleaning | None = Field(default=None, description="removal of jets that are leptons")
+
+    @model_validator(mode="after")
+    def _optional_fields(self) -> GenCollection:
+        if strange := sorted(set(self.optional) - set(self.fields)):
+            msg = f"optional names {strange}, which are none of the fields"
+            raise ValueError(msg)
+        return self
 
     @model_validator(mode="after")
     def _complete(self) -> GenCollection:

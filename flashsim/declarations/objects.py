@@ -23,6 +23,7 @@ from flashsim.declarations.conditioning import (
     GenField,
     Momentum,
     Number,
+    Spread,
 )
 from flashsim.declarations.expressions import Expression, Names, names_of
 from flashsim.declarations.gen_collections import GenCollection, GenView
@@ -247,7 +248,10 @@ class ObjectDeclaration(Recipe):
             if getattr(entry, "of", "") == self._own and self.per == "object":
                 msg = f"{entry.name}: {self._own} is not drawn yet; what is close is of the kind 'earlier'"
                 raise ValueError(msg)
-        recoils = {recoil.name for recoil in self.recoils}
+        recoils = {recoil.name for recoil in self.recoils if not recoil.like}
+        if unknown := sorted({r.like for r in self.recoils if r.like} - recoils):
+            msg = f"recoils are like {unknown}, which are none of {sorted(recoils)}"
+            raise ValueError(msg)
         for entry in self._entries():
             if isinstance(entry, Momentum) and entry.recoil not in recoils:
                 msg = f"{entry.name}: there is no recoil {entry.recoil}; declared are {sorted(recoils)}"
@@ -475,8 +479,8 @@ class ObjectDeclaration(Recipe):
     def _entries(self) -> list[Conditioning]:
         return [*self.conditioning, *self.unmatched_conditioning]
 
-    def _of_collections(self) -> list[Closest | Activity | Number | Momentum]:
-        kinds = (Closest, Activity, Number, Momentum)
+    def _of_collections(self) -> list[Closest | Activity | Number | Momentum | Spread]:
+        kinds = (Closest, Activity, Number, Momentum, Spread)
         return [entry for entry in self._entries() if isinstance(entry, kinds)]
 
     def _read(self) -> list[tuple[str, set[str]]]:

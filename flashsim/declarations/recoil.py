@@ -6,7 +6,7 @@ rest, the soft term, belongs to no object and is what is simulated. `flashsim.ev
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from flashsim.declarations.recipes import Recipe
 
@@ -28,20 +28,47 @@ class Measured(Recipe):
 
 
 class Recoil(Recipe):
-    """A momentum of the event, given by ``NAME_pt`` and ``NAME_phi``.
+    """A momentum of the event, given by ``NAME_pt`` and ``NAME_phi``, by other names of these, or by x and y.
 
     Its targets are ``NAME_along`` and ``NAME_across``: its components along the expected momentum, whose
-    magnitude is the gen field ``NAME_expected``, and across it, in GeV.
+    magnitude is the gen field ``NAME_expected``, and across it, in GeV. Raw and corrected momenta share what
+    is expected (`like`), so that their components can be compared.
     """
 
     name: str = Field(description="prefix of the branches, such as MET")
-    gen: str = Field(description="prefix of the gen-level branches, such as GenMET")
-    minus: list[Measured] = Field(description="objects whose measured minus true momenta are taken away")
+    gen: str = Field(default="", description="prefix of the gen-level branches, such as GenMET")
+    minus: list[Measured] = Field(
+        default=[], description="objects whose measured minus true momenta are taken away"
+    )
+    like: str = Field(
+        default="", description="recoil with the same expected momentum, in place of gen and minus"
+    )
+    pt: str = Field(default="", description="branch of its magnitude, if it has another name")
+    phi: str = Field(default="", description="branch of its azimuth, if it has another name")
+    x: str = Field(default="", description="branch of its x component, of one that has no size and azimuth")
+    y: str = Field(default="", description="branch of its y component")
+
+    @model_validator(mode="after")
+    def _one_expected(self) -> Recoil:
+        if bool(self.gen) == bool(self.like) or (self.like and self.minus):
+            msg = f"{self.name}: expected either 'gen' with 'minus', or 'like'"
+            raise ValueError(msg)
+        if bool(self.x) != bool(self.y) or (self.x and (self.pt or self.phi)):
+            msg = f"{self.name}: expected 'x' and 'y', or 'pt' and 'phi'"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def cartesian(self) -> bool:
+        """Whether the branches are its components x and y."""
+        return bool(self.x)
 
     @property
     def branches(self) -> list[str]:
         """Branches of the result."""
-        return [f"{self.name}_pt", f"{self.name}_phi"]
+        if self.cartesian:
+            return [self.x, self.y]
+        return [self.pt or f"{self.name}_pt", self.phi or f"{self.name}_phi"]
 
     @property
     def targets(self) -> list[str]:
@@ -50,10 +77,11 @@ class Recoil(Recipe):
 
     @property
     def gen_branches(self) -> list[str]:
-        """Branches of the gen-level momentum."""
-        return [f"{self.gen}_pt", f"{self.gen}_phi"]
+        """Branches of the gen-level momentum; none where another recoil has them."""
+        return [f"{self.gen}_pt", f"{self.gen}_phi"] if self.gen else []
 
     @property
     def gen_fields(self) -> list[str]:
         """Fields that `flashsim.events.recoil.expected_momentum` adds to the gen-level event."""
-        return [f"{self.name}_expected", f"{self.name}_axis"]
+        name = self.like or self.name
+        return [f"{name}_expected", f"{name}_axis"]

@@ -285,6 +285,12 @@ class Formula(_Relation):
     branch: str = Field(description="the branch")
     expression: Expression = Field(description="what it is; names are branches and corrections")
     corrections: dict[str, Correction] = Field(default={}, description="corrections by name")
+    tolerance: float = Field(
+        default=0.0,
+        ge=0,
+        description="deviation that counts as rounding, in the unit of the branch, besides that of stored "
+        "values; for components of momenta, which are stored as size and azimuth",
+    )
 
     @model_validator(mode="after")
     def _of_others(self) -> Formula:

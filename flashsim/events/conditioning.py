@@ -23,6 +23,7 @@ from flashsim.declarations.conditioning import (
     GenField,
     Momentum,
     Number,
+    Spread,
     TurnOn,
 )
 from flashsim.declarations.gen_collections import StatusFlag
@@ -115,12 +116,14 @@ def _columns_of_objects(entry: Conditioning, chunk: GenChunk, gen: str) -> Mappi
             columns[entry.name] = _ring_activity(entry, objects, _others(entry, chunk))
         case Momentum():
             columns = _momentum(entry, objects, _others(entry, chunk))
+        case Spread():
+            columns = _spread(entry, objects, _others(entry, chunk))
         case Earlier():
             columns = _earlier(entry, objects, chunk.counterparts)
     return columns
 
 
-def _others(entry: Closest | Activity | Number | Momentum, chunk: GenChunk) -> Collection:
+def _others(entry: Closest | Activity | Number | Momentum | Spread, chunk: GenChunk) -> Collection:
     """Objects that an entry looks at."""
     others = chunk.collections[entry.of]
     if not entry.where:
@@ -193,13 +196,22 @@ def _summed(entry: Activity, others: Collection) -> NDArray[np.float64]:
 
 def _momentum(entry: Momentum, event: Collection, others: Collection) -> Columns:
     """Sum of momenta in the frame of what is expected of a recoil; `event` has one object an event."""
-    px, py, _ = others.momenta
-    x, y = (others.total(component)[event.event_rows] for component in (px, py))
+    size = np.prod([others[field].astype(np.float64) for field in entry.size], axis=0)
+    phi = others["phi"].astype(np.float64)
+    x, y = (others.total(size * wave(phi))[event.event_rows] for wave in (np.cos, np.sin))
     axis = event[f"{entry.recoil}_axis"]
     return {
         f"{entry.name}_along": x * np.cos(axis) + y * np.sin(axis),
         f"{entry.name}_across": y * np.cos(axis) - x * np.sin(axis),
     }
+
+
+def _spread(entry: Spread, objects: Collection, others: Collection) -> Columns:
+    """Sum pT times products of direction cosines."""
+    pt, phi = (others[field].astype(np.float64) for field in ("pt", "phi"))
+    x, y = np.cos(phi), np.sin(phi)
+    terms = {"xx": pt * x * x, "yy": pt * y * y, "xy": pt * x * y}
+    return {f"{entry.name}_{name}": others.total(t)[objects.event_rows] for name, t in terms.items()}
 
 
 def _earlier(entry: Earlier, objects: Collection, counterparts: Mapping[str, NDArray[Any]]) -> Columns:

@@ -145,7 +145,7 @@ def _with_recoils(
         return collections
     event = collections[declaration.gen]
     columns = dict(event.columns)
-    for recoil in declaration.recoils:
+    for recoil in (recoil for recoil in declaration.recoils if not recoil.like):
         pt, phi = (event[branch].astype(np.float64) for branch in recoil.gen_branches)
         columns |= expected_momentum(recoil, pt, phi, collections)
     return {**collections, declaration.gen: Collection(event.offsets, columns)}

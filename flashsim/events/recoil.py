@@ -13,7 +13,7 @@ from flashsim.declarations.conditioning import RECO
 from flashsim.events.matching import gen_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -46,14 +46,23 @@ def expected_momentum(
     return dict(zip(recoil.gen_fields, (np.hypot(x, y), np.arctan2(y, x)), strict=True))
 
 
-def components(recoil: Recoil, pt: Floats, phi: Floats, axis: Floats) -> dict[str, Floats]:
-    """Give the targets of a momentum, shape (N,), given the azimuth of what is expected."""
-    return dict(zip(recoil.targets, (pt * np.cos(phi - axis), pt * np.sin(phi - axis)), strict=True))
+def components(recoil: Recoil, branches: Sequence[Floats], axis: Floats) -> dict[str, Floats]:
+    """Give the targets of a momentum, shape (N,), of its branches and of the azimuth of what is expected."""
+    if recoil.cartesian:
+        x, y = branches
+        along, across = x * np.cos(axis) + y * np.sin(axis), y * np.cos(axis) - x * np.sin(axis)
+    else:
+        size, phi = branches
+        along, across = size * np.cos(phi - axis), size * np.sin(phi - axis)
+    return dict(zip(recoil.targets, (along, across), strict=True))
 
 
 def momentum(recoil: Recoil, targets: Mapping[str, Floats], axis: Floats) -> dict[str, Floats]:
     """Give the branches, shape (N,) each, of targets: what `components` does, undone."""
     along, across = (targets[name] for name in recoil.targets)
+    if recoil.cartesian:
+        x, y = along * np.cos(axis) - across * np.sin(axis), along * np.sin(axis) + across * np.cos(axis)
+        return dict(zip(recoil.branches, (x, y), strict=True))
     phi = np.arctan2(across, along) + axis
     phi = np.arctan2(np.sin(phi), np.cos(phi))
     return dict(zip(recoil.branches, (np.hypot(along, across), phi), strict=True))

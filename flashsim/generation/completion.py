@@ -33,6 +33,7 @@ COMPLETION = "Completion"
 """What plans and simulated events call these branches."""
 
 _AXES = ("x", "y", "z")
+_VERTEX = (*_AXES, "ndof", "chi2", "score")
 
 
 @dataclass(frozen=True)
@@ -106,10 +107,12 @@ def plan_completion(
         if _has_raw(raw, written):
             notes |= {f"{raw.name}_{field}": raw.note for field in ("pt", "phi", "sumEt")}
     vertex = recipe.vertex if recipe.vertex is not None and recipe.vertex.beside in single else None
-    gen_vertex, needed = False, []
+    gen_vertex, needed, rest = False, [], []
     if vertex is not None:
         prefix = vertex.beside.partition("_")[0]
-        notes |= {f"{prefix}_{name}": vertex.note for name in (*_AXES, "ndof", "chi2", "score")}
+        rest = [name for name in (f"{prefix}_{field}" for field in _VERTEX) if name in free]
+    if vertex is not None and rest:
+        notes |= dict.fromkeys(rest, vertex.note)
         positions = [f"{vertex.gen}_{axis}" for axis in _AXES]
         gen_vertex = all(file.has(name) for name in positions)
         needed = [f"{vertex.jets}_pt", f"{vertex.jets}_eta", *(positions if gen_vertex else ())]

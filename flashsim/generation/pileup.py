@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,6 +32,7 @@ DRAWN = "drawn"
 
 _TRUE, _NUMBER, *_ = PILEUP
 _VERTEX = "GenVtx_z"
+_POSITION = ("GenVtx_x", "GenVtx_y", _VERTEX)
 _MOST = 1000.0
 
 
@@ -91,15 +92,23 @@ class PileupPlan:
         Mantissa bits of those that have fewer than all.
     given
         Branches of the input that they follow from.
+    position
+        Coordinates of the true vertex that the input does not have: drawn from the luminous region of 2018.
     """
 
     pileup: Pileup | None = None
     branches: tuple[Branch, ...] = ()
     bits: Mapping[str, int] = field(default_factory=dict)
     given: tuple[str, ...] = ()
+    position: tuple[Branch, ...] = ()
+
+    @property
+    def names(self) -> set[str]:
+        """All that is drawn."""
+        return {branch.name for branch in (*self.branches, *self.position)}
 
     def columns(self, arrays: Mapping[str, Any], seed: int) -> dict[str, NDArray[Any]]:
-        """Draw the branches, as they are written, shape (E,) each.
+        """Draw the branches, as they are written, and the vertex, shape (E,) each.
 
         They are a function of the seed and of each event, see `event_keys`.
 
@@ -110,9 +119,20 @@ class PileupPlan:
         seed
             Any integer.
         """
-        if not self.branches:
+        if not self.names:
             return {}
         key = event_keys(arrays)
+        position = gen_vertex(seed, key)
+        vertex = {branch.name: self._stored(position[branch.name], branch) for branch in self.position}
+        return vertex | (self._pileup(arrays, seed, key, position) if self.branches else {})
+
+    def _pileup(
+        self,
+        arrays: Mapping[str, Any],
+        seed: int,
+        key: NDArray[np.uint64],
+        position: Mapping[str, NDArray[np.float64]],
+    ) -> dict[str, NDArray[Any]]:
         if self.pileup is None:
             true = np.asarray(arrays[_TRUE]).astype(np.float64)
             stored = true
@@ -120,32 +140,36 @@ class PileupPlan:
             first = np.zeros(len(key), dtype=np.int64)
             true = self.pileup.true(Stream(seed, "Pileup", "profile").uniform(key, first, 1)[:, 0])
             stored = np.floor(true) if self.pileup.whole_numbers else true
-        own = np.asarray(arrays[_VERTEX]) if _VERTEX in self.given else gen_vertex(seed, key)[_VERTEX]
+        own = np.asarray(arrays[_VERTEX]) if _VERTEX in self.given else position[_VERTEX]
         numbers = np.asarray(arrays[_NUMBER]).astype(np.int64) if _NUMBER in self.given else None
         drawn = {_TRUE: stored, **pileup_of(seed, key, true, own.astype(np.float64), numbers)}
         return {branch.name: self._stored(drawn[branch.name], branch) for branch in self.branches}
 
     def describe(self) -> dict[str, Any] | None:
         """Say for the provenance what is drawn; none if nothing is."""
-        if not self.branches:
+        if not self.names:
             return None
         profile = (
             None if self.pileup is None else {"name": self.pileup.name, "mean": round(self.pileup.mean, 3)}
         )
         return {
             "profile": profile,
-            "branches": [branch.name for branch in self.branches],
+            "branches": [branch.name for branch in (*self.branches, *self.position)],
             "given": list(self.given),
         }
 
     def sentence(self) -> str:
         """Say in a line what is drawn; empty if nothing is."""
+        sentences = []
         names = ", ".join(branch.name for branch in self.branches)
-        if not names:
-            return ""
-        if self.pileup is None:
-            return f"not in the input, and drawn given its {_TRUE}: {names}"
-        return f"the pileup is {self.pileup.described}: {names}"
+        if names and self.pileup is None:
+            sentences.append(f"not in the input, and drawn given its {_TRUE}: {names}")
+        elif names and self.pileup is not None:
+            sentences.append(f"the pileup is {self.pileup.described}: {names}")
+        if self.position:
+            position = ", ".join(branch.name for branch in self.position)
+            sentences.append(f"not in the input, and drawn from the luminous region of 2018: {position}")
+        return "; ".join(sentences)
 
     def _stored(self, values: NDArray[Any], branch: Branch) -> NDArray[Any]:
         # What is simulated from is what is written: simulated again, the output gives the same.
@@ -214,7 +238,7 @@ def _of_training(models: Sequence[ObjectModel]) -> Pileup:
 
 
 def plan_pileup(file: Branches, wanted: Collection[str], pileup: Pileup | None, version: str) -> PileupPlan:
-    """Plan what is drawn of the pileup.
+    """Plan what is drawn of the pileup, and of the true vertex.
 
     Parameters
     ----------
@@ -232,6 +256,18 @@ def plan_pileup(file: Branches, wanted: Collection[str], pileup: Pileup | None, 
     InputFileError
         If the input does not have the pileup, and no distribution is asked for.
     """
+    wanted = set(wanted)
+    position = [name for name in _POSITION if name in wanted and not file.has(name)]
+    plan = _plan_numbers(file, wanted.difference(position), pileup, version)
+    schema = load_schema(version)
+    branches = tuple(schema.get(name) or known_branches(name)[0] for name in position)
+    bits = {name: mantissa_bits(version, name) for name in position if name in schema}
+    known = {name: kept for name, kept in bits.items() if kept is not None}
+    return replace(plan, position=branches, bits={**plan.bits, **known})
+
+
+def _plan_numbers(file: Branches, wanted: Collection[str], pileup: Pileup | None, version: str) -> PileupPlan:
+    """Plan the branches that are named after pileup."""
     needed = [name for name in PILEUP if name in wanted]
     missing = [name for name in needed if not file.has(name)]
     lacking = any(not file.has(name) for name in wanted if name not in PILEUP)

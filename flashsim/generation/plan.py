@@ -207,7 +207,7 @@ def plan_output(
     conditioning = {branch for d in declarations for branch in gen_branches(d)}
     needed = sorted({*conditioning, *completion.needed, *identity_branches(file.branches)})
     drawn = plan_pileup(file, needed, pileup, version)
-    needed = sorted({*needed, *drawn.given} - {branch.name for branch in drawn.branches})
+    needed = sorted({*needed, *drawn.given} - drawn.names)
     require_branches(file, needed, "to generate from it")
     single |= completion.branches.keys() - completion.constants.keys()
     trees = [name for name in file.trees if name in STANDARD_TREES or any(fnmatchcase(name, p) for p in keep)]

@@ -43,6 +43,7 @@ _GROUPS = frozenset(
         "PFMET",
         "RawMET",
         "RawPFMET",
+        "RawPuppiMET",
         "Flag",
         "PV",
         "Rho",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flashsim.declarations.optional import for_file
 from flashsim.declarations.output import load_output
 from flashsim.declarations.unmatched import PLACE
 from flashsim.errors import InputFileError
@@ -161,6 +162,9 @@ def _survey(declaration: ObjectDeclaration, files: Sequence[str]) -> tuple[Objec
         with NanoFile(path) as file:
             if not versions:
                 declaration = declaration.with_branches(file.has)
+            declaration, missing = for_file(declaration, file.has)
+            if missing:
+                _log.info("not in %s, and left out: %s", file.path, ", ".join(missing))
             require_branches(file, needed_branches(declaration), f"to preprocess {declaration.name}")
             versions[detect_version(file.branches)] = file.path
             kept &= {t.branch for t in declaration.targets if all(map(file.has, declaration.sources(t)))}
@@ -250,8 +254,8 @@ class _ChunkTables:
         d = self.declaration
         columns: Columns = {}
         for recoil in d.drawn_recoils:
-            pt, phi = (np.asarray(arrays[name]).astype(np.float64) for name in recoil.branches)
-            columns |= components(recoil, pt, phi, event[recoil.gen_fields[1]])
+            values = [np.asarray(arrays[name]).astype(np.float64) for name in recoil.branches]
+            columns |= components(recoil, values, event[recoil.gen_fields[1]])
         for target in d.targets:
             if target.branch not in columns:
                 columns[target.branch] = np.asarray(arrays[target.branch])

@@ -205,14 +205,20 @@ class TargetCodec:
 def stored_bits(targets: Sequence[Target], collection: str, version: str) -> list[int | None]:
     """Bits of the mantissa that each target of a collection is stored with; none where nothing is rounded.
 
+    Targets of whole events have the names of branches.
+
     Raises
     ------
     FlashSimError
         If there is no such NanoAOD version.
     """
     schema = load_schema(version)
-    names = [f"{collection}_{target.branch}" for target in targets]
-    return [mantissa_bits(version, name) if name in schema else None for name in names]
+    found: list[int | None] = []
+    for target in targets:
+        names = (f"{collection}_{target.branch}", target.branch)
+        name = next((name for name in names if name in schema), None)
+        found.append(None if name is None else mantissa_bits(version, name))
+    return found
 
 
 def _environment(columns: Columns, reference: Columns) -> dict[str, NDArray[Any]]:

@@ -65,7 +65,9 @@ class FormulaBlock(RelationBlock):
 
     def check(self, values: Environment, bits: Bits) -> tuple[NDArray[np.bool_], Floats]:
         """Tell where stored values follow the formula, within their rounding, and by how much they do not."""
-        return agreement(self._computed, self.inputs, (self.target,), values, bits)
+        return agreement(
+            self._computed, self.inputs, (self.target,), values, bits, within=self.relation.tolerance
+        )
 
     @property
     def _several(self) -> list[str]:

@@ -34,6 +34,8 @@ def agreement(
     outputs: Sequence[Target],
     values: Environment,
     bits: Bits,
+    *,
+    within: float = 0.0,
 ) -> tuple[NDArray[np.bool_], Floats]:
     """Tell where stored values are what is computed from stored inputs, within the rounding of all.
 
@@ -49,6 +51,8 @@ def agreement(
         Stored values, shape (N,) by name.
     bits
         Bits of the mantissa by branch.
+    within
+        Deviation that counts as rounding besides, in the unit of the outputs.
 
     Returns
     -------
@@ -69,7 +73,8 @@ def agreement(
         low, high = stored_cell(target, stored, bits.get(target.branch))
         deviation = np.abs(found[target.branch] - stored)
         half = np.maximum(high - stored, stored - low)
-        tolerance = _SLACK * (moved[target.branch] + half) + _RELATIVE * np.maximum(np.abs(stored), 1e-3)
+        tolerance = within + _SLACK * (moved[target.branch] + half)
+        tolerance += _RELATIVE * np.maximum(np.abs(stored), 1e-3)
         holds = holds & (deviation <= tolerance)
         largest = np.maximum(largest, deviation)
     return holds, largest

@@ -23,6 +23,7 @@ from flashsim.declarations.conditioning import (
     TurnOn,
 )
 from flashsim.declarations.objects import load_object
+from flashsim.declarations.optional import for_file
 from flashsim.declarations.recipes import recipe_folder
 from flashsim.events.collection import Collection
 from flashsim.events.conditioning import conditioning_columns
@@ -300,7 +301,7 @@ def test_chunks_without_events_or_objects_have_empty_columns(name):
 def test_shipped_conditioning_of_real_files(nanoaod_dir, name, sample):
     declaration = load_object(name)
     with NanoFile(nanoaod_dir / f"{sample}.root") as file:
-        declaration = declaration.with_branches(file.has)
+        declaration, _ = for_file(declaration.with_branches(file.has), file.has)
         arrays = file.read(needed_branches(declaration))
     chunk = with_simulated(
         declaration, gen_chunk(declaration, arrays), reconstructed_before(declaration, arrays)

@@ -71,7 +71,7 @@ angles = st.floats(-np.pi, np.pi)
 def test_components_give_the_momentum_back(pt, phi, axis):
     arrays = (np.array([value]) for value in (pt, phi, axis))
     p, f, a = arrays
-    found = momentum(MET, components(MET, p, f, a), a)
+    found = momentum(MET, components(MET, (p, f), a), a)
     assert found["MET_pt"] == pytest.approx(pt)
     assert np.exp(1j * found["MET_phi"]) == pytest.approx(np.exp(1j * phi))
     assert abs(found["MET_phi"][0]) <= np.pi
@@ -79,6 +79,43 @@ def test_components_give_the_momentum_back(pt, phi, axis):
 
 def test_what_is_as_expected_has_nothing_across(collections):
     found = expected_momentum(MET, np.array([10.0, 3.0]), np.array([1.0, 2.0]), collections)
-    along, across = components(MET, *found.values(), found["MET_axis"]).values()
+    along, across = components(MET, tuple(found.values()), found["MET_axis"]).values()
     assert along == pytest.approx(found["MET_expected"])
     assert across == pytest.approx([0.0, 0.0])
+
+
+@given(momenta, angles, angles)
+def test_momenta_with_components_as_branches_come_back(x, y, axis):
+    change = Recoil(name="Change", like="MET", x="MET_DeltaX", y="MET_DeltaY")
+    values, a = (np.array([x]), np.array([y])), np.array([axis])
+    targets = components(change, values, a)
+    assert list(targets) == ["Change_along", "Change_across"]
+    found = momentum(change, targets, a)
+    assert list(found) == ["MET_DeltaX", "MET_DeltaY"]
+    assert np.concatenate([*found.values()]) == pytest.approx([x, y], rel=1e-9, abs=1e-9 * (1 + abs(x)))
+
+
+def test_both_kinds_of_branches_have_the_same_components():
+    size, phi, axis = (np.array([value]) for value in (5.0, 0.3, -1.0))
+    polar = Recoil(name="A", like="MET", pt="A_ptUp", phi="A_phiUp")
+    cartesian = Recoil(name="A", like="MET", x="A_x", y="A_y")
+    assert polar.branches == ["A_ptUp", "A_phiUp"]
+    assert polar.gen_fields == MET.gen_fields
+    assert not polar.gen_branches
+    found = components(cartesian, (size * np.cos(phi), size * np.sin(phi)), axis)
+    for name, value in components(polar, (size, phi), axis).items():
+        assert found[name] == pytest.approx(value)
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({}, "either 'gen' with 'minus', or 'like'"),
+        ({"gen": "GenMET", "like": "MET"}, "either 'gen' with 'minus', or 'like'"),
+        ({"like": "MET", "x": "A_x"}, "expected 'x' and 'y', or 'pt' and 'phi'"),
+        ({"like": "MET", "x": "A_x", "y": "A_y", "pt": "A_pt"}, "expected 'x' and 'y', or 'pt' and 'phi'"),
+    ],
+)
+def test_a_recoil_that_is_not_whole_is_refused(keys, message):
+    with pytest.raises(ValueError, match=message):
+        Recoil.model_validate({"name": "A", **keys})

@@ -49,6 +49,7 @@ def gen_of(declaration, rng, rows=ROWS):
         "mass": rng.exponential(5.0, rows),
         "charge": rng.choice([-1.0, 1.0], rows),
     }
+    made |= {f"GenVtx_{axis}": rng.normal(0.0, 3.0, rows) for axis in "xyz"}
     made |= dict.fromkeys(declaration.computed_fields(), rng.exponential(20.0, rows))
     columns = {name: made[name] for name in declaration.references()}
     # Energies of leptons: most jets have none.
