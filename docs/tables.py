@@ -94,7 +94,7 @@ def conditioning(entries: Iterable[Any]) -> str:
 def allowed(target: Target) -> str:
     """Tell which values a target can have, whatever training has seen."""
     parts = []
-    if target.relation == "excess":
+    if target.relation == "excess" and target.range is None:
         parts.append(f"≥ {number(target.threshold or 0.0)}")
     if target.range is not None:
         low, high = target.range
@@ -121,7 +121,9 @@ def targets(declaration: ObjectDeclaration) -> str:
     rows = (
         (
             f"`{declaration.branch(target.branch)}`",
-            target.relation.replace("none", "") + (f" to {code(target.to)}" if target.to else ""),
+            target.relation.replace("none", "")
+            + (f" to {code(target.to)}" if target.to else "")
+            + (f" in units of {code(target.scale)}" if target.scale else ""),
             allowed(target),
             versions(target),
             target.description,

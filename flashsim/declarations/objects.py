@@ -82,6 +82,11 @@ class Target(Recipe):
         description="to what it is related in place of the gen object's field: an expression of other "
         "branches, of gen.FIELD and conditioning.NAME",
     )
+    scale: Expression | None = Field(
+        default=None,
+        description="unit of the relation: an expression like `to`, positive; such as the uncertainty, "
+        "in which differences from the gen value are alike for all",
+    )
     threshold: float | None = Field(default=None, description="smallest value, in the branch's unit")
     width: float = Field(default=1.0, gt=0, description="softness of the threshold of an excess")
     floor: float = Field(default=1e-6, gt=0, description="smallest gen value of a ratio")
@@ -108,7 +113,10 @@ class Target(Recipe):
         if self.to is not None and (self.relation == "none" or self.gen_field is not None):
             msg = f"{self.branch}: 'to' needs a relation, and takes the place of gen_field"
             raise ValueError(msg)
-        if self.to is not None and self.branch in names_of(self.to).branches:
+        if self.scale is not None and self.relation == "none":
+            msg = f"{self.branch}: 'scale' needs a relation"
+            raise ValueError(msg)
+        if self.branch in self.needs.branches:
             msg = f"{self.branch}: is related to itself"
             raise ValueError(msg)
         if self.range is not None and not self.range[0] < self.range[1]:
@@ -129,9 +137,30 @@ class Target(Recipe):
             return None
         return self.gen_field or self.branch
 
+    @property
+    def needs(self) -> Names:
+        """What the expressions of its relation need."""
+        found = Names()
+        for text in (self.to, self.scale):
+            if text is not None:
+                found |= names_of(text)
+        return found
+
+    def related(self, relation: RelationName) -> Target:
+        """Give the same target in another relation to an object's own field."""
+        return self.model_copy(update={"relation": relation, "to": None, "scale": None})
+
     def alone(self) -> Target:
         """Give the same target without a relation."""
-        return self.model_copy(update={"relation": "none", "to": None})
+        return self.related("none")
+
+    def within(self, known: Callable[[Names], bool]) -> Target:
+        """Give the same target without expressions that need names that are not known."""
+        if self.to is not None and not known(names_of(self.to)):
+            return self.alone()
+        if self.scale is not None and not known(names_of(self.scale)):
+            return self.model_copy(update={"scale": None})
+        return self
 
     @property
     def is_discrete(self) -> bool:
@@ -501,12 +530,7 @@ class ObjectDeclaration(Recipe):
     def with_targets(self, branches: Collection[str]) -> ObjectDeclaration:
         """Keep only some of the targets, what derives from them, and the relations that are left."""
         targets = [target for target in self.targets if target.branch in branches]
-        targets = [
-            target
-            if target.to is None or set(names_of(target.to).branches) <= set(branches)
-            else target.alone()
-            for target in targets
-        ]
+        targets = [target.within(lambda names: set(names.branches) <= set(branches)) for target in targets]
         derived = [d for d in self.derived if d.source != "reco" or d.field in branches]
         within = [relation.within(branches) for relation in self.relations]
         relations = [relation for relation in within if relation is not None]
@@ -551,8 +575,7 @@ class ObjectDeclaration(Recipe):
         for relation in self.relations:
             found |= relation.needs
         for target in self.targets:
-            if target.to is not None:
-                found |= names_of(target.to)
+            found |= target.needs
         return found
 
 

@@ -353,8 +353,7 @@ class Group:
         """What it needs besides its own targets."""
         found = Names() if self.relation is None else self.relation.needs
         for target in self.targets:
-            if target.to is not None:
-                found |= names_of(target.to)
+            found |= target.needs
         return found
 
 

@@ -22,7 +22,6 @@ from flashsim.declarations.conditioning import (
     Number,
     TurnOn,
 )
-from flashsim.declarations.expressions import names_of
 from flashsim.declarations.recipes import Recipe
 from flashsim.declarations.relations import Formula, Simplex
 from flashsim.declarations.responses import RelationName
@@ -114,10 +113,8 @@ class Unmatched(Recipe):
 
     def _related(self, target: Target) -> Target:
         if target.branch in self.relations:
-            relation = {"relation": self.relations[target.branch], "to": None}
-            return target.model_copy(update=relation)
-        kept = target.to is not None and self._has(names_of(target.to))
-        return target if kept else target.alone()
+            return target.related(self.relations[target.branch])
+        return target.alone() if target.to is None else target.within(self._has)
 
     def exact(self, relations: Sequence[ExactRelation]) -> list[ExactRelation]:
         """Give the exact relations of its unmatched objects: those that do without a gen object."""

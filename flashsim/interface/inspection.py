@@ -140,6 +140,7 @@ def _describe_model(path: Path) -> dict[str, Any]:
 def _describe_target(declaration: ObjectDeclaration, target: Target) -> dict[str, Any]:
     to = target.to if target.reference is None else f"gen {target.reference}"
     relation = target.relation if to is None else f"{target.relation} to {to}"
+    relation += "" if target.scale is None else f" in units of {target.scale}"
     return {
         "branch": declaration.branch(target.branch),
         "relation": relation,

@@ -42,6 +42,7 @@ Environment = Mapping[str, NDArray[Any]]
 Bits = Mapping[str, int | None]
 """Bits of the mantissa that branches are stored with; none where they are not rounded."""
 
+_LEAST_SCALE, _LARGEST_SCALE = 1e-9, 1e9
 _GOLDEN = 0.6180339887498949
 
 
@@ -156,12 +157,21 @@ class PlainBlock(Block):
 
 def related(target: Target, values: Floats, environment: Environment) -> Floats:
     """Give values relative to what the target is related to, shape (N,)."""
-    return response_of(target).forward(values, _reference(target, environment, len(values)))
+    relative = response_of(target).forward(values, _reference(target, environment, len(values)))
+    return relative if target.scale is None else relative / _scale(target.scale, environment, len(values))
 
 
 def restored(target: Target, relative: Floats, environment: Environment) -> Floats:
     """Undo `related`."""
-    return response_of(target).inverse(relative, _reference(target, environment, len(relative)))
+    rows = len(relative)
+    if target.scale is not None:
+        relative = relative * _scale(target.scale, environment, rows)
+    return response_of(target).inverse(relative, _reference(target, environment, rows))
+
+
+def _scale(text: str, environment: Environment, rows: int) -> Floats:
+    """Give the unit of a relation, shape (rows,): finite and positive."""
+    return np.maximum(np.nan_to_num(evaluate(text, environment, rows), posinf=_LARGEST_SCALE), _LEAST_SCALE)
 
 
 def _reference(target: Target, environment: Environment, rows: int) -> Floats:

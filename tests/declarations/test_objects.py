@@ -7,7 +7,7 @@ import awkward as ak
 import numpy as np
 import pytest
 
-from flashsim.declarations.objects import ObjectDeclaration, load_object
+from flashsim.declarations.objects import ObjectDeclaration, Target, load_object
 from flashsim.declarations.recipes import parse_recipe, read_yaml, recipe_folder
 from flashsim.errors import RecipeError
 from flashsim.nanoaod.reading import NanoFile
@@ -289,6 +289,32 @@ RATIO = {"branch": "mass", "relation": "ratio", "to": "pt * conditioning.pt + ge
 def test_faults_of_relations_are_said(change, problem):
     with pytest.raises(RecipeError, match=problem):
         parse_recipe(ObjectDeclaration, changed("relations", value=[change]), origin="test")
+
+
+@pytest.mark.parametrize(
+    ("target", "problem"),
+    [
+        ({"branch": "mass", "scale": "pt"}, "mass: 'scale' needs a relation"),
+        ({"branch": "mass", "relation": "difference", "scale": "2 * mass"}, "is related to itself"),
+        ({"branch": "mass", "relation": "difference", "to": "mass"}, "is related to itself"),
+        ({"branch": "mass", "relation": "difference", "to": "pt", "scale": "gen.width"}, "lacks the fields"),
+    ],
+)
+def test_faults_of_scales_are_said(target, problem):
+    with pytest.raises(RecipeError, match=problem):
+        parse_recipe(ObjectDeclaration, changed("targets", 3, value=target), origin="test")
+
+
+def test_scales_go_with_the_branches_that_are_there():
+    target = {"branch": "mass", "relation": "difference", "to": "pt", "scale": "1 + eta"}
+    declaration = ObjectDeclaration.model_validate(changed("targets", 3, value=target))
+    (_, mass) = declaration.with_targets({"pt", "mass"}).targets
+    assert (mass.relation, mass.to, mass.scale) == ("difference", "pt", None)
+    (_, mass) = declaration.with_targets({"eta", "mass"}).targets
+    assert (mass.relation, mass.to, mass.scale) == ("none", None, None)
+    # Sources relate targets in their own way.
+    mass = Target.model_validate(target).related("ratio")
+    assert (mass.relation, mass.to, mass.scale) == ("ratio", None, None)
 
 
 def test_relations_go_with_the_branches_that_are_there():

@@ -156,6 +156,34 @@ def test_columns_that_cannot_be_fitted_are_named():
         TargetCodec.fit([Target(branch="pt")], {"pt": np.array([np.nan])}, {})
 
 
+def test_a_scale_is_the_unit_of_a_relation():
+    rng = np.random.default_rng(5)
+    gen, error = rng.exponential(30.0, ROWS), rng.choice([0.01, 1.0], ROWS)
+    columns = {"pt": gen + error * rng.uniform(-1.0, 1.0, ROWS), "ptErr": error}
+    targets = [
+        Target(branch="pt", relation="difference", scale="ptErr"),
+        Target(branch="ptErr", values=[0.01, 1.0]),
+    ]
+    codec = TargetCodec.fit(targets, columns, {"pt": gen})
+    assert [column.name for column in codec.columns] == ["ptErr", "pt"]
+    # Of both errors, noise of one value is as many errors off.
+    normal = np.tile([[-3.0, 0.3], [3.0, 0.3]], (ROWS // 2, 1))
+    back = codec.decode(normal, {"pt": gen})
+    pulls = (back["pt"] - gen) / back["ptErr"]
+    assert set(back["ptErr"]) == {0.01, 1.0}
+    assert pulls == pytest.approx(pulls[0], abs=1e-6)
+    again = codec.decode(normal_of(codec, columns, {"pt": gen}, uniform=0.5), {"pt": gen})
+    assert again["pt"] == pytest.approx(columns["pt"], abs=1e-4)
+
+
+def test_a_scale_without_a_value_loses_nothing():
+    target = Target(branch="pt", relation="difference", to="0", scale="gen.pt / 0")
+    columns, gen = {"pt": np.linspace(1.0, 2.0, ROWS)}, {"pt": np.zeros(ROWS)}
+    codec = TargetCodec.fit([target], columns, gen)
+    back = codec.decode(normal_of(codec, columns, gen, uniform=0.5), gen)
+    assert np.isfinite(back["pt"]).all()
+
+
 def test_as_many_transforms_as_targets():
     transform = QuantileNormal.fit(np.arange(5.0))
     with pytest.raises(ValueError, match="expected 1 transforms of targets, found 2"):

@@ -20,8 +20,8 @@ Floats = NDArray[np.float64]
 
 
 def residual_relation(target: Target) -> Relation:
-    """Relation of a target to gen, but a plain ratio where that is an excess over a threshold."""
-    return Ratio(floor=target.floor) if target.relation == "excess" else response_of(target)
+    """Relation of a target to gen, but a plain ratio where values begin at a threshold."""
+    return Ratio(floor=target.floor) if target.threshold is not None else response_of(target)
 
 
 def residual(target: Target, values: Floats, gen: Mapping[str, Floats]) -> Floats:
