@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from flashsim.analysis.statistics.residuals import residual, residual_relation
+from flashsim.analysis.statistics.residuals import compared_field, residual, residual_relation
 from flashsim.transforms.codec import TargetCodec
 from flashsim.transforms.columns import SMALLEST_PROBABILITY
 
@@ -206,7 +206,7 @@ class Smeared:
         for number, column in enumerate(self.columns):
             target = column.target
             values = column.decode(encoded[:, number].astype(np.float64))
-            if target.reference is not None:
-                values = residual_relation(target).inverse(values, gen[target.reference])
+            if (field := compared_field(target)) is not None:
+                values = residual_relation(target).inverse(values, gen[field])
             decoded[target.branch] = values
         return decoded

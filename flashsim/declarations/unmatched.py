@@ -189,14 +189,15 @@ class Placed(Recipe):
 
     def related(self, targets: Sequence[Target]) -> list[Target]:
         """Give the targets of unmatched objects, related to other branches only."""
-        return [
-            t if t.to is not None and _has(self.conditioning, names_of(t.to)) else t.alone() for t in targets
-        ]
+        return [t.alone() if t.to is None else t.within(self._has) for t in targets]
 
     def exact(self, relations: Sequence[ExactRelation]) -> list[ExactRelation]:
         """Give their exact relations, by which pT and direction are those of the place."""
         place = [Formula(kind="formula", branch=name, expression=f"gen.{name}") for name in PLACE]
-        return [*place, *_without_gen(relations, lambda names: _has(self.conditioning, names))]
+        return [*place, *_without_gen(relations, self._has)]
+
+    def _has(self, names: Names) -> bool:
+        return _has(self.conditioning, names)
 
 
 def _of_object(conditioning: Sequence[Conditioning]) -> set[str]:

@@ -82,11 +82,11 @@ def _value(node: ast.expr, columns: Columns) -> Any:  # noqa: PLR0911  # one for
         case ast.UnaryOp(op=operator, operand=operand):
             return _operated(operator, _value(operand, columns))
         case ast.BoolOp(op=operator, values=values):
-            return reduce(_OPERATORS[type(operator)], [_value(part, columns) for part in values])
+            return _number(reduce(_OPERATORS[type(operator)], [_value(part, columns) for part in values]))
         case ast.Compare(left=left, ops=operators, comparators=others):
             sides = [_value(part, columns) for part in (left, *others)]
             pairs = zip(operators, sides[:-1], sides[1:], strict=True)
-            return reduce(np.logical_and, [_operated(o, *two) for o, *two in pairs])
+            return _number(reduce(np.logical_and, [_operated(o, *two) for o, *two in pairs]))
         case ast.Call(func=ast.Name(id=name), args=args):
             return _FUNCTIONS[name](*(_value(part, columns) for part in args))
     msg = f"{ast.unparse(node)!r} is no part of an expression"
@@ -94,5 +94,9 @@ def _value(node: ast.expr, columns: Columns) -> Any:  # noqa: PLR0911  # one for
 
 
 def _operated(operator: ast.AST, *values: Any) -> NDArray[np.float64]:
-    # Truths are numbers from here on: the difference of two would have none in numpy.
-    return np.asarray(_OPERATORS[type(operator)](*values), dtype=np.float64)
+    return _number(_OPERATORS[type(operator)](*values))
+
+
+def _number(found: Any) -> NDArray[np.float64]:
+    # Truths are numbers: in numpy the difference of two is none, and their sum is a truth.
+    return np.asarray(found, dtype=np.float64)

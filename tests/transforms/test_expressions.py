@@ -26,6 +26,7 @@ COLUMNS = {
         ("where(conditioning.rho > 0 and pt < 50, 1, 0)", [0, 1, 0]),
         ("where(10 < pt <= 60 or eta < 0, max(pt, 30, eta), 0)", [30, 30, 60]),
         ("(pt > 15) - (pt > 30)", [0, 1, 0]),
+        ("(pt > 15 and eta < 3) + (15 < pt < 90) + (pt > 30 or eta > 1)", [0, 2, 3]),
         ("hypot(3, 4) + abs(eta) + sqrt(4) + log(exp(1))", [9, 8, 10]),
         ("not (eta > 0)", [1, 1, 0]),
     ],

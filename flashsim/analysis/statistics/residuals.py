@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from flashsim.declarations.objects import Target
 
-__all__ = ["column_groups", "columns_for_trees", "residual", "residual_relation"]
+__all__ = ["column_groups", "columns_for_trees", "compared_field", "residual", "residual_relation"]
 
 Floats = NDArray[np.float64]
 
@@ -24,11 +24,17 @@ def residual_relation(target: Target) -> Relation:
     return Ratio(floor=target.floor) if target.threshold is not None else response_of(target)
 
 
+def compared_field(target: Target) -> str | None:
+    """Field of the gen object that a target compares with, if there is one."""
+    same = target.branch in target.needs.gen
+    return target.branch if target.reference is None and same else target.reference
+
+
 def residual(target: Target, values: Floats, gen: Mapping[str, Floats]) -> Floats:
     """Value relative to the gen object, shape (N,): what a spectrum would hide."""
-    if target.reference is None:
+    if (field := compared_field(target)) is None:
         return values
-    return residual_relation(target).forward(values, gen[target.reference])
+    return residual_relation(target).forward(values, gen[field])
 
 
 def columns_for_trees(
@@ -44,7 +50,7 @@ def columns_for_trees(
     found = {f"conditioning.{name}": column for name, column in conditioning.items()}
     for target in targets:
         found[f"target.{target.branch}"] = residual(target, values[target.branch], gen)
-        if target.reference is not None:
+        if compared_field(target) is not None:
             found[f"value.{target.branch}"] = values[target.branch]
     return found
 
@@ -52,6 +58,6 @@ def columns_for_trees(
 def column_groups(targets: Sequence[Target]) -> dict[str, list[str]]:
     """Columns of each target: what must be shuffled together to take the target away."""
     return {
-        t.branch: [f"target.{t.branch}", *([f"value.{t.branch}"] if t.reference is not None else [])]
+        t.branch: [f"target.{t.branch}", *([f"value.{t.branch}"] if compared_field(t) is not None else [])]
         for t in targets
     }
