@@ -188,7 +188,7 @@ class Placed(Recipe):
         return Placed(conditioning=[within(entry) for entry in self.conditioning])
 
     def related(self, targets: Sequence[Target]) -> list[Target]:
-        """Give the targets of unmatched objects, related to other branches only."""
+        """Give the targets of unmatched objects, related to other branches and to the place only."""
         return [t.alone() if t.to is None else t.within(self._has) for t in targets]
 
     def exact(self, relations: Sequence[ExactRelation]) -> list[ExactRelation]:
@@ -197,7 +197,7 @@ class Placed(Recipe):
         return [*place, *_without_gen(relations, self._has)]
 
     def _has(self, names: Names) -> bool:
-        return _has(self.conditioning, names)
+        return _has(self.conditioning, names, PLACE)
 
 
 def _of_object(conditioning: Sequence[Conditioning]) -> set[str]:
@@ -212,10 +212,13 @@ def _of_collection(conditioning: Sequence[Conditioning], name: str) -> set[str]:
     return {field for entry in found for field in entry.reads()}
 
 
-def _has(conditioning: Sequence[Conditioning], names: Names) -> bool:
-    """Tell whether unmatched objects have all that an expression names."""
+def _has(conditioning: Sequence[Conditioning], names: Names, gen: Collection[str] = ()) -> bool:
+    """Tell whether unmatched objects have all that an expression names; `gen` are fields of what they have.
+
+    A place stands for the gen object.
+    """
     columns = {column for entry in conditioning for column in entry.columns()}
-    return not names.gen and set(names.conditioning) <= columns
+    return set(names.gen) <= set(gen) and set(names.conditioning) <= columns
 
 
 def _without_gen(relations: Sequence[ExactRelation], has: Callable[[Names], bool]) -> list[ExactRelation]:
