@@ -85,7 +85,7 @@ class _Ahead:
         self._first = self._stop = 0
 
     def drawn(self, rows: Integers, attempt: int) -> Columns:
-        """Columns of some objects, rows rising, in an attempt; none that was not asked for in the last one."""
+        """Columns of some objects, rows rising, in an attempt; none not asked for in the last one."""
         if attempt >= self._stop:
             number = min(max(_AT_ONCE // len(rows), 1), ATTEMPTS + 1 - attempt)
             self._first, self._stop, self._rows = attempt, attempt + number, rows
