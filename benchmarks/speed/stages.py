@@ -9,6 +9,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
+from flashsim.events.neighbour_columns import EarlierNeighbours
 from flashsim.events.noise import Stream
 from flashsim.flows.sampler import Sampler
 from flashsim.generation import generate, simulate
@@ -36,6 +37,7 @@ STAGES = {
 _FUNCTIONS: tuple[tuple[str, Any, str], ...] = (
     ("conditioning", generate, "gen_chunk"),
     ("conditioning", simulate, "conditioning_columns"),
+    ("conditioning", EarlierNeighbours, "columns"),
     ("conditioning", ConditioningCodec, "encode"),
     ("sampling", Perceptron, "logits"),
     ("sampling", Sampler, "from_noise"),

@@ -28,7 +28,8 @@ from flashsim.declarations.conditioning import (
 )
 from flashsim.declarations.gen_collections import StatusFlag
 from flashsim.events.angles import wrap_angle
-from flashsim.events.neighbours import closest, closest_earlier, ring_sum
+from flashsim.events.neighbour_columns import EarlierNeighbours, Neighbours
+from flashsim.events.neighbours import closest, ring_sum
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -119,7 +120,7 @@ def _columns_of_objects(entry: Conditioning, chunk: GenChunk, gen: str) -> Mappi
         case Spread():
             columns = _spread(entry, objects, _others(entry, chunk))
         case Earlier():
-            columns = _earlier(entry, objects, chunk.counterparts)
+            columns = EarlierNeighbours.of(entry, objects).columns(chunk.counterparts)
     return columns
 
 
@@ -135,32 +136,16 @@ def _others(entry: Closest | Activity | Number | Momentum | Spread, chunk: GenCh
 def _closest(entry: Closest, objects: Collection, chunk: GenChunk, *, same: bool) -> Columns:
     others = _others(entry, chunk)
     row, distance = closest(objects.directions, others.directions, entry.rank, entry.cone, same=same)
-    found = row >= 0
-    safe = np.where(found, row, 0)
-
-    def of_neighbour(field: str) -> NDArray[np.float64]:
-        column = others[field].astype(np.float64)
-        return column[safe] if len(column) else np.zeros(len(objects))
-
-    deta = np.where(found, objects["eta"] - of_neighbour("eta"), 0.0)
-    dphi = np.where(found, wrap_angle(objects["phi"] - of_neighbour("phi")), 0.0)
-    columns = {
-        f"{entry.name}_found": found.astype(np.float64),
-        f"{entry.name}_dr": distance,
-        f"{entry.name}_deta": deta,
-        f"{entry.name}_dphi": dphi,
-    }
-    pt = np.maximum(objects["pt"].astype(np.float64), 1e-3)
-    for share in entry.shares:
-        columns[f"{entry.name}_{share}_share"] = np.where(found, of_neighbour(share) / pt, 0.0)
-    for value in entry.values:
-        columns[f"{entry.name}_{value}"] = np.where(found, of_neighbour(value), 0.0)
+    near = Neighbours(objects.columns, others.columns, row, distance)
+    columns = near.columns(entry.shares)
+    columns |= {value: near.values(others[value]) for value in entry.values}
     if entry.rest:
         taken = None if entry.without is None else chunk.collections[entry.without]
-        left, away = _rest(objects, others, safe, taken, entry.cone) if len(others) else (pt, pt)
-        columns[f"{entry.name}_rest_share"] = np.where(found, np.maximum(left, _LEAST_REST), _LEAST_REST)
-        columns[f"{entry.name}_rest_dr"] = np.where(found, np.minimum(away, 2 * entry.cone), 2 * entry.cone)
-    return columns
+        nothing = np.zeros(len(objects))
+        left, away = _rest(objects, others, row, taken, entry.cone) if len(others) else (nothing, nothing)
+        columns["rest_share"] = np.where(near.found, np.maximum(left, _LEAST_REST), _LEAST_REST)
+        columns["rest_dr"] = np.where(near.found, np.minimum(away, 2 * entry.cone), 2 * entry.cone)
+    return {f"{entry.name}_{name}": column for name, column in columns.items()}
 
 
 def _rest(
@@ -212,36 +197,3 @@ def _spread(entry: Spread, objects: Collection, others: Collection) -> Columns:
     x, y = np.cos(phi), np.sin(phi)
     terms = {"xx": pt * x * x, "yy": pt * y * y, "xy": pt * x * y}
     return {f"{entry.name}_{name}": others.total(t)[objects.event_rows] for name, t in terms.items()}
-
-
-def _earlier(entry: Earlier, objects: Collection, counterparts: Mapping[str, NDArray[Any]]) -> Columns:
-    gen = {field: objects[field].astype(np.float64) for field in ("pt", "eta", "phi")}
-    row, distance = closest_earlier(objects.directions, gen["pt"], entry.rank, entry.reach)
-    found = row >= 0
-    safe = np.where(found, row, 0)
-
-    def where(mask: NDArray[np.bool_], values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.where(mask, values, 0.0)
-
-    def of_neighbour(columns: Mapping[str, NDArray[Any]], field: str) -> NDArray[np.float64]:
-        return columns[field][safe].astype(np.float64) if len(safe) else np.zeros(0)
-
-    there = {field: of_neighbour(gen, field) for field in gen}
-    drawn = {field: of_neighbour(counterparts, field) for field in entry.reads()}
-    kept = found & np.isfinite(drawn["pt"])
-    least = 1e-3
-    columns = {
-        "found": found.astype(np.float64),
-        "dr": distance,
-        "deta": where(found, gen["eta"] - there["eta"]),
-        "dphi": where(found, wrap_angle(gen["phi"] - there["phi"])),
-        "pt_share": where(found, there["pt"] / np.maximum(gen["pt"], least)),
-        "kept": kept.astype(np.float64),
-        "response": where(kept, np.log(np.maximum(drawn["pt"], least) / np.maximum(there["pt"], least))),
-        "shift_eta": where(kept, drawn["eta"] - there["eta"]),
-        "shift_phi": where(kept, wrap_angle(drawn["phi"] - there["phi"])),
-    }
-    away = np.hypot(gen["eta"] - drawn["eta"], wrap_angle(gen["phi"] - drawn["phi"]))
-    columns["reco_dr"] = np.where(kept, np.minimum(away, 2 * entry.reach), 2 * entry.reach)
-    columns |= {field: where(kept, drawn[field]) for field in entry.values}
-    return {f"{entry.name}_{name}": column for name, column in columns.items()}

@@ -50,11 +50,31 @@ def closest(
     -------
     Row of the neighbour among the others, or -1, and its distance, or `cone`; shapes (N,).
     """
-    found = np.full(len(objects[1]), -1, dtype=np.int64)
-    distance = np.full(len(objects[1]), cone, dtype=np.float64)
     single = all(column.dtype == np.float32 for column in (*objects[1:], *others[1:]))
     kernel, dtype = (_find_closest_single, np.float32) if single else (_find_closest, np.float64)
-    kernel(*_places(objects, dtype), *_places(others, dtype), rank, cone, int(same), found, distance)
+    # No object has a place in an order: none is after another one.
+    turn = np.zeros(len(objects[1]) if same else 0, dtype=np.int64)
+    return _found(kernel, _places(objects, dtype), _places(others, dtype), rank, cone, same, turn)
+
+
+def closest_earlier(
+    objects: Directions, pt: NDArray[Any], rank: int, reach: float
+) -> tuple[Integers, Floats]:
+    """Find the `rank`-th closest object of higher pT in the same event within reach.
+
+    Of equal pT the first in the collection is the earlier one. Parameters and result as for `closest`.
+    """
+    places, turn = _places(objects), np.zeros(len(pt), dtype=np.int64)
+    turn[_falling(places[0], pt)] = np.arange(len(pt))
+    return _found(_find_closest, places, places, rank, reach, True, turn)
+
+
+def _found(  # noqa: PLR0917
+    kernel: Kernel, places: Any, others: Any, rank: int, cone: float, same: bool, turn: Integers
+) -> tuple[Integers, Floats]:
+    found = np.full(len(places[1]), -1, dtype=np.int64)
+    distance = np.full(len(places[1]), cone, dtype=np.float64)
+    kernel(*places, *others, rank, cone, int(same), turn, found, distance)
     return found, distance
 
 
@@ -67,6 +87,12 @@ def _column(values: NDArray[Any], dtype: DTypeLike = np.float64) -> NDArray[Any]
     return np.ascontiguousarray(values, dtype=dtype)
 
 
+def _falling(offsets: Integers, pt: NDArray[Any]) -> Integers:
+    """Rows by falling pT inside of events, equal ones in their order, shape (N,)."""
+    event_rows = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+    return np.lexsort((-np.asarray(pt, dtype=np.float64), event_rows)).astype(np.int64)
+
+
 def _find(  # noqa: PLR0917
     offsets: Integers,
     eta: Floats,
@@ -77,18 +103,23 @@ def _find(  # noqa: PLR0917
     rank: int,
     cone: float,
     same: int,
+    turn: Integers,
     found: Integers,
     distance: Floats,
 ) -> None:
+    """Find neighbours; those of one collection (`same`) have a turn each, and are not after the object."""
     for event in range(len(offsets) - 1):
         for i in range(offsets[event], offsets[event + 1]):
             last_distance, last_row = -1.0, -1
             for _ in range(rank):
                 best_distance, best_row = np.inf, -1
                 for j in range(other_offsets[event], other_offsets[event + 1]):
-                    if same and i == j:
+                    if same and (i == j or turn[j] > turn[i]):
                         continue
-                    d = math.hypot(eta[i] - other_eta[j], delta_phi(phi[i], other_phi[j]))
+                    deta = eta[i] - other_eta[j]
+                    if abs(deta) > cone:
+                        continue
+                    d = math.hypot(deta, delta_phi(phi[i], other_phi[j]))
                     after_last = d > last_distance or (d == last_distance and j > last_row)
                     if d < cone and after_last and d < best_distance:
                         best_distance, best_row = d, j
@@ -99,53 +130,10 @@ def _find(  # noqa: PLR0917
                 found[i], distance[i] = last_row, last_distance
 
 
-_ARGUMENTS = f"{_OBJECTS}, {_OBJECTS}, int64, float64, int64, int64[::1], float64[::1]"
+_ARGUMENTS = f"{_OBJECTS}, {_OBJECTS}, int64, float64, int64, int64[::1], int64[::1], float64[::1]"
 _find_closest = Kernel(_find, _ARGUMENTS)
 # Differences of stored numbers are taken in their own precision.
 _find_closest_single = Kernel(_find, _ARGUMENTS.replace("float64[::1]", "float32[::1]", 4))
-
-
-def closest_earlier(
-    objects: Directions, pt: NDArray[Any], rank: int, reach: float
-) -> tuple[Integers, Floats]:
-    """Find the `rank`-th closest object of higher pT in the same event within reach.
-
-    Of equal pT the first in the collection is the earlier one. Parameters and result as for `closest`.
-    """
-    found = np.full(len(pt), -1, dtype=np.int64)
-    distance = np.full(len(pt), reach, dtype=np.float64)
-    _find_earlier(*_places(objects), _column(pt), rank, reach, found, distance)
-    return found, distance
-
-
-@compiled(f"{_OBJECTS}, float64[::1], int64, float64, int64[::1], float64[::1]")
-def _find_earlier(  # noqa: PLR0917
-    offsets: Integers,
-    eta: Floats,
-    phi: Floats,
-    pt: Floats,
-    rank: int,
-    reach: float,
-    found: Integers,
-    distance: Floats,
-) -> None:
-    for event in range(len(offsets) - 1):
-        for i in range(offsets[event], offsets[event + 1]):
-            last_distance, last_row = -1.0, -1
-            for _ in range(rank):
-                best_distance, best_row = np.inf, -1
-                for j in range(offsets[event], offsets[event + 1]):
-                    if pt[j] < pt[i] or (pt[j] == pt[i] and j >= i):
-                        continue
-                    d = math.hypot(eta[i] - eta[j], delta_phi(phi[i], phi[j]))
-                    after_last = d > last_distance or (d == last_distance and j > last_row)
-                    if d < reach and after_last and d < best_distance:
-                        best_distance, best_row = d, j
-                last_distance, last_row = best_distance, best_row
-                if best_row < 0:
-                    break
-            if last_row >= 0:
-                found[i], distance[i] = last_row, last_distance
 
 
 def waves(objects: Directions, pt: NDArray[Any], reach: float) -> Integers:
@@ -154,11 +142,8 @@ def waves(objects: Directions, pt: NDArray[Any], reach: float) -> Integers:
     Each is drawn after all of higher pT within reach. Objects of one wave are out of reach of each other.
     """
     wave = np.zeros(len(pt), dtype=np.int64)
-    # Falling pT inside of events; equal ones in their order.
-    offsets = np.asarray(objects[0], dtype=np.int64)
-    event_rows = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-    order = np.lexsort((-np.asarray(pt, dtype=np.float64), event_rows)).astype(np.int64)
-    _number_waves(*_places(objects), order, reach, wave)
+    places = _places(objects)
+    _number_waves(*places, _falling(places[0], pt), reach, wave)
     return wave
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from scipy.special import expit
 
 from flashsim.declarations.conditioning import Earlier
 from flashsim.events.collection import Collection
-from flashsim.events.conditioning import conditioning_columns
+from flashsim.events.neighbour_columns import EarlierNeighbours
 from flashsim.events.neighbours import waves
 from flashsim.generation.exclusive import drawn_apart
 from flashsim.transforms.phase_space import OutsideCount, any_of
@@ -88,7 +88,8 @@ class _Drawing:
         declaration = self.model.declaration
         self.gen = self.chunk.collections[declaration.gen]
         self.event_rows, self.number = self.gen.event_rows, self.gen.local_index
-        self.earlier = [entry for entry in declaration.conditioning if isinstance(entry, Earlier)]
+        entries = [entry for entry in declaration.conditioning if isinstance(entry, Earlier)]
+        self.earlier = [EarlierNeighbours.of(entry, self.gen) for entry in entries]
         size = len(self.gen)
         self.kept = np.zeros(size, dtype=bool)
         self.outside = np.zeros(size, dtype=bool)
@@ -99,7 +100,7 @@ class _Drawing:
 
     def waves(self) -> list[NDArray[np.int64]]:
         """Rows of the gen objects by wave: one wave where nothing depends on what is drawn before."""
-        reaches = [entry.reach for entry in self.earlier]
+        reaches = [near.entry.reach for near in self.earlier]
         if (radius := self.model.declaration.exclusive) is not None:
             # What is farther away at gen level does not come that close.
             reaches.append(2.0 * radius)
@@ -140,14 +141,11 @@ class _Drawing:
 
     def _conditioning(self, rows: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
         """Conditioning of some rows, columns in the declared order."""
-        declaration = self.model.declaration
-        known = dict(self.static)
-        if self.earlier:
-            counterparts = {field: self.columns[field] for field in declaration.own_fields()}
-            chunk = replace(self.chunk, counterparts=counterparts)
-            known |= conditioning_columns(self.earlier, chunk, declaration.gen)
-        names = [name for entry in declaration.conditioning for name in entry.columns()]
-        return {name: known[name][rows] for name in names}
+        known: dict[str, NDArray[np.float64]] = {}
+        for near in self.earlier:
+            known |= near.columns(self.columns, rows)
+        names = [name for entry in self.model.declaration.conditioning for name in entry.columns()]
+        return {name: known[name] if name in known else self.static[name][rows] for name in names}
 
     def _mark_outside(self, rows: NDArray[np.int64], columns: Columns) -> None:
         if (space := self.model.phase_space) is None:
