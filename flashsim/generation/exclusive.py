@@ -59,19 +59,22 @@ def drawn_apart(
     columns = draw(pending, np.zeros_like(pending))
     if radius is None:
         return columns, np.ones(len(event_rows), dtype=bool)
+    kept, ahead = np.zeros(len(event_rows), dtype=bool), _Ahead(draw)
+    events = np.arange(others.events)
     present = Collection(others.offsets, {field: others[field] for field in ("eta", "phi")})
-    kept = np.zeros(len(event_rows), dtype=bool)
-    ahead = _Ahead(draw)
     for attempt in range(1, ATTEMPTS + 2):
         places = {field: columns[field][pending] for field in ("eta", "phi")}
-        counts = np.bincount(event_rows[pending], minlength=others.events)
-        candidates = Collection.of_counts(counts, places)
+        rows = np.searchsorted(events, event_rows[pending])
+        candidates = Collection.of_counts(np.bincount(rows, minlength=len(events)), places)
         good = _have_place(candidates, present, radius)
         kept[pending[good]] = True
         pending = pending[~good]
         if not len(pending) or attempt > ATTEMPTS:
             break
-        present = Collection.merged([present, candidates.select(good)])
+        # From here on nothing happens in events that are done.
+        left = np.flatnonzero(candidates.select(~good).counts)
+        present = Collection.merged([part.events_of(left) for part in (present, candidates.select(good))])
+        events = events[left]
         for name, column in ahead.drawn(pending, attempt).items():
             columns[name][pending] = column
     return columns, kept
@@ -85,7 +88,7 @@ class _Ahead:
         self._first = self._stop = 0
 
     def drawn(self, rows: Integers, attempt: int) -> Columns:
-        """Columns of some objects, rows rising, in an attempt; none not asked for in the last one."""
+        """Columns of objects, rows rising, in an attempt; only of such as had one in the attempt before."""
         if attempt >= self._stop:
             number = min(max(_AT_ONCE // len(rows), 1), ATTEMPTS + 1 - attempt)
             self._first, self._stop, self._rows = attempt, attempt + number, rows

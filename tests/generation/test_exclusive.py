@@ -10,13 +10,17 @@ from hypothesis import strategies as st
 from flashsim.events.angles import wrap_angle
 from flashsim.events.collection import Collection
 from flashsim.events.noise import Stream
+from flashsim.generation import exclusive
 from flashsim.generation.exclusive import ATTEMPTS, drawn_apart
 
 RADIUS = 0.4
 
 
-def places(keys, numbers, attempt):
-    drawn = Stream(1, "Jet", f"attempt {attempt}").uniform(keys, numbers, 2)
+def places(keys, numbers, attempts):
+    drawn = np.zeros((len(keys), 2))
+    for attempt in np.unique(attempts):
+        rows = attempts == attempt
+        drawn[rows] = Stream(1, "Jet", f"attempt {attempt}").uniform(keys[rows], numbers[rows], 2)
     return {"eta": 4.0 * drawn[:, 0] - 2.0, "phi": 2.0 * np.pi * drawn[:, 1] - np.pi, "pt": drawn[:, 0]}
 
 
@@ -26,10 +30,11 @@ def drawn(events, present, counts, radius=RADIUS):
     numbers = np.arange(len(event_rows)) - np.repeat(np.cumsum(counts) - counts, counts)
     keys = np.asarray(events, dtype=np.uint64)[event_rows]
     others = Collection.of_counts(np.full(len(events), present), {})
-    columns = places(np.repeat(np.asarray(events, np.uint64), present), others.local_index, "others")
+    of_others = np.repeat(np.asarray(events, np.uint64), present)
+    columns = places(of_others, others.local_index, np.full(len(of_others), -1))
     others = others.with_columns(columns)
     columns, kept = drawn_apart(
-        lambda rows, attempt: places(keys[rows], numbers[rows], attempt), event_rows, others, radius
+        lambda rows, attempts: places(keys[rows], numbers[rows], attempts), event_rows, others, radius
     )
     return event_rows, columns, kept, others
 
@@ -76,16 +81,29 @@ def test_an_event_is_the_same_among_others():
     assert np.array_equal(among[2][inside], alone[2])
 
 
+@pytest.mark.parametrize("at_once", [1, 7])
+def test_attempts_are_the_same_however_many_are_drawn_at_once(monkeypatch, at_once):
+    counts = np.full(20, 75)  # so many that some find no place
+    _, columns, kept, _ = drawn(range(20), 4, counts)
+    monkeypatch.setattr(exclusive, "_AT_ONCE", at_once)
+    _, others, others_kept, _ = drawn(range(20), 4, counts)
+    assert 0.9 < kept.mean() < 1.0
+    assert np.array_equal(kept, others_kept)
+    assert all(np.array_equal(columns[name], others[name]) for name in columns)
+
+
 def test_what_finds_no_place_is_left_out():
     others = Collection.of_counts(np.array([1]), {"eta": np.zeros(1), "phi": np.zeros(1)})
-    calls = []
+    calls, sizes = [], []
 
-    def draw(rows, attempt):
-        calls.append(attempt)
+    def draw(rows, attempts):
+        calls.extend(zip(attempts.tolist(), rows.tolist(), strict=True))
+        sizes.append(len(rows))
         return {"eta": np.full(len(rows), 0.1), "phi": np.zeros(len(rows))}
 
     _, kept = drawn_apart(draw, np.zeros(2, dtype=np.int64), others, RADIUS)
-    assert calls == list(range(ATTEMPTS + 1))
+    assert calls == [(attempt, row) for attempt in range(ATTEMPTS + 1) for row in (0, 1)]
+    assert sizes == [2, 2 * ATTEMPTS]  # few at once, as each call has its price
     assert not kept.any()
 
 
