@@ -1,17 +1,20 @@
 """Speed of everything, side by side in one run on the same cores.
 
     python -m benchmarks.speed [--quick | --full] [--json OUT] [--page docs/performance.md]
+    python -m benchmarks.speed --only against --against CHECKOUT
 
 The sampler of the shipped models against other networks and against matrix products of its shapes; a training
 step; a generation, stage by stage, against Pythia 8 making the same events; and how time and memory grow with
-events, folds and processes. Things that are compared take turns; numbers are medians. Rates of one thread are
-by processor time, which on an idle machine is that of the clock.
+events, folds and processes. Besides, the time of an event in this checkout and in another one, such as an
+earlier commit, each with its own code and shipped models. Things that are compared take turns; numbers are
+medians. Rates of one thread are by processor time, which on an idle machine is that of the clock.
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
+import shutil
 import sys
 import tempfile
 import time
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 PARTS = ("sampling", "training", "generation", "growth")
+AGAINST = "against"
 
 _log = logging.getLogger(__name__)
 
@@ -43,12 +47,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     extent = parser.add_mutually_exclusive_group()
     extent.add_argument("--quick", action="store_true", help="few repeats of little, to see that all works")
     extent.add_argument("--full", action="store_true", help="up to a million events")
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="parts to measure")
+    parser.add_argument(
+        "--only", nargs="+", choices=(*PARTS, AGAINST), default=PARTS, help="parts to measure"
+    )
+    parser.add_argument(
+        "--against", type=Path, metavar="CHECKOUT", help="root of another checkout, to compare with"
+    )
+    parser.add_argument("--gen", type=Path, metavar="FILE", help="gen-level events, in place of made ones")
     parser.add_argument("--repeats", type=int, help="turns of each")
     parser.add_argument("--models", type=Path, nargs="*", help="model files, in place of the shipped ones")
     parser.add_argument("--json", type=Path, help="file for the numbers")
     parser.add_argument("--page", type=Path, help="Markdown page, as docs/performance.md")
     options = parser.parse_args(arguments)
+    if AGAINST in options.only and options.against is None:
+        parser.error("name the other checkout by --against")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     found: dict[str, Any] = {"command": quoted("benchmarks.speed", arguments), "machine": machine()}
     found |= _measured(options)
@@ -63,17 +75,15 @@ def _measured(options: argparse.Namespace) -> dict[str, Any]:
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for part in options.only:
+        for part in dict.fromkeys((*options.only, *([AGAINST] if options.against else []))):
             _log.info("measuring %s", part)
             if part in {"sampling", "training"}:
                 found[part] = _networks(part, options, repeats)
                 continue
-            from benchmarks.speed.events import make_events  # noqa: PLC0415
-
             source = folder / "gen.root"
             if not source.exists():
-                make_events(source, 200 if options.quick else 2000)
-            found[part] = (_generation if part == "generation" else _growth)(options, source, repeats)
+                _events(options, source)
+            found[part] = _WHOLE[part](options, source, repeats)
     return found | {"seconds": time.monotonic() - started}
 
 
@@ -85,6 +95,16 @@ def _networks(part: str, options: argparse.Namespace, repeats: int) -> dict[str,
     from benchmarks.speed.training import training  # noqa: PLC0415
 
     return training(options.models, repeats)
+
+
+def _events(options: argparse.Namespace, source: Path) -> None:
+    """Make the gen-level events, or copy those that are given."""
+    from benchmarks.speed.events import make_events  # noqa: PLC0415
+
+    if options.gen is None:
+        make_events(source, 200 if options.quick else 2000)
+    else:
+        shutil.copyfile(options.gen, source)
 
 
 def _generation(options: argparse.Namespace, source: Path, repeats: int) -> dict[str, Any]:
@@ -112,6 +132,16 @@ def _growth(options: argparse.Namespace, source: Path, repeats: int) -> dict[str
         shared=1000 if options.quick else max(200_000, *sizes),
         repeats=-(-repeats // 3),
     )
+
+
+def _against(options: argparse.Namespace, source: Path, repeats: int) -> dict[str, Any]:
+    from benchmarks.speed.against import against  # noqa: PLC0415
+
+    events = 1000 if options.quick else 20_000
+    return against(options.against, source, events=events, repeats=repeats)
+
+
+_WHOLE = {"generation": _generation, "growth": _growth, AGAINST: _against}
 
 
 if __name__ == "__main__":

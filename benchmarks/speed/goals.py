@@ -22,6 +22,7 @@ def goals(found: dict[str, Any]) -> list[Goal]:
             for name, rows in found.get("training", {}).items()
         ),
         *(_growth(found["growth"]) if "growth" in found else ()),
+        *(_against(found["against"]) if "against" in found else ()),
     ]
 
 
@@ -53,6 +54,11 @@ def _growth(part: dict[str, Any]) -> Iterator[Goal]:
         text = f"time of an event up to {size}, change at most 10 %"
         yield judged(text, f"{100.0 * change:+.1f} %", abs(change) <= 0.1)
     yield _at_least("two workers, times one", part["speed_up"]["without start"], 1.8)
+
+
+def _against(part: dict[str, Any]) -> Iterator[Goal]:
+    text = "time of an event over that of the other checkout, at most 1.5"
+    yield judged(text, f"{part['ratio']:.2f}", part["ratio"] <= 1.5)
 
 
 def _at_least(text: str, found: float, least: float) -> Goal:

@@ -27,7 +27,13 @@ def render(found: dict[str, Any]) -> str:
         "",
         *goal_table(found["goals"]),
     ]
-    parts = {"sampling": _sampling, "generation": _generation, "training": _training, "growth": _growth}
+    parts = {
+        "sampling": _sampling,
+        "generation": _generation,
+        "training": _training,
+        "growth": _growth,
+        "against": _against,
+    }
     for name, section in parts.items():
         if name in found:
             lines += ["", *section(found[name])]
@@ -170,6 +176,27 @@ def _growth(part: dict[str, Any]) -> Iterator[str]:
         f"Two workers are {speed_up['all']:.2f} times as fast as one, {speed_up['without start']:.2f} times "
         "without the start; two processes that only multiply matrices, in the same run, "
         f"{part['limit']:.2f} times. Memory of several processes is a sum that counts shared pages in each."
+    )
+
+
+def _against(part: dict[str, Any]) -> Iterator[str]:
+    commits, times, spreads = part["commits"], part["microseconds"], part["spread"]
+    yield "## Against another version"
+    yield ""
+    yield f"`flashsim generate` of {part['events']:,} events, the same for both, each with its own code and"
+    yield "the models that it ships, in turns; processor time of an event on one core, without the start."
+    yield ""
+    yield from table(
+        ("", "commit", "µs an event", "times the other"),
+        (
+            (
+                f"{name} checkout",
+                commits[name],
+                _with_spread(times[name], spreads[name], "{:.0f}"),
+                _with_spread(part["ratio"], part["ratio_spread"], "{:.2f}") if name == "this" else "",
+            )
+            for name in ("this", "other")
+        ),
     )
 
 

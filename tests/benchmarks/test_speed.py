@@ -13,6 +13,9 @@ from flashsim.nanoaod.writing import NanoWriter
 
 pytest.importorskip("zuko", reason="needs the extra 'benchmarks'")
 
+from benchmarks.speed.__main__ import main
+from benchmarks.speed.against import against, time_of_an_event
+from benchmarks.speed.command import Run, package_of
 from benchmarks.speed.events import repeated_events
 from benchmarks.speed.goals import goals
 from benchmarks.speed.growth import linear
@@ -85,6 +88,28 @@ def test_growth_is_judged_by_the_time_of_further_events():
     assert linear(times) == {"100,000 events": pytest.approx(0.2)}
 
 
+def test_the_start_is_no_part_of_the_time_of_an_event():
+    few, many = (Run(seconds=0.0, cpu=3.0 + 0.002 * size, memory_mb=1.0) for size in (50, 1000))
+    assert time_of_an_event(few, many, (50, 1000)) == pytest.approx(0.002)
+
+
+def test_the_package_of_a_checkout_is_its_own(tmp_path):
+    (tmp_path / "flashsim").mkdir()
+    (tmp_path / "flashsim" / "__init__.py").touch()
+    assert package_of(tmp_path) == str(tmp_path / "flashsim" / "__init__.py")
+
+
+def test_a_folder_without_the_package_is_no_checkout(tmp_path):
+    with pytest.raises(FileNotFoundError, match="is no checkout"):
+        against(tmp_path, tmp_path / "gen.root", events=20, repeats=1)
+
+
+def test_the_other_checkout_has_to_be_named(capsys):
+    with pytest.raises(SystemExit):
+        main(["--only", "against"])
+    assert "--against" in capsys.readouterr().err
+
+
 def _rate(per_second, **more):
     return {"per_second": per_second, "spread": 0.01, "items": 10, "repeats": 7} | more
 
@@ -148,12 +173,21 @@ FOUND = {
         "speed_up": {"all": 1.7, "without start": 1.85},
         "limit": 1.9,
     },
+    "against": {
+        "events": 20_000,
+        "repeats": 7,
+        "commits": {"this": "abcdef0 of 2026-11-30", "other": ""},
+        "microseconds": {"this": 300.0, "other": 250.0},
+        "spread": {"this": 0.02, "other": 0.02},
+        "ratio": 1.2,
+        "ratio_spread": 0.03,
+    },
 }
 
 
 def test_goals_that_are_reached():
     judged = goals(FOUND)
-    assert len(judged) == 11
+    assert len(judged) == 12
     assert all(goal["passed"] for goal in judged)
 
 
@@ -170,6 +204,7 @@ def test_goals_that_are_reached():
         (("growth", "events", 2, "memory_mb"), 900.0),
         (("growth", "linear", "100,000 events"), -0.11),
         (("growth", "speed_up", "without start"), 1.7),
+        (("against", "ratio"), 1.51),
     ],
 )
 def test_a_goal_that_is_missed(path, value):
@@ -191,7 +226,14 @@ def test_page_has_all_parts_and_goals():
         "## Training",
     ):
         assert part in text
-    for part in ("## Growth", "25 folds", "## Where the limit is", "| nflows MAF |", "2026-11-22"):
+    for part in (
+        "## Growth",
+        "25 folds",
+        "## Where the limit is",
+        "| nflows MAF |",
+        "2026-11-22",
+        "1.20 ± 0.04",
+    ):
         assert part in text
 
 
