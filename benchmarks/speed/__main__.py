@@ -137,7 +137,7 @@ def _growth(options: argparse.Namespace, source: Path, repeats: int) -> dict[str
 def _against(options: argparse.Namespace, source: Path, repeats: int) -> dict[str, Any]:
     from benchmarks.speed.against import against  # noqa: PLC0415
 
-    events = 1000 if options.quick else 20_000
+    events = 4000 if options.quick else 20_000
     return against(options.against, source, events=events, repeats=repeats)
 
 

@@ -205,6 +205,7 @@ def test_goals_that_are_reached():
         (("growth", "linear", "100,000 events"), -0.11),
         (("growth", "speed_up", "without start"), 1.7),
         (("against", "ratio"), 1.51),
+        (("against", "ratio"), -0.1),
     ],
 )
 def test_a_goal_that_is_missed(path, value):
