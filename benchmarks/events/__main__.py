@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.commandline import quoted
 from benchmarks.events.compare import OURS, goals, measure
+from benchmarks.events.lost import lost_table
 from benchmarks.events.together import page_of_together
 from benchmarks.fidelity.judge import REFERENCE
 from benchmarks.machine import processor
@@ -73,6 +74,8 @@ def render(found: dict[str, Any]) -> str:
         "The classifier of numbers and spectra goes by (loss of AUC when shuffled): "
         + ", ".join(f"{name} {loss:.3f}" for name, loss in importance[:5])
         + ".",
+        "",
+        *lost_table(found["lost"]),
         *page_of_together(found, before),
     ]
     return "\n".join(lines) + "\n"

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.stats import chi2
 
 from benchmarks.events.efficiency import FEWEST, efficiency_in_bins, predicted, reliability
+from benchmarks.events.lost import lost_objects
 from benchmarks.events.samples import EventSample
 from benchmarks.events.together import OURS, goals_of_together, measure_together
 from benchmarks.fidelity.counting import chi_square
@@ -22,6 +23,7 @@ from flashsim.analysis.statistics.classifier import two_sample_test
 from flashsim.analysis.statistics.distances import Drawn, distances, floor
 from flashsim.analysis.whole_events.judged import read_judged_events
 from flashsim.analysis.whole_events.reading import WholeEvents
+from flashsim.models.shipped import with_what_they_need
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -127,6 +129,7 @@ def measure(
     samples = {n: read_whole([process / f"{n}.root" for process in processes]) for n in (REFERENCE, SECOND)}
     samples[OURS] = read_whole([workplace.flash(process) for process in processes])
     found |= _of_events(full, ours)
+    found["lost"] = lost_objects(with_what_they_need(models), [process / "gen.root" for process in processes])
     return found | measure_together(samples, full[0].unit, declarations, most=most)
 
 

@@ -10,11 +10,15 @@ from benchmarks.cards import card
 from benchmarks.events.__main__ import main
 from benchmarks.events.compare import spectrum
 from benchmarks.events.efficiency import efficiency_in_bins, predicted, reliability, reliability_table
+from benchmarks.events.lost import lost_objects, lost_table
 from benchmarks.events.samples import EventSample
 from benchmarks.fidelity.observables import load_observables
 from benchmarks.fidelity.samples import Workplace
+from flashsim.declarations.output import load_output
+from flashsim.generation import exclusive
+from flashsim.generation.generate import Generator
 from flashsim.models.object_model import ObjectModel
-from flashsim.models.shipped import model_files
+from flashsim.models.shipped import model_files, with_what_they_need
 
 
 def entries(rng, mean):
@@ -157,6 +161,7 @@ def test_the_command_measures_and_cards_show_it(made_process, made_models, tmp_p
     assert {"every joint quantity within 3 errors or 5% of the reference", "matched Jet"} <= asked
     assert "| goal | found | reached | before |" in page.read_text()
     assert [goal["found"] for goal in found["before"]["goals"]] == [goal["found"] for goal in found["goals"]]
+    assert found["lost"]["unmatched Jet"]["drawn"] > 0
     assert found["told"]["flash"]["matched Jet"]["auc"] > found["told"]["full_1"]["matched Jet"]["auc"]
     assert {"nJet cleaned of leptons"} < asked
     # The made files are alike but for the seed, the models barely trained.
@@ -171,6 +176,20 @@ def test_the_command_measures_and_cards_show_it(made_process, made_models, tmp_p
     shown = card(made_models / "jets.safetensors", judged, found)
     assert reliability_table(found["objects"]["jets"]["reliability"]) in shown
     assert "Not measured, or there is none." in card(made_models / "jets.safetensors", judged)
+
+
+@pytest.mark.filterwarnings("ignore:overflow encountered")  # barely trained models draw any direction
+def test_objects_that_find_no_place_are_counted(made_process, models, tmp_path, monkeypatch):
+    monkeypatch.setattr(exclusive, "ATTEMPTS", 0)  # whatever is too close is lost
+    gen, whole = made_process / "gen.root", with_what_they_need(models)
+    counts = lost_objects(whole, [gen])
+    assert counts.keys() >= {"matched Jet", "unmatched Jet"}
+    assert sum(row["lost"] for row in counts.values()) > 0
+    summary = Generator(whole, load_output()).run(gen, tmp_path / "flash.root")
+    jets = [row["drawn"] - row["lost"] for name, row in counts.items() if name.endswith(" Jet")]
+    assert sum(jets) == summary.objects["Jet"]
+    row = {"drawn": 2000, "lost": 3}
+    assert "| matched Jet | 2,000 | 3 | 1.5e-03 |" in list(lost_table({"matched Jet": row}))
 
 
 def test_mistakes_are_named(made_models, tmp_path, capsys):
