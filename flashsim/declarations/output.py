@@ -152,6 +152,10 @@ class OutputRecipe(Recipe):
     proportional: list[Proportional] = Field(default=[], description="branches that follow another")
     raw_momenta: list[RawMomentum] = Field(default=[], description="missing momenta before corrections")
     vertex: VertexRecipe | None = Field(default=None, description="the rest of the primary vertex")
+    trigger: str | None = Field(
+        default=None,
+        description="recipe of what is emulated of the trigger, by name or path",
+    )
     oversampling: OversamplingRecipe | None = Field(
         default=None, description="what changes with `--oversample N`"
     )

@@ -15,6 +15,7 @@ import numpy as np
 
 from flashsim.declarations.conditioning import RECO
 from flashsim.declarations.order import drawing_order
+from flashsim.declarations.trigger import load_trigger
 from flashsim.errors import ModelFileError, OutputFileError
 from flashsim.events.collection import jagged_column
 from flashsim.events.gen_chunk import gen_chunk
@@ -31,6 +32,7 @@ from flashsim.generation.report import version_warnings
 from flashsim.generation.results import Piece, Summary
 from flashsim.generation.simulate import ObjectSimulator
 from flashsim.generation.stream import read_ahead, write_behind
+from flashsim.generation.trigger import TRIGGER, emulate
 from flashsim.models.origin import trained_on
 from flashsim.nanoaod.assembly import falling_pt, link_collections, rounded
 from flashsim.nanoaod.provenance import GENERATION, read_provenance
@@ -85,7 +87,7 @@ class Generator:
     Raises
     ------
     RecipeError
-        If there is no such pileup.
+        If there is no such pileup, or no such trigger recipe as the output recipe names.
     ModelFileError
         If two models simulate one collection, or there is none, or `flag_domain` is set and one of them does
         not know the phase space of its training.
@@ -124,6 +126,7 @@ class Generator:
         self.recipe, self.seed, self.folds, self.device = recipe, seed, oversample, device
         self.flag_domain = flag_domain
         self.pileup = None if pileup is None else choose_pileup(pileup, models)
+        self.trigger = None if recipe.trigger is None else load_trigger(recipe.trigger)
         self.chunk = max(1, chunk // oversample)
 
     @property
@@ -258,6 +261,7 @@ class Generator:
             folds=self.folds,
             flag_domain=self.flag_domain,
             pileup=self.pileup,
+            trigger=self.trigger,
         )
 
     def piece(self, arrays: dict[str, ak.Array], plan: OutputPlan, stop: int, *, origin: str) -> Piece:
@@ -286,7 +290,7 @@ class Generator:
         special = self._special(simulated, plan)
         for name, collection in simulated.items():
             columns |= _columns(collection, plan.collections[name])
-            if plan.collections[name].per == "object":
+            if name in self.collections:
                 objects[name] = len(collection)
         return Piece(stop, columns, objects, outside_counts, EventSketch.of(arrays), special)
 
@@ -345,23 +349,19 @@ class Generator:
             simulated = link_collections(simulated, self.recipe.links)
             simulated |= follower.after(name, simulated)
             outside_counts |= drawn.outside_counts
-        simulated[COMPLETION] = self._completed(arrays, events, simulated, plan)
-        return simulated, outside_counts
+        single = _single(simulated, plan)
+        simulated[COMPLETION] = self._completed(arrays, events, simulated, single, plan)
+        return simulated | self._fired(events, simulated, single, plan), outside_counts
 
     def _completed(
         self,
         arrays: dict[str, ak.Array],
         events: NDArray[np.uint64],
         simulated: Mapping[str, Collection],
+        single: dict[str, NDArray[np.float64]],
         plan: OutputPlan,
     ) -> Collection:
         """Make what events have besides; see `flashsim.generation.completion`."""
-        single = {
-            branch.name: simulated[name][field].astype(np.float64)
-            for name, collection in plan.collections.items()
-            if collection.per == "event" and name != COMPLETION
-            for field, branch in collection.branches.items()
-        }
         completed = complete(
             plan.completion,
             self.recipe,
@@ -374,6 +374,25 @@ class Generator:
             folds=self.folds,
         )
         return rounded(completed, (), plan.collections[COMPLETION].bits)
+
+    def _fired(
+        self,
+        events: NDArray[np.uint64],
+        simulated: Mapping[str, Collection],
+        single: Mapping[str, NDArray[np.float64]],
+        plan: OutputPlan,
+    ) -> dict[str, Collection]:
+        """Emulate the trigger; see `flashsim.generation.trigger`."""
+        if self.trigger is None or not plan.trigger.paths:
+            return {}
+        decisions, objects = emulate(
+            plan.trigger, self.trigger, simulated, single, events=events, seed=self.seed, folds=self.folds
+        )
+        fired = {TRIGGER: decisions}
+        if plan.trigger.objects:
+            name = self.trigger.collection
+            fired[name] = rounded(objects, (), plan.collections[name].bits)
+        return fired
 
     def _pieces(self, overlap: bool) -> Pieces:
         """Give what simulates a file in this process."""
@@ -448,10 +467,12 @@ class Generator:
                 for s in self.simulators
             },
             "training": {s.declaration.name: trained_on(s.model) for s in self.simulators},
-            "simulated": {name: list(c.branches) for name, c in plan.collections.items()},
-            "copied": sorted(branch.name for branch in plan.copied),
+            "origins": plan.origins,
             "trees": [name for name in plan.trees if name not in STANDARD_TREES],
             "recipe": self.recipe.model_dump(mode="json", by_alias=True),
+            "trigger": None
+            if self.trigger is None
+            else self.trigger.model_dump(mode="json", exclude_defaults=True),
         }
 
 
@@ -486,6 +507,16 @@ def _check_given(declarations: Sequence[ObjectDeclaration]) -> None:
                     f"simulates: name a model of {name}, too"
                 )
                 raise ModelFileError(msg)
+
+
+def _single(simulated: Mapping[str, Collection], plan: OutputPlan) -> dict[str, NDArray[np.float64]]:
+    """Values of events that models simulate, under the names that they are written under."""
+    return {
+        branch.name: simulated[name][field].astype(np.float64)
+        for name, collection in plan.collections.items()
+        if collection.per == "event" and name in simulated
+        for field, branch in collection.branches.items()
+    }
 
 
 def _rounded(collection: Collection, simulator: ObjectSimulator, plan: OutputPlan) -> Collection:

@@ -14,8 +14,10 @@ from flashsim.errors import InputFileError
 from flashsim.events.gen_chunk import gen_branches
 from flashsim.events.identity import identity_branches
 from flashsim.generation.completion import COMPLETION, plan_completion
+from flashsim.generation.origins import ORIGINS, computed_fields, grouped
 from flashsim.generation.oversampling import plan_oversampling, refuse_oversampled
 from flashsim.generation.pileup import PileupPlan, plan_pileup
+from flashsim.generation.trigger import TRIGGER, TriggerPlan, plan_trigger
 from flashsim.nanoaod.branch import Branch
 from flashsim.nanoaod.reading import STANDARD_TREES
 from flashsim.nanoaod.requirements import require_branches
@@ -27,7 +29,9 @@ if TYPE_CHECKING:
 
     from flashsim.declarations.objects import ObjectDeclaration
     from flashsim.declarations.output import Link, OutputRecipe, Synonym
+    from flashsim.declarations.trigger import TriggerRecipe
     from flashsim.generation.completion import Completion
+    from flashsim.generation.origins import Grouped, Origin
     from flashsim.generation.oversampling import Oversampling
     from flashsim.generation.pileup import Pileup
     from flashsim.nanoaod.branch import Branches
@@ -59,6 +63,8 @@ class CollectionPlan:
         Patterns of branches that have another name in this NanoAOD version, by those of the declaration.
     per
         Of what it has a value each.
+    origins
+        Where fields come from that are not simulated.
     """
 
     branches: dict[str, Branch]
@@ -66,6 +72,7 @@ class CollectionPlan:
     left_out: tuple[str, ...]
     renamed: dict[str, str] = dataclasses.field(default_factory=dict)
     per: Literal["object", "event"] = "object"
+    origins: dict[str, Origin] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -101,6 +108,10 @@ class OutputPlan:
         Branches of the event beside those of models; `COMPLETION` among the collections.
     pileup
         What is drawn of the pileup in place of the input's.
+    trigger
+        What is emulated of the trigger; `TRIGGER` and the trigger objects are among the collections.
+    absent
+        Reconstructed branches that the version has and the output has not.
     """
 
     version: str
@@ -116,6 +127,8 @@ class OutputPlan:
     oversampling: Oversampling
     completion: Completion
     pileup: PileupPlan
+    trigger: TriggerPlan
+    absent: list[str]
 
     @property
     def branches(self) -> list[Branch]:
@@ -139,6 +152,19 @@ class OutputPlan:
         return {old: new for c in self.collections.values() for old, new in c.renamed.items()}
 
     @property
+    def origins(self) -> dict[Origin, Grouped]:
+        """Names of branches by where they come from, and by collection; see `ORIGINS`."""
+        names: dict[Origin, list[str]] = {origin: [] for origin in ORIGINS}
+        for collection in self.collections.values():
+            for field, branch in collection.branches.items():
+                names[collection.origins.get(field, "simulated")].append(branch.name)
+        names["copied"] = sorted(branch.name for branch in self.copied)
+        names["derived"] += [branch.name for branch in self.oversampling.branches]
+        names["emulated"] += [branch.name for branch in self.pileup.branches]
+        names["absent"] = [*self.absent, *self.trigger.absent]
+        return {origin: grouped(found) for origin, found in names.items()}
+
+    @property
     def read(self) -> list[str]:
         """Names of all branches that are read from the input, sorted."""
         return sorted({*self.needed, *(branch.name for branch in self.copied)})
@@ -154,6 +180,7 @@ def plan_output(
     folds: int = 1,
     flag_domain: bool = False,
     pileup: Pileup | None = None,
+    trigger: TriggerRecipe | None = None,
 ) -> OutputPlan:
     """Plan what is generated from a file.
 
@@ -176,6 +203,8 @@ def plan_output(
         Whether objects have the field `OUTSIDE`.
     pileup
         Distribution of the pileup; by default it is that of the input.
+    trigger
+        Declares what is emulated of the trigger; by default nothing is.
 
     Raises
     ------
@@ -203,7 +232,8 @@ def plan_output(
     collections = {d.collection: _plan(d, models, version, recipe, simulated) for d in declarations}
     single = {name for d in declarations if d.per == "event" for name in d.fields()}
     single |= {b.name for c in collections.values() for b in c.branches.values() if not b.jagged}
-    completion = plan_completion(file, recipe, [*own, load_schema(version)], _written(collections), single)
+    written = _written(collections)
+    completion = plan_completion(file, recipe, [*own, load_schema(version)], written, single)
     conditioning = {branch for d in declarations for branch in gen_branches(d)}
     needed = sorted({*conditioning, *completion.needed, *identity_branches(file.branches)})
     drawn = plan_pileup(file, needed, pileup, version)
@@ -217,10 +247,14 @@ def plan_output(
         for name, collection in collections.items():
             of = None if collection.per == "event" else name
             collection.branches[OUTSIDE.name] = replace(OUTSIDE, name=f"{name}_{OUTSIDE.name}", collection=of)
-    collections[COMPLETION] = _plan_completed(completion, models, version)
+    collections[COMPLETION] = _plan_completed(completion, models, version, recipe)
     copied = [b for b in file.branches.values() if b.name in kept or _is_copied(b, recipe, simulated, single)]
     if drawn.pileup is not None:
         copied = [branch for branch in copied if not branch.name.startswith("Pileup_")]
+    fired = plan_trigger(trigger, version, written, list(_schemas(version).values()), copied)
+    collections |= _plan_fired(fired, trigger, version)
+    names = {b.name for c in collections.values() for b in c.branches.values()}
+    names |= {branch.name for branch in (*copied, *drawn.branches)}
     return OutputPlan(
         version=version,
         needed=needed,
@@ -236,6 +270,10 @@ def plan_output(
         oversampling=plan_oversampling(file, copied, recipe, folds),
         completion=completion,
         pileup=drawn,
+        trigger=fired,
+        absent=[
+            name for name in load_schema(version) if name not in names and not _fits(name, recipe.copied)
+        ],
     )
 
 
@@ -247,14 +285,33 @@ def _written(collections: Mapping[str, CollectionPlan]) -> dict[str, list[str]]:
 
 
 def _plan_completed(
-    completion: Completion, models: Sequence[Mapping[str, Branch]], version: str
+    completion: Completion, models: Sequence[Mapping[str, Branch]], version: str, recipe: OutputRecipe
 ) -> CollectionPlan:
     branches = {}
+    drawn = "" if recipe.vertex is None else f"{recipe.vertex.beside.partition('_')[0]}_"
+    origins: dict[str, Origin] = {
+        name: "emulated" if drawn and name.startswith(drawn) else "derived" for name in completion.branches
+    }
+    origins |= dict.fromkeys(completion.constants, "constant")
     for name, branch in completion.branches.items():
         title = next((known[name].title for known in models if name in known and known[name].title), "")
         branches[name] = _noted(replace(branch, title=title), completion.notes.get(name, ""))
     bits = {name: _bits(name, version) for name, b in branches.items() if b.dtype == np.dtype("float32")}
-    return CollectionPlan(branches, bits, (), per="event")
+    return CollectionPlan(branches, bits, (), per="event", origins=origins)
+
+
+def _plan_fired(plan: TriggerPlan, recipe: TriggerRecipe | None, version: str) -> dict[str, CollectionPlan]:
+    """Decisions and objects of the trigger, as far as there are any."""
+    collections = {}
+    if plan.branches:
+        decisions: dict[str, Origin] = dict.fromkeys(plan.branches, "emulated")
+        collections[TRIGGER] = CollectionPlan(plan.branches, {}, (), per="event", origins=decisions)
+    if plan.objects and recipe is not None:
+        real = {field: b for field, b in plan.objects.items() if b.dtype == np.dtype("float32")}
+        bits = {field: _bits(branch.name, version) for field, branch in real.items()}
+        fields: dict[str, Origin] = dict.fromkeys(plan.objects, "emulated")
+        collections[recipe.collection] = CollectionPlan(plan.objects, bits, (), origins=fields)
+    return collections
 
 
 def _noted(branch: Branch, note: str) -> Branch:
@@ -262,8 +319,13 @@ def _noted(branch: Branch, note: str) -> Branch:
 
 
 def _is_copied(branch: Branch, recipe: OutputRecipe, simulated: Sequence[str], single: set[str]) -> bool:
-    fits = any(fnmatchcase(branch.name, pattern) for pattern in recipe.copied)
-    return fits and branch.collection not in simulated and branch.name not in single
+    return (
+        _fits(branch.name, recipe.copied) and branch.collection not in simulated and branch.name not in single
+    )
+
+
+def _fits(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def _kept(
@@ -339,7 +401,9 @@ def _plan(
         branches[field] = _noted(Branch(name, dtype, of, title), note)
         bits[field] = _bits(name, version) if dtype == np.dtype("float32") else None
     renamed = dict(names for _, names, _ in synonyms.values())
-    return CollectionPlan(branches, bits, left_out, renamed, declaration.per)
+    computed = computed_fields(declaration).union(_link_fields(collection, recipe.links, simulated))
+    origins: dict[str, Origin] = dict.fromkeys(computed.intersection(branches), "derived")
+    return CollectionPlan(branches, bits, left_out, renamed, declaration.per, origins)
 
 
 def _synonym(

@@ -20,10 +20,10 @@ _DECISIVE = {
     "nanoaod_version": "NanoAOD version",
     "pileup": "pileup",
     "models": "models",
-    "simulated": "simulated branches",
-    "copied": "copied branches",
+    "origins": "set of branches",
     "trees": "set of kept trees",
     "recipe": "output recipe",
+    "trigger": "trigger recipe",
 }
 """What two outputs with the same content have in common, and what it is called."""
 

@@ -73,6 +73,8 @@ _GROUPS = frozenset(
         "FsrPhoton",
         "CorrT1METJet",
         "SoftActivityJet",
+        "L1PreFiringWeight",
+        "TrigObj",
         "GenJetAK8",
         "SubGenJetAK8",
         "TrackGenJetAK4",

@@ -28,7 +28,7 @@ def load_schema(version: str) -> dict[str, Branch]:
     """Load the branches of a NanoAOD version.
 
     Event numbers, jets, fat jets, leptons, taus, photons, missing momentum, vertices, energy density and
-    everything at generator level; not triggers.
+    everything at generator level, and trigger objects; not the decisions of triggers.
 
     Parameters
     ----------
