@@ -26,6 +26,7 @@ from flashsim.declarations.output import OutputRecipe, load_output
 from flashsim.declarations.recipes import load_recipe, recipe_path
 from flashsim.declarations.refinement import RefinerRecipe
 from flashsim.declarations.training import TrainingRecipe, load_training
+from flashsim.declarations.trigger import TriggerPath, TriggerRecipe, load_trigger
 from flashsim.grid.recipe import GridRecipe
 from flashsim.interface.inspection import shipped_objects
 from flashsim.learning.tables import SPLITS
@@ -108,11 +109,12 @@ def allowed(target: Target) -> str:
     return " ".join(parts)
 
 
-def versions(target: Target) -> str:
-    """Tell which NanoAOD versions have a target."""
+def versions(target: Target | TriggerPath) -> str:
+    """Tell which NanoAOD versions have a target, or a path of the trigger."""
     first, last = (Target.model_fields[end].default for end in ("since", "until"))
     parts = (f"from {target.since}" * (target.since != first), f"to {target.until}" * (target.until != last))
-    between = f"not {', '.join(target.absent)}" * bool(target.absent)
+    absent = target.absent if isinstance(target, Target) else []
+    between = f"not {', '.join(absent)}" * bool(absent)
     return " ".join(filter(None, (*parts, between)))
 
 
@@ -247,6 +249,18 @@ def links() -> str:
     return table(("index", "written with it on the other side", "largest distance"), rows)
 
 
+def trigger_paths() -> str:
+    """Show what is emulated of the trigger."""
+    rows = []
+    for path in load_trigger("trigger.yaml").paths:
+        legs = [f"{leg.filter.replace('_', ' ')} {number(leg.pt)}" for leg in path.legs]
+        values = [f"{minimum.value} {number(minimum.above)}" for minimum in path.values]
+        mass = [f"mass {number(path.min_mass)}"] if path.min_mass else []
+        asks = ", ".join([*legs, *values, *mass])
+        rows.append((f"`{path.name}`", asks, path.years, versions(path)))
+    return table(("path", "asks for, in GeV", "years", "NanoAOD"), rows)
+
+
 def models() -> str:
     """Show what the shipped models were trained on, from their headers."""
     rows = []
@@ -337,6 +351,8 @@ def _blocks() -> dict[str, Callable[[], str]]:
         "training values": training_values,
         "grid keys": partial(fields, GridRecipe),
         "output keys": partial(fields, OutputRecipe),
+        "trigger keys": partial(fields, TriggerRecipe),
+        "trigger paths": trigger_paths,
         "copied branches": copied,
         "cross references": links,
         "models": models,

@@ -146,7 +146,6 @@ def _print_nanoaod(console: Console, d: Mapping[str, Any]) -> None:
     if (output := d["output"]) is None:
         _print(console, "refuses this file: see above what it lacks", 2)
     else:
-        simulated = ", ".join(f"{count} of {name}" for name, count in output["simulated"].items())
         source = (
             "with the shipped models" if output["shipped_models"] else "as declared; no models are shipped"
         )
@@ -155,9 +154,8 @@ def _print_nanoaod(console: Console, d: Mapping[str, Any]) -> None:
             {
                 "writes": f"NanoAOD {output['nanoaod_version']}, {source}"
                 + (", given --pileup PROFILE" if output["needs_pileup"] else ""),
-                "simulated": simulated,
-                "copied": f"{output['copied']} of the input's branches: events, generator level, weights",
-                "left out": f"{output['left_out']} others; --keep PATTERN keeps some",
+                **_origins(output["origins"]),
+                "left out": f"{output['left_out']} of the input's branches; --keep PATTERN keeps some",
             },
         )
     _heading(console, f"Collections ({len(d['collections'])}), with their numbers of branches")
@@ -176,8 +174,19 @@ def _print_provenance(console: Console, made: Mapping[str, Any]) -> None:
             "input": made.get("input", ""),
             "seed": str(made.get("seed", "")),
             "models": ", ".join(f"{name} {model['sha256'][:12]}" for name, model in models.items()),
+            **_origins(made.get("origins", {})),
         },
     )
+
+
+def _origins(found: Mapping[str, Mapping[str, Sequence[str]]]) -> dict[str, str]:
+    """Say how many branches of each collection come from where; single ones are counted together."""
+    texts = {}
+    for origin, groups in found.items():
+        several = [f"{name} {len(branches)}" for name, branches in groups.items() if list(branches) != [name]]
+        single = len(groups) - len(several)
+        texts[origin] = ", ".join([*several, *([f"{single} others"] if single else [])])
+    return {origin: text for origin, text in texts.items() if text}
 
 
 def _print_use(console: Console, name: str, use: Mapping[str, Any]) -> None:

@@ -245,6 +245,7 @@ class Generator:
             renamed=plan.renamed,
             origins={s.collection: trained_on(s.model) for s in self.simulators},
             special=made.get("special", {}),
+            trigger=plan.trigger.sentences(),
             seconds=time.monotonic() - started,
             reused=reused,
         )

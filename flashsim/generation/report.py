@@ -75,7 +75,7 @@ def remarks(summary: Summary) -> list[str]:
         notes.append(f"left out, as NanoAOD {version} does not have them: {', '.join(summary.left_out)}")
     if summary.stale:
         notes.append(f"not kept, as they are indices into simulated collections: {', '.join(summary.stale)}")
-    return notes
+    return [*notes, *summary.trigger]
 
 
 def origin_lines(summaries: Iterable[Summary]) -> list[str]:

@@ -82,6 +82,8 @@ class Summary:
         By collection, what its model was trained on, in words.
     special
         As `Piece` has it, of all events.
+    trigger
+        What is emulated of the trigger, and what is not, in sentences.
     seconds
         Wall time.
     reused
@@ -108,6 +110,7 @@ class Summary:
     origins: dict[str, str]
     special: dict[str, int]
     seconds: float = field(compare=False)
+    trigger: list[str] = field(default_factory=list)
     reused: bool = False
     sketch: EventSketch = field(default=EventSketch(), compare=False, repr=False)
 

@@ -31,6 +31,7 @@ __all__ = ["TRIGGER", "TriggerPlan", "emulate", "plan_trigger"]
 TRIGGER = "Trigger"
 """What plans and simulated events call the decisions."""
 
+_MOST_NAMED = 3
 _DIRECTION = ("pt", "eta", "phi")
 _FIELDS = (*_DIRECTION, "l1pt", "l1pt_2", "l2pt", "id", "l1iso", "l1charge", "filterBits")
 
@@ -58,6 +59,20 @@ class TriggerPlan:
     objects: dict[str, Branch] = field(default_factory=dict)
     bits: Bits | None = None
     absent: dict[str, str] = field(default_factory=dict)
+
+    def sentences(self) -> list[str]:
+        """Say what is emulated, and what is not though the NanoAOD version has it."""
+        found = []
+        if self.branches:
+            collections = dict.fromkeys(str(branch.collection) for branch in self.objects.values())
+            names = ", ".join((f"{len(self.branches)} paths of the trigger", *collections))
+            found.append(f"emulated from simulated objects, no simulation of the trigger: {names}")
+        for lacking in dict.fromkeys(self.absent.values()):
+            paths = [name for name, branch in self.absent.items() if branch == lacking]
+            more = f" and {len(paths) - _MOST_NAMED} more" if len(paths) > _MOST_NAMED else ""
+            named = ", ".join(paths[:_MOST_NAMED]) + more
+            found.append(f"not emulated, as {lacking} is not simulated: {named}")
+        return found
 
 
 def plan_trigger(
@@ -135,7 +150,7 @@ def _lacking(recipe: TriggerRecipe, path: TriggerPath, written: Mapping[str, Nam
         if isinstance(value, OnlineMomentum) and not any(
             {f"{prefix}_pt", f"{prefix}_phi"} <= {*single} for prefix in value.branches
         ):
-            yield f"{value.branches[0]}_pt"
+            yield " or ".join(f"{prefix}_pt" for prefix in value.branches)
 
 
 def emulate(

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from flashsim.declarations.objects import ObjectDeclaration, load_object
 from flashsim.declarations.output import load_output
 from flashsim.declarations.recipes import read_yaml, recipe_folder
+from flashsim.declarations.trigger import load_trigger
 from flashsim.errors import InputFileError, RecipeError
 from flashsim.events.gen_chunk import gen_branches
 from flashsim.events.noise import EVENT_IDS
@@ -241,9 +242,13 @@ def _missing(file: NanoFile, names: list[str]) -> list[str]:
 def _describe_output(file: NanoFile) -> dict[str, Any] | None:
     """Describe what `flashsim generate` would write by default; none where it would refuse the file."""
     declarations = _shipped_models_declarations()
+    recipe = load_output()
+    trigger = None if recipe.trigger is None else load_trigger(recipe.trigger)
     for pileup in (None, choose_pileup("1", [])):  # any profile does
         with contextlib.suppress(InputFileError):
-            plan = plan_output(file, declarations or shipped_objects(), load_output(), pileup=pileup)
+            plan = plan_output(
+                file, declarations or shipped_objects(), recipe, pileup=pileup, trigger=trigger
+            )
             break
     else:
         return None
@@ -252,7 +257,7 @@ def _describe_output(file: NanoFile) -> dict[str, Any] | None:
         "nanoaod_version": plan.version,
         "shipped_models": bool(declarations),
         "needs_pileup": pileup is not None,
-        "simulated": {name: len(collection.branches) for name, collection in plan.collections.items()},
+        "origins": plan.origins,
         "copied": len(copied),
         "left_out": len(file.branches.keys() - copied),
     }

@@ -54,10 +54,15 @@ def test_what_generate_would_write_is_what_it_writes(made_nanoaod, of_made, made
     output = tmp_path / "out.root"
     Generator([ObjectModel.load(path) for path in paths], load_output()).run(made_nanoaod, output)
     planned, made = of_made["output"], inspect(str(output))
-    assert made["branches"] == planned["copied"] + sum(planned["simulated"].values())
-    single = {"Event", "Vertices", "Completion"}
-    jagged = {name: n for name, n in planned["simulated"].items() if name not in single}
-    assert {name: made["collections"][name] for name in jagged} == jagged
+    origins = planned["origins"]
+    assert made["flashsim"]["origins"] == origins
+    names = [
+        n for origin, groups in origins.items() if origin != "absent" for g in groups.values() for n in g
+    ]
+    with NanoFile(output) as file:
+        assert sorted(names) == sorted(file.branches)
+    assert planned["copied"] == sum(map(len, origins["copied"].values()))
+    assert {"HLT", "TrigObj"} <= origins["emulated"].keys()
     assert planned["copied"] + planned["left_out"] == of_made["branches"]
     assert made["flashsim"]["input"] == "made.root"
     assert "Made by FlashSim" in render(made)
