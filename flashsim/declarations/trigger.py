@@ -30,7 +30,7 @@ __all__ = [
     "load_trigger",
 ]
 
-_MOST_BITS = 63
+_MOST_BITS = 62
 
 
 def _rising(profile: list[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -190,10 +190,11 @@ def emulate(
         Objects that fired, by kind and falling pT.
     """
     draws_of = partial(_draws, seed=seed, events=events, folds=folds)
-    names = list(dict.fromkeys(name for path in plan.paths for name in recipe.objects_of(path)))
+    needed = {name for path in plan.paths for name in recipe.objects_of(path)}
     online = {
-        name: seen(name, recipe.objects[name], simulated[recipe.objects[name].collection], draws_of)
-        for name in names
+        name: seen(name, kind, simulated[kind.collection], draws_of)
+        for name, kind in recipe.objects.items()
+        if name in needed
     }
     rows = len(events) * folds
     menu = _Menu(plan, recipe, online=online, single=single, draws=draws_of(recipe.collection), rows=rows)

@@ -46,7 +46,7 @@ def changed(place, value):
         ("filters.jet.efficiency", [[5.0, 1.2]], "expected efficiencies from 0 to 1, found 1.2"),
         ("filters.jet.efficiency", [[2.0, 1.0], [1.0, 1.0]], "expected upper ends of |eta| that rise"),
         ("filters.jet.given", [{"where": "pt >", "factor": 1}], "is no expression"),
-        ("bits.0.of.muon", {"Iso": 64}, "less than or equal to 63"),
+        ("bits.0.of.muon", {"Iso": 63}, "less than or equal to 62"),
     ],
 )
 def test_what_cannot_be_is_one_clear_sentence(place, value, says):

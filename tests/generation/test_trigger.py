@@ -180,7 +180,7 @@ def test_an_event_that_fired_has_the_object_that_did(output):
         arrays = file.read([*names, "Muon_pt", "Muon_eta", "Muon_phi"])
     bits = ak.values_astype(arrays["TrigObj_filterBits"], np.int64)
     alone = (arrays["TrigObj_id"] == 13) & ((bits & 8) > 0)
-    above = alone & (arrays["TrigObj_pt"] > 24)
+    above = alone & (arrays["TrigObj_pt"] >= 24)
     assert ak.all(ak.any(above, axis=1) == arrays["HLT_IsoMu24"])
     # Each is near a muon, as analyses match them.
     eta, phi = (
