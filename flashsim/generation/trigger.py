@@ -285,15 +285,15 @@ class _Passed:
         found: Truths = np.zeros(len(self.starts), dtype=bool)
         most = int(np.bincount(self.rows, minlength=1).max())
         for step in range(1, most):
-            first, second = slice(None, -step), slice(step, None)
-            pairs = (
-                (self.rows[first] == self.rows[second])
-                & (self.pt[first] > thresholds[0])
-                & (self.pt[second] > thresholds[1])
-            )
-            angles = np.cosh(self.eta[first] - self.eta[second]) - np.cos(self.phi[first] - self.phi[second])
-            squared = 2 * self.pt[first] * self.pt[second] * angles
-            found[self.rows[first][pairs & (squared > least**2)]] = True
+            same = self.rows[step:] == self.rows[:-step]
+            hard = (self.pt[:-step] > thresholds[0]) & (self.pt[step:] > thresholds[1])
+            one = np.flatnonzero(same & hard)
+            other = one + step
+            # A pair so far apart that its mass is no finite number has enough of it.
+            with np.errstate(over="ignore"):
+                angles = np.cosh(self.eta[one] - self.eta[other]) - np.cos(self.phi[one] - self.phi[other])
+                squared = 2 * self.pt[one] * self.pt[other] * angles
+            found[self.rows[one][squared > least**2]] = True
         return found
 
 
