@@ -172,7 +172,7 @@ def recoils(declaration: ObjectDeclaration) -> str:
     rows = (
         (
             ", ".join(f"`{branch}`" for branch in recoil.branches),
-            ", ".join(f"`{branch}`" for branch in recoil.gen_branches),
+            f"as `{recoil.like}`" if recoil.like else ", ".join(f"`{name}`" for name in recoil.gen_branches),
             "; ".join(f"`{m.reco}` of `{m.gen}`{_where(m.where)}" for m in recoil.minus),
         )
         for recoil in declaration.recoils

@@ -148,6 +148,22 @@ def test_met_is_that_of_the_simulated_objects(make, made_whole, tmp_path):
             assert (file.branches[name].dtype, file.branches[name].collection) == (schema[name].dtype, None)
 
 
+def test_raw_momentum_that_no_model_draws_has_the_jets_uncorrected(make, made_whole, tmp_path):
+    make().run(made_whole, tmp_path / "out.root")
+    arrays = read(tmp_path / "out.root")
+    pt, phi = arrays["Jet_pt"], arrays["Jet_phi"]
+    first = pt * (1 - arrays["Jet_rawFactor"]) - 0.45 * arrays["fixedGridRhoFastjetAll"] * arrays["Jet_area"]
+    change = pt - ak.where(first > 0, first, 0)
+    x, y = (ak.sum((change * wave(phi))[pt > 15], axis=1) for wave in (np.cos, np.sin))
+    added = np.asarray(x) + 1j * np.asarray(y)
+    raw, met = (
+        np.asarray(arrays[f"{name}_pt"]) * np.exp(1j * np.asarray(arrays[f"{name}_phi"]))
+        for name in ("RawMET", "MET")
+    )
+    np.testing.assert_allclose(raw, met + added, rtol=5e-3, atol=0.5)
+    assert np.abs(added).max() > 5
+
+
 def test_vertices_follow_the_pileup(made_whole, tmp_path):
     """They are drawn first, and stand alone."""
     Generator([trained("vertices", made_whole, tmp_path)], load_output()).run(
