@@ -47,6 +47,7 @@ _ROWS_PER_KNOT = 5
 _LEAST_KNOTS = 4
 _TAIL_RATIO = 0.8
 _SCALES = ("linear", "abs", "log", "log1p")
+_DIGITS = 9  # of values between atoms: what 32 bits hold
 _DECIMALS = 9  # of probabilities: far below what any sample can tell, and half of the digits in a model file
 
 
@@ -146,7 +147,7 @@ class QuantileNormal:
                 values.append(np.repeat(distinct[is_atom][piece], 2))
                 probabilities.append(np.array([edges[piece], ends[piece]]) / len(data))
         rounded = np.round(np.concatenate(probabilities), _DECIMALS).astype(np.float64)
-        return cls(np.concatenate(values), rounded)
+        return cls(_short(np.concatenate(values)), rounded)
 
     def calibrated(self, normal: NDArray[np.floating]) -> QuantileNormal:
         """Give the transform whose inverse takes `normal`, shape (N,), to the distribution that was fitted.
@@ -238,6 +239,19 @@ def _continuous_piece(data: Floats, most: int, first: bool, last: bool) -> tuple
     inner = even[(even > low.max(initial=-1.0) + near) & (even < 1.0 - high.max(initial=-1.0) - near)]
     u = np.concatenate(([0.0], low[::-1], inner, 1.0 - high, [1.0]))
     return np.quantile(data, u), u
+
+
+def _short(values: Floats) -> Floats:
+    """Knots without digits that no stored value has, atoms apart, which stay exact; in their order."""
+    atom = np.zeros(len(values), dtype=bool)
+    atom[1:] |= values[1:] == values[:-1]
+    atom[:-1] |= atom[1:]
+    with np.errstate(divide="ignore"):
+        size = np.floor(np.log10(np.abs(values)))
+    step = 10.0 ** (np.where(np.isfinite(size), size, 0.0) - _DIGITS + 1)
+    rounded = np.where(atom, values, np.round(values / step) * step)
+    after = np.minimum.accumulate(np.where(atom, values, np.inf)[::-1])[::-1]
+    return np.maximum.accumulate(np.minimum(rounded, after))
 
 
 def _tail(even: float, least: float) -> Floats:
