@@ -246,10 +246,8 @@ def _short(values: Floats) -> Floats:
     atom = np.zeros(len(values), dtype=bool)
     atom[1:] |= values[1:] == values[:-1]
     atom[:-1] |= atom[1:]
-    with np.errstate(divide="ignore"):
-        size = np.floor(np.log10(np.abs(values)))
-    step = 10.0 ** (np.where(np.isfinite(size), size, 0.0) - _DIGITS + 1)
-    rounded = np.where(atom, values, np.round(values / step) * step)
+    short = np.array([float(f"{value:.{_DIGITS}g}") for value in values])
+    rounded = np.where(atom, values, short)
     after = np.minimum.accumulate(np.where(atom, values, np.inf)[::-1])[::-1]
     return np.maximum.accumulate(np.minimum(rounded, after))
 
