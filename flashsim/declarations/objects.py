@@ -457,6 +457,10 @@ class ObjectDeclaration(Recipe):
                 found.setdefault(of.removeprefix(RECO), set()).update(fields)
         return {name: sorted(fields) for name, fields in found.items()}
 
+    def linked_branches(self) -> list[str]:
+        """Targets that follow from linked objects, each once."""
+        return list(dict.fromkeys(branch for linked in self.linked for branch in linked.formulas))
+
     def link_branches(self, linked: Linked) -> list[str]:
         """NanoAOD branches of a link: the index, and what it reads of the other collection."""
         return [self.branch(linked.index), *(f"{linked.to}_{field}" for field in linked.fields)]

@@ -41,6 +41,7 @@ from flashsim.nanoaod.provenance import REFERENCE, read_provenance
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.nanoaod.requirements import require_branches
 from flashsim.nanoaod.schema import detect_version
+from flashsim.transforms.blocks import linked_name
 from flashsim.transforms.codec import allows
 from flashsim.transforms.linked import LinkedTests
 from flashsim.transforms.relation_tests import RelationTests
@@ -226,6 +227,7 @@ class _ChunkTables:
         else:
             reco = of_last_copies(d, arrays, Collection.of_branches(arrays, d.collection, self.own))
         self._test_links(arrays, reco)
+        reco = reco.with_columns(_links(d, arrays))
         for target in d.targets:
             self.not_allowed[target.branch] += int(np.count_nonzero(~allows(target, reco[target.branch])))
         rows = np.arange(len(gen)) if d.per == "event" else match(gen, reco, d.match)
@@ -271,6 +273,9 @@ class _ChunkTables:
             column = np.full(len(gen), np.nan, dtype=np.float32)
             column[found] = reco[name][rows[found]]
             columns[f"target.{name}"] = column
+        for name in (linked_name(branch) for branch in d.linked_branches()):
+            columns[name] = np.zeros(len(gen), dtype=bool)
+            columns[name][found] = reco[name][rows[found]]
         self.tests.add(_as_related(columns, found))
         events.write(self.writer, OBJECTS, gen.event_rows, columns)
 
@@ -309,7 +314,18 @@ class _ChunkTables:
 
     def _targets(self, reco: Collection, rows: Rows) -> Columns:
         branches = [target.branch for target in self.declaration.targets]
-        return {f"target.{branch}": reco[branch][rows].astype(np.float32) for branch in branches}
+        columns: Columns = {f"target.{branch}": reco[branch][rows].astype(np.float32) for branch in branches}
+        links = [linked_name(branch) for branch in self.declaration.linked_branches()]
+        return columns | {name: reco[name][rows] for name in links}
+
+
+def _links(declaration: ObjectDeclaration, arrays: Mapping[str, ak.Array]) -> Columns:
+    """Tell for branches that follow from linked objects which rows have such an object."""
+    columns: Columns = {}
+    for linked in declaration.linked:
+        _, index = flat_column(arrays[declaration.branch(linked.index)])
+        columns |= {linked_name(branch): index >= 0 for branch in linked.formulas}
+    return columns
 
 
 class _Events:

@@ -20,6 +20,7 @@ from flashsim.learning.tables import (
     UNMATCHED,
     TableDescription,
 )
+from flashsim.transforms.blocks import linked_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,8 +42,9 @@ class Rows:
 
     Parameters
     ----------
-    conditioning, gen, targets
-        Columns by name without their prefix, shape (N,), in the precision of the table.
+    conditioning, gen, targets, linked
+        Columns by name without their prefix, shape (N,), in the precision of the table; `linked` by target,
+        where it follows from a linked object.
     reconstructed
         Shape (N,); all true where the table has no such column.
     number
@@ -52,6 +54,7 @@ class Rows:
     conditioning: Columns
     gen: Columns
     targets: Columns
+    linked: Columns
     reconstructed: NDArray[np.bool_]
     number: NDArray[np.int64]
 
@@ -61,7 +64,8 @@ class Rows:
     @property
     def reference(self) -> Columns:
         """What relations of targets need, as codecs of targets take it."""
-        return self.gen | {f"conditioning.{name}": column for name, column in self.conditioning.items()}
+        given = {f"conditioning.{name}": column for name, column in self.conditioning.items()}
+        return self.gen | given | {linked_name(name): column for name, column in self.linked.items()}
 
     @classmethod
     def of(cls, table: pd.DataFrame) -> Rows:
@@ -76,6 +80,7 @@ class Rows:
             conditioning=columns("conditioning."),
             gen=columns("gen."),
             targets=columns("target."),
+            linked=columns("linked."),
             reconstructed=table["reconstructed"].to_numpy(bool, copy=True)
             if "reconstructed" in table
             else np.ones(rows, bool),
@@ -88,6 +93,7 @@ class Rows:
             conditioning={name: column[keep] for name, column in self.conditioning.items()},
             gen={name: column[keep] for name, column in self.gen.items()},
             targets={name: column[keep] for name, column in self.targets.items()},
+            linked={name: column[keep] for name, column in self.linked.items()},
             reconstructed=self.reconstructed[keep],
             number=self.number[keep],
         )
@@ -197,8 +203,10 @@ class Tables:
         names = [f"conditioning.{name}" for entry in conditioning for name in entry.columns()]
         names += [f"target.{target.branch}" for target in targets]
         names += [f"gen.{field}" for field in gen]
+        drawn = {target.branch for target in targets}
+        links = [linked_name(branch) for branch in declared.linked_branches() if branch in drawn]
         columns: dict[str, ColumnType] = dict.fromkeys(names, "number")
-        return columns | own
+        return columns | dict.fromkeys(links, "bool") | own
 
     def _known_rows(self, split: str, kind: str) -> int | None:
         """Rows that a table has by the description."""

@@ -30,6 +30,7 @@ __all__ = [
     "Environment",
     "PlainBlock",
     "RelationBlock",
+    "linked_name",
     "related",
     "restored",
 ]
@@ -141,18 +142,23 @@ class PlainBlock(Block):
         target = self.target
         stored = np.asarray(values[target.branch], dtype=np.float64)
         value = related(target, stored, values)
-        kept = bits.get(target.branch)
+        kept, free = bits.get(target.branch), values.get(linked_name(target.branch))
         if kept is None or target.is_discrete:
-            return [Cells(value, value, value)]
+            return [Cells(value, value, value, free)]
         low, high = (related(target, end, values) for end in rounding_cell(stored, kept))
         # An angle can be carried around, and a threshold has nothing below.
         whole = np.isfinite(low) & np.isfinite(high) & (low <= value) & (value <= high)
         whole &= ~np.isin(stored, target.special)
-        return [Cells(value, np.where(whole, low, value), np.where(whole, high, value))]
+        return [Cells(value, np.where(whole, low, value), np.where(whole, high, value), free)]
 
     def decode(self, drawn: Sequence[Floats], made: Environment) -> dict[str, Floats]:
         """Compute the target."""
         return {self.target.branch: allowed(self.target, restored(self.target, drawn[0], made))}
+
+
+def linked_name(branch: str) -> str:
+    """Name of the column that tells where a target follows from a linked object."""
+    return f"linked.{branch}"
 
 
 def related(target: Target, values: Floats, environment: Environment) -> Floats:

@@ -147,7 +147,8 @@ class TargetCodec:
             Values by branch, shape (N,).
         reference
             Fields of the gen object by name, and conditioning columns before scaling as
-            ``conditioning.NAME``, those that targets and relations need; shape (N,).
+            ``conditioning.NAME``, those that targets and relations need; shape (N,). As ``linked.BRANCH``
+            rows in which a target follows from a linked object, so that what is drawn means nothing.
 
         Raises
         ------
@@ -223,7 +224,8 @@ def stored_bits(targets: Sequence[Target], collection: str, version: str) -> lis
 
 def _environment(columns: Columns, reference: Columns) -> dict[str, NDArray[Any]]:
     """Columns by the names that expressions have for them."""
-    named = {name if name.startswith("conditioning.") else f"gen.{name}": x for name, x in reference.items()}
+    known = ("conditioning.", "linked.")
+    named = {name if name.startswith(known) else f"gen.{name}": x for name, x in reference.items()}
     return {**columns, **named}
 
 

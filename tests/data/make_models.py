@@ -22,6 +22,7 @@ def make_models(folder: Path, only: frozenset[str] = frozenset()) -> list[Path]:
     from flashsim.declarations.training import (
         CountRecipe,
         EfficiencyRecipe,
+        PlacedRecipe,
         TrainingRecipe,
         UnmatchedRecipe,
     )
@@ -49,6 +50,7 @@ def make_models(folder: Path, only: frozenset[str] = frozenset()) -> list[Path]:
                 efficiency=EfficiencyRecipe(width=8, depth=1, schedule=schedule),
                 flow=flow,
                 unmatched=UnmatchedRecipe(count=CountRecipe(width=8, depth=1, schedule=schedule), flow=flow),
+                placed=PlacedRecipe(flow=flow),
             )
             written.append(folder / f"{name}.safetensors")
             train(

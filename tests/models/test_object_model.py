@@ -29,6 +29,11 @@ def maf(*sizes, **others):
     return Flow.of("spline_maf", module.architecture(), module)
 
 
+def references(declaration):
+    """Names of all that relations of a declaration need."""
+    return [*declaration.references(), *(f"conditioning.{n}" for n in declaration.related_conditioning())]
+
+
 @pytest.fixture(scope="module", params=["unmatched", "none unmatched", "placed"])
 def model(request):
     """Untrained model of muons."""
@@ -44,7 +49,7 @@ def model(request):
     of_events = {n: rng.exponential(5.0, ROWS) for n in source.columns}
     events = ConditioningCodec.fit(source.conditioning, of_events)
     columns = {target.branch: rng.normal(4.0, 1.0, ROWS) for target in declaration.targets}
-    gen = {name: np.abs(rng.normal(4.0, 1.0, ROWS)) for name in declaration.references()}
+    gen = {name: np.abs(rng.normal(4.0, 1.0, ROWS)) for name in references(declaration)}
     torch.manual_seed(1)
     drawn = source.related(declaration.source_targets())
     count, context = len(declaration.targets), len(events.transforms)
@@ -117,7 +122,7 @@ def test_a_file_gives_the_same_outputs(model, saved):
     noise = np.random.default_rng(3).normal(size=(50, len(model.targets.targets)))
     drawn, again = (m.flow.sampler().from_noise(noise, rows) for m in (model, loaded))
     assert np.array_equal(drawn, again)
-    gen = {name: np.full(50, 5.0) for name in model.declaration.references()}
+    gen = {name: np.full(50, 5.0) for name in references(model.declaration)}
     before, after = (m.targets.decode(drawn, gen) for m in (model, loaded))
     assert all(np.array_equal(before[name], after[name]) for name in before)
     of_events, again = model.unmatched["event"], loaded.unmatched["event"]

@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from flashsim.declarations.objects import load_object
+from flashsim.declarations.optional import for_file
 from flashsim.errors import ModelFileError
 from flashsim.interface.inspection import shipped_objects
 from flashsim.models.object_model import FORMAT_VERSION, ObjectModel, read_header
@@ -85,6 +86,7 @@ def test_shipped_models_are_small_and_say_where_they_come_from(shipped):
         assert model.provenance["files"]
         others = set() if model.efficiency is None else {"efficiency"}
         others |= {f"unmatched_{name}_{what}" for name in model.unmatched for what in ("count", "flow")}
+        others |= set() if model.placed is None else {"placed_flow"}
         assert model.provenance["losses"].keys() == {"flow", *others}
         assert not any(name.startswith("/") or name.count("/") > 1 for name in model.provenance["files"])
 
@@ -103,7 +105,7 @@ def test_models_of_the_tests_are_of_the_present_format(made_models, made_nanoaod
         # Neither a version of NanoAOD nor made events need have every target.
         targets = [target for target in declared.targets if target.exists_in(model.nanoaod_version)]
         targets = [target for target in targets if made.issuperset(declared.sources(target))]
-        declared = declared.with_targets([t.branch for t in targets])
+        declared = for_file(declared, made.__contains__)[0].with_targets([t.branch for t in targets])
         # Made events need not have what declares a relation of a real detector.
         kept = [relation for relation in declared.relations if relation in model.declaration.relations]
         assert len(kept) >= min(3, len(declared.relations)), REMAKE
