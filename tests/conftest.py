@@ -187,6 +187,7 @@ def write_made_nanoaod(path: Path, events: int, seed: int = 1, detector: int | N
         "PV_npvsGood": 1 + rng.binomial(pileup, 0.5),
         "fixedGridRhoFastjetAll": (0.6 * pileup * rng.normal(1.0, 0.1, events)).astype(np.float32),
     }
+    arrays |= _vertices(np.random.default_rng([seed, events, detector or 0]), events)
     for declaration in shipped_objects("object"):
         arrays |= _reconstructed(rng, declaration, arrays, schema)
     arrays |= {
@@ -209,6 +210,19 @@ def write_made_nanoaod(path: Path, events: int, seed: int = 1, detector: int | N
         writer.extend("Runs", {"run": [1, 2], "genEventSumw": [0.1, 12.5]})
         writer.tree("LuminosityBlocks", [Branch("run", np.dtype("u4"))])
         writer.extend("LuminosityBlocks", {"run": [1, 1, 2]})
+
+
+def _vertices(rng, events):
+    """Made primary vertices, near the true ones."""
+    import numpy as np
+
+    made = {}
+    for axis in "xyz":
+        true = np.random.default_rng([events, ord(axis)]).normal(0.0, 3.0 if axis == "z" else 0.01, events)
+        made |= {f"GenVtx_{axis}": true, f"PV_{axis}": true + rng.normal(0.0, 0.001, events)}
+    made |= {"PV_ndof": rng.uniform(10, 200, events), "PV_score": rng.exponential(2000.0, events)}
+    made["PV_chi2"] = rng.uniform(0.5, 1.5, events)
+    return {name: values.astype(np.float32) for name, values in made.items()}
 
 
 def _jagged(rng, collection, events, mean, fields):
