@@ -208,7 +208,8 @@ class ObjectSimulator:
 
 
 def _phase_spaces(model: ObjectModel) -> list[PhaseSpace | None]:
-    return [model.phase_space, *(unmatched.phase_space for unmatched in model.unmatched.values())]
+    spaces = [model.phase_space, *(unmatched.phase_space for unmatched in model.unmatched.values())]
+    return spaces if model.placed is None else [*spaces, model.placed.phase_space]
 
 
 def _derive(

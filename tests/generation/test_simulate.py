@@ -176,7 +176,7 @@ def test_what_is_outside_of_the_training_is_counted(simulator, arrays):
     before = tallied(simulated, arrays, folds=[0, 1])
     assert list(before) == list(simulated.phase_spaces)
     sources = simulated.declaration.unmatched
-    assert len(before) == 1 + len(sources) > 2
+    assert len(before) == 1 + len(sources) + (simulated.model.placed is not None) > 2
     assert {f"{s.source} for unmatched Jet, {s.name}" for s in sources if not s.is_event} <= before.keys()
     # What they are drawn given can differ between folds, so each counts.
     assert before["GenJet for Jet"].rows == 2 * ak.sum(ak.num(arrays["GenJet_pt"]))
@@ -209,13 +209,16 @@ def test_objects_of_what_is_outside_are_flagged(simulator, arrays):
         as_usual = (usual["outsideDomain"] == 1.0)[(usual["genJetIdx"] >= 0) == with_gen].mean()
         some = (matched == with_gen) & ~in_hard
         assert flagged[some].mean() == pytest.approx(as_usual, abs=0.1)
-        assert as_usual < 0.5
+        # Test models know a few dozen places, of which a new one is seldom between in all columns.
+        assert as_usual < (0.5 if with_gen else 1.0)
 
 
 def test_a_flag_needs_a_model_that_knows_its_phase_space(loaded_models):
     (model,) = (m for m in loaded_models if m.declaration.collection == "Jet")
     unmatched = {name: replace(source, phase_space=None) for name, source in model.unmatched.items()}
-    old = replace(model, phase_space=None, unmatched=unmatched)
+    old = replace(
+        model, phase_space=None, unmatched=unmatched, placed=replace(model.placed, phase_space=None)
+    )
     assert ObjectSimulator(old, seed=1).phase_spaces == {}
     with pytest.raises(ModelFileError, match=r"jets does not know the domain .* train it again"):
         ObjectSimulator(old, seed=1, flag_domain=True)

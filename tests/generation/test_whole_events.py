@@ -69,11 +69,11 @@ def made_whole(made_nanoaod, tmp_path_factory):
     return path
 
 
-def trained(name, file, work):
+def trained(name, file, work, epochs=20):
     """Train a model of whole events quickly; its tables stand beside it."""
     preprocess(load_object(name), [str(file)], work / "tables")
     flow = SplineMAFRecipe(
-        layers=1, width=16, depth=1, bins=4, schedule=Schedule(epochs=20, batch=64, min_steps=8)
+        layers=1, width=16, depth=1, bins=4, schedule=Schedule(epochs=epochs, batch=64, min_steps=8)
     )
     recipe = TrainingRecipe(schema_version=1, object=name, min_rows=5, flow=flow)
     train(work / "tables", recipe, work / f"{name}.safetensors", accelerator="cpu")
@@ -166,9 +166,8 @@ def test_raw_momentum_that_no_model_draws_has_the_jets_uncorrected(make, made_wh
 
 def test_vertices_follow_the_pileup(made_whole, tmp_path):
     """They are drawn first, and stand alone."""
-    Generator([trained("vertices", made_whole, tmp_path)], load_output()).run(
-        made_whole, tmp_path / "out.root"
-    )
+    model = trained("vertices", made_whole, tmp_path, epochs=100)
+    Generator([model], load_output()).run(made_whole, tmp_path / "out.root")
     arrays = read(tmp_path / "out.root")
     vertices = np.asarray(arrays["PV_npvs"])
     assert np.array_equal(vertices, np.round(vertices))
