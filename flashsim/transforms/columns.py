@@ -242,10 +242,11 @@ def _continuous_piece(data: Floats, most: int, first: bool, last: bool) -> tuple
 
 
 def _short(values: Floats) -> Floats:
-    """Knots without digits that no stored value has, atoms apart, which stay exact; in their order."""
+    """Knots without digits that no stored value has; atoms and the two ends stay exact."""
     atom = np.zeros(len(values), dtype=bool)
     atom[1:] |= values[1:] == values[:-1]
     atom[:-1] |= atom[1:]
+    atom[[0, -1]] = True
     short = np.array([float(f"{value:.{_DIGITS}g}") for value in values])
     rounded = np.where(atom, values, short)
     after = np.minimum.accumulate(np.where(atom, values, np.inf)[::-1])[::-1]

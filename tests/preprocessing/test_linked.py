@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 
+import awkward as ak
 import pytest
 
 from flashsim.declarations.objects import load_object
+from flashsim.learning.tables import OBJECTS, PLACED, SPLITS, TRAINING_TABLES
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.nanoaod.writing import NanoWriter
 from flashsim.preprocessing.preprocess import preprocess
@@ -25,6 +27,21 @@ def test_formulas_of_puppi_jets_are_those_of_cms(nanoaod_dir, tmp_path, caplog, 
         ["jetRelIso", "jetPtRelv2"]
     ]
     assert ("the branch is drawn by itself" in caplog.text) != exact
+
+
+def test_rows_with_a_jet_are_marked(nanoaod_dir, tmp_path):
+    path = nanoaod_dir / "tt_2022_v12.root"
+    description = preprocess(load_object("muons"), [str(path)], tmp_path / "t")
+    kinds = [OBJECTS, PLACED]
+    found = sum(
+        TRAINING_TABLES.read(tmp_path / "t", split, kind)["linked.jetRelIso"].sum()
+        for split in SPLITS
+        for kind in kinds
+    )
+    with NanoFile(path) as file:
+        with_jet = int(ak.sum(file.read(["Muon_jetIdx"])["Muon_jetIdx"] >= 0))
+    # Some unmatched muons are in the cone of no source.
+    assert with_jet - sum(description.sourceless.values()) <= found <= with_jet
 
 
 def test_files_without_what_is_linked_go_without(made_nanoaod, tmp_path, caplog):

@@ -286,3 +286,15 @@ def test_allows():
     assert allows(flag, np.array([0, 1, 2], dtype=np.uint8)).tolist() == [True, True, False]
     pt = Target(branch="pt", relation="excess", threshold=15.0)
     assert allows(pt, np.array([14.9, 15.0, np.inf])).tolist() == [False, True, False]
+
+
+def test_what_follows_from_a_linked_object_is_learnt_where_there_is_none():
+    rng = np.random.default_rng(3)
+    linked = rng.random(ROWS) < 0.7
+    values = {"jetRelIso": np.where(linked, 50.0, rng.uniform(0.0, 1.0, ROWS))}
+    codec = TargetCodec.fit([Target(branch="jetRelIso")], values, {"linked.jetRelIso": linked})
+    assert codec.transforms[0].values.max() <= 1.0
+    low, high = codec.bounds(values, {"linked.jetRelIso": linked})
+    assert (low[linked] == 0.0).all()
+    assert (high[linked] == 1.0).all()
+    assert np.array_equal(low[~linked], high[~linked])

@@ -40,6 +40,16 @@ def mixed(rows=20_000, seed=1):
     return np.where(rng.random(rows) < 0.1, -1.0, rng.beta(0.5, 2.0, rows)).astype(np.float32)
 
 
+@given(column=columns_with_atoms())
+def test_knots_have_nine_digits_and_atoms_and_ends_all_of_theirs(column):
+    values = QuantileNormal.fit(column).values
+    twice = np.isin(values, values[1:][values[1:] == values[:-1]])
+    twice[[0, -1]] = True
+    assert all(float(f"{value:.9g}") == value for value in values[~twice])
+    assert np.isin(values[twice], np.asarray(column, dtype=np.float64)).all()
+    assert (values[0], values[-1]) == (column.min(), column.max())
+
+
 @settings(max_examples=60)
 @given(column=columns_with_atoms(), discrete=st.booleans(), u=st.floats(0.01, 0.99))
 def test_quantiles_go_back(column, discrete, u):
