@@ -75,13 +75,16 @@ def test_types_are_those_of_the_version(made_file, objects, version):
     assert {b.dtype for b in plan.copied if b.name == "GenPart_statusFlags"} == {np.dtype("int32")}
 
 
+VERTEX = {f"PV_{name}" for name in ("x", "y", "z", "ndof", "chi2", "score", "npvs", "npvsGood")}
+
+
 @pytest.mark.parametrize(
     ("pattern", "expected"),
     [
         ("HLT_*", {"HLT_IsoMu24"}),
         ("MET_pt", {"MET_pt"}),
         ("Tau_*", {"Tau_pt"}),
-        ("*", {"HLT_IsoMu24", "MET_pt", "Tau_pt", "PV_npvs", "PV_npvsGood", "fixedGridRhoFastjetAll"}),
+        ("*", {"HLT_IsoMu24", "MET_pt", "Tau_pt", "fixedGridRhoFastjetAll", *VERTEX}),
     ],
 )
 def test_keep(made_file, objects, pattern, expected):
