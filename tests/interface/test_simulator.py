@@ -103,7 +103,7 @@ def test_plain_arrays(simulator, made_nanoaod, generated):
     nested = ak.zip({n: flat[n] for n in ("run", "luminosityBlock", "event", "genWeight")}, depth_limit=1)
     for name in ("GenPart", "GenJet"):
         nested[name] = ak.zip({f[len(name) + 1 :]: flat[f] for f in flat.fields if f.startswith(f"{name}_")})
-    for name in ("GenMET", "Pileup"):
+    for name in ("GenMET", "GenVtx", "Pileup"):
         starts = [f for f in flat.fields if f.startswith(f"{name}_")]
         nested[name] = ak.zip({f[len(name) + 1 :]: flat[f] for f in starts})
     simulated = simulator(nested)  # of the models' version, as there is no mark of any
@@ -116,7 +116,8 @@ def test_plain_arrays(simulator, made_nanoaod, generated):
 def test_without_gen_level(simulator, made_nanoaod):
     for events in (plain(made_nanoaod), nano(made_nanoaod)):
         simulated = simulator(events, gen=False)
-        assert set(simulated.fields) == {"Electron", "Flag", "Jet", "Muon", "PV", "fixedGridRhoFastjetAll"}
+        made = {"Electron", "Flag", "Jet", "Muon", "PV", "fixedGridRhoFastjetAll"}
+        assert set(simulated.fields) == made | {"HLT", "L1PreFiringWeight", "TrigObj"}
         assert set(simulator.collections) == {"Electron", "Jet", "Muon"}
         assert simulated.Jet.pt.tolist() == simulator(events).Jet.pt.tolist()
 

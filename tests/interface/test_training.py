@@ -19,6 +19,7 @@ def test_from_nanoaod_to_a_model(made_nanoaod, tmp_path):
     perceptron = {"width": 4, "depth": 1, "schedule": schedule}
     recipe = read_yaml(recipe_path("training", "muons.yaml")) | {"min_rows": 5}
     recipe |= {"efficiency": perceptron, "flow": flow, "unmatched": {"count": perceptron, "flow": flow}}
+    recipe |= {"placed": {"flow": flow}}
     (tmp_path / "short.yaml").write_text(yaml.safe_dump(recipe), encoding="utf-8")
     told.clear()
     trained = flashsim.train(
@@ -29,7 +30,7 @@ def test_from_nanoaod_to_a_model(made_nanoaod, tmp_path):
         device="cpu",
         progress=lambda *counts: told.append(counts),
     )
-    unmatched = {"unmatched_event_count", "unmatched_event_flow"}
+    unmatched = {"unmatched_event_count", "unmatched_event_flow", "placed_flow"}
     assert {name for name, *_ in told} == {"efficiency", "flow", *unmatched} == {*trained.results}
     assert told[-1][3].startswith("best validation loss ")
     assert trained.figure.is_file()
