@@ -60,6 +60,6 @@ def few_targets(folder):
     """A user's own declaration: muons with five targets."""
     content = read_yaml(recipe_path("preprocessing", "muons"))
     content["targets"] = content["targets"][:5]
-    content |= {"relations": [], "linked": []}  # between targets that it has not
+    content |= {"relations": [], "linked": [], "placed": None}  # of targets that it has not
     Path("few.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
     return "few.yaml"

@@ -45,7 +45,8 @@ def test_generate_tells_what_is_unlike_the_training(generate, folder):
     assert " ".join(head.split()) == "outside of the training variable number share training from to"
     told = {line.partition("  ")[0] for line in rows}
     assert {"GenJet for Jet", "GenMuon for Muon"} <= told
-    first, origin, *warnings = err.splitlines()
+    first, emulated, origin, *warnings = err.splitlines()
+    assert emulated.startswith("flashsim: note: emulated from simulated objects")
     assert origin.startswith("flashsim: note: Vertices, Electron, Muon, Jet: trained on ")
     assert first == f"flashsim: simulating {MADE} -> made_flash.root"
     assert sum(" any " in line for line in rows) == len(told) == len(warnings)
@@ -85,7 +86,8 @@ def test_a_model_without_domain_is_named(generate, folder, made_models, refused)
     for name in names:
         old = replace(ObjectModel.load(made_models / f"{name}.safetensors"), phase_space=None)
         unmatched = {source: replace(made, phase_space=None) for source, made in old.unmatched.items()}
-        replace(old, unmatched=unmatched).save(folder / "old" / f"{name}.safetensors")
+        placed = old.placed and replace(old.placed, phase_space=None)
+        replace(old, unmatched=unmatched, placed=placed).save(folder / "old" / f"{name}.safetensors")
     status, out, err = generate("-i", MADE, "-m", "old")
     assert (status, len(out.splitlines())) == (0, 1)
     for name in names:
@@ -121,7 +123,8 @@ def test_several_inputs_after_one_option(generate, folder):
     ]
     assert rows[2].split() == ["total", "2", "done", "2", "480"]
     # The same note is given once.
-    text, origin = [line for line in err.splitlines() if " note: " in line]
+    text, emulated, origin = [line for line in err.splitlines() if " note: " in line]
+    assert "emulated" in emulated
     assert "trained on" in origin
     assert text == "flashsim: note: not kept, as they are indices into simulated collections: Tau_jetIdx"
 
@@ -142,8 +145,9 @@ def test_a_failing_file_does_not_keep_the_others_from_being_made(generate, folde
     assert status == 2
     assert out.startswith("out/b_flash.root: 240 events")
     assert "total 1 failed, 1 done 4 240" in [" ".join(line.split()) for line in out.splitlines()]
-    first, note, *_, error = err.strip().splitlines()
+    first, *notes, error = err.strip().splitlines()
     assert first == "flashsim: simulating 2 files -> out"
+    note = next(line for line in notes if "failed" in line)
     assert note.startswith("flashsim: note: failed after 3 attempts: a.root: is not a ROOT file")
     assert error.startswith("flashsim: error: 1 of 2 files failed")
     assert [path.name for path in Path("out").iterdir()] == ["b_flash.root"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flashsim.analysis.statistics.residuals import residual
+from flashsim.analysis.statistics.residuals import compared_field, residual
 from flashsim.declarations.conditioning import RECO, Earlier
 from flashsim.errors import InputFileError
 from flashsim.events.collection import Collection
@@ -115,7 +115,7 @@ class Sample:
     def residual(self, target: Target) -> NDArray[np.float64]:
         """Values of a target relative to gen, of the reconstructed gen objects."""
         values = self.reco[target.branch][self.rows[self.found]].astype(np.float64)
-        gen = {name: self.gen[name][self.found].astype(np.float64) for name in [target.reference] if name}
+        gen = {name: self.gen[name][self.found].astype(np.float64) for name in [compared_field(target)] if name}
         return residual(target, values, gen)
 
     def first(self, objects: int) -> Sample:
