@@ -61,7 +61,7 @@ def test_grids_are_valid(name):
     assert f"{grid.recipe.base}.yaml" in {*REFINERS, *TRAININGS}
 
 
-@pytest.mark.parametrize("name", shipped("generation"))
+@pytest.mark.parametrize("name", sorted(set(shipped("generation")) - {"trigger.yaml"}))
 def test_output_recipes_are_valid(name):
     assert "event" in load_output(name).copied
 

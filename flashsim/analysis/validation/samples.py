@@ -115,7 +115,9 @@ class Sample:
     def residual(self, target: Target) -> NDArray[np.float64]:
         """Values of a target relative to gen, of the reconstructed gen objects."""
         values = self.reco[target.branch][self.rows[self.found]].astype(np.float64)
-        gen = {name: self.gen[name][self.found].astype(np.float64) for name in [compared_field(target)] if name}
+        gen = {
+            name: self.gen[name][self.found].astype(np.float64) for name in [compared_field(target)] if name
+        }
         return residual(target, values, gen)
 
     def first(self, objects: int) -> Sample:

@@ -139,7 +139,7 @@ class Stock:
         content = read_yaml(recipe_path("preprocessing", "muons"))
         content["targets"] = content["targets"][:5]
         # Between targets that it has not.
-        content |= {"relations": [], "linked": []}
+        content |= {"relations": [], "linked": [], "placed": None}
         return self._write("few.yaml", yaml.safe_dump(content))
 
     def _tables(self) -> Path:
