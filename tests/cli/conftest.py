@@ -59,8 +59,8 @@ def refused():
 def few_targets(folder):
     """A user's own declaration: muons with five targets."""
     content = read_yaml(recipe_path("preprocessing", "muons"))
-    few = content["targets"][:5]
-    content["targets"] = [{k: v for k, v in target.items() if k not in {"to", "scale"}} for target in few]
+    few = content["targets"][:5]  # in no unit that they have not
+    content["targets"] = [{k: v for k, v in target.items() if k != "scale"} for target in few]
     content |= {"relations": [], "linked": [], "placed": None}  # of targets that it has not
     Path("few.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
     return "few.yaml"

@@ -137,7 +137,8 @@ class Stock:
         from flashsim.declarations.recipes import read_yaml, recipe_path
 
         content = read_yaml(recipe_path("preprocessing", "muons"))
-        content["targets"] = content["targets"][:5]
+        few = content["targets"][:5]
+        content["targets"] = [{k: v for k, v in target.items() if k != "scale"} for target in few]
         # Between targets that it has not.
         content |= {"relations": [], "linked": [], "placed": None}
         return self._write("few.yaml", yaml.safe_dump(content))
