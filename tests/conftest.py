@@ -90,6 +90,53 @@ def made_nanoaod(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def made_without_vertices(made_nanoaod, tmp_path_factory) -> Path:
+    """The made file without true vertices, and without the primary one but for numbers of vertices."""
+    from flashsim.nanoaod.reading import NanoFile
+    from flashsim.nanoaod.writing import NanoWriter
+
+    path = tmp_path_factory.mktemp("without") / "made.root"
+    with NanoFile(made_nanoaod) as file, NanoWriter(path) as writer:
+        kept = [
+            branch
+            for branch in file.branches.values()
+            if not branch.name.startswith(("GenVtx_", "PV_")) or branch.name.startswith("PV_npvs")
+        ]
+        writer.tree("Events", kept)
+        writer.extend("Events", file.read([branch.name for branch in kept]))
+    return path
+
+
+@pytest.fixture(scope="session")
+def train_quickly():
+    """Give the function that trains a small model of whole events; its tables stand beside it."""
+    from flashsim.declarations.flows import SplineMAFRecipe
+    from flashsim.declarations.schedule import Schedule
+    from flashsim.declarations.training import TrainingRecipe
+    from flashsim.preprocessing.preprocess import preprocess
+    from flashsim.training.train import train
+
+    def trained(declaration, file, work, epochs=20):
+        preprocess(declaration, [str(file)], work / "tables")
+        schedule = Schedule(epochs=epochs, batch=64, min_steps=8)
+        flow = SplineMAFRecipe(layers=1, width=16, depth=1, bins=4, schedule=schedule)
+        recipe = TrainingRecipe(schema_version=1, object=declaration.name, min_rows=5, flow=flow)
+        model, _ = train(work / "tables", recipe, work / f"{declaration.name}.safetensors", accelerator="cpu")
+        return model
+
+    return trained
+
+
+@pytest.fixture(scope="session")
+def part_of_vertex(made_without_vertices, train_quickly, tmp_path_factory):
+    """A model that draws numbers of vertices only: the rest follows by the laws of the output recipe."""
+    from flashsim.declarations.objects import load_object
+
+    part = load_object("vertices").with_targets({"PV_npvs", "PV_npvsGood", "fixedGridRhoFastjetAll"})
+    return train_quickly(part, made_without_vertices, tmp_path_factory.mktemp("part"), epochs=2)
+
+
+@pytest.fixture(scope="session")
 def made_models() -> Path:
     """Folder of barely trained models of objects and vertices, see its make_models.py; only read."""
     return Path(__file__).parent / "data"
@@ -285,6 +332,7 @@ def _reconstructed(rng, declaration, arrays, schema):
     import awkward as ak
     import numpy as np
 
+    from flashsim.analysis.statistics.residuals import compared_field
     from flashsim.events.gen_chunk import gen_chunk
 
     chunk = gen_chunk(declaration, {name: ak.Array(values) for name, values in arrays.items()})
@@ -295,7 +343,8 @@ def _reconstructed(rng, declaration, arrays, schema):
     columns = {declaration.match: np.concatenate((gen["index"], np.full(len(other_rows), -1)))}
     for target in declaration.targets:
         if target.exists_in(VERSION) and f"{declaration.collection}_{target.branch}" in schema:
-            alike = target.reference and gen[target.reference]
+            same = compared_field(target)
+            alike = same and gen[same]
             columns[target.branch] = _target(rng, target, alike, len(gen), len(other_rows))
     density = np.asarray(arrays["fixedGridRhoFastjetAll"])[rows].astype(np.float64)
     columns |= _related(declaration, columns, {"rho": density})

@@ -8,11 +8,7 @@ import awkward as ak
 import numpy as np
 import pytest
 
-from flashsim.declarations.flows import SplineMAFRecipe
-from flashsim.declarations.objects import load_object
 from flashsim.declarations.output import load_output
-from flashsim.declarations.schedule import Schedule
-from flashsim.declarations.training import TrainingRecipe
 from flashsim.errors import InputFileError
 from flashsim.generation.generate import Generator
 from flashsim.models.object_model import ObjectModel
@@ -20,8 +16,6 @@ from flashsim.models.shipped import shipped_models
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.nanoaod.schema import VERSIONS, load_schema
 from flashsim.nanoaod.writing import NanoWriter
-from flashsim.preprocessing.preprocess import preprocess
-from flashsim.training.train import train
 
 VERTEX = ("PV_x", "PV_y", "PV_z", "PV_ndof", "PV_chi2", "PV_score", "PV_npvs", "PV_npvsGood")
 DENSITIES = ("FastjetAll", "FastjetCentral", "FastjetCentralCalo", "FastjetCentralNeutral")
@@ -30,13 +24,12 @@ RECIPE = load_output()
 
 
 @pytest.fixture(scope="module")
-def made_vertex(made_nanoaod, tmp_path_factory):
+def made_vertex(made_without_vertices, tmp_path_factory):
     """The made file with true vertices, event filters and one more primary vertex of the input's own."""
     path, rng = tmp_path_factory.mktemp("vertex") / "vertex.root", np.random.default_rng(5)
     schema = load_schema("v9")
-    own = {*(f"GenVtx_{axis}" for axis in "xyz"), *VERTEX} - {"PV_npvs", "PV_npvsGood"}
-    with NanoFile(made_nanoaod) as file:
-        branches = [branch for branch in file.branches.values() if branch.name not in own]
+    with NanoFile(made_without_vertices) as file:
+        branches = list(file.branches.values())
         arrays, number = file.read([branch.name for branch in branches]), file.num_entries
     arrays |= {f"GenVtx_{axis}": rng.normal(0.0, 4.0, number) for axis in "xyz"}
     arrays |= {"PV_x": np.zeros(number), "Flag_goodVertices": rng.random(number) < 0.5}
@@ -55,16 +48,9 @@ def shipped():
 
 
 @pytest.fixture(scope="module")
-def make(made_vertex, tmp_path_factory):
+def make(part_of_vertex):
     """A model that draws a part of the vertex."""
-    work = tmp_path_factory.mktemp("part")
-    part = load_object("vertices").with_targets({"PV_npvs", "PV_npvsGood", "fixedGridRhoFastjetAll"})
-    preprocess(part, [str(made_vertex)], work / "tables")
-    flow = SplineMAFRecipe(layers=1, width=8, depth=1, bins=4, schedule=Schedule(epochs=2, batch=64))
-    recipe = TrainingRecipe(schema_version=1, object="vertices", min_rows=5, flow=flow)
-    train(work / "tables", recipe, work / "vertices.safetensors", accelerator="cpu")
-    models = [ObjectModel.load(work / "vertices.safetensors")]
-    return lambda **options: Generator(models, RECIPE, **options)
+    return lambda **options: Generator([part_of_vertex], RECIPE, **options)
 
 
 @pytest.fixture(scope="module", params=VERSIONS)
@@ -157,12 +143,8 @@ def test_filters_are_true_where_the_version_has_them(output):
     assert all(arrays[name].dtype == bool and arrays[name].all() for name in expected)
 
 
-def test_the_position_is_drawn_where_the_true_one_is_not_known(make, made_nanoaod, tmp_path):
-    with NanoFile(made_nanoaod) as file, NanoWriter(tmp_path / "in.root") as writer:
-        branches = [b for b in file.branches.values() if not b.name.startswith(("GenVtx_", "PV_"))]
-        writer.tree("Events", branches)
-        writer.extend("Events", file.read([branch.name for branch in branches]))
-    make(oversample=2).run(tmp_path / "in.root", tmp_path / "a.root")
+def test_the_position_is_drawn_where_the_true_one_is_not_known(make, made_without_vertices, tmp_path):
+    make(oversample=2).run(made_without_vertices, tmp_path / "a.root")
     branches, arrays = read(tmp_path / "a.root")
     assert set(VERTEX) <= branches.keys()
     luminous_region = {"x": (0.0108, 0.0005), "y": (0.0416, 0.0005), "z": (0.02, 3.5)}

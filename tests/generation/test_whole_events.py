@@ -7,11 +7,8 @@ import numpy as np
 import pytest
 
 from flashsim.cli.rendering import render
-from flashsim.declarations.flows import SplineMAFRecipe
 from flashsim.declarations.objects import load_object
 from flashsim.declarations.output import load_output
-from flashsim.declarations.schedule import Schedule
-from flashsim.declarations.training import TrainingRecipe
 from flashsim.errors import InputFileError
 from flashsim.events.collection import Collection
 from flashsim.events.gen_chunk import gen_chunk, with_simulated
@@ -23,8 +20,6 @@ from flashsim.models.object_model import ObjectModel
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.nanoaod.schema import load_schema
 from flashsim.nanoaod.writing import NanoWriter
-from flashsim.preprocessing.preprocess import preprocess
-from flashsim.training.train import train
 
 SOFT = 8.0
 """Width of the made soft term, in GeV."""
@@ -69,22 +64,11 @@ def made_whole(made_nanoaod, tmp_path_factory):
     return path
 
 
-def trained(name, file, work, epochs=20):
-    """Train a model of whole events quickly; its tables stand beside it."""
-    preprocess(load_object(name), [str(file)], work / "tables")
-    flow = SplineMAFRecipe(
-        layers=1, width=16, depth=1, bins=4, schedule=Schedule(epochs=epochs, batch=64, min_steps=8)
-    )
-    recipe = TrainingRecipe(schema_version=1, object=name, min_rows=5, flow=flow)
-    train(work / "tables", recipe, work / f"{name}.safetensors", accelerator="cpu")
-    return ObjectModel.load(work / f"{name}.safetensors")
-
-
 @pytest.fixture(scope="module")
-def event_model(made_whole, tmp_path_factory):
+def event_model(made_whole, train_quickly, tmp_path_factory):
     """Path of a quickly trained model."""
     work = tmp_path_factory.mktemp("event")
-    trained("event", made_whole, work)
+    train_quickly(load_object("event"), made_whole, work)
     return work / "event.safetensors"
 
 
@@ -164,9 +148,9 @@ def test_raw_momentum_that_no_model_draws_has_the_jets_uncorrected(make, made_wh
     assert np.abs(added).max() > 5
 
 
-def test_vertices_follow_the_pileup(made_whole, tmp_path):
+def test_vertices_follow_the_pileup(made_whole, train_quickly, tmp_path):
     """They are drawn first, and stand alone."""
-    model = trained("vertices", made_whole, tmp_path, epochs=100)
+    model = train_quickly(load_object("vertices"), made_whole, tmp_path, epochs=100)
     Generator([model], load_output()).run(made_whole, tmp_path / "out.root")
     arrays = read(tmp_path / "out.root")
     vertices = np.asarray(arrays["PV_npvs"])
