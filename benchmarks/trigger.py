@@ -66,12 +66,8 @@ def _fields(file: NanoFile, recipe: TriggerRecipe) -> dict[str, list[str]]:
     """Fields by collection that the recipe may read, as far as the file has them."""
     found: dict[str, list[str]] = {}
     for name, kind in recipe.objects.items():
-        asked = [entry for entry in recipe.filters.values() if entry.of == name]
-        wanted = {"pt", "eta", "phi", *(branch for entry in asked for branch in entry.branches)}
-        if kind.level_1 is not None and kind.level_1.charge is not None:
-            wanted.add(kind.level_1.charge)
-        there = [field for field in sorted(wanted) if file.has(f"{kind.collection}_{field}")]
-        if there:
+        wanted = recipe.fields_of(name, recipe.filters)
+        if there := [field for field in sorted(wanted) if file.has(f"{kind.collection}_{field}")]:
             found[kind.collection] = there
     return found
 

@@ -6,9 +6,9 @@ documentation loop over these lists; no Python names an object's variables.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
-from pydantic import AfterValidator, AliasChoices, Field, model_validator
+from pydantic import AliasChoices, Field, model_validator
 
 from flashsim.declarations.conditioning import (
     RECO,
@@ -40,6 +40,7 @@ from flashsim.declarations.recoil import Recoil
 from flashsim.declarations.relations import ExactRelation, arranged
 from flashsim.declarations.responses import RelationName
 from flashsim.declarations.unmatched import PLACE, PLACED, Placed, Unmatched
+from flashsim.declarations.versions import Spanned, Version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -48,7 +49,6 @@ if TYPE_CHECKING:
     from flashsim.declarations.changes import Changes
 
 __all__ = [
-    "NANOAOD_VERSIONS",
     "Derived",
     "ObjectDeclaration",
     "Split",
@@ -56,22 +56,8 @@ __all__ = [
     "load_object",
 ]
 
-NANOAOD_VERSIONS = ("v5", "v6", "v7", "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15")
-"""NanoAOD versions in order, for the range in which a target exists."""
 
-
-def _known_version(version: str) -> str:
-    if version not in NANOAOD_VERSIONS:
-        msg = f"unknown NanoAOD version '{version}'; known are {list(NANOAOD_VERSIONS)}"
-        raise ValueError(msg)
-    return version
-
-
-Version = Annotated[str, AfterValidator(_known_version)]
-"""One of `NANOAOD_VERSIONS`."""
-
-
-class Target(Recipe):
+class Target(Spanned):
     """A reconstructed quantity that is simulated."""
 
     branch: str = Field(description="field of the reconstructed collection")
@@ -100,8 +86,6 @@ class Target(Recipe):
         description="whether training spreads a value over all that NanoAOD rounds to it; for what is "
         "measured more finely than it is stored",
     )
-    since: Version = Field(default=NANOAOD_VERSIONS[0], description="first NanoAOD version that has it")
-    until: Version = Field(default=NANOAOD_VERSIONS[-1], description="last NanoAOD version that has it")
     absent: list[Version] = Field(default=[], description="NanoAOD versions in between that lack it")
     description: str = Field(default="", description="what it is, for the documentation")
 
@@ -124,9 +108,6 @@ class Target(Recipe):
             raise ValueError(msg)
         if self.values is not None and (not self.values or self.range is not None or self.special):
             msg = f"{self.branch}: values lists all that is allowed; range and special do not go with it"
-            raise ValueError(msg)
-        if NANOAOD_VERSIONS.index(self.since) > NANOAOD_VERSIONS.index(self.until):
-            msg = f"{self.branch}: exists since {self.since}, but only until {self.until}"
             raise ValueError(msg)
         return self
 
@@ -169,11 +150,11 @@ class Target(Recipe):
 
     def exists_in(self, version: str) -> bool:
         """Whether NanoAOD of this version has the branch."""
-        return version not in self.absent and (
-            NANOAOD_VERSIONS.index(self.since)
-            <= NANOAOD_VERSIONS.index(version)
-            <= NANOAOD_VERSIONS.index(self.until)
-        )
+        return version not in self.absent and super().exists_in(version)
+
+    @property
+    def _named(self) -> str:
+        return f"{self.branch}: "
 
 
 class Derived(Recipe):
@@ -387,6 +368,10 @@ class ObjectDeclaration(Recipe):
             wanted = {*relation.branches, *relation.needs.branches}
             if missing := sorted(wanted - known):
                 msg = f"the {relation.title} needs {missing}, which are no targets"
+                raise ValueError(msg)
+        for target in self.targets:
+            if missing := sorted(set(target.needs.branches) - known):
+                msg = f"the relation of {target.branch} needs {missing}, which are no targets"
                 raise ValueError(msg)
         if missing := sorted(set(self._needs().conditioning) - columns):
             msg = f"relations need the conditioning columns {missing}, which are not declared"

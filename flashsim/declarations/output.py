@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import ConfigDict, Field
 
-from flashsim.declarations.objects import NANOAOD_VERSIONS, Version
 from flashsim.declarations.recipes import Recipe, load_recipe, recipe_path
+from flashsim.declarations.versions import NANOAOD_VERSIONS, Version
 from flashsim.errors import RecipeError
 
 if TYPE_CHECKING:

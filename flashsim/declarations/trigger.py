@@ -7,13 +7,16 @@ fires on a part of the events of one with a lower one, as in life.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
 from flashsim.declarations.expressions import Expression, names_of
-from flashsim.declarations.objects import NANOAOD_VERSIONS, Version
 from flashsim.declarations.recipes import Recipe, load_recipe, recipe_path
+from flashsim.declarations.versions import Spanned
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = [
     "Bits",
@@ -52,25 +55,6 @@ Profile = Annotated[list[tuple[float, float]], AfterValidator(_rising)]
 """Pairs of the upper end of a range of abs(eta), and the value in it; none beyond the last."""
 
 Efficiencies = Annotated[Profile, AfterValidator(_shares)]
-
-
-class _Spanned(Recipe):
-    """What some NanoAOD versions have."""
-
-    since: Version = Field(default=NANOAOD_VERSIONS[0], description="first NanoAOD version that has it")
-    until: Version = Field(default=NANOAOD_VERSIONS[-1], description="last NanoAOD version that has it")
-
-    @model_validator(mode="after")
-    def _ordered(self) -> _Spanned:
-        if NANOAOD_VERSIONS.index(self.since) > NANOAOD_VERSIONS.index(self.until):
-            msg = f"exists since {self.since}, but only until {self.until}"
-            raise ValueError(msg)
-        return self
-
-    def exists_in(self, version: str) -> bool:
-        """Whether NanoAOD of this version has it."""
-        place = NANOAOD_VERSIONS.index(version)
-        return NANOAOD_VERSIONS.index(self.since) <= place <= NANOAOD_VERSIONS.index(self.until)
 
 
 class LevelOne(Recipe):
@@ -165,7 +149,7 @@ class Minimum(Recipe):
     above: float = Field(description="threshold in GeV")
 
 
-class TriggerPath(_Spanned):
+class TriggerPath(Spanned):
     """A path: it fires where all of its legs find an object of their own, and all values are large enough."""
 
     name: str = Field(pattern=r"^[A-Za-z]\w*$", description="branch with its decisions")
@@ -197,7 +181,7 @@ class TriggerPath(_Spanned):
         return sorted((leg.pt for leg in self.legs if leg.filter == name), reverse=True)
 
 
-class Bits(_Spanned):
+class Bits(Spanned):
     """Which bit of a trigger object says what."""
 
     dtype: Literal["int32", "uint64"] = Field(description="type of the bits")
@@ -259,6 +243,17 @@ class TriggerRecipe(Recipe):
     def bits_of(self, version: str) -> Bits | None:
         """Bits of a NanoAOD version; none where it has no trigger objects."""
         return next((bits for bits in self.bits if bits.exists_in(version)), None)
+
+    def fields_of(self, name: str, filters: Iterable[str]) -> list[str]:
+        """Fields of the simulated collection that an online object and filters need, each once."""
+        kind = self.objects[name]
+        fields = ["pt", "eta", "phi"]
+        fields += [
+            branch for f in filters if self.filters[f].of == name for branch in self.filters[f].branches
+        ]
+        if kind.id is not None and kind.level_1 is not None and kind.level_1.charge is not None:
+            fields.append(kind.level_1.charge)
+        return list(dict.fromkeys(fields))
 
     def objects_of(self, path: TriggerPath) -> list[str]:
         """Names of the online objects that a path needs, each once."""

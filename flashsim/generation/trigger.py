@@ -32,8 +32,7 @@ TRIGGER = "Trigger"
 """What plans and simulated events call the decisions."""
 
 _MOST_NAMED = 3
-_DIRECTION = ("pt", "eta", "phi")
-_FIELDS = (*_DIRECTION, "l1pt", "l1pt_2", "l2pt", "id", "l1iso", "l1charge", "filterBits")
+_FIELDS = ("pt", "eta", "phi", "l1pt", "l1pt_2", "l2pt", "id", "l1iso", "l1charge", "filterBits")
 
 
 @dataclass(frozen=True)
@@ -135,15 +134,10 @@ def _title(bits: Bits) -> str:
 
 def _lacking(recipe: TriggerRecipe, path: TriggerPath, written: Mapping[str, Names[str]]) -> Iterator[str]:
     """Give branches that a path needs and that are not simulated."""
-    needed = {name: [*_DIRECTION] for name in recipe.objects_of(path)}
-    for name in path.filters:
-        needed[recipe.filters[name].of] += recipe.filters[name].branches
-    for name, fields in needed.items():
-        kind = recipe.objects[name]
-        if kind.id is not None and kind.level_1 is not None and kind.level_1.charge is not None:
-            fields.append(kind.level_1.charge)
-        has = written.get(kind.collection, ())
-        yield from (f"{kind.collection}_{field}" for field in fields if field not in has)
+    for name in recipe.objects_of(path):
+        collection = recipe.objects[name].collection
+        has, fields = written.get(collection, ()), recipe.fields_of(name, path.filters)
+        yield from (f"{collection}_{field}" for field in fields if field not in has)
     single = written.get("", ())
     for minimum in path.values:
         value = recipe.values[minimum.value]

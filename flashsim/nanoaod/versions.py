@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flashsim.declarations.objects import NANOAOD_VERSIONS
+from flashsim.declarations.versions import NANOAOD_VERSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
