@@ -117,9 +117,9 @@ class UnmatchedSimulator:
             np.concatenate([part.outside for part in parts]),
             {name: count for part in parts for name, count in part.outside_counts.items()},
         )
-        if self.placed is None:
-            nothing = {name: whole.columns.get(name, np.zeros(0)) for name in self.branches}
-            return replace(whole, columns=nothing)
+        if self.placed is None:  # whole already, or there are none
+            columns = {name: whole.columns.get(name, np.zeros(0)) for name in self.branches}
+            return replace(whole, columns=columns)
         given = with_drawn(chunk, self.declaration.collection, matched)
         return self._filled(self.placed, whole, numbers, given, draws, check)
 
@@ -141,13 +141,12 @@ class UnmatchedSimulator:
         there = Collection.of_event_rows(places.event_rows, columns, chunk.events)
         objects = placed_objects(declared, chunk, there)
         check(objects.conditioning, np.isnan)
-        masks = {} if model.phase_space is None else model.phase_space.outside(objects.conditioning)
+        unlike, counts = _outside(model.phase_space, objects, self._of_places)
         noise = draws.normal("placed", there.event_rows, there.local_index, model.targets.width)
         normal = sampler.from_noise(noise, model.conditioning.encode(objects.conditioning))
         given = {name: there[name] for name in PLACE}
         given |= {f"conditioning.{name}": column for name, column in objects.conditioning.items()}
-        outside = places.outside[there["row"]] | any_of(masks, len(there))
-        counts = {} if model.phase_space is None else {self._of_places: OutsideCount.of(masks, len(there))}
+        outside = places.outside[there["row"]] | unlike
         drawn = model.targets.decode(normal, given)
         return UnmatchedObjects(there.event_rows, drawn, outside, places.outside_counts | counts)
 
@@ -159,10 +158,7 @@ class UnmatchedSimulator:
         reference = {field: objects.objects[field] for field in source.references(targets)}
         check(objects.conditioning, np.isnan)
         check(reference, not_finite)
-        masks = {} if model.phase_space is None else model.phase_space.outside(objects.conditioning)
-        size = len(objects.objects)
-        outside = any_of(masks, size)
-        counts = {} if model.phase_space is None else {self._words(source): OutsideCount.of(masks, size)}
+        outside, counts = _outside(model.phase_space, objects, self._words(source))
         if model.targets is None:
             rows, columns = np.zeros(0, dtype=np.int64), {name: np.zeros(0) for name in self._drawn}
         else:
@@ -234,6 +230,17 @@ class _Drawing:
         given = self.reference | {f"conditioning.{name}": c for name, c in conditioning.items()}
         normal = self.sampler.from_noise(noise, encoded[rows])
         return codec.decode(normal, {name: column[rows] for name, column in given.items()})
+
+
+def _outside(
+    space: PhaseSpace | None, objects: SourceObjects, words: str
+) -> tuple[NDArray[np.bool_], dict[str, OutsideCount]]:
+    """Tell which objects are outside of the training's phase space, shape (N,), and count them."""
+    rows = len(objects.objects)
+    if space is None:
+        return np.zeros(rows, dtype=bool), {}
+    masks = space.outside(objects.conditioning)
+    return any_of(masks, rows), {words: OutsideCount.of(masks, rows)}
 
 
 def not_finite(column: NDArray[Any]) -> NDArray[np.bool_]:

@@ -226,8 +226,8 @@ class _ChunkTables:
             reco = self._of_events(arrays, gen)
         else:
             reco = of_last_copies(d, arrays, Collection.of_branches(arrays, d.collection, self.own))
-        self._test_links(arrays, reco)
         reco = reco.with_columns(_links(d, arrays))
+        self._test_links(arrays, reco)
         for target in d.targets:
             self.not_allowed[target.branch] += int(np.count_nonzero(~allows(target, reco[target.branch])))
         rows = np.arange(len(gen)) if d.per == "event" else match(gen, reco, d.match)
@@ -245,11 +245,10 @@ class _ChunkTables:
         """See whether what is declared of linked objects holds, of matched and unmatched ones."""
         d = self.declaration
         for number, linked in enumerate(d.linked):
-            _, index = flat_column(arrays[d.branch(linked.index)])
             to = Collection.of_branches(arrays, linked.to, linked.fields)
             wanted = [entry for entry in d.event_values() if entry.name in linked.needs.event]
             values = {entry.name: np.asarray(arrays[entry.branch]) for entry in wanted}
-            self.linked.add(number, reco.with_columns({linked.index: index}), to, values)
+            self.linked.add(number, reco, to, values)
 
     def _of_events(self, arrays: dict[str, ak.Array], event: Collection) -> Collection:
         """Targets of whole events, one row each."""
@@ -320,11 +319,11 @@ class _ChunkTables:
 
 
 def _links(declaration: ObjectDeclaration, arrays: Mapping[str, ak.Array]) -> Columns:
-    """Tell for branches that follow from linked objects which rows have such an object."""
+    """Give indices of linked objects, and for branches that follow from one which rows have it."""
     columns: Columns = {}
     for linked in declaration.linked:
-        _, index = flat_column(arrays[declaration.branch(linked.index)])
-        columns |= {linked_name(branch): index >= 0 for branch in linked.formulas}
+        _, columns[linked.index] = flat_column(arrays[declaration.branch(linked.index)])
+        columns |= {linked_name(branch): columns[linked.index] >= 0 for branch in linked.formulas}
     return columns
 
 
