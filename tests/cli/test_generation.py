@@ -45,9 +45,9 @@ def test_generate_tells_what_is_unlike_the_training(generate, folder):
     assert " ".join(head.split()) == "outside of the training variable number share training from to"
     told = {line.partition("  ")[0] for line in rows}
     assert {"GenJet for Jet", "GenMuon for Muon"} <= told
-    first, *notes = [line for line in err.splitlines() if " warning: " not in line]
-    warnings = [line for line in err.splitlines() if " warning: " in line]
-    origin = next(line for line in notes if "trained on" in line)
+    first, emulated, not_emulated, origin, *warnings = err.splitlines()
+    assert emulated.startswith("flashsim: note: emulated from simulated objects")
+    assert not_emulated.startswith("flashsim: note: not emulated, as PFMET_pt or MET_pt is not simulated")
     assert origin.startswith("flashsim: note: Vertices, Electron, Muon, Jet: trained on ")
     assert first == f"flashsim: simulating {MADE} -> made_flash.root"
     assert sum(" any " in line for line in rows) == len(told) == len(warnings)
@@ -124,10 +124,9 @@ def test_several_inputs_after_one_option(generate, folder):
     ]
     assert rows[2].split() == ["total", "2", "done", "2", "480"]
     # The same note is given once.
-    notes = [line for line in err.splitlines() if " note: " in line]
-    assert len(notes) == len(set(notes))
-    text, *_ = [line for line in notes if "not kept" in line]
-    origin = next(line for line in notes if "trained on" in line)
+    text, emulated, not_emulated, origin = [line for line in err.splitlines() if " note: " in line]
+    assert " emulated from " in emulated
+    assert " not emulated, " in not_emulated
     assert "trained on" in origin
     assert text == "flashsim: note: not kept, as they are indices into simulated collections: Tau_jetIdx"
 
@@ -148,9 +147,9 @@ def test_a_failing_file_does_not_keep_the_others_from_being_made(generate, folde
     assert status == 2
     assert out.startswith("out/b_flash.root: 240 events")
     assert "total 1 failed, 1 done 4 240" in [" ".join(line.split()) for line in out.splitlines()]
-    first, *notes, error = err.strip().splitlines()
+    first, emulated, _, note, *_, error = err.strip().splitlines()
     assert first == "flashsim: simulating 2 files -> out"
-    note = next(line for line in notes if "failed" in line)
+    assert " emulated from " in emulated
     assert note.startswith("flashsim: note: failed after 3 attempts: a.root: is not a ROOT file")
     assert error.startswith("flashsim: error: 1 of 2 files failed")
     assert [path.name for path in Path("out").iterdir()] == ["b_flash.root"]
