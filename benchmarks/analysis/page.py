@@ -17,7 +17,7 @@ _HEAD = """\
 
 The first steps of [VBF H → μμ](../analysis/README.md) on simulations of the same gen events: ratios to the
 detector `full` of the [reference simulation](../reference/README.md), of which no event was trained on. The
-figures are in the [notebook](../analysis/README.md#the-notebook), whose samples these are. Made by
+[notebook](../analysis/README.md#the-notebook) draws figures of such samples. Made by
 
 ```sh
 {command}
