@@ -243,10 +243,11 @@ def links() -> str:
             f"`{link.source}_{link.index}`",
             ", ".join(f"`{link.target}_{field}`" for field in (*link.back, link.count) if field),
             number(link.cone),
+            f"`{link.where}`" if link.where else "",
         )
         for link in load_output().links
     )
-    return table(("index", "written with it on the other side", "largest distance"), rows)
+    return table(("index", "written with it on the other side", "largest distance", "where"), rows)
 
 
 def trigger_paths() -> str:

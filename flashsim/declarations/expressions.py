@@ -32,8 +32,12 @@ FUNCTIONS = {
     "tanh": (1, 1),
     "hypot": (2, 2),
     "pow": (2, 2),
+    "rounding": (2, 2),
 }
-"""Functions with the least and the largest number of their arguments."""
+"""Functions with the least and the largest number of their arguments.
+
+``rounding(x, bits)`` is the step between numbers of so many bits of mantissa around x, 0 at 0.
+"""
 
 SPACES = ("gen", "conditioning", "to", "event")
 """What may stand before the dot of a name."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
+from flashsim.declarations.expressions import Expression, Names, names_of
 from flashsim.declarations.recipes import Recipe, load_recipe, recipe_path
 from flashsim.declarations.versions import NANOAOD_VERSIONS, Version
 from flashsim.errors import RecipeError
@@ -41,6 +42,18 @@ class Link(Recipe):
     back: list[str] = Field(default=[], description="fields of the target with its first sources' indices")
     count: str | None = Field(default=None, description="field of the target with the number of its sources")
     cone: float = Field(gt=0, description="largest distance in eta and phi")
+    where: Expression | None = Field(
+        default=None,
+        description="which objects of the source point at others: an expression of their fields; all do "
+        "where the model has not all of these",
+    )
+
+    @model_validator(mode="after")
+    def _of_the_source(self) -> Link:
+        if self.where is not None and names_of(self.where) != Names(names_of(self.where).branches):
+            msg = f"{self.source}: 'where' is of fields of {self.source} alone, found '{self.where}'"
+            raise ValueError(msg)
+        return self
 
     def fields_of(self, collection: str) -> list[str]:
         """Fields of a collection that generation fills with this link."""

@@ -23,7 +23,7 @@ from flashsim.events.identity import event_keys
 from flashsim.events.sketch import EventSketch
 from flashsim.execution.whole_files import refuse_input
 from flashsim.generation.completion import COMPLETION, complete
-from flashsim.generation.linked import LinkFollower
+from flashsim.generation.linked import LinkFollower, points
 from flashsim.generation.oversampling import MOST_FOLDS
 from flashsim.generation.pileup import choose_pileup
 from flashsim.generation.plan import plan_output
@@ -347,7 +347,7 @@ class Generator:
                 rows = falling_pt(simulated[name])
                 simulated[name], follower.exact[name] = simulated[name].take(rows), made.take(rows)
             # References between collections are part of what is known of those that are drawn.
-            simulated = link_collections(simulated, self.recipe.links)
+            simulated = link_collections(simulated, self.recipe.links, points)
             simulated |= follower.after(name, simulated)
             outside_counts |= drawn.outside_counts
         single = _single(simulated, plan)

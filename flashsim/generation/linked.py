@@ -1,4 +1,4 @@
-"""Branches that follow from objects that are drawn later: what declarations list under ``linked``."""
+"""Objects that point at those of other collections, and branches that follow from objects drawn later."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from flashsim.declarations.conditioning import RECO
+from flashsim.declarations.expressions import names_of
 from flashsim.nanoaod.assembly import rounded
+from flashsim.transforms.expressions import evaluate
 from flashsim.transforms.linked import linked_columns, linked_rows, linked_values
 
 if TYPE_CHECKING:
@@ -18,11 +20,20 @@ if TYPE_CHECKING:
 
     from flashsim.declarations.linked import Linked
     from flashsim.declarations.objects import ObjectDeclaration
+    from flashsim.declarations.output import Link
     from flashsim.events.collection import Collection
 
     Columns = dict[str, NDArray[Any]]
 
-__all__ = ["LinkFollower"]
+__all__ = ["LinkFollower", "points"]
+
+
+def points(link: Link, source: Collection) -> NDArray[np.bool_]:
+    """Tell which of N objects a link lets point at others, shape (N,)."""
+    if link.where is None or not source.columns.keys() >= set(names_of(link.where).branches):
+        return np.ones(len(source), dtype=bool)
+    met: NDArray[np.bool_] = evaluate(link.where, source.columns, len(source)) != 0.0
+    return met
 
 
 @dataclass(frozen=True)

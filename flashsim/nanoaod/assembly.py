@@ -12,7 +12,7 @@ from flashsim.execution.machine_code import compiled
 from flashsim.nanoaod.mantissa import round_mantissa
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from numpy.typing import NDArray
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from flashsim.declarations.output import Link
 
     Integers = NDArray[np.int64]
+    Points = Callable[[Link, Collection], NDArray[np.bool_]]
 
 __all__ = ["falling_pt", "link_collections", "ordered", "rounded", "towards_zero"]
 
@@ -69,7 +70,9 @@ def falling_pt(collection: Collection) -> Integers:
     return np.lexsort((-collection["pt"].astype(np.float64), collection.event_rows))
 
 
-def link_collections(collections: Mapping[str, Collection], links: Iterable[Link]) -> dict[str, Collection]:
+def link_collections(
+    collections: Mapping[str, Collection], links: Iterable[Link], points: Points | None = None
+) -> dict[str, Collection]:
     """Add the cross references between collections that are there; others stay as they are.
 
     Parameters
@@ -78,6 +81,8 @@ def link_collections(collections: Mapping[str, Collection], links: Iterable[Link
         Ordered collections by name.
     links
         The declared cross references.
+    points
+        Which of N objects point at others, given the link and the objects, shape (N,); by default all do.
     """
     linked = dict(collections)
     for link in links:
@@ -85,6 +90,7 @@ def link_collections(collections: Mapping[str, Collection], links: Iterable[Link
             continue
         source, target = linked[link.source], linked[link.target]
         row, _ = closest(source.directions, target.directions, 1, link.cone)
+        row = row if points is None else np.where(points(link, source), row, -1)
         index = np.where(row >= 0, row - target.offsets[source.event_rows], -1)
         back, count = _back_index(source.offsets, index, target.offsets, len(link.back))
         linked[link.source] = Collection(source.offsets, {**source.columns, link.index: index})

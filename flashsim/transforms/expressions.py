@@ -36,11 +36,19 @@ _OPERATORS: dict[type, Callable[..., Any]] = {
     ast.Or: np.logical_or,
 }
 
+
+def _step(values: Any, bits: Any) -> Any:
+    """Distance between neighbouring numbers of the size of `values` that have `bits` bits of mantissa."""
+    _, exponents = np.frexp(values)  # values are from 0.5 to 1 times these powers of two
+    return np.where(np.isfinite(values) & (values != 0.0), np.exp2(exponents - 1.0 - bits), 0.0 * values)
+
+
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "where": lambda mask, yes, no: np.where(np.asarray(mask, dtype=bool), yes, no),
     "min": lambda *values: reduce(np.minimum, values),
     "max": lambda *values: reduce(np.maximum, values),
     "pow": np.power,
+    "rounding": _step,
     **{
         name: getattr(np, name)
         for name in ("abs", "sqrt", "log", "exp", "cos", "sin", "cosh", "sinh", "tanh", "hypot")

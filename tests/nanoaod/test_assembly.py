@@ -110,3 +110,13 @@ def test_links_agree_both_ways(counts, seed):
 def test_no_link_without_both_collections():
     muons = collection([2, 1], 1)
     assert link_collections({"Muon": muons}, [LINK]) == {"Muon": muons}
+
+
+@given(counts, st.integers(0, 99))
+def test_only_those_point_that_may(counts, seed):
+    muons, jets = collection(counts, seed), collection(counts[::-1], seed + 1)
+    may = np.random.default_rng(seed).random(len(muons)) < 0.5
+    every = link_collections({"Muon": muons, "Jet": jets}, [LINK])["Muon"]["jetIdx"]
+    linked = link_collections({"Muon": muons, "Jet": jets}, [LINK], lambda *_: may)
+    assert linked["Muon"]["jetIdx"].tolist() == np.where(may, every, -1).tolist()
+    assert linked["Jet"]["nMuons"].sum() == np.count_nonzero(linked["Muon"]["jetIdx"] >= 0)

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flashsim.declarations.expressions import Names, names_of, parsed
+from flashsim.nanoaod.mantissa import round_mantissa
 from flashsim.transforms.expressions import evaluate
 
 COLUMNS = {
@@ -29,6 +30,7 @@ COLUMNS = {
         ("(pt > 15 and eta < 3) + (15 < pt < 90) + (pt > 30 or eta > 1)", [0, 2, 3]),
         ("hypot(3, 4) + abs(eta) + sqrt(4) + log(exp(1))", [9, 8, 10]),
         ("not (eta > 0)", [1, 1, 0]),
+        ("rounding(eta, 8)", [2**-8, 0, 2**-7]),
     ],
 )
 def test_values(text, expected):
@@ -38,6 +40,14 @@ def test_values(text, expected):
 def test_what_has_no_value_is_not_finite():
     assert np.isposinf(evaluate("1 / conditioning.rho", COLUMNS, 3)[0])
     assert np.isnan(evaluate("log(eta)", COLUMNS, 3)[0])
+
+
+@given(st.floats(2.0**-100, 2.0**100, width=32), st.integers(1, 23), st.sampled_from([-1.0, 1.0]))
+def test_rounding_is_the_step_between_stored_numbers(size, bits, sign):
+    stored = sign * round_mantissa(np.array([size], dtype=np.float32), bits).astype(np.float64)
+    steps = np.abs(stored) / evaluate(f"rounding(x, {bits})", {"x": stored}, 1)
+    assert steps == np.round(steps)
+    assert 2**bits <= steps < 2 ** (bits + 1)
 
 
 @pytest.mark.parametrize(
