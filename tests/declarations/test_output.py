@@ -18,6 +18,13 @@ def test_a_link_fills_fields_on_both_sides():
     assert link.fields_of("Tau") == []
 
 
+@pytest.mark.parametrize("where", ["gen.pt > 5", "isPFcand and to.pt > 20"])
+def test_the_condition_of_a_link_is_of_the_source_alone(where):
+    content = {"from": "Muon", "to": "Jet", "index": "jetIdx", "cone": 0.4, "where": where}
+    with pytest.raises(ValueError, match="'where' is of fields of Muon alone"):
+        Link.model_validate(content)
+
+
 @pytest.mark.parametrize("declaration", shipped_objects(), ids=lambda d: d.name)
 def test_no_shipped_object_has_a_branch_of_a_link(declaration):
     assert load_output().clash(declaration) is None

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from flashsim.declarations.objects import load_object
-from flashsim.declarations.output import load_output
+from flashsim.declarations.output import Link, load_output
 from flashsim.events.collection import Collection
 from flashsim.generation.generate import Generator
+from flashsim.generation.linked import points
 from flashsim.nanoaod.reading import NanoFile
 from flashsim.transforms.linked import LinkedTests
 
@@ -98,3 +99,14 @@ def test_without_jets_all_are_as_they_were_drawn(linked_generator, made_nanoaod,
         columns.append(read(path, "Muon", MADE).columns)
     for name in MADE:
         np.testing.assert_array_equal(columns[0][name], columns[1][name])
+
+
+def test_a_link_is_of_those_that_meet_its_condition():
+    content = {"from": "Muon", "to": "Jet", "index": "jetIdx", "cone": 0.4, "where": "good and abs(dz) < 1"}
+    link = Link.model_validate(content)
+    columns = {"good": np.array([1, 1, 0]), "dz": np.array([0.5, -2.0, 0.0])}
+    muons = Collection(np.array([0, 2, 3]), columns)
+    assert points(link, muons).tolist() == [True, False, False]
+    # A model of another NanoAOD version may lack what the condition needs.
+    assert points(link, Collection(muons.offsets, {"dz": columns["dz"]})).all()
+    assert points(link.model_copy(update={"where": None}), muons).all()
