@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from flashsim.declarations.expressions import Expression, Names, names_of
 from flashsim.declarations.gen_collections import FlagName
 from flashsim.declarations.recipes import Recipe
 
@@ -49,6 +50,26 @@ class _OfCollection(_Conditioning):
     def reads(self) -> set[str]:
         """Fields of the collection that are needed."""
         return {"pt", "eta", "phi", *self.where}
+
+
+class _Summed(_OfCollection):
+    """What sums over a collection."""
+
+    value: Expression | None = Field(
+        default=None,
+        description="what is summed, an expression of the objects' fields; none: as declared besides",
+    )
+
+    @model_validator(mode="after")
+    def _of_fields(self) -> _Summed:
+        if self.value is not None and names_of(self.value) != Names(names_of(self.value).branches):
+            msg = f"{self.name}: an expression of what is summed knows fields of its objects only"
+            raise ValueError(msg)
+        return self
+
+    def reads(self) -> set[str]:
+        """Fields of the collection that are needed."""
+        return super().reads() | (set() if self.value is None else {*names_of(self.value).branches})
 
 
 class GenField(_Conditioning):
@@ -187,11 +208,12 @@ class Closest(_OfCollection):
         return super().reads() | {*self.shares, *self.values}
 
 
-class Activity(_OfCollection):
+class Activity(_Summed):
     """Scalar sum over a collection: in a ring around the object, or of the whole event.
 
-    For a ring the object itself is left out by its distance being below `inner`. With `owned` each of the
-    others counts for the closest of the objects only, as a lepton for the jet that holds it.
+    A `value` is summed in place of pT. For a ring the object itself is left out by its distance being below
+    `inner`. With `owned` each of the others counts for the closest of the objects only, as a lepton for the
+    jet that holds it.
     """
 
     kind: Literal["activity"]
@@ -228,8 +250,11 @@ class Number(_OfCollection):
         return {self.name: "linear"}
 
 
-class Momentum(_OfCollection):
-    """Vector sum of the momenta of a collection, along and across what is expected of a recoil, in GeV."""
+class Momentum(_Summed):
+    """Vector sum of the momenta of a collection, along and across what is expected of a recoil, in GeV.
+
+    A `value` is the size of each vector in place of its pT.
+    """
 
     kind: Literal["momentum"]
     recoil: str = Field(description="name of the recoil of the declaration, such as MET")

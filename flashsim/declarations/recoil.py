@@ -31,7 +31,8 @@ class Recoil(Recipe):
     """A momentum of the event, given by ``NAME_pt`` and ``NAME_phi``, by other names of these, or by x and y.
 
     Its targets are ``NAME_along`` and ``NAME_across``: its components along the expected momentum, whose
-    magnitude is the gen field ``NAME_expected``, and across it, in GeV. Raw and corrected momenta share what
+    magnitude is the gen field ``NAME_expected``, and across it, in GeV; ``NAME_genAlong`` and
+    ``NAME_genAcross`` are those of the gen-level momentum. Raw and corrected momenta share what
     is expected (`like`), so that their components can be compared.
     """
 
@@ -84,4 +85,4 @@ class Recoil(Recipe):
     def gen_fields(self) -> list[str]:
         """Fields that `flashsim.events.recoil.expected_momentum` adds to the gen-level event."""
         name = self.like or self.name
-        return [f"{name}_expected", f"{name}_axis"]
+        return [f"{name}_expected", f"{name}_axis", f"{name}_genAlong", f"{name}_genAcross"]

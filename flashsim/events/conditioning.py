@@ -28,6 +28,7 @@ from flashsim.declarations.conditioning import (
 )
 from flashsim.declarations.gen_collections import StatusFlag
 from flashsim.events.angles import wrap_angle
+from flashsim.events.expressions import evaluate
 from flashsim.events.neighbour_columns import EarlierNeighbours, Neighbours
 from flashsim.events.neighbours import closest, ring_sum
 
@@ -129,8 +130,10 @@ def _others(entry: Closest | Activity | Number | Momentum | Spread, chunk: GenCh
     others = chunk.collections[entry.of]
     if not entry.where:
         return others
-    chosen = [others[field] == value for field, value in entry.where.items()]
-    return others.select(np.logical_and.reduce(chosen))
+    # A reference to a collection that is not simulated is not there.
+    there = {field: value for field, value in entry.where.items() if field in others.columns}
+    chosen = [others[field] == value for field, value in there.items()]
+    return others.select(np.logical_and.reduce(chosen)) if chosen else others
 
 
 def _closest(entry: Closest, objects: Collection, chunk: GenChunk, *, same: bool) -> Columns:
@@ -175,13 +178,18 @@ def _ring_activity(entry: Activity, objects: Collection, others: Collection) -> 
 
 
 def _summed(entry: Activity, others: Collection) -> NDArray[np.float64]:
+    if entry.value is not None:
+        return evaluate(entry.value, others.columns, len(others))
     pt = others["pt"].astype(np.float64)
     return pt if entry.quantity == "pt" else pt * np.cosh(others["eta"].astype(np.float64))
 
 
 def _momentum(entry: Momentum, event: Collection, others: Collection) -> Columns:
     """Sum of momenta in the frame of what is expected of a recoil; `event` has one object an event."""
-    size = np.prod([others[field].astype(np.float64) for field in entry.size], axis=0)
+    if entry.value is not None:
+        size = evaluate(entry.value, others.columns, len(others))
+    else:
+        size = np.prod([others[field].astype(np.float64) for field in entry.size], axis=0)
     phi = others["phi"].astype(np.float64)
     x, y = (others.total(size * wave(phi))[event.event_rows] for wave in (np.cos, np.sin))
     axis = event[f"{entry.recoil}_axis"]

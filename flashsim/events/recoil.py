@@ -28,7 +28,9 @@ __all__ = ["components", "expected_momentum", "momentum"]
 def expected_momentum(
     recoil: Recoil, gen_pt: Floats, gen_phi: Floats, collections: Mapping[str, Collection]
 ) -> dict[str, Floats]:
-    """Magnitude and azimuth of the expected momentum, shape (E,) each, named as `gen_fields`.
+    """Magnitude and azimuth of the expected momentum, and components of the gen-level one seen from it.
+
+    Shape (E,) each, named as `Recoil.gen_fields`.
 
     Parameters
     ----------
@@ -43,7 +45,9 @@ def expected_momentum(
     for measured in recoil.minus:
         moved = _moved(collections[RECO + measured.reco], collections[measured.gen], measured)
         x, y = x - moved[0], y - moved[1]
-    return dict(zip(recoil.gen_fields, (np.hypot(x, y), np.arctan2(y, x)), strict=True))
+    axis = np.arctan2(y, x)
+    seen = gen_pt * np.cos(gen_phi - axis), gen_pt * np.sin(gen_phi - axis)
+    return dict(zip(recoil.gen_fields, (np.hypot(x, y), axis, *seen), strict=True))
 
 
 def components(recoil: Recoil, branches: Sequence[Floats], axis: Floats) -> dict[str, Floats]:

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from flashsim.declarations.objects import ObjectDeclaration
-    from flashsim.declarations.output import OutputRecipe
+    from flashsim.declarations.output import Link, OutputRecipe
     from flashsim.events.collection import Collection
     from flashsim.generation.plan import CollectionPlan, OutputPlan
     from flashsim.generation.results import Pieces, Progress
@@ -60,6 +60,9 @@ __all__ = ["DEFAULT_CHUNK", "Generator"]
 
 DEFAULT_CHUNK = 5_000
 """Simulated events in memory at a time."""
+
+_MOST_NAMED = 8
+"""Fields that a message lists."""
 
 
 class Generator:
@@ -118,7 +121,7 @@ class Generator:
             ObjectSimulator(models[row], seed=seed, device=device, flag_domain=flag_domain)
             for row in drawing_order([model.declaration for model in models])
         ]
-        _check_given([simulator.declaration for simulator in self.simulators])
+        _check_given([simulator.declaration for simulator in self.simulators], recipe.links)
         self.collections = [s.collection for s in self.simulators if s.declaration.per == "object"]
         if not 1 <= oversample <= MOST_FOLDS:
             msg = f"an event is simulated 1 to {MOST_FOLDS} times, found {oversample}"
@@ -496,18 +499,36 @@ def _finished(output: Path, wanted: dict[str, Any], *, force: bool, resume: bool
     return found
 
 
-def _check_given(declarations: Sequence[ObjectDeclaration]) -> None:
-    """See that values of whole events that objects are drawn given are simulated."""
-    known = {d.collection: set(d.fields()) for d in declarations if d.per == "event"}
+def _check_given(declarations: Sequence[ObjectDeclaration], links: Sequence[Link]) -> None:
+    """See that what objects are drawn given is simulated: values of whole events, and fields of objects."""
+    known = {d.collection: {*d.fields(), d.match} for d in declarations}
+    for name, fields in known.items():
+        fields.update(field for link in links for field in link.fields_of(name))
+    whole = {d.collection for d in declarations if d.per == "event"}
     for declaration in declarations:
         for entry in declaration.event_results():
             name = entry.of.removeprefix(RECO)
-            if not known.get(name, set()).intersection((entry.branch, *entry.otherwise)):
+            if name not in whole:
                 msg = (
                     f"{declaration.name} are drawn given {entry.branch} of {name}, which no model here "
                     f"simulates: name a model of {name}, too"
                 )
                 raise ModelFileError(msg)
+            if known[name].isdisjoint((entry.branch, *entry.otherwise)):
+                raise _lacks(declaration, name, [entry.branch], known[name])
+        for name, wanted in declaration.reconstructed().items():
+            if name in known and (missing := sorted(set(wanted) - known[name])):
+                raise _lacks(declaration, name, missing, known[name])
+
+
+def _lacks(given: ObjectDeclaration, name: str, missing: Sequence[str], found: set[str]) -> ModelFileError:
+    """Tell what a model of a collection does not simulate that others are drawn given."""
+    has = ", ".join(sorted(found - {""})[:_MOST_NAMED])
+    return ModelFileError(
+        f"{given.name} are drawn given {', '.join(missing)} of {name}, which the model of {name} does not "
+        f"simulate (it has {has}{', ...' if len(found) > _MOST_NAMED else ''}): train it from files with "
+        f"these branches, or name a model of {given.name} that was trained without them"
+    )
 
 
 def _single(simulated: Mapping[str, Collection], plan: OutputPlan) -> dict[str, NDArray[np.float64]]:

@@ -9,8 +9,8 @@ import numpy as np
 
 from flashsim.declarations.conditioning import RECO
 from flashsim.declarations.expressions import names_of
+from flashsim.events.expressions import evaluate
 from flashsim.nanoaod.assembly import rounded
-from flashsim.transforms.expressions import evaluate
 from flashsim.transforms.linked import linked_columns, linked_rows, linked_values
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flashsim.declarations.trigger import OnlineSum
+from flashsim.events.expressions import evaluate
 from flashsim.generation.draws import Draws
-from flashsim.transforms.expressions import evaluate
 
 if TYPE_CHECKING:
     from flashsim.declarations.trigger import Filter, OnlineMomentum, OnlineObject

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flashsim.events.expressions import evaluate
 from flashsim.nanoaod.mantissa import rounding_cell
 from flashsim.transforms.columns import is_frequent
-from flashsim.transforms.expressions import evaluate
 from flashsim.transforms.response import response_of
 from flashsim.transforms.values import allowed
 

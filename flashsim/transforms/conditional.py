@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from flashsim.events.expressions import evaluate
 from flashsim.transforms.blocks import (
     Bits,
     Cells,
@@ -16,7 +17,6 @@ from flashsim.transforms.blocks import (
     PlainBlock,
     RelationBlock,
 )
-from flashsim.transforms.expressions import evaluate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

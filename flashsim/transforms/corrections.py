@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from flashsim.errors import RecipeError
-from flashsim.transforms.expressions import evaluate
+from flashsim.events.expressions import evaluate
 from flashsim.transforms.payloads import Product, simple_correction
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from flashsim.events.expressions import evaluate
 from flashsim.transforms.blocks import Bits, Cells, Column, Environment, Floats, RelationBlock
 from flashsim.transforms.corrections import correction_values
-from flashsim.transforms.expressions import evaluate
 from flashsim.transforms.rounding import agreement
 from flashsim.transforms.values import allowed
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from flashsim.declarations.objects import Target
+from flashsim.events.expressions import evaluate
 from flashsim.nanoaod.schema import load_schema, mantissa_bits
 from flashsim.transforms.corrections import correction_values
-from flashsim.transforms.expressions import evaluate
 from flashsim.transforms.relation_tests import RelationTest
 from flashsim.transforms.rounding import agreement
 from flashsim.transforms.values import allowed

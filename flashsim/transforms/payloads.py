@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from flashsim.transforms.expressions import evaluate
+from flashsim.events.expressions import evaluate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from flashsim.events.expressions import evaluate
 from flashsim.transforms.blocks import (
     Bits,
     Cells,
@@ -18,7 +19,6 @@ from flashsim.transforms.blocks import (
     related,
     restored,
 )
-from flashsim.transforms.expressions import evaluate
 from flashsim.transforms.values import stored_cell
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ import pytest
 import vector
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from flashsim.declarations.conditioning import (
     RECO,
@@ -240,6 +241,37 @@ def test_momenta_are_seen_from_the_axis_of_a_recoil():
     found = conditioning_columns([entry], chunk, "Event")
     assert found["muons_along"] == pytest.approx([3.0, 5.0, 0.0])
     assert found["muons_across"] == pytest.approx([4.0, 0.0, 0.0])
+
+
+def test_sums_of_expressions_of_the_objects_fields():
+    event = Collection(np.arange(3), {"MET_axis": np.array([0.0, np.pi / 2])})
+    jets = Collection(
+        np.array([0, 2, 3]),
+        {
+            "pt": np.array([3.0, 4.0, 5.0], np.float32),
+            "eta": np.array([0.0, 3.0, -3.0]),
+            "phi": np.array([0.0, np.pi / 2, np.pi / 2]),
+            "rawFactor": np.array([0.5, 0.1, -0.2]),
+        },
+    )
+    chunk = GenChunk({"Event": event, "reco.Jet": jets}, {}, 2)
+    squares = Activity(kind="activity", name="a", of="reco.Jet", value="pt**2")
+    assert conditioning_columns([squares], chunk)["a"].tolist() == [25.0, 25.0]
+    value = "where(abs(eta) > 2.5, pt * rawFactor, 0)"
+    entry = Momentum(kind="momentum", name="m", of="reco.Jet", recoil="MET", value=value)
+    assert entry.reads() == {"pt", "eta", "phi", "rawFactor"}
+    found = conditioning_columns([entry], chunk, "Event")
+    assert found["m_along"] == pytest.approx([0.0, -1.0])
+    assert found["m_across"] == pytest.approx([0.4, 0.0])
+    with pytest.raises(ValidationError, match="knows fields of its objects only"):
+        Activity(kind="activity", name="a", of="Jet", value="gen.pt")
+
+
+def test_a_reference_to_what_is_not_simulated_is_not_asked_for():
+    entry = Activity(kind="activity", name="alone", of="reco.Muon", where={"jetIdx": -1})
+    muons = Collection(np.array([0, 1, 3]), {"pt": np.array([3.0, 4.0, 5.0])})
+    chunk = GenChunk({"reco.Muon": muons}, {}, 2)
+    assert conditioning_columns([entry], chunk)["alone"].tolist() == [3.0, 9.0]
 
 
 def test_an_object_knows_what_became_of_its_earlier_neighbour():

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import awkward as ak
@@ -316,6 +317,45 @@ def test_values_that_objects_are_given_must_be_simulated(loaded_models):
     (jets,) = (model for model in loaded_models if model.declaration.collection == "Jet")
     with pytest.raises(ModelFileError, match="given fixedGridRhoFastjetAll of Vertices, which no model"):
         Generator([jets], load_output())
+
+
+def without(models, collection, branch):
+    """Models of which the one of a collection does not simulate a branch."""
+
+    def changed(declaration):
+        kept = [target for target in declaration.targets if target.branch != branch]
+        return declaration.model_copy(update={"targets": kept})
+
+    return [
+        replace(model, declaration=changed(model.declaration))
+        if model.declaration.collection == collection
+        else model
+        for model in models
+    ]
+
+
+def given_of(models):
+    """What objects are given of models of others, once for each pair: (given, collection, branch)."""
+    drawn = {m.declaration.collection: [t.branch for t in m.declaration.targets] for m in models}
+    for declaration in (model.declaration for model in models):
+        results = [(e.of.removeprefix("reco."), e.branch) for e in declaration.event_results()]
+        fields = [(name, field) for name, of in declaration.reconstructed().items() for field in of]
+        found = {name: branch for name, branch in (*results, *fields) if branch in drawn.get(name, ())}
+        yield from ((declaration.name, name, branch) for name, branch in found.items())
+
+
+def test_models_that_lack_what_others_are_given(loaded_models):
+    """A user's model of few targets: the message says what is missing, of which model, and for which."""
+    pairs = list(given_of(loaded_models))
+    assert {name for _, name, _ in pairs} > {"Vertices"}
+    for given, collection, branch in pairs:
+        words = f"are drawn given {branch} of {collection}, which the model of {collection} does not simulate"
+        with pytest.raises(
+            ModelFileError, match=rf"{words} \(it has .*\): train it from files with"
+        ) as error:
+            Generator(without(loaded_models, collection, branch), load_output())
+        assert "\n" not in str(error.value)
+        assert given
 
 
 def test_quiet_and_a_sensible_chunk(made_nanoaod, make_generator, tmp_path, caplog, capfd):

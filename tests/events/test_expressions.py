@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flashsim.declarations.expressions import Names, names_of, parsed
+from flashsim.events.expressions import evaluate
 from flashsim.nanoaod.mantissa import round_mantissa
-from flashsim.transforms.expressions import evaluate
 
 COLUMNS = {
     "pt": np.array([10.0, 20.0, 60.0]),
