@@ -44,7 +44,9 @@ class ConditionalBlock(RelationBlock):
     def cells(self, values: Environment, bits: Bits) -> list[Cells]:
         """Give what stands for the stored value."""
         (cells,) = PlainBlock(self.target).cells(values, bits)
-        return [Cells(cells.value, cells.low, cells.high, ~self._met(values, len(cells.value)))]
+        free = ~self._met(values, len(cells.value))
+        free = free if cells.free is None else free | cells.free
+        return [Cells(cells.value, cells.low, cells.high, free)]
 
     def decode(self, drawn: Sequence[Floats], made: Environment) -> dict[str, Floats]:
         """Compute the target."""

@@ -364,6 +364,20 @@ def test_a_branch_is_constant_where_its_condition_is_not_met():
     assert not block.check({**columns, "tag": np.full(ROWS, 0.5)}, {})[0][pt < 20.0].any()
 
 
+def test_where_a_branch_follows_from_a_linked_object_its_condition_tells_nothing():
+    rng = np.random.default_rng(9)
+    columns = {"tag": rng.random(ROWS), "pt": rng.uniform(15.0, 40.0, ROWS)}
+    linked = rng.random(ROWS) < 0.5
+    columns["tag"][(columns["pt"] < 20.0) & ~linked] = -1.0
+    relation = Conditional(kind="conditional", branch="tag", where="pt >= 20", elsewhere=-1)
+    targets, reference = [Target(branch="tag"), Target(branch="pt")], {"linked.tag": linked}
+    codec = TargetCodec.fit(targets, columns, reference, relations=[relation])
+    low, high = codec.bounds(columns, reference)
+    drawn = (columns["pt"] >= 20.0) & ~linked
+    assert (high - low)[~drawn, 1].min() == 1.0
+    assert (high - low)[drawn, 1].max() < 1.0
+
+
 def test_of_several_solutions_one_is_drawn():
     """raw * (1 + 2 exp(-((raw - 20) / 4)^2)) rises, falls and rises: between, three raw pT give the same."""
     payload = json.loads(json.dumps(PAYLOAD))
