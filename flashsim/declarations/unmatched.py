@@ -66,6 +66,11 @@ class Unmatched(Recipe):
     max_count: int = Field(
         default=20, ge=1, description="largest number of one object of the source that is told apart"
     )
+    passes_on: bool = Field(
+        default=False,
+        description="whether the softer ones beyond max_count belong to the sources after it, which know "
+        "the harder ones as drawn",
+    )
     relations: dict[str, RelationName] = Field(
         default={}, description="how targets relate to the source's object; none for those that are not named"
     )

@@ -135,8 +135,18 @@ def assign_sources(
         else:
             found, _ = closest(unmatched.select(left).directions, objects.objects.directions, 1, source.cone)
             rows, source_rows = rows[found >= 0], found[found >= 0]
+        if source.passes_on:
+            kept = _hardest(unmatched["pt"][rows], source_rows, source.max_count)
+            rows, source_rows = rows[kept], source_rows[kept]
         left[rows] = False
         here = np.zeros(len(unmatched), dtype=bool)
         here[rows] = True
         drawn = Collection.merged([drawn, unmatched.select(here)])
         yield Assigned(source, objects, rows, source_rows)
+
+
+def _hardest(pt: NDArray[np.floating], owners: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """Places of the hardest objects of each owner, at most so many of one, rising."""
+    order = np.lexsort((-pt, owners))
+    rank = np.arange(len(order)) - np.searchsorted(owners[order], owners[order], side="left")
+    return np.sort(order[rank < most])

@@ -90,6 +90,21 @@ def test_a_source_sees_what_is_drawn_before_it(seed):
     assert np.array_equal(in_jet.objects.conditioning["pt"], gen["pt"])
 
 
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 10_000), most=st.integers(1, 2))
+def test_a_source_that_passes_on_keeps_the_hardest(seed, most):
+    first = SOURCES[1].model_copy(update={"name": "first", "max_count": most, "passes_on": True})
+    unmatched, _, _, (every, *_) = assigned(seed, SOURCES[1:])
+    *_, (kept, others, _) = assigned(seed, [first, *SOURCES[1:]])
+    assert kept.counts.tolist() == np.minimum(every.counts, most).tolist()
+    assert sorted([*kept.rows, *others.rows]) == sorted(every.rows)
+    owner = dict(zip(every.rows, every.source_rows, strict=True))
+    pt = unmatched["pt"]
+    assert [owner[row] for row in kept.rows] == kept.source_rows.tolist()
+    for row in others.rows:
+        assert np.all(pt[kept.rows[kept.source_rows == owner[row]]] >= pt[row])
+
+
 def test_what_no_source_has_in_its_cone_is_left():
     unmatched, *_, found = assigned(3, SOURCES[:1])
     assert len(found) == 1
