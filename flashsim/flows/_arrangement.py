@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from flashsim.flows.protocol import Tensors
 
-__all__ = ["Layer", "Step", "arranged", "check_architecture", "shapes"]
+__all__ = ["Layer", "Step", "arranged", "check_architecture", "connected", "shapes"]
 
 Array = TypeVar("Array")
 
@@ -104,6 +104,24 @@ def shapes(architecture: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
         if context:
             found[f"{prefix}.context.weight"] = (depth * width, context)
         found |= {f"{prefix}.output.weight": (parameters, width), f"{prefix}.output.bias": (parameters,)}
+    return found
+
+
+def connected(architecture: Mapping[str, Any]) -> dict[str, NDArray[np.int64]]:
+    """Of each masked matrix by name: to how many of its inputs, the first ones, each output is connected.
+
+    As the degrees of hidden units never fall, what a unit may see comes before what it may not see.
+    """
+    features, width = architecture["features"], architecture["width"]
+    degrees = hidden_degrees(width, features)
+    units = np.searchsorted(degrees, degrees, side="right")
+    output = np.searchsorted(degrees, np.arange(features), side="right")
+    found: dict[str, NDArray[np.int64]] = {}
+    for number in range(architecture["layers"]):
+        prefix = _conditioner(number)
+        for level in range(architecture["depth"]):
+            found[f"{prefix}.hidden.{level}.weight"] = units if level else degrees
+        found[f"{prefix}.output.weight"] = np.repeat(output, 3 * architecture["bins"] - 1)
     return found
 
 

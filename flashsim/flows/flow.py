@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flashsim.flows.kinds import is_own, kind_of
+from flashsim.flows.packing import pack, unpack
 from flashsim.flows.tensors import (
     arrays_of,
     check_shapes,
@@ -56,6 +57,21 @@ class Flow:
     def of(cls, kind: str, architecture: Architecture, module: FlowModule) -> Flow:
         """Copy a module of a kind as it is now; the module is one of the architecture."""
         return cls(kind, dict(architecture), arrays_of(module))
+
+    @classmethod
+    def of_packed(cls, kind: str, architecture: Architecture, packed: Tensors) -> Flow:
+        """Give the flow of `packed` tensors, with zeros as the weights of absent connections.
+
+        Raises
+        ------
+        ValueError
+            As the class, and if the tensors are not packed.
+        """
+        return cls(kind, architecture, unpack(kind_of(kind), architecture, packed))
+
+    def packed(self) -> Tensors:
+        """Tensors without the weights that nothing depends on, see `flashsim.flows.packing`."""
+        return pack(kind_of(self.kind), self.architecture, self.tensors)
 
     @property
     def features(self) -> int:

@@ -9,7 +9,7 @@ any such module, and needs torch to sample from it, too.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from flashsim.declarations.flows import FlowRecipe
     from flashsim.flows.module import FlowModule
 
-__all__ = ["Architecture", "FlowKind", "FlowSampler", "Tensors"]
+__all__ = ["Architecture", "FlowKind", "FlowSampler", "MaskedKind", "Tensors"]
 
 Architecture = dict[str, Any]
 """Sizes and settings that a flow is built from: JSON content, with ``features`` D and ``context`` C."""
@@ -88,5 +88,19 @@ class FlowKind(Protocol):
         """Make what maps noise to variables; the tensors are copied.
 
         On the CPU, in single precision, it needs no torch. Other devices have torch's names.
+        """
+        ...
+
+
+@runtime_checkable
+class MaskedKind(FlowKind, Protocol):
+    """A kind of masked networks; model files keep no weights of connections that their masks cut."""
+
+    def connected(self, architecture: Architecture) -> dict[str, NDArray[np.int64]]:
+        """Tell to how many of the inputs, the first ones, each output of a masked matrix is connected.
+
+        Returns
+        -------
+        Numbers in [0, I], shape (O,), by the names of the matrices, of shape (O, I).
         """
         ...

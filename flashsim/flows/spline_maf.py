@@ -10,6 +10,9 @@ from flashsim.flows.sampler import Sampler
 from flashsim.flows.tensors import is_single
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from flashsim.declarations.flows import FlowRecipe
     from flashsim.flows.module import FlowModule
     from flashsim.flows.protocol import Architecture, FlowSampler, Tensors
@@ -39,6 +42,11 @@ class SplineMAF:
         """Shapes of the tensors by name."""
         _arrangement.check_architecture(architecture)
         return _arrangement.shapes(architecture)
+
+    def connected(self, architecture: Architecture) -> dict[str, NDArray[np.int64]]:
+        """Numbers of inputs that the masks of `flashsim.flows.made` leave."""
+        _arrangement.check_architecture(architecture)
+        return _arrangement.connected(architecture)
 
     def sampler(self, architecture: Architecture, tensors: Tensors, device: str = "cpu") -> FlowSampler:
         """Make the exact inverse: compiled on the CPU in single precision, torch's operations elsewhere."""

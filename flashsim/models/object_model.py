@@ -1,7 +1,8 @@
-"""One file a simulated object: networks as safetensors, everything else as a JSON header.
+"""One file a simulated object: networks as safetensors, and a JSON header.
 
-The header holds the object's declaration, the fitted codecs, the networks' architectures, and where the model
-comes from; nothing in the file is executed when it is read.
+The header holds the object's declaration, the networks' architectures, and where the model comes from. One
+more tensor, `FITTED`, holds the fitted codecs and phase spaces as compressed JSON: they are mostly numbers.
+Of masked networks the weights that masks cut are left out. Nothing in the file is executed when it is read.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from flashsim.declarations.objects import ObjectDeclaration
 from flashsim.flows import Flow
 from flashsim.learning.perceptron import Perceptron
 from flashsim.models.model_file import ModelFormat
+from flashsim.models.packed_json import packed_json, unpacked_json
 from flashsim.models.unmatched_model import PlacedModel, UnmatchedModel, new_name, of_present_format
 from flashsim.transforms.codec import ConditioningCodec, TargetCodec
 from flashsim.transforms.columns import QuantileNormal
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from flashsim.declarations.conditioning import Conditioning
     from flashsim.declarations.objects import Target
     from flashsim.declarations.relations import ExactRelation
@@ -31,12 +35,16 @@ if TYPE_CHECKING:
     from flashsim.flows.protocol import Tensors
     from flashsim.transforms.columns import QuantileForm
 
-__all__ = ["FORMAT_VERSION", "ObjectModel", "declaration_of", "read_header"]
+__all__ = ["FITTED", "FORMAT_VERSION", "ObjectModel", "declaration_of", "read_header"]
 
-FORMAT_VERSION = 5
-_FORMAT = ModelFormat("flashsim", (1, 2, 3, 4, FORMAT_VERSION), "FlashSim model", "flashsim train")
+FORMAT_VERSION = 6
+_FORMAT = ModelFormat("flashsim", (1, 2, 3, 4, 5, FORMAT_VERSION), "FlashSim model", "flashsim train")
 """Models of version 1 do not know the phase space of their training, those of 1 and 2 no kind of flow,
-those up to 3 only the event as a source of unmatched objects, and those up to 4 no places of these."""
+those up to 3 only the event as a source of unmatched objects, and those up to 4 no places of these.
+Those up to 5 hold the weights that masks cut, too, and have in the header what is in `FITTED` now."""
+
+FITTED = "fitted"
+"""Name of the tensor of what was fitted to the training besides networks."""
 
 
 @dataclass(frozen=True)
@@ -106,21 +114,27 @@ class ObjectModel:
         tensors = {
             f"{name}/{key}": tensor
             for name, network in self.networks().items()
-            for key, tensor in network.tensors.items()
+            for key, tensor in (network.packed() if isinstance(network, Flow) else network.tensors).items()
         }
+        tensors[FITTED] = packed_json(self.fitted())
         _FORMAT.write(path, self._header(), tensors, force=force)
 
     def _header(self) -> dict[str, Any]:
         return {
             "nanoaod_version": self.nanoaod_version,
             "declaration": self.declaration.model_dump(mode="json"),
+            "architectures": {name: _architecture(network) for name, network in self.networks().items()},
+            "provenance": self.provenance,
+        }
+
+    def fitted(self) -> dict[str, Any]:
+        """JSON form of what was fitted besides networks: codecs and phase spaces."""
+        return {
             "conditioning": self.conditioning.to_json(),
             "targets": [t.to_json() for t in self.targets.transforms],
             "domain": None if self.phase_space is None else self.phase_space.to_json(),
-            "unmatched": {name: unmatched.header() for name, unmatched in self.unmatched.items()},
-            "placed": None if self.placed is None else self.placed.header(),
-            "architectures": {name: _architecture(network) for name, network in self.networks().items()},
-            "provenance": self.provenance,
+            "unmatched": {name: unmatched.fitted() for name, unmatched in self.unmatched.items()},
+            "placed": None if self.placed is None else self.placed.fitted(),
         }
 
     @classmethod
@@ -136,8 +150,10 @@ class ObjectModel:
 
     @classmethod
     def _build(cls, header: dict[str, Any], tensors: Tensors, digest: str) -> ObjectModel:
+        packed = header["format_version"] >= 6
         header = of_present_format(header)
         tensors = {new_name(name): tensor for name, tensor in tensors.items()}
+        fitted = _fitted_of(tensors.pop(FITTED, None)) if packed else header
         declaration = declaration_of(header)
         architectures = header["architectures"]
 
@@ -154,10 +170,10 @@ class ObjectModel:
                 # Before there were kinds; of these files the oldest do not name leading variables, either.
                 kind, architecture = "spline_maf", {"leading": 0, **architecture}
             with _named(name):
-                return Flow(kind, architecture, state(name))
+                return (Flow.of_packed if packed else Flow)(kind, architecture, state(name))
 
         def unmatched(source: Unmatched) -> UnmatchedModel:
-            kept, name = header["unmatched"][source.name], f"unmatched.{source.name}"
+            kept, name = fitted["unmatched"][source.name], f"unmatched.{source.name}"
             drawn = kept["targets"] is not None
             related = source.related(declaration.source_targets())
             exact = source.exact(declaration.source_relations())
@@ -170,7 +186,7 @@ class ObjectModel:
             )
 
         def placed() -> PlacedModel | None:
-            if declaration.placed is None or (kept := header["placed"]) is None:
+            if declaration.placed is None or (kept := fitted["placed"]) is None:
                 return None
             related = declaration.placed.related(declaration.targets)
             exact = declaration.placed.exact(declaration.relations)
@@ -188,13 +204,13 @@ class ObjectModel:
         model = cls(
             declaration=declaration,
             nanoaod_version=version,
-            conditioning=ConditioningCodec.from_json(header["conditioning"]),
+            conditioning=ConditioningCodec.from_json(fitted["conditioning"]),
             efficiency=perceptron("efficiency") if declaration.per == "object" else None,
-            targets=_target_codec(declaration.targets, declaration.relations, header["targets"]),
+            targets=_target_codec(declaration.targets, declaration.relations, fitted["targets"]),
             flow=flow("flow"),
             unmatched={source.name: unmatched(source) for source in declaration.unmatched},
             placed=placed(),
-            phase_space=_phase_space(header.get("domain")),
+            phase_space=_phase_space(fitted.get("domain")),
             provenance=provenance,
             digest=digest,
         )
@@ -254,13 +270,22 @@ def declaration_of(header: dict[str, Any]) -> ObjectDeclaration:
     return ObjectDeclaration.model_validate({**declaration, "conditioning": conditioning})
 
 
+def _fitted_of(packed: NDArray[Any] | None) -> dict[str, Any]:
+    if packed is None:
+        msg = f"the tensor {FITTED} is missing"
+        raise ValueError(msg)
+    with _named(FITTED):
+        fitted: dict[str, Any] = unpacked_json(packed)
+    return fitted
+
+
 @contextlib.contextmanager
-def _named(network: str) -> Iterator[None]:
-    """Say of which network an error is."""
+def _named(part: str) -> Iterator[None]:
+    """Say of which part of the file an error is."""
     try:
         yield
     except ValueError as error:
-        msg = f"{network}: {error}"
+        msg = f"{part}: {error}"
         raise ValueError(msg) from error
 
 

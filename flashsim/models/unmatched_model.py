@@ -42,8 +42,8 @@ class UnmatchedModel:
         """Networks by the prefix of their tensors."""
         return {f"unmatched.{source}.count": self.count, f"unmatched.{source}.flow": self.flow}
 
-    def header(self) -> dict[str, Any]:
-        """Entry of the model file's header."""
+    def fitted(self) -> dict[str, Any]:
+        """JSON form of what was fitted besides networks."""
         return {
             "conditioning": self.conditioning.to_json(),
             "targets": None if self.targets is None else [t.to_json() for t in self.targets.transforms],
@@ -70,8 +70,8 @@ class PlacedModel:
     flow: Flow
     phase_space: PhaseSpace | None = None
 
-    def header(self) -> dict[str, Any]:
-        """Entry of the model file's header."""
+    def fitted(self) -> dict[str, Any]:
+        """JSON form of what was fitted besides networks."""
         return {
             "conditioning": self.conditioning.to_json(),
             "targets": [t.to_json() for t in self.targets.transforms],
