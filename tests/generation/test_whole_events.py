@@ -64,11 +64,22 @@ def made_whole(made_nanoaod, tmp_path_factory):
     return path
 
 
+def of_made_events():
+    """Declare events whose MET is related to what is expected alone, as that of made ones is."""
+    declaration = load_object("event")
+    related = {
+        "MET_along": {"to": None, "gen_field": "MET_expected"},
+        "MET_across": {"to": None, "relation": "none"},
+    }
+    targets = [target.model_copy(update=related.get(target.branch, {})) for target in declaration.targets]
+    return declaration.model_copy(update={"targets": targets})
+
+
 @pytest.fixture(scope="module")
 def event_model(made_whole, train_quickly, tmp_path_factory):
     """Path of a quickly trained model."""
     work = tmp_path_factory.mktemp("event")
-    train_quickly(load_object("event"), made_whole, work)
+    train_quickly(of_made_events(), made_whole, work)
     return work / "event.safetensors"
 
 
