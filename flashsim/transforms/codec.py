@@ -62,8 +62,9 @@ class ConditioningCodec:
 
     def encode(self, columns: Columns) -> NDArray[np.float32]:
         """Matrix of shape (N, C), finite unless a value is NaN."""
-        encoded = [transform.forward(columns[name]) for name, transform in self.transforms.items()]
-        return np.stack(encoded, axis=1).astype(np.float32)
+        encoded = [t.forward(columns[name]).astype(np.float32) for name, t in self.transforms.items()]
+        # Turned when they stand together: writing one column after the other would miss the cache every time.
+        return np.ascontiguousarray(np.stack(encoded).T)
 
     def to_json(self) -> dict[str, StandardForm]:
         """JSON form."""

@@ -145,21 +145,22 @@ class PhaseSpace:
         """
         beyond = {name: axis.outside(columns[name]) for name, axis in self.axes.items()}
         masks = {name: mask for name, mask in beyond.items() if mask.any()}
-        cells = {name: self.axes[name].cells(columns[name]) for name in {n for p in self._known for n in p}}
-        for (x, y), known in self._known.items():
-            mask = ~known[cells[x], cells[y]]
+        cells = {name: self.axes[name].cells(columns[name]) for name in {n for p in self._empty for n in p}}
+        firsts = {x: cells[x] * CELLS for x, _ in self._empty}
+        for (x, y), empty in self._empty.items():
+            mask = empty.take(firsts[x] + cells[y])
             if mask.any() and (mask := mask & ~beyond[x] & ~beyond[y]).any():
                 masks[f"{x}, {y}"] = mask
         return masks
 
     @cached_property
-    def _known(self) -> dict[tuple[str, str], NDArray[np.bool_]]:
-        """Cells of each pair that held a row of the training, or stand beside one that did."""
+    def _empty(self) -> dict[tuple[str, str], NDArray[np.bool_]]:
+        """Cells of each pair, in a row, that held no row of the training, nor did one beside them."""
         windows = {
             pair: np.lib.stride_tricks.sliding_window_view(np.pad(counts > 0, 1), (3, 3))
             for pair, counts in self.density.items()
         }
-        return {pair: np.asarray(window.any(axis=(2, 3))) for pair, window in windows.items()}
+        return {pair: ~window.any(axis=(2, 3)).ravel() for pair, window in windows.items()}
 
     def to_json(self) -> dict[str, Any]:
         """JSON form; `from_json` gives the same phase space back."""
