@@ -8,6 +8,7 @@ range that training has seen.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
@@ -46,6 +47,7 @@ _ATOM_COUNT = 10
 _ROWS_PER_KNOT = 5
 _LEAST_KNOTS = 4
 _TAIL_RATIO = 0.8
+_INTERVALS = 2048  # of probabilities, a power of two: multiplying by it does not round
 _SCALES = ("linear", "abs", "log", "log1p")
 _DIGITS = 9  # of values between atoms: what 32 bits hold
 _DECIMALS = 9  # of probabilities: far below what any sample can tell, and half of the digits in a model file
@@ -185,7 +187,7 @@ class QuantileNormal:
     def inverse(self, normal: NDArray[np.floating]) -> Floats:
         """Values of the fitted column's kind, shape (N,), for any finite `normal`."""
         u = ndtr(np.asarray(normal, dtype=np.float64))
-        right = np.searchsorted(self.probabilities, u, side="right")
+        right = self._up_to(u)
         # At u = 1 there is no knot above: the last piece that is not level holds its end.
         last = int(np.searchsorted(self.probabilities, 1.0, side="left"))
         upper = np.minimum(right, last)
@@ -194,6 +196,25 @@ class QuantileNormal:
         u0, u1 = self.probabilities[lower], self.probabilities[upper]
         inside: Floats = x0 + (u - u0) / (u1 - u0) * (x1 - x0)
         return np.minimum(inside, x1)  # rounding must not carry a value beyond its piece
+
+    def _up_to(self, u: Floats) -> NDArray[np.intp]:
+        """Count the knots whose probability is at most u, shape (N,).
+
+        Where no knot is in the interval that u is in, all of the interval has the same answer; only the
+        others are searched for.
+        """
+        found = self._of_intervals.take((u * _INTERVALS).astype(np.intp), mode="clip")
+        open_ones = np.flatnonzero(found < 0)
+        found[open_ones] = np.searchsorted(self.probabilities, u[open_ones], side="right")
+        return found
+
+    @cached_property
+    def _of_intervals(self) -> NDArray[np.intp]:
+        """Number of knots up to any point of an interval, -1 where points differ; the last interval is 1."""
+        edges = np.arange(_INTERVALS + 2) / _INTERVALS
+        first = np.searchsorted(self.probabilities, edges[:-1], side="right")
+        last = np.searchsorted(self.probabilities, edges[1:], side="left")
+        return np.where(first == last, first, -1)
 
     def to_json(self) -> QuantileForm:
         """JSON form; `from_json` gives the same transform back, bit by bit."""

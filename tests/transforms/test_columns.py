@@ -256,3 +256,14 @@ def test_a_column_without_a_finite_value_is_refused(column, scale):
 def test_standards_survive_json(column):
     transform = Standard.fit(column, "linear")
     assert Standard.from_json(json.loads(json.dumps(transform.to_json()))) == transform
+
+
+@pytest.mark.parametrize("knots", [2, 5, 300, 5000])
+def test_the_inverse_finds_the_knots_that_a_search_finds(knots):
+    rng = np.random.default_rng(knots)
+    inner = np.concatenate((rng.random(knots), rng.integers(0, 2049, knots) / 2048, rng.random(3).repeat(2)))
+    probabilities = np.sort(np.concatenate(([0.0, 0.0], inner, [1.0, 1.0])))
+    transform = QuantileNormal(np.arange(len(probabilities), dtype=np.float64), probabilities)
+    near = np.nextafter(probabilities[:, None], [0.0, 1.0]).ravel()
+    u = np.concatenate((probabilities, near, rng.random(5000), [0.0, 1.0, 5e-324, 1.0 - 2.0**-53]))
+    assert np.array_equal(transform._up_to(u), np.searchsorted(probabilities, u, side="right"))
