@@ -51,7 +51,7 @@ def lost_objects(models: Sequence[ObjectModel], sources: Sequence[Path]) -> Coun
 
 def lost_table(counts: Counts) -> Iterator[str]:
     """Give the lines of a page."""
-    yield f"Objects that found no place in {ATTEMPTS} more attempts, too close to others, are left out:"
+    yield f"Objects that found no place in {ATTEMPTS} more attempts, too close to others or not of their source, are left out:"
     yield ""
     yield from table(
         ("", "drawn", "left out", "share"),
@@ -74,12 +74,11 @@ def _counted() -> Iterator[Counts]:
         return simulate(self, *arguments, **options)
 
     def counting(kind: str, apart: Callable[..., Any]) -> Callable[..., Any]:
-        def counted(draw: Any, event_rows: Any, others: Any, radius: float | None) -> Any:
-            columns, kept = apart(draw, event_rows, others, radius)
-            if radius is not None:
-                row = counts[f"{kind} {collections[-1]}"]
-                row["drawn"] += len(kept)
-                row["lost"] += int(np.count_nonzero(~kept))
+        def counted(*arguments: Any) -> Any:
+            columns, kept = apart(*arguments)
+            row = counts[f"{kind} {collections[-1]}"]
+            row["drawn"] += len(kept)
+            row["lost"] += int(np.count_nonzero(~kept))
             return columns, kept
 
         return counted

@@ -24,7 +24,15 @@ if TYPE_CHECKING:
     from flashsim.declarations.unmatched import Placed, Unmatched
     from flashsim.events.gen_chunk import GenChunk
 
-__all__ = ["Assigned", "SourceObjects", "assign_sources", "placed_objects", "source_objects", "with_drawn"]
+__all__ = [
+    "Assigned",
+    "SourceObjects",
+    "assign_sources",
+    "placed_objects",
+    "rows_of_source",
+    "source_objects",
+    "with_drawn",
+]
 
 
 @dataclass(frozen=True)
@@ -101,6 +109,24 @@ def placed_objects(placed: Placed, chunk: GenChunk, places: Collection) -> Sourc
     return SourceObjects(places, conditioning_columns(placed.conditioning, there, PLACED))
 
 
+def rows_of_source(source: Unmatched, objects: Collection, unmatched: Collection) -> NDArray[np.int64]:
+    """Row of the source's object that each unmatched object belongs to, or -1 for none, shape (M,).
+
+    Parameters
+    ----------
+    source
+        The source.
+    objects
+        Its objects.
+    unmatched
+        Objects of the same events, with eta and phi, M of them.
+    """
+    if source.cone is None:
+        return unmatched.event_rows
+    found, _ = closest(unmatched.directions, objects.directions, 1, source.cone)
+    return found
+
+
 def assign_sources(
     sources: Sequence[Unmatched],
     chunk: GenChunk,
@@ -129,12 +155,8 @@ def assign_sources(
     drawn = matched
     for source in sources:
         objects = source_objects(source, with_drawn(chunk, collection, drawn))
-        rows = np.flatnonzero(left)
-        if source.cone is None:
-            source_rows = unmatched.event_rows[rows]
-        else:
-            found, _ = closest(unmatched.select(left).directions, objects.objects.directions, 1, source.cone)
-            rows, source_rows = rows[found >= 0], found[found >= 0]
+        found = rows_of_source(source, objects.objects, unmatched.select(left))
+        rows, source_rows = np.flatnonzero(left)[found >= 0], found[found >= 0]
         if source.passes_on:
             kept = _hardest(unmatched["pt"][rows], source_rows, source.max_count)
             rows, source_rows = rows[kept], source_rows[kept]

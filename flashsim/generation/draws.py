@@ -70,13 +70,14 @@ class Draws:
             event_rows, width, lambda s, rows, keys: s.normal(keys, numbers[rows], width), purpose
         )
 
-    def attempted(
+    def attempted(  # noqa: PLR0917
         self,
         purpose: str,
         event_rows: NDArray[np.int64],
         numbers: NDArray[np.int64],
         width: int,
         attempts: NDArray[np.int64],
+        fixed: int = 0,
     ) -> NDArray[np.float64]:
         """Draw standard normal numbers, shape (N, width), of objects that may be drawn again.
 
@@ -86,12 +87,17 @@ class Draws:
             As for `normal`, which the first attempt is.
         attempts
             Number of the attempt of each object, from 0, shape (N,).
+        fixed
+            How many of the numbers, the first ones, are those of the first attempt in all.
         """
         drawn = np.empty((len(event_rows), width))
         for attempt in np.unique(attempts).tolist():
             rows = np.flatnonzero(attempts == attempt)
             named = f"{purpose}, attempt {attempt}" if attempt else purpose
             drawn[rows] = self.normal(named, event_rows[rows], numbers[rows], width)
+            if attempt and fixed:
+                first = self.normal(purpose, event_rows[rows], numbers[rows], width)
+                drawn[rows, :fixed] = first[:, :fixed]
         return drawn
 
     def _filled(

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     Integers = NDArray[np.int64]
 
     Draw = Callable[[Integers, Integers], Columns]
+    Allow = Callable[[Integers, Columns], NDArray[np.bool_]]
 
 __all__ = ["ATTEMPTS", "drawn_apart"]
 
@@ -32,7 +33,7 @@ _AT_ONCE = 256
 
 
 def drawn_apart(
-    draw: Draw, event_rows: Integers, others: Collection, radius: float | None
+    draw: Draw, event_rows: Integers, others: Collection, radius: float | None, allow: Allow | None = None
 ) -> tuple[Columns, NDArray[np.bool_]]:
     """Draw objects of which none is closer than a radius to another one, or to those that are there.
 
@@ -49,7 +50,10 @@ def drawn_apart(
     others
         What is there before, of the same events.
     radius
-        Smallest distance; none if all may be where they are drawn.
+        Smallest distance; none if they may be as close as they are drawn.
+    allow
+        Tells of M of the objects, by their rows, shape (M,), rising, whether they may be where their columns
+        say; all may without it.
 
     Returns
     -------
@@ -57,7 +61,7 @@ def drawn_apart(
     """
     pending = np.arange(len(event_rows))
     columns = draw(pending, np.zeros_like(pending))
-    if radius is None:
+    if radius is None and allow is None:
         return columns, np.ones(len(event_rows), dtype=bool)
     kept, ahead = np.zeros(len(event_rows), dtype=bool), _Ahead(draw)
     events = np.arange(others.events)
@@ -66,7 +70,10 @@ def drawn_apart(
         places = {field: columns[field][pending] for field in ("eta", "phi")}
         rows = np.searchsorted(events, event_rows[pending])
         candidates = Collection.of_counts(np.bincount(rows, minlength=len(events)), places)
-        good = _have_place(candidates, present, radius)
+        allowed = np.ones(len(pending), dtype=bool)
+        if allow is not None:
+            allowed = allow(pending, {name: column[pending] for name, column in columns.items()})
+        good = _have_place(candidates, present, radius or 0.0, allowed)
         kept[pending[good]] = True
         pending = pending[~good]
         if not len(pending) or attempt > ATTEMPTS:
@@ -98,9 +105,11 @@ class _Ahead:
         return {name: column[where] for name, column in self._columns.items()}
 
 
-def _have_place(candidates: Collection, present: Collection, radius: float) -> NDArray[np.bool_]:
-    """Tell which candidates are apart from those present, and from candidates before them that are."""
-    good = np.zeros(len(candidates), dtype=np.uint8)
+def _have_place(
+    candidates: Collection, present: Collection, radius: float, allowed: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Tell which of the allowed are apart from those present, and from candidates before them that are."""
+    good = allowed.astype(np.uint8)
     _mark_apart(*_places(candidates), *_places(present), radius, good)
     return good.view(np.bool_)
 
@@ -125,6 +134,8 @@ def _mark_apart(  # noqa: PLR0917
 ) -> None:
     for event in range(len(offsets) - 1):
         for i in range(offsets[event], offsets[event + 1]):
+            if not good[i]:
+                continue
             free = 1
             for j in range(other_offsets[event], other_offsets[event + 1]):
                 if math.hypot(eta[i] - other_eta[j], delta_phi(phi[i], other_phi[j])) < radius:

@@ -13,12 +13,12 @@ from scipy.special import softmax
 
 from flashsim.declarations.unmatched import PLACE
 from flashsim.events.collection import Collection
-from flashsim.events.sources import placed_objects, source_objects, with_drawn
+from flashsim.events.sources import placed_objects, rows_of_source, source_objects, with_drawn
 from flashsim.generation.exclusive import drawn_apart
 from flashsim.transforms.phase_space import OutsideCount, any_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -105,9 +105,12 @@ class UnmatchedSimulator:
         """
         drawn = Collection(matched.offsets, {name: matched[name] for name in self._drawn})
         parts: list[UnmatchedObjects] = []
+        before: list[tuple[Unmatched, Collection]] = []
         for source in self.declaration.unmatched:
             objects = source_objects(source, with_drawn(chunk, self.declaration.collection, drawn))
-            parts.append(self._of_source(source, objects, drawn, draws, check))
+            parts.append(self._of_source(source, objects, before, drawn, draws, check))
+            if not source.passes_on:
+                before.append((source, objects.objects))
             more = Collection.of_event_rows(parts[-1].event_rows, parts[-1].columns, chunk.events)
             drawn = Collection.merged([drawn, more])
         numbers = np.repeat(np.arange(len(parts)), [len(part.event_rows) for part in parts])
@@ -150,8 +153,14 @@ class UnmatchedSimulator:
         drawn = model.targets.decode(normal, given)
         return UnmatchedObjects(there.event_rows, drawn, outside, places.outside_counts | counts)
 
-    def _of_source(
-        self, source: Unmatched, objects: SourceObjects, drawn: Collection, draws: Draws, check: Check
+    def _of_source(  # noqa: PLR0917
+        self,
+        source: Unmatched,
+        objects: SourceObjects,
+        before: Sequence[tuple[Unmatched, Collection]],
+        drawn: Collection,
+        draws: Draws,
+        check: Check,
     ) -> UnmatchedObjects:
         model = self.models[source.name]
         targets = self.declaration.source_targets()
@@ -162,7 +171,7 @@ class UnmatchedSimulator:
         if model.targets is None:
             rows, columns = np.zeros(0, dtype=np.int64), {name: np.zeros(0) for name in self._drawn}
         else:
-            drawing = _Drawing(source, model, self._samplers[source.name], objects, reference, draws)
+            drawing = _Drawing(source, model, self._samplers[source.name], objects, before, reference, draws)
             rows, columns = drawing.drawn(drawn, self.declaration.exclusive)
         return UnmatchedObjects(objects.objects.event_rows[rows], columns, outside[rows], counts)
 
@@ -185,6 +194,7 @@ class _Drawing:
     model: UnmatchedModel
     sampler: FlowSampler
     objects: SourceObjects
+    before: Sequence[tuple[Unmatched, Collection]]
     reference: Columns
     draws: Draws
 
@@ -197,8 +207,32 @@ class _Drawing:
         def draw(chosen: NDArray[np.int64], attempts: NDArray[np.int64]) -> Columns:
             return self._targets(rows[chosen], event_rows[chosen], numbers[chosen], encoded, attempts)
 
-        columns, kept = drawn_apart(draw, event_rows, others, exclusive)
+        def allow(chosen: NDArray[np.int64], columns: Columns) -> NDArray[np.bool_]:
+            return self._belong(event_rows[chosen], rows[chosen], columns)
+
+        columns, kept = drawn_apart(draw, event_rows, others, exclusive, allow)
         return rows[kept], {name: column[kept] for name, column in columns.items()}
+
+    @property
+    def _fixed(self) -> int:
+        """Leading variables that stay as they are drawn at first.
+
+        What is drawn of an event does not know where its other objects are. So the flow has learned spectra of
+        those that have found a place, and drawing pT and eta again would take the occupied ones out twice.
+        """
+        flow = self.model.flow
+        return flow.architecture.get("leading", 0) if self.source.is_event and flow is not None else 0
+
+    def _belong(
+        self, event_rows: NDArray[np.int64], rows: NDArray[np.int64], columns: Columns
+    ) -> NDArray[np.bool_]:
+        """Tell what the preprocessing would assign to the source's object that it is drawn of."""
+        places = {field: columns[field] for field in ("eta", "phi")}
+        drawn = Collection.of_event_rows(event_rows, places, self.objects.objects.events)
+        good: NDArray[np.bool_] = rows_of_source(self.source, self.objects.objects, drawn) == rows
+        for source, objects in self.before:
+            good &= rows_of_source(source, objects, drawn) < 0
+        return good
 
     def _places(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Draw how many; give the row of the source's object and the number in its event of each."""
@@ -225,7 +259,7 @@ class _Drawing:
             msg = f"the source {self.source.name} has no targets"
             raise RuntimeError(msg)
         purpose = f"unmatched {self.source.name}"
-        noise = self.draws.attempted(purpose, event_rows, numbers, codec.width, attempts)
+        noise = self.draws.attempted(purpose, event_rows, numbers, codec.width, attempts, self._fixed)
         conditioning = self.objects.conditioning
         given = self.reference | {f"conditioning.{name}": c for name, c in conditioning.items()}
         normal = self.sampler.from_noise(noise, encoded[rows])
