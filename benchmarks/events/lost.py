@@ -51,7 +51,8 @@ def lost_objects(models: Sequence[ObjectModel], sources: Sequence[Path]) -> Coun
 
 def lost_table(counts: Counts) -> Iterator[str]:
     """Give the lines of a page."""
-    yield f"Objects that found no place in {ATTEMPTS} more attempts, too close to others or not of their source, are left out:"
+    yield f"Objects that found no place in {ATTEMPTS} more attempts are left out: too close to others, or not"
+    yield "where their source has them:"
     yield ""
     yield from table(
         ("", "drawn", "left out", "share"),

@@ -217,8 +217,8 @@ class _Drawing:
     def _fixed(self) -> int:
         """Leading variables that stay as they are drawn at first.
 
-        What is drawn of an event does not know where its other objects are. So the flow has learned spectra of
-        those that have found a place, and drawing pT and eta again would take the occupied ones out twice.
+        What is drawn of an event does not know where its other objects are. So the flow has learned the
+        spectra of those that found a place: drawing pT and eta again would leave occupied ones out twice.
         """
         flow = self.model.flow
         return flow.architecture.get("leading", 0) if self.source.is_event and flow is not None else 0
