@@ -323,8 +323,12 @@ class ObjectDeclaration(Recipe):
         branches = [t.branch for t in self.targets] + [d.branch for d in self.derived]
         branches += [branch for recoil in self.drawn_recoils for branch in recoil.branches]
         branches += [self.match] if self.match else []
-        if any(source.is_event for source in self.unmatched[:-1]):
+        if any(source.is_event and not source.passes_on for source in self.unmatched[:-1]):
             msg = "the source 'event' takes all that is left of the unmatched objects: it comes last"
+            raise ValueError(msg)
+        events = [source for source in self.unmatched if source.is_event]
+        if events and events[0].is_balanced:
+            msg = f"{events[0].name}: nothing is drawn of the event before it that it could balance"
             raise ValueError(msg)
         for what, found in (
             ("conditioning column", _columns(self.conditioning)),

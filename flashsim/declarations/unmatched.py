@@ -33,9 +33,10 @@ if TYPE_CHECKING:
     from flashsim.declarations.objects import Target
     from flashsim.declarations.relations import ExactRelation
 
-__all__ = ["PLACE", "PLACED", "Placed", "SourceName", "Unmatched"]
+__all__ = ["EVENT", "PLACE", "PLACED", "Placed", "SourceName", "Unmatched"]
 
-_EVENT = "event"
+EVENT = "event"
+"""Name of the source whose objects are the events themselves."""
 
 PLACE = ("pt", "eta", "phi")
 """Targets that a source draws where all else is drawn given the place."""
@@ -52,7 +53,9 @@ class Unmatched(Recipe):
 
     Sources are gone through in their order. An unmatched object belongs to the closest object of the first
     source that has one inside its cone; `event` takes the rest. What is drawn of the own collection before a
-    source, `reco.` and its name, are the matched objects and those of earlier sources.
+    source, `reco.` and its name, are the matched objects and those of earlier sources. Objects of pileup stand
+    back to back: an `event` that comes after another one has the fields pt and phi of the momentum that
+    balances what is drawn of those before it, 0 where there is none.
     """
 
     name: SourceName = Field(description="what tables, recipes and model files call it")
@@ -83,12 +86,14 @@ class Unmatched(Recipe):
         if self.is_event != (self.cone is None):
             msg = f"{self.name}: a source other than 'event' needs a cone, and 'event' has none"
             raise ValueError(msg)
-        if self.is_event and self.relations:
-            msg = f"{self.name}: an event has no fields that targets could relate to, found relations"
+        if self.is_event and not set(self.relations) <= {"phi"}:
+            msg = f"{self.name}: only phi can relate to an event, found relations of {sorted(self.relations)}"
             raise ValueError(msg)
         for entry in self.conditioning if self.is_event else ():
-            if entry.kind not in {"event", "number"} and not (
-                entry.kind == "activity" and entry.outer is None
+            if (
+                entry.kind not in {"event", "number"}
+                and not (entry.kind == "activity" and entry.outer is None)
+                and not (entry.kind == "field" and entry.field == "pt")
             ):
                 msg = f"'{entry.name}' ({entry.kind}) belongs to an object, not to the event"
                 raise ValueError(msg)
@@ -97,7 +102,12 @@ class Unmatched(Recipe):
     @property
     def is_event(self) -> bool:
         """Whether its objects are the events themselves."""
-        return self.source == _EVENT
+        return self.source == EVENT
+
+    @property
+    def is_balanced(self) -> bool:
+        """Whether it needs the momentum that balances what is drawn of the event before."""
+        return self.is_event and bool(self.relations or any(e.kind == "field" for e in self.conditioning))
 
     @property
     def objects(self) -> str | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from flashsim.declarations.conditioning import RECO
-from flashsim.declarations.unmatched import PLACED
+from flashsim.declarations.unmatched import EVENT, PLACED
 from flashsim.events.collection import Collection
 from flashsim.events.conditioning import Columns, conditioning_columns
 from flashsim.events.neighbours import closest
@@ -42,7 +42,7 @@ class SourceObjects:
     Parameters
     ----------
     objects
-        Their columns; for events one row each, without columns.
+        Their columns; for events one row each, with pt and phi of what balances those before.
     conditioning
         What the networks are given, by name, shape (N,) each.
     """
@@ -83,14 +83,32 @@ def with_drawn(chunk: GenChunk, collection: str, drawn: Collection) -> GenChunk:
     return replace(chunk, collections={**chunk.collections, f"{RECO}{collection}": drawn})
 
 
-def source_objects(source: Unmatched, chunk: GenChunk) -> SourceObjects:
-    """Objects of a source in a chunk, with what is drawn before it among the collections."""
+def source_objects(source: Unmatched, chunk: GenChunk, of_events: Sequence[Collection] = ()) -> SourceObjects:
+    """Objects of a source in a chunk.
+
+    Parameters
+    ----------
+    source
+        The source.
+    chunk
+        The events, with what is drawn before it among the collections.
+    of_events
+        What is drawn before it of sources that are events, with pt and phi.
+    """
     if source.objects is None:
-        objects = Collection.of_counts(np.ones(chunk.events, dtype=np.int64), {})
-    else:
-        objects = chunk.collections[source.objects]
-    conditioning = conditioning_columns(source.conditioning, chunk, source.objects)
-    return SourceObjects(objects, conditioning)
+        chunk = replace(chunk, collections={**chunk.collections, EVENT: _events(chunk.events, of_events)})
+    name = source.objects or EVENT
+    return SourceObjects(chunk.collections[name], conditioning_columns(source.conditioning, chunk, name))
+
+
+def _events(events: int, drawn: Sequence[Collection]) -> Collection:
+    """One object per event: the momentum that balances what is drawn of it."""
+    x, y = np.zeros(events), np.zeros(events)
+    for part in drawn:
+        pt, phi = (part[field].astype(np.float64) for field in ("pt", "phi"))
+        x, y = x - part.total(pt * np.cos(phi)), y - part.total(pt * np.sin(phi))
+    balance = {"pt": np.hypot(x, y), "phi": np.arctan2(y, x)}
+    return Collection.of_counts(np.ones(events, dtype=np.int64), balance)
 
 
 def placed_objects(placed: Placed, chunk: GenChunk, places: Collection) -> SourceObjects:
@@ -152,9 +170,9 @@ def assign_sources(
     One for each source; what belongs to none is in none.
     """
     left = np.ones(len(unmatched), dtype=bool)
-    drawn = matched
+    drawn, of_events = matched, list[Collection]()
     for source in sources:
-        objects = source_objects(source, with_drawn(chunk, collection, drawn))
+        objects = source_objects(source, with_drawn(chunk, collection, drawn), of_events)
         found = rows_of_source(source, objects.objects, unmatched.select(left))
         rows, source_rows = np.flatnonzero(left)[found >= 0], found[found >= 0]
         if source.passes_on:
@@ -164,6 +182,7 @@ def assign_sources(
         here = np.zeros(len(unmatched), dtype=bool)
         here[rows] = True
         drawn = Collection.merged([drawn, unmatched.select(here)])
+        of_events += [unmatched.select(here)] if source.is_event else []
         yield Assigned(source, objects, rows, source_rows)
 
 

@@ -106,13 +106,16 @@ class UnmatchedSimulator:
         drawn = Collection(matched.offsets, {name: matched[name] for name in self._drawn})
         parts: list[UnmatchedObjects] = []
         before: list[tuple[Unmatched, Collection]] = []
+        of_events: list[Collection] = []
         for source in self.declaration.unmatched:
-            objects = source_objects(source, with_drawn(chunk, self.declaration.collection, drawn))
+            there = with_drawn(chunk, self.declaration.collection, drawn)
+            objects = source_objects(source, there, of_events)
             parts.append(self._of_source(source, objects, before, drawn, draws, check))
             if not source.passes_on:
                 before.append((source, objects.objects))
             more = Collection.of_event_rows(parts[-1].event_rows, parts[-1].columns, chunk.events)
             drawn = Collection.merged([drawn, more])
+            of_events += [more] if source.is_event else []
         numbers = np.repeat(np.arange(len(parts)), [len(part.event_rows) for part in parts])
         whole = UnmatchedObjects(
             np.concatenate([part.event_rows for part in parts]),
