@@ -53,9 +53,9 @@ class Unmatched(Recipe):
 
     Sources are gone through in their order. An unmatched object belongs to the closest object of the first
     source that has one inside its cone; `event` takes the rest. What is drawn of the own collection before a
-    source, `reco.` and its name, are the matched objects and those of earlier sources. Objects of pileup stand
-    back to back: an `event` that comes after another one has the fields pt and phi of the momentum that
-    balances what is drawn of those before it, 0 where there is none.
+    source, `reco.` and its name, are the matched objects and those of earlier sources. Objects of pileup
+    stand back to back: an `event` that comes after another one has the fields pt and phi of the momentum
+    that balances what is drawn of those before it, 0 where there is none.
     """
 
     name: SourceName = Field(description="what tables, recipes and model files call it")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import softmax
 
-from flashsim.declarations.unmatched import PLACE
+from flashsim.declarations.unmatched import EVENT, PLACE
 from flashsim.events.collection import Collection
 from flashsim.events.sources import placed_objects, rows_of_source, source_objects, with_drawn
 from flashsim.generation.exclusive import drawn_apart
@@ -184,9 +184,9 @@ class UnmatchedSimulator:
 
     def _words(self, source: Unmatched) -> str:
         unmatched = f"unmatched {self.declaration.collection}"
-        if source.is_event:
+        if source.name == EVENT:
             return f"events for {unmatched}"
-        return f"{source.source} for {unmatched}, {source.name}"
+        return f"{'events' if source.is_event else source.source} for {unmatched}, {source.name}"
 
 
 @dataclass(frozen=True)

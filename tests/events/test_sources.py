@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from flashsim.declarations.objects import ObjectDeclaration, load_object
 from flashsim.declarations.unmatched import Unmatched
 from flashsim.events.angles import wrap_angle
 from flashsim.events.collection import Collection
 from flashsim.events.gen_chunk import GenChunk
-from flashsim.events.sources import assign_sources
+from flashsim.events.sources import assign_sources, rows_of_source
 
 PT = {"kind": "field", "name": "pt", "field": "pt"}
 NUMBER = {"kind": "number", "name": "nJet", "of": "reco.Jet"}
@@ -64,6 +66,54 @@ def test_an_object_belongs_to_the_closest_of_the_first_source(seed):
         else:
             (place,) = np.flatnonzero(event.rows == row)
             assert event.source_rows[place] == unmatched.event_rows[row]
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_rows_of_a_source_are_those_that_are_assigned(seed):
+    unmatched, _, _, found = assigned(seed)
+    left = np.ones(len(unmatched), dtype=bool)
+    for one in found:
+        rows = rows_of_source(one.source, one.objects.objects, unmatched)
+        assert np.array_equal(rows[one.rows], one.source_rows)
+        assert not np.any(rows[left] >= 0) or set(np.flatnonzero(left & (rows >= 0))) == set(one.rows)
+        left[one.rows] = False
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_later_objects_of_an_event_know_what_balances_those_before(seed):
+    balance = {"kind": "field", "name": "balance", "field": "pt"}
+    first = Unmatched(name="first", source="event", max_count=1, passes_on=True, conditioning=[NUMBER])
+    second = Unmatched(name="event", source="event", relations={"phi": "angle"}, conditioning=[balance])
+    unmatched, _, _, (hardest, others) = assigned(seed, [first, second])
+    there = {field: np.zeros(EVENTS) for field in ("pt", "phi")}
+    for row in hardest.rows:
+        event = unmatched.event_rows[row]
+        there["pt"][event] = unmatched["pt"][row]
+        there["phi"][event] = wrap_angle(unmatched["phi"][row] + np.pi)
+        same = unmatched.event_rows == event
+        assert unmatched["pt"][row] == unmatched["pt"][same].max()
+    assert hardest.counts.max(initial=0) <= 1
+    assert others.objects.conditioning["balance"] == pytest.approx(there["pt"])
+    assert np.cos(others.objects.objects["phi"] - there["phi"]) == pytest.approx(np.ones(EVENTS))
+    assert sorted([*hardest.rows, *others.rows]) == list(range(len(unmatched)))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"relations": {"phi": "angle"}},
+        {"conditioning": [{"kind": "field", "name": "balance", "field": "pt"}]},
+    ],
+)
+def test_the_first_of_an_event_has_nothing_to_balance(changes):
+    declared = load_object("jets").model_dump(mode="json")
+    declared["unmatched"] = [
+        declared["unmatched"][-1] | {"conditioning": [NUMBER]} | {"relations": {}} | changes
+    ]
+    with pytest.raises(ValidationError, match="event: nothing is drawn of the event before it"):
+        ObjectDeclaration.model_validate(declared)
 
 
 @settings(max_examples=20, deadline=None)

@@ -12,6 +12,7 @@ from flashsim.errors import InputFileError
 from flashsim.events.angles import wrap_angle
 from flashsim.events.gen_chunk import gen_chunk
 from flashsim.events.identity import event_keys
+from flashsim.events.neighbours import closest
 from flashsim.generation.simulate import ObjectSimulator
 from flashsim.models.object_model import ObjectModel
 from flashsim.nanoaod.branch import Branch
@@ -187,6 +188,15 @@ def test_objects_stand_beside_what_they_come_from(model, truth):
     assert np.percentile(np.hypot(deta, dphi), (10, 90)) == pytest.approx((PARTS, PARTS), abs=0.15)
     expected = np.asarray(truth[1]["Pileup_nPU"]).sum() / 20
     assert len(unmatched) - len(central) == pytest.approx(expected, rel=0.1)
+
+
+def test_objects_are_of_the_source_that_drew_them(model, truth):
+    jets = simulated(model, truth[1])
+    matched, unmatched = jets.select(jets["genJetIdx"] >= 0), jets.select(jets["genJetIdx"] < 0)
+    away = closest(unmatched.directions, matched.directions, 1, 10.0)[1]
+    beside = np.abs(unmatched["eta"]) < 3.0
+    # Beside no jet there is nothing between what splits off and what stands anywhere.
+    assert np.all((away < 0.8) == beside)
 
 
 def test_all_else_knows_the_place(model, truth):
