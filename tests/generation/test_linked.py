@@ -64,7 +64,7 @@ def test_muons_agree_with_their_jet(linked_generator, declaration, made_nanoaod,
     tests = LinkedTests(declaration, "v9")
     tests.add(0, *of_file(tmp_path / "out.root", declaration))
     for test in tests.tests:
-        assert test.rows >= 8 * folds
+        assert test.rows >= 5 * folds  # else nothing is tested
         assert test.held >= 0.99 * test.rows, test.sentence()
 
 

@@ -44,7 +44,7 @@ def drawn(simulator, arrays, **options):
     events = event_keys(arrays)
     total = len(events) * len(options.get("folds", (0,)))
     columns = {"fixedGridRhoFastjetAll": np.full(total, 20.0), "PV_npvsGood": np.full(total, 30.0)}
-    columns |= {"PV_ndof": np.full(total, 100.0), "PV_score": np.full(total, 1.0e4)}
+    columns |= {"PV_ndof": np.full(total, 100.0), "PV_score": np.full(total, 2.0e3)}
     before = {"Vertices": Collection(np.arange(total + 1), columns)}
     return simulator.simulate(chunk, events, simulated=before | options.pop("simulated", {}), **options)
 
