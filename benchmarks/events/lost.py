@@ -51,8 +51,8 @@ def lost_objects(models: Sequence[ObjectModel], sources: Sequence[Path]) -> Coun
 
 def lost_table(counts: Counts) -> Iterator[str]:
     """Give the lines of a page."""
-    yield f"Objects that found no place in {ATTEMPTS} more attempts are left out: too close to others, or not"
-    yield "where their source has them:"
+    yield "Objects that are too close to others, or in the cone of another source, are drawn again. Those"
+    yield f"that found no place in {ATTEMPTS} more attempts are left out:"
     yield ""
     yield from table(
         ("", "drawn", "left out", "share"),
@@ -75,11 +75,12 @@ def _counted() -> Iterator[Counts]:
         return simulate(self, *arguments, **options)
 
     def counting(kind: str, apart: Callable[..., Any]) -> Callable[..., Any]:
-        def counted(*arguments: Any) -> Any:
-            columns, kept = apart(*arguments)
-            row = counts[f"{kind} {collections[-1]}"]
-            row["drawn"] += len(kept)
-            row["lost"] += int(np.count_nonzero(~kept))
+        def counted(draw: Any, event_rows: Any, others: Any, *rules: Any) -> Any:
+            columns, kept = apart(draw, event_rows, others, *rules)
+            if any(rule is not None for rule in rules):  # else none can be lost
+                row = counts[f"{kind} {collections[-1]}"]
+                row["drawn"] += len(kept)
+                row["lost"] += int(np.count_nonzero(~kept))
             return columns, kept
 
         return counted

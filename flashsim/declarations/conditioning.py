@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from flashsim.declarations.expressions import Expression, Names, names_of
+from flashsim.declarations.expressions import Expression, names_of
 from flashsim.declarations.gen_collections import FlagName
 from flashsim.declarations.recipes import Recipe
 
@@ -62,7 +62,7 @@ class _Summed(_OfCollection):
 
     @model_validator(mode="after")
     def _of_fields(self) -> _Summed:
-        if self.value is not None and names_of(self.value) != Names(names_of(self.value).branches):
+        if self.value is not None and not names_of(self.value).fields_only:
             msg = f"{self.name}: an expression of what is summed knows fields of its objects only"
             raise ValueError(msg)
         return self

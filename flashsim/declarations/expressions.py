@@ -67,6 +67,11 @@ class Names:
     to: tuple[str, ...] = ()
     event: tuple[str, ...] = ()
 
+    @property
+    def fields_only(self) -> bool:
+        """Whether all names stand alone, as fields of one object do."""
+        return self == Names(self.branches)
+
     def __or__(self, other: Names) -> Names:
         """Give the names of both."""
         return Names(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
-from flashsim.declarations.expressions import Expression, Names, names_of
+from flashsim.declarations.expressions import Expression, names_of
 from flashsim.declarations.recipes import Recipe, load_recipe, recipe_path
 from flashsim.declarations.versions import NANOAOD_VERSIONS, Version
 from flashsim.errors import RecipeError
@@ -50,7 +50,7 @@ class Link(Recipe):
 
     @model_validator(mode="after")
     def _of_the_source(self) -> Link:
-        if self.where is not None and names_of(self.where) != Names(names_of(self.where).branches):
+        if self.where is not None and not names_of(self.where).fields_only:
             msg = f"{self.source}: 'where' is of fields of {self.source} alone, found '{self.where}'"
             raise ValueError(msg)
         return self

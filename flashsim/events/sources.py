@@ -181,8 +181,9 @@ def assign_sources(
         left[rows] = False
         here = np.zeros(len(unmatched), dtype=bool)
         here[rows] = True
-        drawn = Collection.merged([drawn, unmatched.select(here)])
-        of_events += [unmatched.select(here)] if source.is_event else []
+        part = unmatched.select(here)
+        drawn = Collection.merged([drawn, part])
+        of_events += [part] if source.is_event else []
         yield Assigned(source, objects, rows, source_rows)
 
 
